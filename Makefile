@@ -1,0 +1,44 @@
+# `make help` lists what there is. Every target sets itself up: nothing needs to be installed by hand but Python and git.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow check bench docs lock
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup: $(STAMP)  ## create .venv and install the project with its locked dependencies
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	touch $(STAMP)
+
+demo: setup  ## a drive log becomes a trained model and a report, surviving a killed rank
+	$(BIN)/drivetrain demo
+
+test: setup  ## the default tests
+	$(BIN)/python -m pytest
+
+test-slow: setup  ## the long tests, which CI runs too
+	$(BIN)/python -m pytest -m slow --timeout 1200
+
+check: setup  ## ruff, mypy, import-linter, docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/docs
+
+bench: setup  ## our figures beside the peers', in one session
+	$(BIN)/python -m benchmarks
+
+docs: setup  ## run the examples of README and docs and compare what they print
+	$(BIN)/python -m pytest tests/docs
+
+lock: setup  ## write requirements-dev.lock anew from what .venv holds
+	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/^torch==([0-9.]+).*/torch==\1/' > requirements-dev.lock

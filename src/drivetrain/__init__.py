@@ -1,0 +1,48 @@
+"""Drivetrain takes a self-driving team from drive logs to a model in the car, and accounts for every device-second.
+
+The names below are the whole public surface; each loads the room it lives in on first use, so that `import drivetrain`
+costs milliseconds and loads neither torch, numpy nor pyarrow. By habit: `import drivetrain as dt`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from drivetrain import data as data
+    from drivetrain.core.errors import DrivetrainError as DrivetrainError
+    from drivetrain.ledger import Account as Account
+    from drivetrain.ledger import account as account
+    from drivetrain.ledger import phase as phase
+    from drivetrain.train import Checkpoint as Checkpoint
+    from drivetrain.train import Run as Run
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Account": "drivetrain.ledger",
+    "Checkpoint": "drivetrain.train",
+    "DrivetrainError": "drivetrain.core.errors",
+    "Run": "drivetrain.train",
+    "account": "drivetrain.ledger",
+    "phase": "drivetrain.ledger",
+}
+_ROOMS = ("data",)
+
+__all__ = ["Account", "Checkpoint", "DrivetrainError", "Run", "account", "data", "phase"]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its room on first use."""
+    if name in _ROOMS:
+        return importlib.import_module(f"drivetrain.{name}")
+    if name in _HOMES:
+        value: object = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'drivetrain' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,16 @@
+"""The words every other room speaks: ids, time, units, leaves, errors, configuration, and the seams between rooms.
+
+Map, each file one idea:
+  ids.py          names that sort by the time they were made
+  clock.py        UTC instants, monotonic durations, and the anchor that ties one to the other; all integer ns
+  units.py        "10m", "50step", "2GiB" <-> numbers, and numbers -> text for people
+  leaves.py       the states a device can be in, in stacking order, and what they belong to
+  errors.py       the exception tree and the exit code of each branch
+  config.py       mapping -> typed value; an unknown key is refused with the nearest valid one
+  environment.py  where a run ran: versions, machine, commit
+  extras.py       import an optional dependency or say how to install it
+  faults.py       a planned failure, written as text, for tests and the demo
+  protocols.py    what a loader and a blob store must offer
+
+This room imports no other room and nothing heavier than msgspec.
+"""

@@ -1,0 +1,50 @@
+"""UTC instants and monotonic durations, both in integer nanoseconds, and the anchor that ties one to the other."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+mono_ns = time.monotonic_ns  # one clock for all processes of a host since its boot (CLOCK_MONOTONIC)
+wall_ns = time.time_ns  # UTC since the epoch; may jump
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """One moment on both clocks of one host: later monotonic times become instants through it.
+
+    Attributes:
+      mono_ns: monotonic nanoseconds since the host booted.
+      wall_ns: UTC nanoseconds since the epoch at that same moment.
+    """
+
+    mono_ns: int
+    wall_ns: int
+
+    @classmethod
+    def now(cls) -> Anchor:
+        """Read both clocks, one right after the other."""
+        return cls(mono_ns(), wall_ns())
+
+    def to_wall_ns(self, at_mono_ns: int) -> int:
+        """The instant of a monotonic reading of the same host."""
+        return self.wall_ns + at_mono_ns - self.mono_ns
+
+
+@functools.cache
+def host_id() -> str:
+    """This host since its last boot, such as `node-a/5f0c21d3`: within it all monotonic clocks agree."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    try:
+        return f"{platform.node()}/{boot.read_text(encoding='ascii')[:8]}"
+    except OSError:
+        return platform.node()
+
+
+def utc_text(at_wall_ns: int) -> str:
+    """An instant for people, to the second: `2026-11-20 12:33:05 UTC`."""
+    return datetime.fromtimestamp(at_wall_ns // 1_000_000_000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

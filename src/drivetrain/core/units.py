@@ -1,0 +1,117 @@
+"""Quantities with units: text that people write to numbers, and numbers to text that people read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+NS_PER_S = 1_000_000_000
+_TIME_NS = {
+    "ns": 1,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": NS_PER_S,
+    "m": 60 * NS_PER_S,
+    "h": 3600 * NS_PER_S,
+    "d": 86400 * NS_PER_S,
+}
+_BYTES = {
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+}
+_QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]+)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """How often something happens: each so many steps, or each so much time.
+
+    Attributes:
+      amount: number of steps, or nanoseconds; at least 1.
+      unit: which of the two.
+    """
+
+    amount: int
+    unit: Literal["step", "ns"]
+
+    def __str__(self) -> str:
+        return f"{self.amount}step" if self.unit == "step" else duration_text(self.amount)
+
+
+def parse_duration_ns(text: str) -> int:
+    """Nanoseconds of a duration such as `90s`, `10m`, `1.5h`, `250ms`.
+
+    Raises: ValueError: it is not a number with one of the units ns, us, ms, s, m, h, d.
+    """
+    return _parse(text, _TIME_NS, "a duration such as 90s, 10m or 1.5h")
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes of a size such as `512MiB`, `2GB`.
+
+    Raises: ValueError: it is not a number with one of the units b, kB, MB, GB, TB, KiB, MiB, GiB, TiB.
+    """
+    return _parse(text.lower(), _BYTES, "a size such as 512MiB or 2GB")
+
+
+def parse_every(text: str) -> Every:
+    """An interval in steps or time: `50step`, `10m`.
+
+    Raises: ValueError: neither, or it is zero.
+    """
+    match = _QUANTITY.fullmatch(text)
+    if match and match[2] in ("step", "steps") and match[1].isdigit():
+        every = Every(int(match[1]), "step")
+    else:
+        every = Every(_parse(text, _TIME_NS, "an interval such as 50step, 90s or 10m"), "ns")
+    if every.amount < 1:
+        raise ValueError(f"{text!r} is no interval: it must be at least 1step or 1ns")
+    return every
+
+
+def duration_text(duration_ns: int) -> str:
+    """A duration for people, three figures or so: `41.3 s`, `2 m 05 s`, `3 h 20 m`, `180 ms`, `12 us`."""
+    size = abs(duration_ns)
+    sign = "-" if duration_ns < 0 else ""
+    if size < 1_000:
+        return f"{sign}{size} ns"
+    if size < 1_000_000:
+        return f"{sign}{_figures(size / 1_000)} us"
+    if size < NS_PER_S:
+        return f"{sign}{_figures(size / 1_000_000)} ms"
+    if size < 60 * NS_PER_S:
+        return f"{sign}{_figures(size / NS_PER_S)} s"
+    whole_s = round(size / NS_PER_S)
+    if whole_s < 3600:
+        return f"{sign}{whole_s // 60} m {whole_s % 60:02d} s"
+    whole_m = round(size / (60 * NS_PER_S))
+    return f"{sign}{whole_m // 60} h {whole_m % 60:02d} m"
+
+
+def bytes_text(num_bytes: int) -> str:
+    """A size for people: `512 B`, `3.4 KiB`, `1.2 GiB`."""
+    size, unit = float(num_bytes), "B"
+    for next_unit in ("KiB", "MiB", "GiB", "TiB"):
+        if abs(size) < 1024:
+            break
+        size, unit = size / 1024, next_unit
+    return f"{num_bytes} B" if unit == "B" else f"{_figures(size)} {unit}"
+
+
+def _parse(text: str, units: dict[str, int], wanted: str) -> int:
+    match = _QUANTITY.fullmatch(text)
+    if match is None or match[2] not in units:
+        raise ValueError(f"{text!r} is not {wanted}; units are {', '.join(units)}")
+    return round(float(match[1]) * units[match[2]])
+
+
+def _figures(value: float) -> str:
+    return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
