@@ -1,4 +1,4 @@
-"""A mapping that a person wrote becomes a typed value, or an error naming the key, the value and the nearest right one."""
+"""What a person wrote becomes a typed value, or an error that names the key, the value and the nearest right one."""
 
 from __future__ import annotations
 

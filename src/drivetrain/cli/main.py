@@ -1,0 +1,68 @@
+"""The command `drivetrain`: a table of verbs, each loaded when it is chosen, and the one place that turns errors into exits."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from drivetrain import __version__
+from drivetrain.core.errors import DrivetrainError
+
+_VERBS = {
+    "demo": ("demo", "A drive log becomes a trained model and a report."),
+    "run": ("run", "Start ranks, watch them, restart them, account for them."),
+    "report": ("report", "Where a run's device time went."),
+    "data": ("data", "Drive logs and data sets: ingest, check, show."),
+    "runs": ("runs", "List runs, newest first."),
+}
+
+
+class _Verbs(click.Group):
+    """A group that imports a verb's file only when it is chosen, so that help stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in _VERBS:
+            return None
+        module = importlib.import_module(f"drivetrain.cli.{_VERBS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, text) for verb, (_, text) in _VERBS.items()])
+
+
+@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="drivetrain")
+def drivetrain() -> None:
+    """From drive logs to a model in the car, with every device-second accounted for.
+
+    Exit codes: 0 done · 1 the work failed · 2 wrong usage · 65 bad input · 69 missing extra · 70 a bug in ours ·
+    74 could not write or read back · 130 interrupted.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit; a user never sees a bare traceback of ours."""
+    try:
+        drivetrain.main(standalone_mode=False)
+        code = 0
+    except click.exceptions.Exit as exc:
+        code = exc.exit_code
+    except click.ClickException as exc:
+        exc.show()
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        code = 130
+    except DrivetrainError as exc:
+        click.echo(f"error: {exc.message}", err=True)
+        if exc.hint:
+            click.echo(f"\nhint: {exc.hint}", err=True)
+        code = exc.exit_code
+    sys.exit(code)

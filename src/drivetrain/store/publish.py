@@ -1,0 +1,88 @@
+"""Whole or invisible: write aside, flush to disk, rename."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from drivetrain.core.errors import StoreError
+
+INCOMPLETE = ".incomplete"
+
+
+def publish_bytes(path: Path, data: bytes) -> None:
+    """Write one file so that a reader sees the old content or the new, never a part; parents are made.
+
+    Raises: StoreError: the disk would not take it; the old content stays.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}{INCOMPLETE}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+        sync_folder(path.parent)
+    except OSError as exc:
+        aside.unlink(missing_ok=True)
+        raise StoreError(f"cannot write {path}: {exc.strerror}", hint="is the disk full or read-only?") from exc
+
+
+@contextmanager
+def publish_folder(path: Path) -> Iterator[Path]:
+    """Fill a folder that appears under its name only when the block ends without an error.
+
+    Yields: an empty folder beside it, `NAME.incomplete`, for one writer at a time; a leftover of a killed writer is
+      removed first.
+    Raises: StoreError: the name is taken, or the disk would not take the content.
+    """
+    aside = path.with_name(path.name + INCOMPLETE)
+    if path.exists():
+        raise StoreError(f"{path} exists already", hint="choose another name, or remove it first")
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        yield aside
+        finish_folder(aside, path)
+    except OSError as exc:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise StoreError(f"cannot write {path}: {exc.strerror}", hint="is the disk full or read-only?") from exc
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def finish_folder(aside: Path, path: Path) -> None:
+    """Flush every file of a finished folder and give it its name; raises OSError."""
+    for file in sorted(aside.rglob("*")):
+        if file.is_file():
+            _sync(file)
+    for folder in sorted((p for p in aside.rglob("*") if p.is_dir()), reverse=True):
+        sync_folder(folder)
+    sync_folder(aside)
+    aside.rename(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable; raises OSError."""
+    _sync(path)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's content, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,159 @@
+"""The folder of a run: what was asked, and where each room leaves what it made."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from drivetrain.core import clock, ids
+from drivetrain.core.config import nearest
+from drivetrain.core.errors import StoreError, UsageError
+from drivetrain.store.publish import publish_bytes
+
+HOME_VARIABLE = "DRIVETRAIN_HOME"
+RUN_VARIABLE = "DRIVETRAIN_RUN"
+
+
+def home() -> Path:
+    """The store's root: `DRIVETRAIN_HOME`, or `.drivetrain` in the working directory; absolute."""
+    return Path(os.environ.get(HOME_VARIABLE) or ".drivetrain").absolute()
+
+
+@dataclass(frozen=True, slots=True)
+class RunManifest:
+    """What was asked for when the run was made.
+
+    Attributes:
+      id: the run's id; ids sort by time.
+      name: what people call it.
+      command: the program and its arguments.
+      num_ranks: how many processes.
+      made_at_ns: UTC nanoseconds.
+      environment: versions and machine, see core.environment.
+      config: resolved settings, plain values.
+    """
+
+    id: str
+    name: str
+    command: list[str]
+    num_ranks: int
+    made_at_ns: int
+    environment: dict[str, str] = field(default_factory=dict)
+    config: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Paths of one run; making this value touches no disk."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The run's id, which is the folder's name."""
+        return self.path.name
+
+    @property
+    def manifest_file(self) -> Path:
+        """`run.json`."""
+        return self.path / "run.json"
+
+    @property
+    def journal(self) -> Path:
+        """One file of records per process."""
+        return self.path / "journal"
+
+    @property
+    def logs(self) -> Path:
+        """What each rank of each attempt printed."""
+        return self.path / "logs"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder per checkpoint."""
+        return self.path / "checkpoints"
+
+    @property
+    def kept(self) -> Path:
+        """Files that the training script kept."""
+        return self.path / "kept"
+
+    @property
+    def report_file(self) -> Path:
+        """The page about the run."""
+        return self.path / "report.html"
+
+    def manifest(self) -> RunManifest:
+        """Read `run.json`.
+
+        Raises: StoreError: it is missing or is not what we write.
+        """
+        try:
+            return msgspec.json.decode(self.manifest_file.read_bytes(), type=RunManifest)
+        except (OSError, msgspec.DecodeError) as exc:
+            raise StoreError(
+                f"{self.manifest_file} cannot be read: {exc}", hint="the folder is not a whole run"
+            ) from exc
+
+
+def create_run(
+    command: list[str],
+    num_ranks: int,
+    *,
+    name: str = "",
+    environment: dict[str, str] | None = None,
+    config: dict[str, object] | None = None,
+    root: Path | None = None,
+) -> RunFolder:
+    """Make the folder of a new run under `root` (the home by default).
+
+    Raises: StoreError: the disk would not take it.
+    """
+    run_id = ids.new_id("run")
+    manifest = RunManifest(
+        id=run_id,
+        name=name or run_id,
+        command=command,
+        num_ranks=num_ranks,
+        made_at_ns=clock.wall_ns(),
+        environment=environment or {},
+        config=config or {},
+    )
+    folder = RunFolder((root or home()) / "runs" / run_id)
+    publish_bytes(folder.manifest_file, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    return folder
+
+
+def open_run(name: str, *, root: Path | None = None) -> RunFolder:
+    """The run of an id, of the beginning of one, of a path to its folder, or `latest`.
+
+    Raises: UsageError: there is none, or the beginning fits several.
+    """
+    if os.sep in name and (Path(name) / "run.json").is_file():
+        return RunFolder(Path(name).absolute())
+    known = [manifest.id for manifest in list_runs(root=root)]
+    if not known:
+        raise UsageError(f"there are no runs in {root or home()}", hint="make one: drivetrain demo")
+    found = known[:1] if name == "latest" else [run_id for run_id in known if run_id.startswith(name)]
+    if len(found) == 1:
+        return RunFolder((root or home()) / "runs" / found[0])
+    if found:
+        raise UsageError(f"{name} fits {len(found)} runs: {', '.join(found[:5])}", hint="write more of the id")
+    guess = nearest(name, known)
+    raise UsageError(
+        f"there is no run {name}", hint=f"did you mean {guess}?" if guess else "drivetrain runs lists them"
+    )
+
+
+def list_runs(*, root: Path | None = None) -> list[RunManifest]:
+    """All runs that can be read, newest first."""
+    manifests = []
+    for path in (root or home()).glob("runs/run-*/run.json"):
+        try:
+            manifests.append(RunFolder(path.parent).manifest())
+        except StoreError:
+            continue
+    return sorted(manifests, key=lambda manifest: (manifest.made_at_ns, manifest.id), reverse=True)
