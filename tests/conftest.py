@@ -25,7 +25,18 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def leaves_no_trace() -> Iterator[None]:
+    """Fail a test that leaves an environment variable or a thread of ours behind; undone last, after monkeypatch."""
+    before = dict(os.environ)
+    yield
+    threads = [t.name for t in threading.enumerate() if t.name.startswith("drivetrain")]
+    assert not threads, f"threads left running: {threads}"
+    added = {k for k in os.environ if k not in before and not k.startswith("PYTEST")}
+    assert not added, f"environment variables left set: {added}"
+
+
+@pytest.fixture(autouse=True)
+def own_home(leaves_no_trace: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store of its own for each test, and none of the variables that a launcher sets."""
     for name in [name for name in os.environ if name.startswith(("DRIVETRAIN_", "TORCHELASTIC_"))]:
         if name != "DRIVETRAIN_TEST_DATA":
@@ -35,15 +46,3 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "home"
     monkeypatch.setenv("DRIVETRAIN_HOME", str(home))
     return home
-
-
-@pytest.fixture(autouse=True)
-def leaves_no_trace() -> Iterator[None]:
-    """Fail a test that leaves an environment variable or a thread of ours behind."""
-    before = dict(os.environ)
-    yield
-    threads = [t.name for t in threading.enumerate() if t.name.startswith("drivetrain")]
-    assert not threads, f"threads left running: {threads}"
-    # pytest itself sets PYTEST_CURRENT_TEST; monkeypatch of the test is undone after this fixture.
-    added = {k for k in os.environ if k not in before and not k.startswith("PYTEST")}
-    assert not added, f"environment variables left set: {added}"

@@ -1,4 +1,4 @@
-"""The command `drivetrain`: a table of verbs, each loaded when chosen, and the one place where errors become exit codes."""
+"""The command `drivetrain`: a table of verbs, each loaded when chosen, and the place where errors become exit codes."""
 
 from __future__ import annotations
 
