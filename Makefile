@@ -34,8 +34,13 @@ check: setup  ## ruff, mypy, import-linter, docs
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/docs
 
-bench: setup  ## our figures beside the peers', in one session
+bench: setup .venv-peers/.installed  ## our figures beside the peers', in one session
 	$(BIN)/python -m benchmarks
+
+.venv-peers/.installed: benchmarks/requirements-peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/requirements-peers.txt
+	touch $@
 
 docs: setup  ## run the examples of README and docs and compare what they print
 	$(BIN)/python -m pytest tests/docs
