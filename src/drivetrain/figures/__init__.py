@@ -1,1 +1,42 @@
-"""To be written."""
+"""Plain values become figures: SVG text that a report, a page, the docs or a notebook can hold.
+
+Every function is pure and every figure's size is bounded, however much it is given. Colours come from custom properties
+of `stylesheet()`, which a page includes once; there are no inline styles and no scripts, so a strict
+content-security policy holds. A `key` makes the ids of one figure unique in its page.
+
+  tokens.py     colours and type, light and dark; the stylesheet
+  svg.py        elements from names, children and attributes; plain text is escaped on its way in
+  fills.py      how a leaf is painted: colour or hatching
+  axes.py       round numbers along an axis
+  bars.py       an account as one stacked bar
+  timeline.py   ranks over time
+  lines.py      curves over steps
+  grid.py       images with captions
+"""
+
+from drivetrain.figures.bars import account_bar, share_text
+from drivetrain.figures.fills import stacking_order, swatch
+from drivetrain.figures.grid import Picture, embedded_bytes, image_grid, jpeg_size
+from drivetrain.figures.lines import Series, line_chart
+from drivetrain.figures.svg import Markup, element, join
+from drivetrain.figures.timeline import Span, rank_timeline
+from drivetrain.figures.tokens import stylesheet
+
+__all__ = [
+    "Markup",
+    "Picture",
+    "Series",
+    "Span",
+    "account_bar",
+    "element",
+    "embedded_bytes",
+    "image_grid",
+    "join",
+    "jpeg_size",
+    "line_chart",
+    "rank_timeline",
+    "share_text",
+    "stacking_order",
+    "stylesheet",
+    "swatch",
+]
