@@ -1,1 +1,39 @@
-"""To be written."""
+"""Drive logs become batches: streams joined by time, labels projected, samples in shards, loaded in a stated order.
+
+The life of a value, each file one idea:
+  log.py         Log, Stream, Intrinsics, Pose: what a drive recorded, at native rates, read lazily
+  sources/       formats -> Log (`open_log`); a drive that we generate ourselves
+  health.py      what is wrong with a log before anything is made of it
+  sync.py        stamps -> pairs: as-of and nearest joins with a tolerance
+  project.py     labelled points -> label map; classes.py merges sources' classes into eight groups
+  build.py       the three above -> samples; shards.py and dataset.py write and read them; jpeg.py the pixels
+  order.py       (seed, epoch, position) -> sample; loader.py samples -> batches
+  baselines.py   mean IoU, and what a guess without a model reaches; sheet.py a picture of samples
+"""
+
+from drivetrain.data.build import build_dataset
+from drivetrain.data.classes import CLASSES, UNLABELLED, colour_labels
+from drivetrain.data.dataset import DataSet, Sample
+from drivetrain.data.jpeg import decode_jpeg, encode_jpeg
+from drivetrain.data.loader import Batch, Loader
+from drivetrain.data.log import Log, Stream
+from drivetrain.data.sources import open_log
+from drivetrain.data.sources.synth import SynthSpec, synth_log
+
+__all__ = [
+    "CLASSES",
+    "UNLABELLED",
+    "Batch",
+    "DataSet",
+    "Loader",
+    "Log",
+    "Sample",
+    "Stream",
+    "SynthSpec",
+    "build_dataset",
+    "colour_labels",
+    "decode_jpeg",
+    "encode_jpeg",
+    "open_log",
+    "synth_log",
+]

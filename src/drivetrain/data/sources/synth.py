@@ -1,0 +1,217 @@
+"""A small generated drive with exact truth: nothing to download, every fault a parameter.
+
+One street, driven along at constant speed, seen by a pinhole camera and a spinning lidar whose rates and stamps differ.
+Each sweep is taken at one instant. Frames and sweeps are made when they are read, so opening costs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from drivetrain.core.units import NS_PER_S
+from drivetrain.data.arrays import Bytes, Floats
+from drivetrain.data.classes import merge_table
+from drivetrain.data.log import Box, Intrinsics, Kind, Log, Pose, Stream, Sweep
+from drivetrain.data.sources.paint import classes_of, paint
+from drivetrain.data.sources.raycast import camera_rays, cast, lidar_rays
+from drivetrain.data.sources.scene import CLASS_NAMES, OUR_LANE_Y, SPEED_M_PER_S, Scene, make_scene
+
+_START_NS = 1_700_000_000 * NS_PER_S
+_CAMERA_HEIGHT_M, _LIDAR_HEIGHT_M, _PITCH_RAD = 1.55, 1.95, np.radians(2.0)
+_ELEVATIONS = np.radians(np.linspace(-26.0, 9.0, 64))
+_NUM_AZIMUTHS = 1200
+_FAR_M, _LIDAR_FAR_M, _RANGE_NOISE_M = 160.0, 90.0, 0.02
+_FORWARD = (0.5, -0.5, 0.5, -0.5)  # turns the camera's x right, y down, z forward to the world's x forward, z up
+T = TypeVar("T")
+Quaternion = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthSpec:
+    """Everything that decides a generated drive; equal specs give equal drives, byte for byte.
+
+    Attributes:
+      seed: of the street, its traffic and the sensors' noise.
+      duration_s: length of the drive.
+      camera_hz, lidar_hz: native rates.
+      width, height: of the camera's images, pixels.
+      lidar_phase_s: when the lidar's first sweep is taken, after the camera's first frame.
+      lidar_lag_s: how much later than the truth the lidar's stamps are (a clock that is off).
+      jitter_s: standard deviation of the stamps of both.
+      dropped_frames, dropped_sweeps: numbers of messages that never arrived.
+      nan_poses: numbers of frames whose pose is lost.
+      calibration_yaw_deg: how far the recorded heading of the camera is turned from the true one.
+    """
+
+    seed: int = 0
+    duration_s: float = 11.0
+    camera_hz: float = 10.0
+    lidar_hz: float = 20.0
+    width: int = 320
+    height: int = 180
+    lidar_phase_s: float = 0.008
+    lidar_lag_s: float = 0.0
+    jitter_s: float = 0.0005
+    dropped_frames: tuple[int, ...] = ()
+    dropped_sweeps: tuple[int, ...] = ()
+    nan_poses: tuple[int, ...] = ()
+    calibration_yaw_deg: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("duration_s", "camera_hz", "lidar_hz", "width", "height"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+
+    @property
+    def intrinsics(self) -> Intrinsics:
+        """The camera: 58 degrees wide whatever its size, its axis in the middle of the image."""
+        focal = 0.9 * self.width
+        return Intrinsics(focal, focal, self.width / 2 - 0.5, self.height / 2 - 0.5, self.width, self.height)
+
+
+def recognise(path: Path) -> str:
+    """Why this is no request for a generated drive, or an empty string."""
+    return "" if str(path) == "synth" else "only the word `synth` asks for a generated drive"
+
+
+def open_log(path: Path) -> Log:  # noqa: ARG001 - every reader takes a path
+    """The default generated drive."""
+    return synth_log()
+
+
+def synth_log(spec: SynthSpec | None = None) -> Log:
+    """The drive that a spec describes; its stream `pixel_labels/front` is the exact truth per pixel."""
+    drive = _Drive(spec or SynthSpec())
+    spec = drive.spec
+    frames = _numbers(spec.duration_s, spec.camera_hz, spec.dropped_frames)
+    sweeps = _numbers(spec.duration_s - spec.lidar_phase_s, spec.lidar_hz, spec.dropped_sweeps)
+    streams = [
+        drive.stream("camera/front", "camera", frames, drive.frame),
+        drive.stream("pose/front", "pose", frames, drive.recorded_pose),
+        drive.stream("pixel_labels/front", "pixel_labels", frames, drive.truth),
+        drive.stream("lidar/top", "lidar", sweeps, drive.sweep),
+        drive.stream("point_labels/top", "point_labels", sweeps, drive.point_classes),
+        drive.stream("boxes/top", "boxes", sweeps, drive.boxes),
+    ]
+    return Log(
+        name=f"synth-{spec.seed}",
+        source="synth",
+        content=hashlib.sha256(repr(sorted(asdict(spec).items())).encode()).hexdigest()[:16],
+        streams={stream.name: stream for stream in streams},
+        intrinsics={"camera/front": spec.intrinsics},
+        class_names=CLASS_NAMES,
+    )
+
+
+@dataclass
+class _Drive:
+    """Makes messages by their number; methods are pure and may be called from any thread."""
+
+    spec: SynthSpec
+    scene: Scene = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.scene = make_scene(np.random.default_rng(self.spec.seed), self.spec.duration_s)
+
+    def stream(self, name: str, kind: Kind, numbers: list[int], make: Callable[[int], T]) -> Stream[T]:
+        """A stream of the messages with these numbers, in this order; the rest were dropped."""
+        is_lidar = name.endswith("/top")
+        spec = self.spec
+        rate_hz, start_s = (spec.lidar_hz, spec.lidar_phase_s + spec.lidar_lag_s) if is_lidar else (spec.camera_hz, 0.0)
+        jitter = np.random.default_rng([spec.seed, is_lidar]).normal(0, 1, 1 + max(numbers, default=0))
+        stamps = [_START_NS + round((n / rate_hz + start_s + jitter[n] * spec.jitter_s) * NS_PER_S) for n in numbers]
+        return Stream(
+            name=name,
+            kind=kind,
+            frame="world" if is_lidar else "front",
+            t_ns=np.array(stamps, np.int64),
+            read=lambda i: make(numbers[i]),
+            labels=tuple(f"{n:03d}" for n in numbers),
+            num_listed=1 + max(numbers, default=-1),
+        )
+
+    def frame(self, number: int) -> Bytes:
+        t_s = number / self.spec.camera_hz
+        things, rays = self.scene.at(t_s), self._camera_rays(number)
+        hits = cast(rays, things, far=_FAR_M)
+        return paint(rays, hits, self.scene, things, np.random.default_rng([self.spec.seed, 2, number]))
+
+    def truth(self, number: int) -> Bytes:
+        rays = self._camera_rays(number)
+        hits = cast(rays, self.scene.at(number / self.spec.camera_hz), far=_FAR_M)
+        return self._groups[classes_of(rays, hits, self.scene)]
+
+    def recorded_pose(self, number: int) -> Pose:
+        if number in self.spec.nan_poses:
+            return Pose((np.nan, np.nan, np.nan), (np.nan, np.nan, np.nan, np.nan))
+        pose = self._camera_pose(number)
+        return Pose(pose.position, _times(_about_z(np.radians(self.spec.calibration_yaw_deg)), pose.heading))
+
+    def sweep(self, number: int) -> Sweep:
+        return Sweep(self._points_and_classes(number)[0])
+
+    def point_classes(self, number: int) -> Bytes:
+        return self._points_and_classes(number)[1]
+
+    def boxes(self, number: int) -> tuple[Box, ...]:
+        return self.scene.boxes_at(self._sweep_s(number))
+
+    @cached_property
+    def _groups(self) -> Bytes:
+        return merge_table(CLASS_NAMES)[0]
+
+    def _sweep_s(self, number: int) -> float:
+        return number / self.spec.lidar_hz + self.spec.lidar_phase_s
+
+    def _camera_pose(self, number: int) -> Pose:
+        x, y, yaw = _ego(number / self.spec.camera_hz)
+        heading = _times(_times(_about_z(yaw), (np.cos(_PITCH_RAD / 2), 0.0, np.sin(_PITCH_RAD / 2), 0.0)), _FORWARD)
+        return Pose((x, y, _CAMERA_HEIGHT_M), heading)
+
+    def _camera_rays(self, number: int):  # type: ignore[no-untyped-def]
+        pose = self._camera_pose(number)
+        return camera_rays(self.spec.intrinsics, np.array(pose.position), pose.rotation)
+
+    def _points_and_classes(self, number: int) -> tuple[Floats, Bytes]:
+        t_s = self._sweep_s(number)
+        x, y, yaw = _ego(t_s)
+        rays = lidar_rays(_ELEVATIONS, _NUM_AZIMUTHS, np.array([x, y, _LIDAR_HEIGHT_M]), yaw)
+        hits = cast(rays, self.scene.at(t_s), far=_LIDAR_FAR_M)
+        met = hits.depth_HW < _LIDAR_FAR_M
+        noise = np.random.default_rng([self.spec.seed, 3, number]).normal(0, _RANGE_NOISE_M, int(met.sum()))
+        points = rays.origin + (hits.depth_HW[met] + noise)[:, None] * rays.direction_HW3[met]
+        return points, classes_of(rays, hits, self.scene)[met]
+
+
+def _numbers(duration_s: float, rate_hz: float, dropped: tuple[int, ...]) -> list[int]:
+    return [n for n in range(int(np.ceil(duration_s * rate_hz - 1e-9))) if n not in dropped]
+
+
+def _ego(t_s: float) -> tuple[float, float, float]:
+    """Where our vehicle is (x, y) and its yaw: constant speed, swaying a little in its lane."""
+    sway, turn = 0.3, 2 * np.pi / 6.0
+    yaw = np.arctan2(sway * turn * np.cos(turn * t_s), SPEED_M_PER_S)
+    return SPEED_M_PER_S * t_s, OUR_LANE_Y + sway * float(np.sin(turn * t_s)), float(yaw)
+
+
+def _about_z(angle: float) -> Quaternion:
+    return float(np.cos(angle / 2)), 0.0, 0.0, float(np.sin(angle / 2))
+
+
+def _times(p: Quaternion, q: Quaternion) -> Quaternion:
+    """The turn q, then the turn p (Hamilton's product)."""
+    a, b, c, d = p
+    w, x, y, z = q
+    return (
+        float(a * w - b * x - c * y - d * z),
+        float(a * x + b * w + c * z - d * y),
+        float(a * y - b * z + c * w + d * x),
+        float(a * z + b * y - c * x + d * w),
+    )
