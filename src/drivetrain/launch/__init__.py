@@ -1,1 +1,36 @@
-"""To be written."""
+"""Starts the ranks of a run on one node, gives each its environment, watches, restarts in place; knows no torch.
+
+Life of a run: a `LaunchSpec` (what to start) and a run folder -> requests, one per rank -> the nursery forks them ->
+an attempt: output shown and kept, deaths and hangs noticed -> the policy judges its end -> another attempt, or the
+`Outcome`. A killed rank to the next step of a tiny model: see benchmarks/recovery.py.
+
+  spec.py             what to start, each rank's environment, the exact requests (pure)
+  program.py          a command understood: a script or module to fork, or a program to execute
+  launcher.py         one selector for all that can happen; attempt after attempt
+  attempt.py          one attempt: who lives, who was told to end, how each ended
+  policy.py           which rank failed first, whether to try again, the words for it (pure)
+  watch.py            how far ranks are and when they were last heard of, from their journals
+  output.py           pipes -> log files and prefixed lines
+  signals.py          Ctrl-C as bytes on a descriptor
+  nursery_process.py  the launcher's side of the nursery
+  wire.py             what the two say to each other
+  nursery.py          the process that imports torch once and forks the ranks
+  child.py            a rank's process between the fork and its end
+"""
+
+from drivetrain.launch.launcher import Launcher, Outcome
+from drivetrain.launch.output import Output, Terminal
+from drivetrain.launch.spec import LaunchSpec, RankRequest, rank_environment, requests_text
+from drivetrain.launch.watch import Progress
+
+__all__ = [
+    "LaunchSpec",
+    "Launcher",
+    "Outcome",
+    "Output",
+    "Progress",
+    "RankRequest",
+    "Terminal",
+    "rank_environment",
+    "requests_text",
+]

@@ -1,0 +1,81 @@
+"""The launcher's side of its nursery: start it, ask it for ranks, have them signalled, end it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from drivetrain.core.units import NS_PER_S
+from drivetrain.launch.wire import Channel, Message, Signal, Spawn
+
+
+class NurseryProcess:
+    """A running nursery, in a session of its own, so that a terminal's Ctrl-C reaches the launcher alone.
+
+    Attributes:
+      is_ready: whether it has said that it can fork.
+    """
+
+    def __init__(self, modules: Sequence[str], *, env: Mapping[str, str], cwd: Path, grace_ns: int) -> None:
+        """Start it; it imports the modules while the caller goes on.
+
+        Args:
+          env: its whole environment. Libraries read some variables as they load, so it must be what ranks will have.
+          cwd: where the ranks will run.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            settings = (theirs.fileno(), os.getpid(), grace_ns, list(modules))
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "drivetrain.launch.nursery", *map(json.dumps, settings)],
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                pass_fds=[theirs.fileno()],
+                env=dict(env),
+                cwd=cwd,
+                start_new_session=True,
+            )
+        self.channel = Channel(ours)
+        self.is_ready = False
+        self._grace_ns = grace_ns
+
+    def spawn(self, job: Spawn) -> tuple[int, int]:
+        """Ask for a rank; gives the reading ends of its stdout and stderr. Raises OSError: the nursery is gone."""
+        (out_reader, out_writer), (err_reader, err_writer) = os.pipe(), os.pipe()
+        try:
+            self.channel.send(job, [out_writer, err_writer])
+        except OSError:
+            os.close(out_reader)
+            os.close(err_reader)
+            raise
+        finally:
+            os.close(out_writer)
+            os.close(err_writer)
+        return out_reader, err_reader
+
+    def signal(self, rank: int, signum: int) -> None:
+        """Have a rank's process group signalled; nothing when it has ended or the nursery is gone."""
+        with suppress(OSError):
+            self.channel.send(Signal(rank, signum))
+
+    def receive(self) -> Message | None:
+        """The next message; None when the nursery is gone."""
+        received = self.channel.receive()
+        return None if received is None else received[0]
+
+    def close(self, *, now: bool = False) -> None:
+        """End it and what its ranks left; it gets the grace for that, or none. May be called twice."""
+        self.channel.close()
+        if now:
+            self._process.kill()
+        try:
+            self._process.wait(timeout=self._grace_ns / NS_PER_S + 5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -1,0 +1,74 @@
+"""What a command is: a Python script or module that can be forked, or a program that must be executed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from drivetrain.core.errors import UsageError
+
+Kind = Literal["script", "module", "executable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A command, understood.
+
+    Attributes:
+      kind: `script` and `module` run in a fork of the nursery; `executable` replaces the forked process.
+      argv: what the program finds as its arguments; the script's path, the module's name or the program's path first.
+    """
+
+    kind: Kind
+    argv: tuple[str, ...]
+
+
+def resolve(command: tuple[str, ...], *, cwd: Path, path: str | None) -> Program:
+    """Understand a command, and refuse what cannot start.
+
+    `python` and `python3` without a folder mean the interpreter that runs Drivetrain, whatever PATH says; another one
+    is asked for by its path. Interpreter options other than `-u` (ranks are never block-buffered) and `-m` make it an
+    executable: a fork could not honour them.
+
+    Args:
+      cwd: where the ranks will run; relative paths are meant from there.
+      path: the PATH to search; None for this process's own.
+    Raises: UsageError: there is no such program or script.
+    """
+    name, *arguments = command
+    if name in ("python", "python3"):
+        name = sys.executable
+    found = shutil.which(_anchored(name, cwd), path=path)
+    if found is None:
+        raise UsageError(f"there is no program {name} to run", hint="is it installed, executable and on PATH?")
+    if _is_this_interpreter(found):
+        while arguments[:1] == ["-u"]:
+            arguments = arguments[1:]
+        if arguments[:1] == ["-m"] and len(arguments) > 1:
+            return Program("module", tuple(arguments[1:]))
+        if arguments and not arguments[0].startswith("-"):
+            return _script(arguments, cwd, found)
+    return Program("executable", (found, *arguments))
+
+
+def _script(arguments: list[str], cwd: Path, interpreter: str) -> Program:
+    script = cwd / arguments[0]
+    if script.is_file() and script.suffix != ".pyz":
+        return Program("script", tuple(arguments))
+    if script.exists():  # a folder or archive with a __main__
+        return Program("executable", (interpreter, *arguments))
+    raise UsageError(f"there is no script {arguments[0]} in {cwd}", hint="check the path after `python`")
+
+
+def _anchored(name: str, cwd: Path) -> str:
+    return str(cwd / name) if os.sep in name else name
+
+
+def _is_this_interpreter(found: str) -> bool:
+    """Whether it is ours: the same file through the same environment (a venv's `python` links to its base's)."""
+    ours, theirs = Path(sys.executable), Path(found)
+    return ours.resolve() == theirs.resolve() and ours.parent.resolve() == theirs.parent.resolve()

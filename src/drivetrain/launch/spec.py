@@ -1,0 +1,159 @@
+"""What to start, as plain values: the description, each rank's environment, and the exact requests made of both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from drivetrain.core.errors import UsageError
+from drivetrain.core.faults import FAULT_VARIABLE, Fault
+from drivetrain.core.units import NS_PER_S, duration_text
+from drivetrain.launch.program import Program
+from drivetrain.store import RunFolder
+
+LEASE_NS = 10 * NS_PER_S  # how long after its last beat a launcher is taken to live
+DEFAULT_PRELOAD = ("numpy", "torch", "torch._dynamo", "torch.distributed.checkpoint", "drivetrain.train")
+"""What the nursery imports for Python commands, where installed: torch._dynamo because the first DDP model or optimizer
+of a process imports it, which takes as long as torch itself (1.0 s)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchSpec:
+    """What to start and how to look after it.
+
+    Attributes:
+      command: program and arguments, see `program.resolve`.
+      num_ranks: processes on this node.
+      restarts: attempts after the first one.
+      hang_after_ns: without a new record in any rank's journal for so long, the ranks are taken to hang. A program that
+        keeps no journal is never taken to hang.
+      grace_ns: how long ranks that were told to end have until they are killed.
+      env: variables for the ranks, over those of this process.
+      preload: modules the nursery imports before it forks ranks; None means `DEFAULT_PRELOAD` for Python commands.
+      cwd: where the ranks run; None is this process's own folder.
+      faults: planned failures, see core.faults.
+    Raises: UsageError: a value is out of range.
+    """
+
+    command: tuple[str, ...]
+    num_ranks: int = 1
+    restarts: int = 3
+    hang_after_ns: int = 300 * NS_PER_S
+    grace_ns: int = 3 * NS_PER_S
+    env: Mapping[str, str] = field(default_factory=dict)
+    preload: tuple[str, ...] | None = None
+    cwd: Path | None = None
+    faults: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.command or not self.command[0]:
+            raise UsageError("there is no command to run", hint="drivetrain run --ranks 2 -- python train.py")
+        if self.num_ranks < 1:
+            raise UsageError(f"{self.num_ranks} ranks cannot run anything", hint="ask for 1 or more: --ranks 1")
+        if self.restarts < 0:
+            raise UsageError(f"restarts is {self.restarts}, expected 0 or more", hint="0 never restarts: --restarts 0")
+        if self.hang_after_ns <= 0:
+            raise UsageError(f"hang_after is {duration_text(self.hang_after_ns)}, expected more than nothing")
+        for text in self.faults:
+            if Fault.parse(text).rank >= self.num_ranks:
+                raise UsageError(f"fault {text} can never strike: there are {self.num_ranks} ranks, counted from 0")
+
+
+@dataclass(frozen=True, slots=True)
+class RankRequest:
+    """Everything that one rank's process is started with.
+
+    Attributes:
+      rank: from 0.
+      program: what it runs.
+      env: the variables that the launcher adds to its own.
+      cwd: its folder.
+    """
+
+    rank: int
+    program: Program
+    env: dict[str, str]
+    cwd: str
+
+
+def rank_environment(
+    spec: LaunchSpec, run: RunFolder, *, rank: int, attempt: int, port: int, num_cores: int, user: Mapping[str, str]
+) -> dict[str, str]:
+    """The variables a rank is given, those of torchrun first.
+
+    Args:
+      port: where rank 0 will listen for the others.
+      num_cores: cores to share among the ranks.
+      user: the launcher's own environment; an OMP_NUM_THREADS in it stays.
+    """
+    env = {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(spec.num_ranks),
+        "LOCAL_WORLD_SIZE": str(spec.num_ranks),
+        "GROUP_RANK": "0",
+        "GROUP_WORLD_SIZE": "1",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_RUN_ID": run.id,
+        "TORCHELASTIC_RESTART_COUNT": str(attempt),
+        "TORCHELASTIC_MAX_RESTARTS": str(spec.restarts),
+        "DRIVETRAIN_HOME": str(run.path.parent.parent),
+        "DRIVETRAIN_RUN": run.id,
+        "DRIVETRAIN_ATTEMPT": str(attempt),
+        "DRIVETRAIN_LEASE_NS": str(LEASE_NS),
+    }
+    if "OMP_NUM_THREADS" not in user:
+        env["OMP_NUM_THREADS"] = str(max(1, num_cores // spec.num_ranks))
+    if spec.faults:
+        env[FAULT_VARIABLE] = ";".join(spec.faults)
+    return {**env, **spec.env}
+
+
+def rank_requests(
+    spec: LaunchSpec,
+    program: Program,
+    run: RunFolder,
+    *,
+    attempt: int,
+    port: int,
+    num_cores: int,
+    user: Mapping[str, str],
+) -> tuple[RankRequest, ...]:
+    """One request per rank; `user` as in `rank_environment`."""
+    cwd = str(spec.cwd or Path.cwd())
+    return tuple(
+        RankRequest(
+            rank,
+            program,
+            rank_environment(spec, run, rank=rank, attempt=attempt, port=port, num_cores=num_cores, user=user),
+            cwd,
+        )
+        for rank in range(spec.num_ranks)
+    )
+
+
+def preload_of(spec: LaunchSpec, program: Program) -> tuple[str, ...]:
+    """The modules that the nursery imports: none for a program that is executed."""
+    if program.kind == "executable":
+        return ()
+    return DEFAULT_PRELOAD if spec.preload is None else spec.preload
+
+
+def requests_text(requests: tuple[RankRequest, ...]) -> str:
+    """The requests as JSON for people; what `--dry-run` prints."""
+    return json.dumps(
+        [
+            {
+                "rank": request.rank,
+                "how": request.program.kind,
+                "argv": list(request.program.argv),
+                "cwd": request.cwd,
+                "env": request.env,
+            }
+            for request in requests
+        ],
+        indent=2,
+    )

@@ -1,0 +1,134 @@
+"""What the launcher and its nursery say to each other over a socket pair: small messages, some with file descriptors.
+
+    launcher                    nursery
+       |          <- Ready         |   preloaded, can fork
+       | Spawn + 2 pipes ->        |   fork one rank
+       |          <- Started       |   it has a process ...
+       | Signal ->                 |   send a signal to its process group, unless it has ended
+       |          <- Exited        |   ... which has ended
+       | (closes) ->               |   end what is left, then leave
+
+A message is its length (4 bytes, with the descriptors attached) and JSON: the standard library's and not msgspec's,
+because environments and arguments may hold bytes that are no UTF-8, which Python carries as lone surrogates.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from drivetrain.launch.program import Kind
+
+_LENGTH = struct.Struct("!I")
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Start one rank; comes with the descriptors of its stdout and stderr.
+
+    Attributes:
+      env: its whole environment.
+    """
+
+    rank: int
+    kind: Kind
+    argv: list[str]
+    env: dict[str, str]
+    cwd: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Send a signal to the process group of a rank."""
+
+    rank: int
+    signum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The nursery has imported what it was told to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A rank has a process.
+
+    Attributes:
+      at_ns: monotonic, just before the fork.
+    """
+
+    rank: int
+    pid: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """A rank's process has ended.
+
+    Attributes:
+      code: its exit code; negative for a signal, as in `subprocess`.
+      at_ns: monotonic, when the nursery saw it.
+    """
+
+    rank: int
+    pid: int
+    code: int
+    at_ns: int
+
+
+Message = Spawn | Signal | Ready | Started | Exited
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Spawn, Signal, Ready, Started, Exited)}
+
+
+class Channel:
+    """One end of the socket pair. Sends and receives whole messages, blocking; for one thread."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+
+    def fileno(self) -> int:
+        """For selectors."""
+        return self._socket.fileno()
+
+    def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
+        """Send a message and, with it, copies of open descriptors. Raises OSError when the other end is gone."""
+        body = json.dumps([type(message).__name__, asdict(message)]).encode("ascii")
+        head = _LENGTH.pack(len(body))
+        if descriptors:
+            socket.send_fds(self._socket, [head], list(descriptors))
+        else:
+            self._socket.sendall(head)
+        self._socket.sendall(body)
+
+    def receive(self) -> tuple[Message, list[int]] | None:
+        """The next message and its descriptors, which are the caller's to close; None when the other end is gone."""
+        try:
+            head, descriptors, _, _ = socket.recv_fds(self._socket, _LENGTH.size, 2)
+            body = self._exactly(_LENGTH.unpack(head)[0]) if len(head) == _LENGTH.size else b""
+        except ConnectionError:
+            return None
+        if not body:
+            return None
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
+        name, fields = json.loads(body)
+        return _KINDS[name](**fields), descriptors
+
+    def close(self) -> None:
+        """Let go of this end; may be called twice."""
+        self._socket.close()
+
+    def _exactly(self, num_bytes: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < num_bytes:
+            part = self._socket.recv(num_bytes - len(parts))
+            if not part:
+                return b""
+            parts += part
+        return bytes(parts)
