@@ -49,7 +49,9 @@ class _Frame:
         return x, y
 
 
-def line_chart(series: Sequence[Series], *, key: str, title: str, x_label: str = "step") -> Markup:
+def line_chart(
+    series: Sequence[Series], *, key: str, title: str, x_label: str = "step", max_points: int = MAX_POINTS
+) -> Markup:
     """Curves in one frame, each labelled at its end when there are several.
 
     Args:
@@ -57,17 +59,19 @@ def line_chart(series: Sequence[Series], *, key: str, title: str, x_label: str =
       key: starts the ids inside; unique in the page.
       title: for screen readers.
       x_label: written under the axis, with its unit.
+      max_points: of one curve; more are thinned, spikes kept.
     """
     margin = max((text_width(one.name) + 12 for one in series), default=0) if len(series) > 1 else _RIGHT
     frame = _frame([point for one in series for point in one.points], _WIDTH - _LEFT - margin)
-    curves = [_curve(one, index, frame) for index, one in enumerate(series)]
+    curves = [_curve(one, index, frame, max_points) for index, one in enumerate(series)]
     return figure(
         _WIDTH,
         _HEIGHT,
         _axes(frame, x_label),
         *curves,
         *(_end_labels(series, frame) if len(series) > 1 else []),
-        element("path", class_="cursor", d=""),
+        element("path", class_="cursor"),
+        element("text", class_="readout", x=_LEFT + 4, y=_TOP + 8),
         key=key,
         title=title,
         desc=" ".join(_in_words(one) for one in series) or "No points.",
@@ -113,10 +117,10 @@ def _finite_runs(points: Sequence[Point]) -> list[list[Point]]:
     return [run for run in runs if run]
 
 
-def _curve(one: Series, index: int, frame: _Frame) -> Markup:
+def _curve(one: Series, index: int, frame: _Frame, max_points: int) -> Markup:
     runs = _finite_runs(one.points)
     num_points = sum(map(len, runs)) or 1
-    placed = [[frame.place(p) for p in thin(run, max(2, MAX_POINTS * len(run) // num_points))] for run in runs]
+    placed = [[frame.place(p) for p in thin(run, max(2, max_points * len(run) // num_points))] for run in runs]
     colour, dashed = index % len(SERIES), " dashed" if index >= len(SERIES) else ""
     line = element("path", class_=f"line line-{colour}{dashed}", d="".join(map(path_of, placed)), data_name=one.name)
     if num_points > _FEW_POINTS:

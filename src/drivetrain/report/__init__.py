@@ -1,1 +1,23 @@
-"""To be written."""
+"""Joins what the rooms below know about a run into one page that a person reads and one object that a program reads.
+
+Life of a page: `gather` reads a run's folder into a `Story`; `render` turns the story into HTML, section by section;
+`write_report` puts it beside the run. Only gathering reads the disk.
+
+  story.py      the run's folder as values
+  kept.py       pictures and results that the training script kept
+  sections.py   the page's parts
+  curves.py     the part with the metrics
+  words.py      what each leaf means
+  html.py       the shell, tables, the content-security policy
+  assets.py     the page's style and script
+  page.py       all of it together
+  summary.py    the same for programs
+  listing.py    all runs in short
+"""
+
+from drivetrain.report.listing import RunLine, list_lines
+from drivetrain.report.page import render, run_page, write_report
+from drivetrain.report.story import Story, gather
+from drivetrain.report.summary import summary
+
+__all__ = ["RunLine", "Story", "gather", "list_lines", "render", "run_page", "summary", "write_report"]

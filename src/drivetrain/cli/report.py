@@ -1,0 +1,95 @@
+"""Where the device time of a run or a timeline went: the account, what to do about it, and the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from drivetrain.monitor import Finding
+
+
+@click.command("report")
+@click.argument("targets", nargs=-1, required=True, metavar="RUN | --timeline FILE...")
+@click.option("--timeline", "are_timelines", is_flag=True, help="Account for timeline files instead of a run.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for a run, one a line for timelines.")
+@click.option("--open", "open_page", type=bool, default=False, show_default=True, help="Open the page in a browser.")
+def command(targets: tuple[str, ...], are_timelines: bool, as_json: bool, open_page: bool) -> None:
+    """Say where a run's device time went, and write its report.html.
+
+    RUN is an id, the beginning of one, a path to a run's folder, or `latest`.
+    """
+    if are_timelines:
+        _report_timelines(targets, as_json=as_json)
+    elif len(targets) == 1:
+        _report_run(targets[0], as_json=as_json, open_page=open_page)
+    else:
+        raise click.UsageError(f"one RUN at a time, not {len(targets)}; for timeline files add --timeline")
+
+
+def _report_run(name: str, *, as_json: bool, open_page: bool) -> None:
+    import msgspec
+
+    from drivetrain.ledger import table
+    from drivetrain.report import gather, summary, write_report
+    from drivetrain.store import open_run
+
+    run = open_run(name)
+    story = gather(run)
+    if as_json:
+        click.echo(msgspec.json.encode({**summary(story), "report": str(write_report(run, story))}).decode())
+    else:
+        click.echo(table(story.account))
+        click.echo(_findings_text(story.findings))
+        click.echo(f"report: {write_report(run, story)}")
+    if open_page:
+        click.launch(str(run.report_file))
+
+
+def _findings_text(findings: Sequence[Finding]) -> str:
+    lines = []
+    for finding in findings:
+        lines += ["", f"{'! ' if finding.is_alarm else ''}{finding.text}"]
+        lines += [f"    {part}" for part in (finding.evidence, finding.change, finding.gain) if part]
+    return "\n".join([*lines, ""])
+
+
+def _report_timelines(paths: Sequence[str], *, as_json: bool) -> None:
+    """Print every account that can be made; then the errors of the others, each naming its file.
+
+    Raises: DataError: a file is no timeline or contradicts itself; the last of them, those before are printed.
+    """
+    from drivetrain.core.errors import DataError
+
+    errors = []
+    for path in paths:
+        try:
+            click.echo(_timeline_text(path, as_json=as_json))
+        except DataError as exc:
+            errors.append(exc)
+    for exc in errors[:-1]:
+        click.echo(f"error: {exc.message}", err=True)
+    if errors:
+        raise errors[-1]
+
+
+def _timeline_text(path: str, *, as_json: bool) -> str:
+    import msgspec
+
+    from drivetrain.core.errors import DataError, LedgerError
+    from drivetrain.ledger import account_of_timeline, read_timeline, table, timeline_json
+
+    timeline = read_timeline(path)
+    account = account_of_timeline(timeline)
+    try:
+        account.check()
+    except LedgerError as exc:
+        raise DataError(f"{path} contradicts itself: {exc.message}") from exc
+    if timeline.num_unreadable:
+        click.echo(f"{path}: lines left out because they cannot be read: {timeline.num_unreadable}", err=True)
+    if as_json:
+        return msgspec.json.encode(timeline_json(timeline.name, account)).decode()
+    return f"{timeline.name}\n{table(account)}\n"

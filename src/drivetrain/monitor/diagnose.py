@@ -1,0 +1,193 @@
+"""From an account to findings: the largest losses first, each with its evidence, what to change, and the most to gain.
+
+Pure: the same account and evidence always give the same findings. Thresholds are shares of allocated time and stand in
+`remedies.py`; none is tuned to a particular run.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from drivetrain.core.leaves import Leaf
+from drivetrain.core.units import duration_text
+from drivetrain.ledger import Account
+from drivetrain.monitor.evidence import Death, Evidence
+from drivetrain.monitor.remedies import REMEDIES
+
+_ALARMS = frozenset({Leaf.UNKNOWN, Leaf.HANG})
+_CONCENTRATED = 1.5  # times its fair share of a loss, from which one rank is named
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One loss, said so that a person can act on it.
+
+    Attributes:
+      leaf: which part of the account.
+      lost_ns: device time.
+      share_pct: of allocated device time.
+      text: what happened, one sentence with numbers and their denominators.
+      evidence: what points to the cause; may be empty.
+      change: what to do.
+      gain: what that could bring, an upper bound, and said to be one.
+      is_alarm: the account itself cannot be trusted, or the run stood still.
+    """
+
+    leaf: str
+    lost_ns: int
+    share_pct: float
+    text: str
+    evidence: str
+    change: str
+    gain: str
+    is_alarm: bool
+
+
+def findings(account: Account, evidence: Evidence | None = None) -> list[Finding]:
+    """The losses worth acting on, the largest first.
+
+    Args:
+      account: of a run or a timeline.
+      evidence: deaths, checkpoints and hangs, for causes; without it findings name the loss alone.
+    """
+    known = evidence or Evidence()
+    found = [_finding(leaf, account, known) for leaf in REMEDIES if _is_worth_telling(leaf, account)]
+    return sorted(found, key=lambda finding: (-finding.lost_ns, finding.leaf))
+
+
+def _is_worth_telling(leaf: str, account: Account) -> bool:
+    lost_ns = account.leaves.get(leaf, 0)
+    return lost_ns > 0 and 100 * lost_ns >= REMEDIES[leaf].from_pct * account.allocated_ns
+
+
+def _finding(leaf: str, account: Account, evidence: Evidence) -> Finding:
+    lost_ns = account.leaves[leaf]
+    share_pct = 100 * lost_ns / account.allocated_ns
+    cause = _cause(leaf, evidence)
+    num_ranks = len(account.by_rank)
+    amount = f"{duration_text(lost_ns)} of {duration_text(account.allocated_ns)} over {_count(num_ranks, 'rank')}"
+    return Finding(
+        leaf=str(leaf),
+        lost_ns=lost_ns,
+        share_pct=share_pct,
+        text=f"{share_pct:.1f} % of allocated time ({amount}) {REMEDIES[leaf].went_to}{cause}.",
+        evidence=" ".join(filter(None, (_who(leaf, account), _circumstances(leaf, account, evidence)))),
+        change=_change(leaf, account, evidence),
+        gain=_gain(lost_ns, account),
+        is_alarm=leaf in _ALARMS,
+    )
+
+
+def _cause(leaf: str, evidence: Evidence) -> str:
+    """A clause that names what made the loss, where the evidence tells it."""
+    if leaf in (Leaf.LOST, Leaf.DOWN, Leaf.RESTORE) and evidence.deaths:
+        told = " and ".join(_death_text(death) for death in evidence.deaths[:2])
+        more = len(evidence.deaths) - 2
+        return f" after {told}" + (f" and {_count(more, 'more failure')}" if more > 0 else "")
+    if leaf == Leaf.HANG and evidence.hung_ranks:
+        ranks = sorted(set(evidence.hung_ranks))
+        return f" (rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks[:8]))})"
+    return ""
+
+
+def _death_text(death: Death) -> str:
+    at = "before its first step" if death.step is None else f"at step {death.step}"
+    return f"rank {death.rank} {_exit_text(death.code)} {at}"
+
+
+def _exit_text(code: int) -> str:
+    if code >= 0:
+        return f"left with exit code {code}"
+    try:
+        return f"died of {signal.Signals(-code).name}"
+    except ValueError:
+        return f"died of signal {-code}"
+
+
+def _who(leaf: str, account: Account) -> str:
+    """Names the rank that holds more of a loss than its share; for waiting on others, the rank that waits least."""
+    by_rank = {rank: leaves.get(leaf, 0) for rank, leaves in account.by_rank.items()}
+    total = sum(by_rank.values())
+    if len(by_rank) < 2 or not total:
+        return ""
+    most, least = max(by_rank, key=lambda rank: by_rank[rank]), min(by_rank, key=lambda rank: by_rank[rank])
+    if leaf == Leaf.COMM_WAIT and by_rank[least] * len(by_rank) * 2 < total:
+        return f"Rank {least} waits least ({duration_text(by_rank[least])}): the others wait for it."
+    if by_rank[most] * len(by_rank) > _CONCENTRATED * total:
+        return f"Rank {most} has {100 * by_rank[most] / total:.0f} % of it."
+    return ""
+
+
+def _circumstances(leaf: str, account: Account, evidence: Evidence) -> str:
+    """Counts that put the loss in proportion."""
+    if leaf == Leaf.LOST:
+        return f"{_count(account.num_steps_lost, 'step')} lost, {account.num_steps_kept} kept."
+    if leaf == Leaf.CHECKPOINT and evidence.num_commits:
+        each_ns = _checkpoint_ns(account, evidence)
+        return f"{_count(evidence.num_commits, 'checkpoint')}, {duration_text(each_ns)} each on every rank."
+    if leaf in (Leaf.INIT, Leaf.SETUP, Leaf.RESTORE, Leaf.COMPILE, Leaf.DOWN):
+        return f"{_count(account.num_attempts, 'attempt')}."
+    return ""
+
+
+def _change(leaf: str, account: Account, evidence: Evidence) -> str:
+    """What to do; for checkpoints and lost work with the interval that balances the two."""
+    usual = REMEDIES[leaf].change
+    every = evidence.commit_every_steps
+    if leaf not in (Leaf.LOST, Leaf.CHECKPOINT) or not every:
+        return usual
+    best = balanced_interval_steps(account, evidence)
+    if leaf == Leaf.LOST:
+        advice = f"Checkpoint more often than every {every} steps"
+        return f"{advice}: about every {best} would balance it with their cost." if best and best < every else usual
+    if best and best > every:
+        return (
+            f"{usual} They are {every} steps apart; about {best} would balance their cost with work lost to failures."
+        )
+    return usual
+
+
+def balanced_interval_steps(account: Account, evidence: Evidence) -> int | None:
+    """Steps between checkpoints that lose least in sum to writing them and to redoing work, None without evidence.
+
+    Source: J. W. Young, "A first order approximation to the optimum checkpoint interval", CACM 17(9), 1974:
+    sqrt(2 x time to write one x mean time between failures).
+    """
+    num_steps = account.num_steps_kept + account.num_steps_lost
+    if not (evidence.deaths and evidence.num_commits and num_steps):
+        return None
+    run_ns = account.end_ns - account.start_ns
+    interval_ns = math.sqrt(2 * _checkpoint_ns(account, evidence) * run_ns / len(evidence.deaths))
+    working_ns = account.leaves.get(Leaf.PRODUCTIVE, 0) + account.leaves.get(Leaf.LOST, 0)
+    step_ns = working_ns / max(_num_devices(account), 1) / num_steps
+    return max(1, round(interval_ns / step_ns)) if step_ns and interval_ns else None
+
+
+def _checkpoint_ns(account: Account, evidence: Evidence) -> int:
+    """Wall time of one checkpoint on one device, on average."""
+    total_ns = account.leaves.get(Leaf.CHECKPOINT, 0)
+    return round(total_ns / max(_num_devices(account), 1) / max(evidence.num_commits, 1))
+
+
+def _num_devices(account: Account) -> int:
+    by_rank: Mapping[int, int] = {interval.rank: interval.devices for interval in account.intervals}
+    return sum(by_rank.values())
+
+
+def _gain(lost_ns: int, account: Account) -> str:
+    kept_ns = account.leaves.get(Leaf.PRODUCTIVE, 0)
+    rest_ns = account.allocated_ns - lost_ns
+    if rest_ns <= 0 or not kept_ns:
+        return f"At most {duration_text(lost_ns)} of device time."
+    now_pct, then_pct = 100 * kept_ns / account.allocated_ns, 100 * kept_ns / rest_ns
+    return (
+        f"At most {duration_text(lost_ns)} of device time: with none of it, goodput would be {then_pct:.1f} % of "
+        f"{duration_text(rest_ns)} instead of {now_pct:.1f} % of {duration_text(account.allocated_ns)}."
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

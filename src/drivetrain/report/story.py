@@ -1,0 +1,127 @@
+"""Everything a page says about a run, gathered from its folder as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from drivetrain.ledger import Account, account_of, read_history, scalars
+from drivetrain.monitor import Evidence, Finding, evidence_of, findings
+from drivetrain.report.kept import Gallery, Result, read_gallery, read_results
+from drivetrain.store import RunFolder, RunManifest
+
+Status = Literal["no records", "running", "finished", "failed"]
+
+Scalars = Mapping[str, Sequence[tuple[int, int, float]]]
+"""Metric -> (step, UTC ns, value), by step; one value a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointLine:
+    """One checkpoint as the page lists it.
+
+    Attributes:
+      name: the folder's name.
+      num_bytes: of all its files.
+      resume: which promise its manifest gives about resuming, if it says so.
+    """
+
+    name: str
+    num_bytes: int
+    resume: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is known about a run at one moment.
+
+    Attributes:
+      manifest: what was asked for.
+      account: where the device time went.
+      evidence: deaths, checkpoints, hangs.
+      findings: the losses worth acting on.
+      scalars: metrics over steps.
+      gallery: pictures.
+      results: final values.
+      results_error: what is wrong with `results.json`, or empty.
+      checkpoints: whole ones, by step.
+      num_unreadable: lines of its journals that could not be read.
+      as_of_ns: when this was gathered, UTC.
+    """
+
+    manifest: RunManifest
+    account: Account
+    evidence: Evidence
+    findings: Sequence[Finding]
+    scalars: Scalars
+    gallery: Gallery
+    results: Sequence[Result]
+    results_error: str
+    checkpoints: Sequence[CheckpointLine]
+    num_unreadable: int
+    as_of_ns: int
+
+    @property
+    def status(self) -> Status:
+        """How the run stands."""
+        return status_of(self.account, self.evidence)
+
+
+def status_of(account: Account, evidence: Evidence) -> Status:
+    """How a run stands: `no records` when nothing was ever allocated, `failed` when it ended otherwise than well."""
+    if not account.intervals:
+        return "no records"
+    if account.is_running:
+        return "running"
+    return "finished" if evidence.has_finished else "failed"
+
+
+def gather(run: RunFolder) -> Story:
+    """Read a run's folder.
+
+    Raises:
+      StoreError: the folder has no readable `run.json`.
+      DataError: a journal cannot be read.
+      LedgerError: the account contradicts itself.
+    """
+    manifest = run.manifest()
+    records = read_history(run)
+    as_of_ns = records.now_ns()
+    account = account_of(records.events, records.lease_ns, as_of_ns)
+    account.check()
+    evidence = evidence_of(records.events)
+    results, results_error = read_results(run.kept / "results.json")
+    return Story(
+        manifest=manifest,
+        account=account,
+        evidence=evidence,
+        findings=findings(account, evidence),
+        scalars=scalars(run),
+        gallery=read_gallery(run.kept),
+        results=results,
+        results_error=results_error,
+        checkpoints=[_checkpoint_line(path) for path in sorted(run.checkpoints.glob("step-*")) if _is_whole(path)],
+        num_unreadable=records.num_unreadable,
+        as_of_ns=as_of_ns,
+    )
+
+
+class _ManifestPart(msgspec.Struct):
+    resume: str = ""
+
+
+def _is_whole(path: Path) -> bool:
+    return path.is_dir() and not path.name.endswith(".incomplete")
+
+
+def _checkpoint_line(path: Path) -> CheckpointLine:
+    num_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    try:
+        part = msgspec.json.decode((path / "manifest.json").read_bytes(), type=_ManifestPart)
+    except (OSError, msgspec.DecodeError):
+        part = _ManifestPart()
+    return CheckpointLine(path.name, num_bytes, part.resume)
