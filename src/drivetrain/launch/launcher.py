@@ -1,4 +1,4 @@
-"""Runs the ranks of one run, attempt after attempt: until all end well, another would not help, or a person stops it."""
+"""Runs the ranks of one run, attempt after attempt: until all end well, trying is vain, or a person stops it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from drivetrain.launch.attempt import Attempt
 from drivetrain.launch.nursery_process import NurseryProcess
 from drivetrain.launch.output import Log, Output, Stream, Terminal
 from drivetrain.launch.policy import Failure, failure_text, hint_for, why_give_up
-from drivetrain.launch.program import resolve
 from drivetrain.launch.signals import SignalPipe
 from drivetrain.launch.spec import LEASE_NS, LaunchSpec, RankRequest, preload_of, rank_requests
 from drivetrain.launch.watch import Progress, Watch
@@ -83,17 +82,18 @@ class Launcher:
         self._on_progress = on_progress
         self._on_note = on_note
         self._user = {**os.environ, **spec.env}
-        self._cwd = (spec.cwd or Path.cwd()).absolute()
-        self._program = resolve(spec.command, cwd=self._cwd, path=self._user.get("PATH"))
+        self._program = spec.program()
         self._first_attempt = _next_attempt(run)
-        self._selector = selectors.DefaultSelector()
         self._nursery: NurseryProcess | None = None
         self._streams: set[Stream] = set()
         self._stopped_by: int | None = None
         self._beat_at_ns = self._poll_at_ns = 0
 
-    def requests(self, attempt: int) -> tuple[RankRequest, ...]:
-        """What each rank of an attempt would be started with, on a port that is free now."""
+    def plan(self) -> tuple[RankRequest, ...]:
+        """What the ranks of the first attempt would be started with; starts nothing."""
+        return self._requests(self._first_attempt)
+
+    def _requests(self, attempt: int) -> tuple[RankRequest, ...]:
         return rank_requests(
             self._spec,
             self._program,
@@ -116,7 +116,7 @@ class Launcher:
                 lease_ns=LEASE_NS,
             )
             stack.callback(self._recorder.close)
-            stack.callback(self._selector.close)
+            self._selector = stack.enter_context(selectors.DefaultSelector())
             self._recorder.submit()
             for rank in range(self._spec.num_ranks):
                 self._recorder.alloc(rank, 1)
@@ -190,7 +190,7 @@ class Launcher:
 
     def _start_ranks(self, nursery: NurseryProcess) -> None:
         self._attempt.has_begun = True
-        for request in self.requests(self._attempt.number):
+        for request in self._requests(self._attempt.number):
             program = request.program
             env = {**self._user, **request.env}
             job = Spawn(request.rank, program.kind, list(program.argv), env, request.cwd)
@@ -263,9 +263,9 @@ class Launcher:
         stream.close()
 
     def _open_nursery(self) -> None:
-        user = {**self._user, **self.requests(self._attempt.number)[0].env}
+        user = {**self._user, **self._requests(self._attempt.number)[0].env}
         modules = preload_of(self._spec, self._program)
-        self._nursery = NurseryProcess(modules, env=user, cwd=self._cwd, grace_ns=self._spec.grace_ns)
+        self._nursery = NurseryProcess(modules, env=user, cwd=self._spec.folder, grace_ns=self._spec.grace_ns)
         self._selector.register(self._nursery.channel, selectors.EVENT_READ, self._on_nursery)
 
     def _close_nursery(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from drivetrain.core.errors import UsageError
 from drivetrain.core.faults import FAULT_VARIABLE, Fault
 from drivetrain.core.units import NS_PER_S, duration_text
-from drivetrain.launch.program import Program
+from drivetrain.launch.program import Program, resolve
 from drivetrain.store import RunFolder
 
 LEASE_NS = 10 * NS_PER_S  # how long after its last beat a launcher is taken to live
@@ -24,7 +24,7 @@ class LaunchSpec:
     """What to start and how to look after it.
 
     Attributes:
-      command: program and arguments, see `program.resolve`.
+      command: program and arguments; what they mean says `program.resolve`.
       num_ranks: processes on this node.
       restarts: attempts after the first one.
       hang_after_ns: without a new record in any rank's journal for so long, the ranks are taken to hang. A program that
@@ -59,6 +59,15 @@ class LaunchSpec:
         for text in self.faults:
             if Fault.parse(text).rank >= self.num_ranks:
                 raise UsageError(f"fault {text} can never strike: there are {self.num_ranks} ranks, counted from 0")
+
+    @property
+    def folder(self) -> Path:
+        """Where the ranks run; absolute."""
+        return (self.cwd or Path()).absolute()
+
+    def program(self) -> Program:
+        """What the command is. Raises UsageError: there is no such program or script."""
+        return resolve(self.command, cwd=self.folder, path=self.env.get("PATH"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +132,12 @@ def rank_requests(
     user: Mapping[str, str],
 ) -> tuple[RankRequest, ...]:
     """One request per rank; `user` as in `rank_environment`."""
-    cwd = str(spec.cwd or Path.cwd())
     return tuple(
         RankRequest(
             rank,
             program,
             rank_environment(spec, run, rank=rank, attempt=attempt, port=port, num_cores=num_cores, user=user),
-            cwd,
+            str(spec.folder),
         )
         for rank in range(spec.num_ranks)
     )

@@ -1,0 +1,116 @@
+"""`drivetrain run`: start ranks, show what they print, restart them, say at the end where their time went."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from drivetrain.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from drivetrain.launch import LaunchSpec
+    from drivetrain.store import RunFolder
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--ranks", type=int, help="Processes to start; 1 by default.")
+@click.option("--restarts", default=3, show_default=True, type=int, help="Attempts after the first one.")
+@click.option("--name", default="", help="What people call the run; its id by default.")
+@click.option("--hang-after", default="5m", show_default=True, help="Restart ranks that recorded nothing for so long.")
+@click.option("--run", "run_name", help="Continue this run (an id, the beginning of one, or `latest`).")
+@click.option("--fault", "faults", multiple=True, help="Plan a failure, such as kill:rank=1,step=48.")
+@click.option("--dry-run", is_flag=True, help="Print what each rank would be started with, as JSON; start nothing.")
+@click.argument("command_line", metavar="-- COMMAND...", nargs=-1, type=click.UNPROCESSED)
+def command(
+    ranks: int | None,
+    restarts: int,
+    name: str,
+    hang_after: str,
+    run_name: str | None,
+    faults: tuple[str, ...],
+    dry_run: bool,
+    command_line: tuple[str, ...],
+) -> None:
+    """Start COMMAND as ranks on this machine, watch them, restart them when they fail.
+
+    `drivetrain run --ranks 2 -- python train.py --lr 0.1`
+
+    Each rank finds the environment that torchrun would give it. `python` means the interpreter that runs drivetrain;
+    Python scripts and modules are forked from a process that has torch imported already.
+
+    Exit codes: 0 all ranks ended well · 1..125 that of the rank that failed first · 2 wrong usage · 130 Ctrl-C.
+    """
+    from drivetrain.launch import LaunchSpec
+    from drivetrain.store import open_run
+
+    run = open_run(run_name) if run_name else None
+    if run is not None:
+        manifest = run.manifest()
+        command_line = command_line or tuple(manifest.command)
+        ranks = manifest.num_ranks if ranks is None else ranks
+    spec = LaunchSpec(
+        command=command_line,
+        num_ranks=1 if ranks is None else ranks,
+        restarts=restarts,
+        hang_after_ns=_duration_ns(hang_after),
+        faults=faults,
+    )
+    spec.program()  # what cannot start leaves no run behind
+    if dry_run:
+        _print_plan(spec, run)
+    else:
+        sys.exit(_launch(spec, run or _create(spec, name)))
+
+
+def _print_plan(spec: LaunchSpec, run: RunFolder | None) -> None:
+    from drivetrain.core import ids
+    from drivetrain.launch import Launcher, requests_text
+    from drivetrain.store import RunFolder, home
+
+    run = run or RunFolder(home() / "runs" / ids.new_id("run"))
+    click.echo(requests_text(Launcher(spec, run).plan()))
+
+
+def _create(spec: LaunchSpec, name: str) -> RunFolder:
+    from drivetrain.core import environment
+    from drivetrain.store import create_run
+
+    return create_run(list(spec.command), spec.num_ranks, name=name, environment=environment.capture())
+
+
+def _launch(spec: LaunchSpec, run: RunFolder) -> int:
+    """Run to the end; returns the exit code."""
+    from drivetrain.launch import Launcher
+
+    _say(f"run {run.id}")
+    outcome = Launcher(spec, run, on_note=_say).run()
+    if outcome.exit_code:
+        click.echo(f"error: {outcome.reason}", err=True)
+        if outcome.hint:
+            click.echo(f"\nhint: {outcome.hint}", err=True)
+    _say(_account_text(run))
+    return outcome.exit_code
+
+
+def _account_text(run: RunFolder) -> str:
+    from drivetrain import ledger
+    from drivetrain.core.units import duration_text
+
+    account = ledger.account(run)
+    allocated = duration_text(account.allocated_ns)
+    return f"goodput {account.goodput_pct:.1f} % of {allocated} device time · drivetrain report {run.id}"
+
+
+def _duration_ns(text: str) -> int:
+    from drivetrain.core.units import parse_duration_ns
+
+    try:
+        return parse_duration_ns(text)
+    except ValueError as exc:
+        raise UsageError(f"--hang-after: {exc}") from exc
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
