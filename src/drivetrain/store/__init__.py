@@ -2,19 +2,38 @@
 
 publish.py      write aside, flush, rename; content hashes
 runs.py         the folder of a run and its manifest; finding and listing runs
+checkpoints.py  what makes a checkpoint complete; which there are, which one to use, which to delete
 """
 
+from drivetrain.store.checkpoints import (
+    CheckpointManifest,
+    StoredFile,
+    checkpoint_folder,
+    list_checkpoints,
+    newest_complete,
+    read_checkpoint,
+    retain_checkpoints,
+    verify_checkpoint,
+)
 from drivetrain.store.publish import file_hash, publish_bytes, publish_folder
 from drivetrain.store.runs import RunFolder, RunManifest, create_run, home, list_runs, open_run
 
 __all__ = [
+    "CheckpointManifest",
     "RunFolder",
     "RunManifest",
+    "StoredFile",
+    "checkpoint_folder",
     "create_run",
     "file_hash",
     "home",
+    "list_checkpoints",
     "list_runs",
+    "newest_complete",
     "open_run",
     "publish_bytes",
     "publish_folder",
+    "read_checkpoint",
+    "retain_checkpoints",
+    "verify_checkpoint",
 ]

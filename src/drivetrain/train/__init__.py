@@ -1,1 +1,35 @@
-"""To be written."""
+"""Batches become checkpoints: a training loop that stays the user's, on one process or many, and resumes exactly.
+
+A step's way through the room: `feed` gives microbatches, `loop` hands them out and records, `update` turns losses into
+new weights, `cadence` says when `saving` writes what `state` collects. `run` is the user's object and joins the others.
+
+  settings.py     what a user may choose, checked
+  run.py          Run: the user's object
+  session.py      whose run it is: a launcher's, torchrun's, or our own; its folder, attempt and recorder
+  topology.py     rank, device, process group
+  parallel.py     one model -> the same model on many ranks
+  precision.py    which arithmetic a forward uses
+  transfer.py     numpy and CPU batches -> tensors on the device
+  feed.py         any loader -> microbatches from a given step on
+  position.py     which step and microbatch training is at
+  loop.py         the iterator behind `run.steps`
+  update.py       backward, clip, optimizer, schedule, averaging
+  ema.py          a moving average of the weights
+  randomness.py   all random number generators of a rank: seed, read, set back
+  cadence.py      when a checkpoint is due
+  trees.py        nested state <-> plain JSON and named tensors
+  state.py        everything a checkpoint must hold
+  checkpoint.py   write and read it, all ranks together
+  saving.py       a run's checkpoints: where to go on from, when one more is written
+  unpickler.py    read torch's checkpoint index without running what a pickle asks for
+  exits.py        an error of ours ends the process with its own exit code
+"""
+
+from drivetrain.core.extras import require
+
+require("torch", extra="train")
+
+from drivetrain.train.run import Run  # noqa: E402 - a missing torch must be told before it is used
+from drivetrain.train.settings import Checkpoint  # noqa: E402
+
+__all__ = ["Checkpoint", "Run"]

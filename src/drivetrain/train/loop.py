@@ -1,0 +1,128 @@
+"""The iterator behind `run.steps`: hands out microbatches, records where the time goes, saves between steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch.nn.parallel import DistributedDataParallel
+
+from drivetrain.core.errors import DataError, UsageError
+from drivetrain.core.faults import Fault
+from drivetrain.ledger import Recorder
+from drivetrain.train.cadence import Cadence
+from drivetrain.train.feed import Feed
+from drivetrain.train.position import Position
+from drivetrain.train.transfer import to_device
+
+_END = object()
+
+
+class Loop:
+    """One rank's way through the steps.
+
+    A rank is always in some phase: the one given at first (`init`), then waiting for data or in a step, with
+    checkpoints between steps, and `teardown` after the last. Phases overlap for an instant where one follows another,
+    so that no time falls between them.
+    """
+
+    def __init__(
+        self,
+        *,
+        position: Position,
+        feed: Feed,
+        model: torch.nn.Module,
+        device: torch.device,
+        recorder: Recorder,
+        cadence: Cadence,
+        faults: Mapping[int, Fault],
+        save: Callable[[], None],
+    ) -> None:
+        self._position = position
+        self._feed = feed
+        self._replica = model if isinstance(model, DistributedDataParallel) and position.num_microbatches > 1 else None
+        self._device = device
+        self._recorder = recorder
+        self._cadence = cadence
+        self._faults = faults
+        self._save = save
+        self._rows: Iterator[Any] | None = None
+        self._phase = "init"
+        self._is_closed = False
+
+    def steps(self, until: int) -> Iterator[Any]:
+        """Microbatches on the device, until `until` steps are finished; ends with everything saved."""
+        position, recorder, cadence, faults = self._position, self._recorder, self._cadence, self._faults
+        step_begin, step_end = recorder.step_begin, recorder.step_end
+        self._enter("data_wait")
+        step = -1
+        try:
+            while position.step < until:
+                step = position.step
+                batch = self._next()
+                if faults and step in faults:
+                    faults[step].strike()
+                step_begin(step, end="data_wait")
+                self._hand_out()
+                yield batch
+                while position.step == step:
+                    yield self._another()
+                step_end(step, then="data_wait")
+                step = -1
+                if position.step >= cadence.next_step and cadence.due(position.step):
+                    self._save()
+            self._save()
+        finally:
+            self._leave(step)
+
+    def close(self) -> None:
+        """Record no more; an iterator that is still around ends silently."""
+        self._is_closed = True
+        self._feed.close()
+
+    def _next(self) -> Any:
+        if self._rows is None:
+            self._rows = self._feed.microbatches(self._position.step)
+        batch = next(self._rows, _END)
+        if batch is _END:
+            raise DataError(f"the loader ended at step {self._position.step}, but must give batches for ever")
+        return to_device(batch, self._device)
+
+    def _another(self) -> Any:
+        """The next microbatch of a step that needs several."""
+        position = self._position
+        if position.taken < position.given:
+            raise UsageError(
+                f"run.step was not called for a batch of step {position.step}",
+                hint="call run.step(loss) once for each batch that run.steps gives",
+            )
+        self._recorder.begin("data_wait")
+        batch = self._next()
+        self._recorder.end("data_wait")
+        self._hand_out()
+        return batch
+
+    def _hand_out(self) -> None:
+        position = self._position
+        position.given += 1
+        if self._replica is not None:  # gradients are added up once a step, by its last microbatch
+            self._replica.require_backward_grad_sync = position.given == position.num_microbatches
+
+    def _enter(self, phase: str) -> None:
+        self._recorder.begin(phase)
+        self._recorder.end(self._phase)
+        self._phase = phase
+
+    def _leave(self, open_step: int) -> None:
+        """After the last step, or when the user's loop was left in the middle of one."""
+        if self._is_closed:
+            return
+        position = self._position
+        if open_step >= 0:
+            self._recorder.step_end(open_step, then="data_wait")
+        if position.given:
+            self._recorder.skip(open_step)
+            position.given = position.taken = 0
+            self._rows = None if self._feed.exact else self._rows
+        self._enter("teardown")

@@ -1,0 +1,289 @@
+"""`Run`: what stands between a training loop and everything around it."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import PurePosixPath
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import torch
+from torch import nn
+
+from drivetrain.core import faults
+from drivetrain.core.errors import DrivetrainError, UsageError
+from drivetrain.store import RunFolder, publish_bytes
+from drivetrain.train import exits, parallel, precision, randomness
+from drivetrain.train.cadence import Cadence
+from drivetrain.train.ema import Ema
+from drivetrain.train.feed import Feed, open_feed
+from drivetrain.train.loop import Loop
+from drivetrain.train.position import Position
+from drivetrain.train.session import open_session
+from drivetrain.train.settings import Checkpoint, Parallel, Precision, Settings
+from drivetrain.train.state import Parts, check_optimizer
+from drivetrain.train.topology import Topology
+from drivetrain.train.update import Update
+
+
+class Run:
+    """A run's part in this process: one rank of a job, or a process of its own.
+
+        run = dt.Run(global_batch=8, checkpoint=dt.Checkpoint(every="10m", keep=3))
+        model, optimizer, batches = run.setup(network, optimizer, loader)
+        for batch in run.steps(batches, until=300):
+            run.step(loss_fn(model(batch["image"]), batch["label"]))
+
+    The loop stays the user's. One step is one update of the weights; where it takes several microbatches, each is one
+    turn of the loop. Started again after it was stopped, the run goes on from its newest complete checkpoint, and on as
+    many ranks as before its weights become bit for bit those of a run that never stopped.
+
+    All ranks make it with the same settings; see `Settings` for what they mean. Random number generators are seeded
+    here, so that a network made afterwards is the same on every rank; `setup` seeds them again, each rank differently.
+
+    Attributes:
+      settings: what was chosen.
+      rank: this process's index among all.
+      world_size: how many there are.
+      local_rank: its index on its node.
+      device: where model and batches are.
+      folder: where the run leaves what it makes.
+      attempt: which try of the run this is, from 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        parallel: Parallel = "auto",
+        precision: Precision = "auto",
+        global_batch: int | None = None,
+        clip: float | None = None,
+        checkpoint: Checkpoint | None = None,
+        ema: float | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        name: str = "",
+    ) -> None:
+        self.settings = Settings(
+            parallel=parallel,
+            precision=precision,
+            global_batch=global_batch,
+            clip=clip,
+            checkpoint=checkpoint,
+            ema=ema,
+            seed=seed,
+            device=device,
+            name=name,
+        )
+        self._topology = topology = Topology.find(device)
+        self._parallel, self._precision = _resolve(self.settings, topology)
+        topology.join()
+        try:
+            self._session = open_session(self.settings, topology)
+        except BaseException:
+            topology.leave()
+            raise
+        atexit.register(self.close)
+        exits.install()
+        self.rank, self.world_size, self.local_rank = topology.rank, topology.world_size, topology.local_rank
+        self.device = topology.device
+        self.folder: RunFolder = self._session.folder
+        self.attempt = self._session.attempt
+        self._position = Position()
+        self._is_closed = False
+        self._feed: Feed | None = None
+        self._loop: Loop | None = None
+        self._ema: Ema | None = None
+        self._random: dict[str, Any] | None = None  # what the generators are set to when the steps begin
+        self._update: Callable[[torch.Tensor], None] = _step_before_setup
+        randomness.seed_all(seed)
+
+    @property
+    def id(self) -> str:
+        """The run's id; all attempts share it."""
+        return self.folder.id
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this rank speaks for all: rank 0."""
+        return self.rank == 0
+
+    @property
+    def step_index(self) -> int:
+        """How many steps are finished, counted over all attempts."""
+        return self._position.step
+
+    def setup(
+        self, network: nn.Module, optimizer: torch.optim.Optimizer, loader: object, *, schedule: Any = None
+    ) -> tuple[nn.Module, torch.optim.Optimizer, Feed]:
+        """Make model and data ready for this rank, and go back to the newest checkpoint. Collective; once per run.
+
+        Args:
+          network: the whole model; it is moved to the device.
+          optimizer: made from the network's parameters.
+          loader: any iterable of batches. One of `dt.data` resumes at once and at any number of ranks, one with
+            `state_dict`/`load_state_dict` through those; any other is read again up to where it was.
+          schedule: a torch learning rate scheduler of this optimizer; it moves once a step.
+        Returns: the model to call, the optimizer, and the batches to give to `steps`.
+        Raises:
+          ConfigError: settings, loader and optimizer do not fit each other.
+          UsageError: the checkpoint is not of this model.
+        """
+        if self._feed is not None:
+            raise UsageError("run.setup was called twice", hint="make one dt.Run per model")
+        network.to(self.device)
+        check_optimizer(network, optimizer)
+        precision.apply(network, self._precision, self.device)
+        model = parallel.spread(network, self._parallel, self._topology)
+        feed = self._feed = open_feed(loader, self._topology, self.settings.global_batch)
+        self._position.num_microbatches = feed.num_microbatches
+        self._ema = None if self.settings.ema is None else Ema(network, self.settings.ema)
+        save = self._resume(Parts(network, optimizer, schedule, self._ema, feed))
+        self._update = Update(self._position, optimizer, clip=self.settings.clip, schedule=schedule, ema=self._ema)
+        self._loop = self._make_loop(model, feed, save)
+        randomness.seed_all(self.settings.seed, "rank", self.rank, self._position.step)
+        return model, optimizer, feed
+
+    def steps(self, batches: Feed, *, until: int) -> Iterator[Any]:
+        """Microbatches on the device, until `until` steps are finished, counted from the beginning of the run.
+
+        Saves when due and at the end; where `until` steps are finished already, it gives nothing. Leaving the loop
+        early is fine; a step that it interrupts does not count.
+
+        Args:
+          batches: what `setup` returned.
+          until: number of steps.
+        """
+        if self._loop is None or batches is not self._feed:
+            raise UsageError("run.steps was given something else than run.setup returned", hint="see help(dt.Run)")
+        if self._is_closed:
+            raise UsageError("run.steps was called after run.close")
+        if self._random is not None:
+            randomness.restore(self._random, self.device)
+            self._random = None
+        return self._loop.steps(until)
+
+    def step(self, loss: torch.Tensor) -> None:
+        """Take in the loss of the microbatch at hand; the last one of a step updates the weights.
+
+        Args:
+          loss: a scalar, the mean over the microbatch.
+        Raises: UsageError: it was called twice for one microbatch.
+        """
+        self._update(loss)
+
+    def log(self, **scalars: float | torch.Tensor) -> None:
+        """Record numbers under `step_index`: `run.log(loss=loss)`. Reading a tensor waits for the device.
+
+        Each rank that calls it is recorded; by habit only rank 0 does.
+        """
+        self._session.recorder.log(self._position.step, {name: _number(name, v) for name, v in scalars.items()})
+
+    def phase(self, name: str) -> AbstractContextManager[None]:
+        """Time inside the block counts as this phase, such as `eval`.
+
+        Raises: ValueError: there is no such phase; the message lists those there are.
+        """
+        return self._session.recorder.phase(name)
+
+    def keep(self, name: str, data: bytes) -> None:
+        """Keep a file with the run, such as `held-out/003.jpg`; written by rank 0, ignored on others.
+
+        Raises:
+          ValueError: the name leads out of the run's folder.
+          StoreError: the disk would not take it.
+        """
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or not path.parts:
+            raise ValueError(f"{name!r} does not stay in the run's folder: use a relative path without '..'")
+        if self.is_main:
+            publish_bytes(self.folder.kept / path, data)
+
+    def all_sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The sum of all ranks' tensors; the argument stays as it is. Collective."""
+        return self._topology.all_sum(tensor)
+
+    def averaged(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Inside the block the model has its averaged weights; do not train there.
+
+        Raises: UsageError: the run averages nothing, or not this model.
+        """
+        if self._ema is None:
+            raise UsageError("run.averaged needs averaged weights", hint="make the run with dt.Run(ema=0.999)")
+        if not self._ema.is_of(model):
+            raise UsageError("run.averaged was given another model than run.setup")
+        return self._ema.swapped()
+
+    def close(self) -> None:
+        """End this rank's part of the run; twice is fine, and it happens by itself when the process ends."""
+        self._close(0 if getattr(sys, "last_value", None) is None else 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close(0 if exc is None else exc.exit_code if isinstance(exc, DrivetrainError) else 1)
+
+    def _resume(self, parts: Parts) -> Callable[[], None]:
+        """Go to the newest checkpoint, tell the ledger from where; returns what saves the run."""
+        save: Callable[[], None] = _save_nothing
+        if self.settings.checkpoint is not None:
+            from drivetrain.train.saving import Saving  # torch's distributed checkpoint costs 0.7 s to import
+
+            saving = Saving(self.settings.checkpoint, self._session, self._topology, self._position, parts)
+            self._random = saving.resume()
+            save = saving.save
+        if self.attempt or self._position.step:
+            self._session.recorder.resume(self._position.step)
+        return save
+
+    def _make_loop(self, model: nn.Module, feed: Feed, save: Callable[[], None]) -> Loop:
+        every = None if self.settings.checkpoint is None else self.settings.checkpoint.interval
+        return Loop(
+            position=self._position,
+            feed=feed,
+            model=model,
+            device=self.device,
+            recorder=self._session.recorder,
+            cadence=Cadence(every, self._position.step, self._topology.share),
+            faults=faults.planned(self.rank, self.attempt),
+            save=save,
+        )
+
+    def _close(self, exit_code: int) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        atexit.unregister(self.close)
+        if self._loop is not None:
+            self._loop.close()
+        self._session.close(exit_code)
+        self._topology.leave()
+
+
+def _resolve(settings: Settings, topology: Topology) -> tuple[Literal["single", "ddp"], Literal["fp32", "bf16"]]:
+    return (
+        parallel.resolve(settings.parallel, topology.world_size),
+        precision.resolve(settings.precision, topology.device),
+    )
+
+
+def _step_before_setup(_: torch.Tensor) -> None:
+    raise UsageError("run.step was called before run.setup", hint="see help(dt.Run)")
+
+
+def _save_nothing() -> None:
+    """A run without checkpoints."""
+
+
+def _number(name: str, value: float | torch.Tensor) -> float:
+    if isinstance(value, torch.Tensor):
+        if value.numel() != 1:
+            raise ValueError(f"{name} has {value.numel()} values, but run.log takes one number under each name")
+        return float(value.item())
+    return float(value)

@@ -1,0 +1,142 @@
+"""Whose run this process belongs to: a launcher's, one shared by ranks that torchrun started, or one of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivetrain.core import clock, environment
+from drivetrain.core.errors import UsageError
+from drivetrain.core.units import NS_PER_S
+from drivetrain.ledger import Recorder, set_current
+from drivetrain.store import RunFolder, create_run, home, list_runs
+from drivetrain.train.settings import Settings
+from drivetrain.train.topology import Topology
+
+_OWN_LEASE_NS = 10 * NS_PER_S
+_BEAT_S = 1.0
+_free_since_ns = 0  # when the last run of this process ended: its time belongs to one run at a time
+
+
+@dataclass(slots=True)
+class Session:
+    """One rank's part in a run.
+
+    Attributes:
+      folder: where the run leaves what it makes.
+      attempt: which try of the run this is, from 0.
+      recorder: this rank's journal; `dt.phase` writes to it too.
+    """
+
+    folder: RunFolder
+    attempt: int
+    recorder: Recorder
+    _lease: Lease | None
+
+    def close(self, exit_code: int) -> None:
+        """End the rank's part; where nobody watches it, also write that it ended."""
+        global _free_since_ns
+        if self._lease is not None:
+            self._lease.stop()
+            self.recorder.exit(code=exit_code)
+            self.recorder.release()
+        set_current(None)
+        self.recorder.close()
+        _free_since_ns = clock.mono_ns()
+
+
+class Lease:
+    """Beats in the background, so that a reader can tell a run that goes on from one whose process is gone."""
+
+    def __init__(self, beat: Callable[[], None]) -> None:
+        self._beat = beat
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="drivetrain-lease", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; returns when it has ended."""
+        self._stopped.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_BEAT_S):
+            self._beat()
+
+
+def open_session(settings: Settings, topology: Topology, env: Mapping[str, str] = os.environ) -> Session:
+    """Find or make the run and open this rank's journal. Collective, unless a launcher has named the run.
+
+    Raises: UsageError: the launcher's variables are not what a launcher sets, or name no run.
+    """
+    is_watched = "DRIVETRAIN_RUN" in env
+    if is_watched:
+        folder = _launched(env["DRIVETRAIN_RUN"])
+        attempt = _number(env, "DRIVETRAIN_ATTEMPT", 0)
+        started_ns = _number(env, "DRIVETRAIN_STARTED_NS", clock.mono_ns())
+        lease_ns = _number(env, "DRIVETRAIN_LEASE_NS", _OWN_LEASE_NS)
+    else:
+        folder = RunFolder(Path(topology.on_main(lambda: str(_own(settings, topology, env).path))))
+        attempt = _number(env, "TORCHELASTIC_RESTART_COUNT", 0)
+        started_ns, lease_ns = max(_process_started_ns(), _free_since_ns), _OWN_LEASE_NS
+    recorder = Recorder.open(
+        folder.journal / f"attempt-{attempt}.rank-{topology.rank}.jsonl",
+        run=folder.id,
+        attempt=attempt,
+        rank=topology.rank,
+        lease_ns=lease_ns,
+        started_ns=started_ns,
+    )
+    set_current(recorder)
+    if is_watched:
+        return Session(folder, attempt, recorder, None)
+    recorder.alloc(at_ns=started_ns)
+    recorder.start(at_ns=started_ns)
+    recorder.beat()
+    return Session(folder, attempt, recorder, Lease(recorder.beat))
+
+
+def _launched(run_id: str) -> RunFolder:
+    folder = RunFolder(home() / "runs" / run_id)
+    if not folder.manifest_file.is_file():
+        raise UsageError(
+            f"DRIVETRAIN_RUN is {run_id!r}, but {folder.path} is no run",
+            hint="unset DRIVETRAIN_RUN, or start with `drivetrain run --ranks N -- python train.py`",
+        )
+    return folder
+
+
+def _own(settings: Settings, topology: Topology, env: Mapping[str, str]) -> RunFolder:
+    """A new run; or, where torchrun has restarted the ranks, the one that its first try made."""
+    config = settings.plain() | {"torchelastic_run_id": env.get("TORCHELASTIC_RUN_ID", "")}
+    if _number(env, "TORCHELASTIC_RESTART_COUNT", 0):
+        for manifest in list_runs():
+            if manifest.config.get("torchelastic_run_id") == config["torchelastic_run_id"]:
+                return RunFolder(home() / "runs" / manifest.id)
+    command = [sys.executable, *sys.argv]
+    return create_run(
+        command, topology.world_size, name=settings.name, environment=environment.capture(), config=config
+    )
+
+
+def _number(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name, "")
+    if text and not text.isdigit():
+        raise UsageError(f"{name} is {text!r}, but must be a whole number")
+    return int(text) if text else default
+
+
+def _process_started_ns() -> int:
+    """When this process began, monotonic ns; now, where the system does not tell."""
+    try:
+        fields = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        started_s = int(fields[19]) / os.sysconf("SC_CLK_TCK")  # since boot, asleep or not
+        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - started_s
+    except (OSError, ValueError, IndexError, AttributeError):
+        age_s = 0.0
+    return clock.mono_ns() - max(round(age_s * NS_PER_S), 0)

@@ -1,0 +1,97 @@
+"""What a user may choose for a run, checked when it is written and not when it is used."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from drivetrain.core.errors import ConfigError
+from drivetrain.core.units import Every, parse_every
+
+Parallel = Literal["auto", "single", "ddp"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """When a run saves itself, and how many of the saved states stay.
+
+    Attributes:
+      every: an interval in steps (`50step`: at every multiple of it) or in time (`10m`: at the nearest end of a step).
+      keep: how many complete checkpoints to keep, newest first; at least 1.
+    """
+
+    every: str = "10m"
+    keep: int = 3
+
+    def __post_init__(self) -> None:
+        try:
+            parse_every(self.every)
+        except (ValueError, TypeError) as exc:
+            raise ConfigError(f"Checkpoint.every: {exc}", hint='write every="50step" or every="10m"') from exc
+        _whole("Checkpoint.keep", self.keep, at_least=1)
+
+    @property
+    def interval(self) -> Every:
+        """`every` as a value."""
+        return parse_every(self.every)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The choices of one run, as `dt.Run` takes them.
+
+    Attributes:
+      parallel: `ddp` copies the model to every rank; `auto` does so when there are several ranks.
+      precision: of the forward pass; `auto` is bf16 on an accelerator that has it, else fp32. Weights stay float32.
+      global_batch: samples of one step over all ranks; None takes one batch of the loader per rank.
+      clip: largest norm of the whole gradient; None leaves it.
+      checkpoint: when to save; None never saves, and a restart begins from step 0.
+      ema: decay of a moving average of the weights, such as 0.999; None keeps none.
+      seed: of every random number generator of every rank.
+      device: `auto`, or a torch device such as `cpu` or `cuda:1`.
+      name: what people call the run, where no launcher has named it.
+    """
+
+    parallel: Parallel = "auto"
+    precision: Precision = "auto"
+    global_batch: int | None = None
+    clip: float | None = None
+    checkpoint: Checkpoint | None = None
+    ema: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        _one_of("parallel", self.parallel, get_args(Parallel))
+        _one_of("precision", self.precision, get_args(Precision))
+        if self.global_batch is not None:
+            _whole("global_batch", self.global_batch, at_least=1)
+        if self.clip is not None and not (_is_number(self.clip) and 0 < self.clip < math.inf):
+            raise ConfigError(f"clip is {self.clip!r}, but a gradient norm must be a number above 0")
+        if self.checkpoint is not None and not isinstance(self.checkpoint, Checkpoint):
+            raise ConfigError(f"checkpoint is {self.checkpoint!r}", hint='write dt.Checkpoint(every="10m", keep=3)')
+        if self.ema is not None and not (_is_number(self.ema) and 0 < self.ema < 1):
+            raise ConfigError(f"ema is {self.ema!r}, but a decay must lie between 0 and 1, such as 0.999")
+        _whole("seed", self.seed, at_least=0)
+
+    def plain(self) -> dict[str, object]:
+        """The choices as JSON has them."""
+        return dataclasses.asdict(self)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _one_of(field: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{field} is {value!r}, but must be one of {', '.join(choices)}")
+
+
+def _whole(field: str, value: object, *, at_least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+        raise ConfigError(f"{field} is {value!r}, but must be a whole number of at least {at_least}")

@@ -1,0 +1,167 @@
+"""Everything that a checkpoint must hold so that the run goes on as if it had never stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from drivetrain.core.errors import ConfigError, UsageError
+from drivetrain.train import randomness
+from drivetrain.train.ema import Ema
+from drivetrain.train.feed import Feed
+from drivetrain.train.trees import Tensors, join, split
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is saved and restored; `model` is the user's own, without a wrapper."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: Any
+    ema: Ema | None
+    feed: Feed
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of one rank at one step.
+
+    Attributes:
+      tensors: by name; those under `model/`, `ema/` and `optimizer/` are the same on every rank.
+      shared: the same on every rank, plain.
+      own: this rank's generators and place in the data, plain; its tensors are under `rank/R/`.
+    """
+
+    tensors: Tensors
+    shared: dict[str, Any]
+    own: dict[str, Any]
+
+
+def collect(parts: Parts, rank: int, device: torch.device) -> Snapshot:
+    """The state now; tensors are the live ones, not copies.
+
+    Raises: TypeError: something holds a value that a checkpoint cannot; the message says where.
+    """
+    tensors: Tensors = {}
+    shared = {
+        "model": split(parts.model.state_dict(), "model", tensors),
+        "optimizer": split(_named(parts), "optimizer", tensors),
+        "schedule": None if parts.schedule is None else split(parts.schedule.state_dict(), "schedule", tensors),
+        "ema": None if parts.ema is None else split(parts.ema.weights, "ema", tensors),
+    }
+    own = {"random": randomness.capture(device), "feed": parts.feed.state()}
+    return Snapshot(tensors, shared, split(own, f"rank/{rank}", tensors))
+
+
+def in_place(parts: Parts, saved: Mapping[str, torch.Tensor]) -> Tensors:
+    """The live tensors of model and average, which a checkpoint's are read into.
+
+    Args:
+      saved: tensors in the checkpoint; their data is not looked at, so `meta` tensors will do.
+    Raises: UsageError: the model is not the one that was saved; lists what is missing, unexpected and reshaped.
+    """
+    live: Tensors = {}
+    split(parts.model.state_dict(), "model", live)
+    difference = compare(
+        {name: tuple(tensor.shape) for name, tensor in saved.items() if name.startswith("model/")},
+        {name: tuple(tensor.shape) for name, tensor in live.items()},
+    )
+    if difference:
+        raise UsageError(
+            f"the model is not the one in the checkpoint:\n{difference}",
+            hint="build the same model, or start a new run",
+        )
+    if parts.ema is not None and any(name.startswith("ema/") for name in saved):
+        split(parts.ema.weights, "ema", live)
+    return live
+
+
+def compare(saved: Mapping[str, tuple[int, ...]], live: Mapping[str, tuple[int, ...]], num_shown: int = 10) -> str:
+    """What differs between two sets of named shapes, one line each; empty when nothing does."""
+    lines = [f"  missing in the checkpoint: {name} {live[name]}" for name in live.keys() - saved.keys()]
+    lines += [f"  only in the checkpoint: {name} {saved[name]}" for name in saved.keys() - live.keys()]
+    lines += [
+        f"  reshaped: {name} is {saved[name]} in the checkpoint and {live[name]} now"
+        for name in saved.keys() & live.keys()
+        if saved[name] != live[name]
+    ]
+    lines = sorted(line.replace("model/", "", 1) for line in lines)
+    more = len(lines) - num_shown
+    return "\n".join(lines[:num_shown] + ([f"  and {more} more"] if more > 0 else []))
+
+
+def restore(parts: Parts, shared: Mapping[str, Any], tensors: Tensors) -> None:
+    """Put back what every rank shares; `tensors` under `model/` and `ema/` are in place already.
+
+    Raises: UsageError: the optimizer has other parameters than the saved one.
+    """
+    if _has_extra_state(shared["model"]):
+        parts.model.load_state_dict(join(shared["model"], tensors))
+    parts.optimizer.load_state_dict(_numbered(parts, join(shared["optimizer"], tensors)))
+    if (parts.schedule is None) != (shared["schedule"] is None):
+        raise UsageError(
+            f"the run has {'no' if parts.schedule is None else 'a'} schedule and the checkpoint "
+            f"{'none' if shared['schedule'] is None else 'has one'}"
+        )
+    if parts.schedule is not None:
+        parts.schedule.load_state_dict(join(shared["schedule"], tensors))
+    if parts.ema is not None and shared["ema"] is None:
+        raise UsageError("the run averages weights (ema) and the checkpoint holds no average")
+
+
+def check_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Raise ConfigError when the optimizer changes a parameter that the model does not hold: it would not be saved."""
+    held = {id(parameter) for parameter in model.parameters()}
+    for number, group in enumerate(optimizer.param_groups):
+        strangers = [tuple(p.shape) for p in group["params"] if id(p) not in held]
+        if strangers:
+            raise ConfigError(
+                f"the optimizer's group {number} has {len(strangers)} parameters that are not the model's; the first "
+                f"has shape {strangers[0]}",
+                hint="hold all that is trained in one module, and make the optimizer from its parameters",
+            )
+
+
+def _named(parts: Parts) -> dict[str, Any]:
+    """The optimizer's state with parameters by name: torch's numbers change when parameters are reordered."""
+    state = parts.optimizer.state_dict()
+    names = _names(parts)
+    return {
+        "state": {names[number]: values for number, values in state["state"].items()},
+        "param_groups": [{**g, "params": [names[number] for number in g["params"]]} for g in state["param_groups"]],
+    }
+
+
+def _numbered(parts: Parts, named: dict[str, Any]) -> dict[str, Any]:
+    names = _names(parts)
+    saved = [group["params"] for group in named["param_groups"]]
+    live = [[names[n] for n in group["params"]] for group in parts.optimizer.state_dict()["param_groups"]]
+    if [sorted(group) for group in saved] != [sorted(group) for group in live]:
+        raise UsageError(
+            f"the optimizer has other parameters, or groups them otherwise, than the checkpoint: groups of "
+            f"{[len(group) for group in live]} now, {[len(group) for group in saved]} saved"
+        )
+    numbers = {name: number for number, name in names.items()}
+    groups = parts.optimizer.state_dict()["param_groups"]
+    return {
+        "state": {numbers[name]: values for name, values in named["state"].items()},
+        "param_groups": [
+            {**values, "params": group["params"]} for values, group in zip(named["param_groups"], groups, strict=True)
+        ],
+    }
+
+
+def _names(parts: Parts) -> dict[int, str]:
+    """Parameter names by the numbers that the optimizer's `state_dict` uses."""
+    by_id = {id(parameter): name for name, parameter in parts.model.named_parameters()}
+    ordered = (parameter for group in parts.optimizer.param_groups for parameter in group["params"])
+    return {number: by_id[id(parameter)] for number, parameter in enumerate(ordered)}
+
+
+def _has_extra_state(model_state: Mapping[str, Any]) -> bool:
+    return any(not (isinstance(value, dict) and "$tensor" in value) for value in model_state.values())
