@@ -100,7 +100,6 @@ class _Story:
     submit_ns: int | None = None
     last_beat_ns: int | None = None
     last_event_ns: int = 0
-    last_start: int = -1  # index among all events
 
 
 def account_of(events: Sequence[Event], lease_ns: int, read_at_ns: int) -> Account:
@@ -121,8 +120,7 @@ def account_of(events: Sequence[Event], lease_ns: int, read_at_ns: int) -> Accou
             replay.pause(read_at_ns)
         else:
             replay.abandon(beat_ns, beat_ns + lease_ns)
-    is_kept = is_running or (not is_open and _ended_well(story))
-    return _assemble(story, is_running=is_running, is_kept=is_kept)
+    return _assemble(story, is_running=is_running, is_abandoned=is_open and not is_running)
 
 
 def _tell(events: Sequence[Event]) -> _Story:
@@ -135,8 +133,6 @@ def _tell(events: Sequence[Event]) -> _Story:
             if replay is None:
                 replay = story.ranks[event.rank] = RankReplay()
             replay.record(index, at_ns, event)
-            if kind == "start":
-                story.last_start = index
         if kind == "commit":
             story.commits.append((index, event.step))
         elif kind == "beat":
@@ -148,22 +144,13 @@ def _tell(events: Sequence[Event]) -> _Story:
     return story
 
 
-def _ended_well(story: _Story) -> bool:
-    """Whether all processes that ended after the last start, which are those of the last attempt, left with 0."""
-    codes = [
-        replay.last_end[1]
-        for replay in story.ranks.values()
-        if replay.last_end is not None and replay.last_end[0] > story.last_start
-    ]
-    return bool(codes) and not any(codes)
-
-
-def _assemble(story: _Story, *, is_running: bool, is_kept: bool) -> Account:
+def _assemble(story: _Story, *, is_running: bool, is_abandoned: bool) -> Account:
     intervals: list[Interval] = []
     by_rank: dict[int, Mapping[str, int]] = {}
     num_kept = num_lost = 0
     for rank, replay in sorted(story.ranks.items()):
-        judge = Judge(replay, story.commits, is_kept=is_kept)
+        ended_well = replay.exit_code == 0 and not is_abandoned
+        judge = Judge(replay, story.commits, is_kept=is_running or ended_well)
         own = _merged(rank, judged(replay, judge))
         intervals += own
         by_rank[rank] = _leaves((i.leaf, (i.end_ns - i.start_ns) * i.devices) for i in own)

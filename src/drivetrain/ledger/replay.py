@@ -53,7 +53,7 @@ class RankReplay:
         self.steps: list[Step] = []
         self.resumes: list[tuple[int, int]] = []  # (index among all events, step)
         self.first_alloc: tuple[int, int] | None = None  # (when, devices)
-        self.last_end: tuple[int, int] | None = None  # (index among all events, exit code) of its last process
+        self.exit_code: int | None = None  # of its last process; None when it has none
         self.is_allocated = False
         self.is_alive = False
         self.num_starts = 0
@@ -80,7 +80,7 @@ class RankReplay:
         self._is_hung = True
 
     def abandon(self, alive_until_ns: int, closes_ns: int) -> None:
-        """Close a rank whose supervisor is gone: without `exit` alive until its last beat, then down while its lease ran."""
+        """Close an orphaned rank: without `exit` alive until its last beat, then down to the lease's end."""
         if self.is_allocated and not self._has_exited:
             self._cut(alive_until_ns)
             self._advance(alive_until_ns)
@@ -152,22 +152,21 @@ class RankReplay:
         if self.first_alloc is None:
             self.first_alloc = (self._allocated_ns, event.devices)
 
-    def _release(self, index: int, _: Event) -> None:
-        if self.is_alive:
-            self.last_end = (index, 1)
-            self._leave()
+    def _release(self, _: int, __: Event) -> None:
+        self._leave()
         self.is_allocated = False
 
     def _start(self, _: int, __: Event) -> None:
         if self.is_alive:
             self._leave()  # the exit of the process before was never written
         self.is_alive = True
+        self.exit_code = None
         self._has_exited = False
         self.num_starts += 1
         self._first_step_here = len(self.steps)
 
-    def _exit(self, index: int, event: Event) -> None:
-        self.last_end = (index, event.code)
+    def _exit(self, _: int, event: Event) -> None:
+        self.exit_code = event.code
         self._leave()
         self._has_exited = True
 
@@ -192,6 +191,7 @@ class RankReplay:
         if self._step is None:
             return
         step = self.steps[self._step]
+        step.first = min(step.first, event.step - event.count + 1)
         step.last = max(step.first, event.step)
         step.is_done = True
         self._step = None

@@ -34,7 +34,7 @@ def _row(name: str, ns: int, share_pct: float) -> str:
 
 def _remarks(account: Account) -> list[str]:
     remarks = [
-        f"{account.num_steps_kept} steps kept, {account.num_steps_lost} lost, in {account.num_attempts} attempts"
+        f"attempts: {account.num_attempts} · steps kept: {account.num_steps_kept}, lost: {account.num_steps_lost}"
     ]
     if account.queued_ns:
         remarks.append(f"waited in the queue for {duration_text(account.queued_ns)} of device time, not counted above")

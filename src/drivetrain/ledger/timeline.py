@@ -90,7 +90,7 @@ def account_of_timeline(timeline: Timeline) -> Account:
 
 
 def timeline_json(name: str, account: Account) -> dict[str, object]:
-    """An account in whole milliseconds of device time, without empty leaves, as `report --timeline --json` prints it."""
+    """An account in whole milliseconds of device time, without empty leaves; `report --timeline --json` prints it."""
     return {
         "name": name,
         "leaves_ms": {leaf: ns // _NS_PER_MS for leaf, ns in account.leaves.items()},
