@@ -11,29 +11,40 @@ The life of a value, each file one idea:
   baselines.py   mean IoU, and what a guess without a model reaches; sheet.py a picture of samples
 """
 
+from drivetrain.data.baselines import baselines, confusion, iou_per_class, mean_iou
 from drivetrain.data.build import build_dataset
 from drivetrain.data.classes import CLASSES, UNLABELLED, colour_labels
 from drivetrain.data.dataset import DataSet, Sample
+from drivetrain.data.health import HealthReport, check, health_table
 from drivetrain.data.jpeg import decode_jpeg, encode_jpeg
 from drivetrain.data.loader import Batch, Loader
 from drivetrain.data.log import Log, Stream
+from drivetrain.data.sheet import contact_sheet
 from drivetrain.data.sources import open_log
-from drivetrain.data.sources.synth import SynthSpec, synth_log
+from drivetrain.data.sources.synth import SynthSpec, synth
 
 __all__ = [
     "CLASSES",
     "UNLABELLED",
     "Batch",
     "DataSet",
+    "HealthReport",
     "Loader",
     "Log",
     "Sample",
     "Stream",
     "SynthSpec",
+    "baselines",
     "build_dataset",
+    "check",
     "colour_labels",
+    "confusion",
+    "contact_sheet",
     "decode_jpeg",
     "encode_jpeg",
+    "health_table",
+    "iou_per_class",
+    "mean_iou",
     "open_log",
-    "synth_log",
+    "synth",
 ]

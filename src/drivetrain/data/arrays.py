@@ -1,7 +1,7 @@
 """Names for the arrays of this room.
 
-Shape suffixes, here and everywhere in the room: N points or queries, H rows, W columns, B samples of a batch, C classes,
-3 or 2 the components of a vector (x y z, u v, or red green blue).
+Shape suffixes, here and everywhere in the room: N points or queries, H rows, W columns, K things, C classes, B samples
+of a batch, 3 or 2 the components of a vector (x y z, u v, or red green blue).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from drivetrain.store import publish_folder
 TOLERANCE_NS = 60_000_000
 """A frame and its sweep may be this far apart: a little over half of the period of a 10 Hz lidar."""
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, str], None]
 T = TypeVar("T")
 
 
@@ -58,12 +58,12 @@ def build_dataset(
     held_out: float = 0.2,
     max_bad_pct: float = 20.0,
     threads: int = 2,
-    progress: Progress | None = None,
+    on_progress: Progress | None = None,
 ) -> DataSet:
     """Make a data set of every camera frame that has a labelled sweep near it in time.
 
-    Frames that cannot be used (a damaged JPEG, a pose that is not finite, a file that is gone) are left out and named in
-    the manifest; so many bad ones that the log itself must be wrong are an error.
+    Frames that cannot be used (a damaged JPEG, a pose that is not finite, a file that is gone) are left out and named
+    in the manifest; so many bad ones that the log itself must be wrong are an error.
 
     Args:
       out: the folder to make; nothing is there until all of it is.
@@ -72,7 +72,7 @@ def build_dataset(
       held_out: share of the samples, the last ones in time, that training never sees; between 0 and 1.
       max_bad_pct: more unusable frames than this, in per cent of those joined, are an error.
       threads: that decode and project.
-      progress: called with frames done and frames in all.
+      on_progress: called after each frame with how many of the log's are done, and a few words.
     Raises:
       ValueError: a setting out of range.
       DataError: no camera, lidar or labels; nothing joins; too many bad frames, the first of them named.
@@ -98,8 +98,8 @@ def build_dataset(
                 counts[split] += 1
                 num_labelled += made[1]
                 yield replace(made[0], columns={**made[0].columns, "split": split})
-            if progress is not None:
-                progress(done, len(work))
+            if on_progress is not None:
+                on_progress(num_unmatched + done, f"{len(skipped)} skipped" if skipped else "")
         _refuse_too_many_bad(log, skipped, len(work), max_bad_pct)
 
     out = Path(out)
@@ -108,7 +108,7 @@ def build_dataset(
         num_pixels = sum(counts.values()) * size[0] * size[1]
         manifest = Manifest(
             version=content_version(files),
-            inputs={log.name: log.content},
+            inputs={log.name: log.content_hash()},
             classes=CLASSES,
             width=size[0],
             height=size[1],
@@ -177,7 +177,7 @@ def _pixels(log: Log, item: _Work, size: tuple[int, int], table: Bytes) -> tuple
     if recorded != item.intrinsics:
         raise SampleError(f"{item.key} is {recorded.width}x{recorded.height} pixels, unlike the other frames")
     lidar = log.lidar()
-    points_N3 = lidar.read(item.sweep).points_N3
+    points_N3 = lidar.read(item.sweep)
     class_N = log.labels_of(lidar).read(item.labels)
     if len(points_N3) != len(class_N):
         raise SampleError(f"sweep of {item.key} has {len(points_N3)} points but {len(class_N)} classes")

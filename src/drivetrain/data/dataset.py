@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
@@ -100,16 +100,16 @@ class Sample:
 
     Attributes:
       key: unique in the data set.
-      image_HW3: RGB, uint8.
-      label_HW: group per pixel, uint8; 255 is unlabelled.
+      image: RGB, uint8, H x W x 3.
+      label: group per pixel, uint8, H x W; 255 is unlabelled.
       t_ns: when the frame was taken.
       lidar_offset_ns: stamp of its sweep minus `t_ns`.
       intrinsics: of the stored image.
     """
 
     key: str
-    image_HW3: Bytes
-    label_HW: Bytes
+    image: Bytes
+    label: Bytes
     t_ns: int
     lidar_offset_ns: int
     intrinsics: Intrinsics
@@ -160,11 +160,19 @@ class DataSet:
         """What label 0, 1, ... means."""
         return self.manifest.classes
 
-    def samples(self, split: Split) -> Ints:
+    def rows(self, split: Split) -> Ints:
         """Row numbers of a split, by time. Raises ValueError for a split that is not `train` or `held_out`."""
         if split not in ("train", "held_out"):
             raise ValueError(f"split is {split!r}; it must be 'train' or 'held_out'")
         return cast(Ints, np.flatnonzero(self.index["split"].to_numpy() == split).astype(np.int64))
+
+    def samples(self, split: Split, *, start: int = 0, step: int = 1) -> Iterator[Sample]:
+        """Samples of a split, by time, once: from number `start`, every `step`-th, so that ranks can share them.
+
+        Raises: SampleError: one is damaged; a score that silently left it out would not be the split's.
+        """
+        for row in self.rows(split)[start::step]:
+            yield self.read(int(row))
 
     def key(self, row: int) -> str:
         """What the sample in a row is called."""
@@ -177,14 +185,15 @@ class DataSet:
         key, names = str(values["key"]), ("fx", "fy", "cx", "cy", "width", "height")
         sample = Sample(
             key=key,
-            image_HW3=decode_jpeg(parts["image"], where=f"image of {key}"),
-            label_HW=decode_labels(parts["label"], where=f"label of {key}"),
+            image=decode_jpeg(parts["image"], where=f"image of {key}"),
+            label=decode_labels(parts["label"], where=f"label of {key}"),
             t_ns=cast(int, values["t_ns"]),
             lidar_offset_ns=cast(int, values["lidar_offset_ns"]),
             intrinsics=Intrinsics(*(values[name] for name in names)),  # type: ignore[arg-type]  # the schema's numbers
         )
-        if not sample.image_HW3.shape[:2] == sample.label_HW.shape == (self.manifest.height, self.manifest.width):
-            raise SampleError(f"sample {key} is {sample.image_HW3.shape}, expected {self.manifest.height} rows")
+        size = (self.manifest.height, self.manifest.width)
+        if sample.image.shape[:2] != size or sample.label.shape != size:
+            raise SampleError(f"{key} has {sample.image.shape} and {sample.label.shape} pixels, expected {size}")
         return sample
 
     def _read_part(self, values: Mapping[str, object], part: str) -> bytes:

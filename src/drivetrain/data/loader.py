@@ -83,7 +83,7 @@ class _Reader:
 
     def batch(self, positions: Ints) -> Batch:
         samples = [self._sample(position) for position in positions]
-        images, labels = [s.image_HW3 for s in samples], [s.label_HW for s in samples]
+        images, labels = [s.image for s in samples], [s.label for s in samples]
         if self.flip:
             mirrored = self.order.flips_at(positions)
             images = [x[:, ::-1] if m else x for x, m in zip(images, mirrored, strict=True)]
@@ -195,7 +195,7 @@ class Loader:
                 f"threads={threads} and max_bad={max_bad} 0 or more"
             )
         self.dataset = dataset if isinstance(dataset, DataSet) else DataSet.open(dataset)
-        rows = self.dataset.samples(split)
+        rows = self.dataset.rows(split)
         if not len(rows):
             raise DataError(f"data set {self.dataset.path} has no samples in split {split}")
         self.global_batch = global_batch

@@ -80,19 +80,6 @@ class Pose:
         )
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """One lidar turn.
-
-    Attributes:
-      points_N3: world coordinates in metres.
-      t_N: seconds since the epoch per point, or None when the source has one stamp for all.
-    """
-
-    points_N3: Floats
-    t_N: Floats | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Box:
     """A 3D box around one thing: world metres, length x width x height, yaw about +z in radians."""
@@ -109,9 +96,9 @@ class Stream(Generic[T_co]):
 
     Attributes:
       name: unique in the log, such as `camera/front_camera`.
-      kind: what `read` gives: camera an RGB image (uint8, HW3), lidar a Sweep, pose a Pose, boxes a tuple of Box,
-        point_labels the source's class per point of the sweep with the same stamp (uint8, N), pixel_labels exact driving
-        groups per pixel (uint8, HW; only generated drives have them).
+      kind: what `read` gives: camera an RGB image (uint8, HW3), lidar points in world metres (N3), pose a Pose, boxes
+        a tuple of Box, point_labels the source's class per point of the sweep with the same stamp (uint8, N),
+        pixel_labels exact driving groups per pixel (uint8, HW; only generated drives have them).
       frame: coordinates it speaks in: `world` or a sensor's name.
       t_ns: one UTC stamp per message, int64; as recorded, so possibly unsorted or repeated.
       read: message number i (an index into `t_ns`); may be called from any thread. Raises SampleError.
@@ -148,7 +135,7 @@ class Log:
     Attributes:
       name: what people call it.
       source: which reader opened it.
-      content: a hash that changes when what the log says changes.
+      content_hash: reads all of the log; its hash changes when anything in it does.
       streams: by name. The camera `camera/X` has its pose, message by message, in `pose/X`; `lidar/X` has its classes
         in `point_labels/X`.
       intrinsics: by the name of the camera's stream; at the size of its images.
@@ -157,7 +144,7 @@ class Log:
 
     name: str
     source: str
-    content: str
+    content_hash: Callable[[], str]
     streams: Mapping[str, Stream[object]]
     intrinsics: Mapping[str, Intrinsics]
     class_names: Mapping[int, str] = field(default_factory=dict)
@@ -171,18 +158,23 @@ class Log:
         """Camera streams, by name."""
         return cast(list[Stream[Bytes]], self.of_kind("camera"))
 
+    @property
+    def num_frames(self) -> int:
+        """Camera frames in all."""
+        return sum(len(camera) for camera in self.cameras)
+
     def poses_of(self, camera: Stream[Bytes]) -> Stream[Pose]:
         """The poses of a camera, one per frame. Raises DataError when the log has none."""
         return cast(Stream[Pose], self._beside(camera.name, "pose"))
 
-    def lidar(self) -> Stream[Sweep]:
+    def lidar(self) -> Stream[Floats]:
         """The one lidar. Raises DataError when there is none."""
         found = self.of_kind("lidar")
         if not found:
             raise DataError(f"log {self.name} has no lidar stream", hint=f"it has {', '.join(sorted(self.streams))}")
-        return cast(Stream[Sweep], found[0])
+        return cast(Stream[Floats], found[0])
 
-    def labels_of(self, lidar: Stream[Sweep]) -> Stream[Bytes]:
+    def labels_of(self, lidar: Stream[Floats]) -> Stream[Bytes]:
         """Classes per point for sweeps of a lidar. Raises DataError when the log has none."""
         return cast(Stream[Bytes], self._beside(lidar.name, "point_labels"))
 

@@ -11,8 +11,8 @@ from drivetrain.data.log import Intrinsics, Pose
 NEAR_M = 0.5
 """Points closer to the image plane than this are not projected."""
 
-_FOOTPRINT_M = 0.12  # half the side of the patch that one lidar point speaks for
-_MAX_REACH_PX = 3  # however near, a point speaks for at most a patch of 7 x 7 pixels
+_FOOTPRINT_M = 0.03  # half the side of the patch that one lidar point speaks for
+_MAX_REACH_PX = 2  # however near, a point speaks for at most a patch of 5 x 5 pixels
 _RING_PENALTY = (
     0.01  # depth added per pixel from a point's own pixel: of two points of one surface, the centred one wins
 )
@@ -50,12 +50,12 @@ def label_map(points_N3: Floats, label_N: Bytes, pose: Pose, intrinsics: Intrins
 
     Args:
       points_N3: world metres.
-      label_N: uint8; points with `UNLABELLED` still hide what is behind them.
+      label_N: uint8; points with `UNLABELLED` (smoke, reflections) hide nothing.
       pose: of the camera, valid.
       intrinsics: of the image to label, after resizing.
     """
     uv_N2, depth_N = project(points_N3, pose, intrinsics)
-    seen = inside(uv_N2, intrinsics)
+    seen = inside(uv_N2, intrinsics) & (label_N != UNLABELLED)
     columns_N, rows_N = np.rint(uv_N2[seen]).astype(np.int64).T
     depth_N, label_N = depth_N[seen], label_N[seen]
     reach_N = np.minimum(np.rint(_FOOTPRINT_M * intrinsics.fx / depth_N), _MAX_REACH_PX).astype(np.int64)
@@ -71,7 +71,7 @@ def label_map(points_N3: Floats, label_N: Bytes, pose: Pose, intrinsics: Intrins
 
 
 def _patches(columns_N: Ints, rows_N: Ints, reach: int, intrinsics: Intrinsics) -> tuple[Ints, Ints, Ints]:
-    """Pixels (flat) of the square patches around points, the point each came from, and how far it is from the centre."""
+    """Pixels (flat) of the square patches around points, the point of each, and how far it is from the centre."""
     steps = np.arange(-reach, reach + 1)
     dy, dx = (offsets.ravel() for offsets in np.meshgrid(steps, steps, indexing="ij"))
     columns, rows = columns_N[:, None] + dx, rows_N[:, None] + dy

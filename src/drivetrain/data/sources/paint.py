@@ -67,7 +67,11 @@ def _surface(rays: Rays, hits: Hits, scene: Scene, where: Floats) -> Floats:
     thing, local = hits.thing_HW[solid], hits.local_HW3[solid]
     number = classes_of(rays, hits, scene)[solid]
     base = _GROUND_TABLE[number]
-    base[(thing == GROUND) & (number == _number_of("Lane Line Marking")) & is_yellow(where[:, 1])] = (214, 172, 60)
+    base[(thing == GROUND) & (number == _number_of("Lane Line Marking")) & is_yellow(where[:, 0], where[:, 1])] = (
+        214,
+        172,
+        60,
+    )
     on_thing = thing >= 0
     base[on_thing] = np.array(scene.colour)[thing[on_thing]]
     walls = number == _number_of("Building")
@@ -97,19 +101,18 @@ def _windows(base: Floats, where: Floats, local: Floats) -> Floats:
 
 
 def _shadow(hits: Hits, things: Things, where: Floats) -> Floats:
-    """1 where something low stands between a point of the ground and the sun, roughly: its box, slid along the sun."""
+    """1 on the ground where a car or a walker stands before the sun, roughly: its box, slid away from the sun."""
     flat = where[:, 2] < 0.2
-    dark = np.zeros(len(where))
-    low = (things.centre_K3[:, 2] < 1.2) & (things.half_K3[:, 2] > 0.12) & (things.half_K3[:, 0] < 4)
-    near = np.linalg.norm(things.centre_K3[:, :2] - where[flat].mean(axis=0)[:2], axis=1) < 90 if flat.any() else low
-    points = where[flat][:, :2]
-    shade = np.zeros(len(points))
-    for k in np.flatnonzero(low & near & np.isin(np.arange(len(low)), hits.thing_HW)):
-        slide = -_SUN[:2] / _SUN[2] * things.centre_K3[k, 2]
-        away = np.abs(points - things.centre_K3[k, :2] - slide * 0.7) / (things.half_K3[k, :2] + 0.25)
-        shade = np.maximum(shade, (away.max(axis=1) < 1).astype(float))
-    dark[flat] = shade
-    return dark
+    x, y = where[flat, 0], where[flat, 1]
+    dark = np.zeros(len(x), np.bool_)
+    low = (things.centre_K3[:, 2] < 1.2) & (things.half_K3[:, 2] > 0.32) & (things.half_K3[:, 0] < 4)
+    for k in np.intersect1d(np.flatnonzero(low), hits.thing_HW):
+        slide = -_SUN[:2] / _SUN[2] * things.centre_K3[k, 2] * 0.7
+        (at_x, at_y), (reach_x, reach_y) = things.centre_K3[k, :2] + slide, things.half_K3[k, :2] + 0.25
+        dark |= (np.abs(x - at_x) < reach_x) & (np.abs(y - at_y) < reach_y)
+    shade = np.zeros(len(where))
+    shade[flat] = dark
+    return shade
 
 
 def _grain(where: Floats, per_m: float) -> Floats:

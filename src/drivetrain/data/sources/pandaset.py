@@ -1,15 +1,301 @@
-"""A PandaSet sequence."""
+"""A PandaSet sequence: cameras as JPEG, lidar and classes per point as parquet or as the published pickles.
 
+    camera/NAME/   NN.jpg ... and intrinsics.json poses.json timestamps.json
+    lidar/         poses.json timestamps.json, NN.pkl.gz ...      or lidar_parquet/NN.parquet ...
+    annotations/   semseg/classes.json, semseg/NN.pkl.gz ...      or semseg_parquet/NN.parquet ...
+                   cuboids/NN.pkl.gz ...                          or cuboids.parquet
+
+A file NN belongs to entry NN of timestamps.json; which NN exist is up to the sequence. Points are in world coordinates.
+Source: https://github.com/scaleapi/pandaset-devkit
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar
 
-from drivetrain.data.log import Log
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import simplejpeg
+
+from drivetrain.core.errors import DataError, SampleError
+from drivetrain.core.units import NS_PER_S
+from drivetrain.data.arrays import Bytes, Floats
+from drivetrain.data.jpeg import decode_jpeg
+from drivetrain.data.log import Box, Intrinsics, Kind, Log, Pose, Stream
+from drivetrain.data.sources.pickles import read_table
+
+T = TypeVar("T")
+Table = Mapping[str, np.ndarray[Any, Any]]
+Files = dict[int, Path]
+_BOX_COLUMNS = ("label", "yaw", *(f"{part}.{axis}" for part in ("position", "dimensions") for axis in "xyz"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Intrinsics:
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    x: float
+    y: float
+    z: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Heading:
+    w: float
+    x: float
+    y: float
+    z: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Pose:
+    position: _Position
+    heading: _Heading
 
 
 def recognise(path: Path) -> str:
     """Why this is no PandaSet sequence, or an empty string."""
-    return "not yet"
+    if not path.is_dir():
+        return "there is no such folder"
+    missing = [name for name in ("camera", "lidar/timestamps.json") if not (path / name).exists()]
+    return f"it has no {' and no '.join(missing)}" if missing else ""
 
 
 def open_log(path: Path) -> Log:
-    """Open."""
-    raise NotImplementedError
+    """Open a sequence; lists (JSON) are read now, images, points and classes when asked for.
+
+    Raises: DataError: a list is missing or wrong, or a camera or the lidar has no files.
+    """
+    streams: list[Stream[Any]] = []
+    intrinsics = {}
+    for folder in sorted(p for p in (path / "camera").iterdir() if p.is_dir()):
+        camera, poses, intrinsics[f"camera/{folder.name}"] = _camera(folder)
+        streams += [camera, poses]
+    lidar = _lidar(path)
+    streams += lidar
+    class_names = {}
+    if any(stream.kind == "point_labels" for stream in lidar):
+        listed = _read_json(path / "annotations/semseg/classes.json", dict[str, str])
+        class_names = {_number(path / "annotations/semseg/classes.json", key): name for key, name in listed.items()}
+    return Log(
+        name=path.resolve().name,
+        source="pandaset",
+        content_hash=lambda: _hash(path),
+        streams={stream.name: stream for stream in streams},
+        intrinsics=intrinsics,
+        class_names=class_names,
+    )
+
+
+def _camera(folder: Path) -> tuple[Stream[Bytes], Stream[Pose], Intrinsics]:
+    files = _numbered(folder, ".jpg")
+    if not files:
+        raise DataError(
+            f"{folder} has no images", hint="a PandaSet camera has 00.jpg, 01.jpg, ... and three JSON files"
+        )
+    stamps = _stamps(folder / "timestamps.json")
+    listed = _read_json(folder / "poses.json", list[_Pose])
+    if len(listed) != len(stamps):
+        raise DataError(f"{folder / 'poses.json'} has {len(listed)} entries, but timestamps.json has {len(stamps)}")
+    numbers = sorted(files)
+
+    def frame(number: int) -> Bytes:
+        return decode_jpeg(_read_bytes(files[number]), where=str(files[number]))
+
+    def pose(number: int) -> Pose:
+        at, turned = listed[number].position, listed[number].heading
+        return Pose((at.x, at.y, at.z), (turned.w, turned.x, turned.y, turned.z))
+
+    lens = _read_json(folder / "intrinsics.json", _Intrinsics)
+    width, height = _image_size(folder, files)
+    intrinsics = Intrinsics(lens.fx, lens.fy, lens.cx, lens.cy, width, height)
+    if not all(map(math.isfinite, (lens.fx, lens.fy, lens.cx, lens.cy))) or min(lens.fx, lens.fy) <= 0:
+        raise DataError(f"{folder / 'intrinsics.json'} has {lens}; all must be finite, focal lengths above 0")
+    name = folder.name
+    return (
+        _stream(f"camera/{name}", "camera", name, numbers, stamps, frame, files),
+        _stream(f"pose/{name}", "pose", "world", numbers, stamps, pose, files),
+        intrinsics,
+    )
+
+
+def _lidar(path: Path) -> list[Stream[Any]]:
+    """The points, and where there are files for them, their classes and the boxes."""
+    stamps = _stamps(path / "lidar/timestamps.json")
+    points = _either(path / "lidar_parquet", path / "lidar")
+    if not points:
+        raise DataError(f"{path} has no lidar files", hint="expected lidar_parquet/NN.parquet or lidar/NN.pkl.gz")
+
+    def sweep(number: int) -> Floats:
+        table = _table(points[number], ("x", "y", "z"))
+        return np.stack([table[axis].astype(np.float64) for axis in "xyz"], axis=1)
+
+    streams: list[Stream[Any]] = [_stream("lidar/top", "lidar", "world", sorted(points), stamps, sweep, points)]
+    labels = _either(path / "annotations/semseg_parquet", path / "annotations/semseg")
+    if labels:
+
+        def classes(number: int) -> Bytes:
+            return _table(labels[number], ("class",))["class"].astype(np.uint8)
+
+        name = "point_labels/top"
+        streams.append(_stream(name, "point_labels", "world", sorted(labels), stamps, classes, labels))
+    boxes = _boxes(path / "annotations", len(stamps))
+    if boxes is not None:
+        numbers, read = boxes
+        streams.append(_stream("boxes/top", "boxes", "world", numbers, stamps, read, {}))
+    return streams
+
+
+def _boxes(folder: Path, num_stamps: int) -> tuple[list[int], Callable[[int], tuple[Box, ...]]] | None:
+    """Which sweeps have boxes and how to read them; None where there are none."""
+    together, apart = folder / "cuboids.parquet", _numbered(folder / "cuboids", ".pkl.gz")
+    if not together.is_file():
+        return (sorted(apart), lambda number: _as_boxes(_table(apart[number], _BOX_COLUMNS))) if apart else None
+
+    @lru_cache(maxsize=1)
+    def whole() -> pa.Table:
+        return _parquet(together, ("frame", *_BOX_COLUMNS))
+
+    def read(number: int) -> tuple[Box, ...]:
+        rows = whole().filter(pc.equal(whole()["frame"], pa.scalar(number, whole()["frame"].type)))
+        return _as_boxes({name: rows[name].to_numpy() for name in _BOX_COLUMNS})
+
+    try:
+        frames = np.unique(whole()["frame"].to_numpy()).tolist()
+    except SampleError as exc:
+        raise DataError(exc.message) from exc
+    return sorted(number for number in frames if 0 <= number < num_stamps), read
+
+
+def _as_boxes(table: Table) -> tuple[Box, ...]:
+    centres = np.stack([table[f"position.{axis}"] for axis in "xyz"], axis=1).astype(float).tolist()
+    sizes = np.stack([table[f"dimensions.{axis}"] for axis in "yxz"], axis=1).astype(float).tolist()  # y is length
+    return tuple(
+        Box(str(label), tuple(centre), tuple(size), float(yaw))
+        for label, centre, size, yaw in zip(table["label"], centres, sizes, table["yaw"], strict=True)
+    )
+
+
+def _stream(
+    name: str,
+    kind: Kind,
+    frame: str,
+    numbers: list[int],
+    stamps: list[int],
+    read: Callable[[int], T],
+    files: Files,
+) -> Stream[T]:
+    beyond = [number for number in numbers if number >= len(stamps)]
+    if beyond:
+        where = files.get(beyond[0], name)
+        raise DataError(f"{where} has no stamp: timestamps.json ends with entry {len(stamps) - 1}")
+    return Stream(
+        name=name,
+        kind=kind,
+        frame=frame,
+        t_ns=np.array([stamps[number] for number in numbers], np.int64),
+        read=lambda i: read(numbers[i]),
+        labels=tuple(f"{number:02d}" for number in numbers),
+        num_listed=len(stamps),
+    )
+
+
+def _numbered(folder: Path, ending: str) -> Files:
+    """Files called NN + ending, by number."""
+    stems = {file: file.name.removesuffix(ending) for file in folder.glob(f"*{ending}")}
+    return {int(stem): file for file, stem in stems.items() if stem.isdecimal()}
+
+
+def _either(parquet: Path, pickles: Path) -> Files:
+    return _numbered(parquet, ".parquet") or _numbered(pickles, ".pkl.gz")
+
+
+def _read_bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as exc:
+        raise SampleError(f"cannot read {file}: {exc.strerror}") from exc
+
+
+def _read_json(file: Path, kind: type[T]) -> T:
+    try:
+        return msgspec.convert(json.loads(_read_bytes(file)), kind)
+    except SampleError as exc:
+        raise DataError(exc.message, hint="the sequence is not whole: fetch it again") from exc
+    except (msgspec.ValidationError, ValueError) as exc:  # bad JSON and bad UTF-8 are ValueErrors
+        raise DataError(f"{file} is not what PandaSet publishes: {exc}") from exc
+
+
+def _stamps(file: Path) -> list[int]:
+    """Nanoseconds; rounding to 0.2 us is in the published floats."""
+    listed = _read_json(file, list[float])
+    for number, seconds in enumerate(listed):
+        if not math.isfinite(seconds) or not 0 <= seconds < 9e9:
+            raise DataError(f"{file}: entry {number} is {seconds}, expected seconds since the epoch")
+    return [round(seconds * NS_PER_S) for seconds in listed]
+
+
+def _number(file: Path, key: str) -> int:
+    if not key.isdecimal() or int(key) > 255:
+        raise DataError(f"{file}: class {key!r} is not a number from 0 to 255")
+    return int(key)
+
+
+def _image_size(folder: Path, files: Files) -> tuple[int, int]:
+    """Width and height by the first image whose header can be read."""
+    for number in sorted(files):
+        try:
+            height, width, *_ = simplejpeg.decode_jpeg_header(files[number].read_bytes())
+        except (OSError, ValueError):
+            continue
+        return width, height
+    raise DataError(f"none of the {len(files)} images in {folder} can be read")
+
+
+def _table(file: Path, columns: tuple[str, ...]) -> Table:
+    """Columns of a table in either format. Raises SampleError naming the file and the column."""
+    if file.name.endswith(".parquet"):
+        table = _parquet(file, columns)
+        return {name: table[name].to_numpy() for name in columns}
+    found = read_table(file)
+    missing = [name for name in columns if name not in found]
+    if missing:
+        raise SampleError(f"{file} has no column {', '.join(missing)}; it has {', '.join(found)}")
+    return found
+
+
+def _parquet(file: Path, columns: tuple[str, ...]) -> pa.Table:
+    try:
+        table = pq.read_table(file, columns=list(columns), use_threads=False)
+    except (OSError, pa.ArrowException) as exc:
+        raise SampleError(f"cannot read {file}: {exc}") from exc
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise SampleError(f"{file} has no column {', '.join(missing)}")
+    return table
+
+
+def _hash(path: Path) -> str:
+    """Of every file of the sequence, with its name."""
+    digest = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        digest.update(f"{file.relative_to(path).as_posix()}\0".encode())
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()[:16]

@@ -135,9 +135,9 @@ def ground_class(x: Floats, y: Floats) -> Bytes:
     return found
 
 
-def is_yellow(y: Floats) -> NDArray[np.bool_]:
-    """Whether a lane mark at this y is of the yellow centre line."""
-    mask: NDArray[np.bool_] = np.abs(y) < 0.3
+def is_yellow(x: Floats, y: Floats) -> NDArray[np.bool_]:
+    """Whether a lane mark at these points is of the yellow centre line."""
+    mask: NDArray[np.bool_] = (np.abs(y) < 0.3) & ~_near_crossing(x, 5.0)
     return mask
 
 

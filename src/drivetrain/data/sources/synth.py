@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,9 +18,9 @@ import numpy as np
 from drivetrain.core.units import NS_PER_S
 from drivetrain.data.arrays import Bytes, Floats
 from drivetrain.data.classes import merge_table
-from drivetrain.data.log import Box, Intrinsics, Kind, Log, Pose, Stream, Sweep
+from drivetrain.data.log import Box, Intrinsics, Kind, Log, Pose, Stream
 from drivetrain.data.sources.paint import classes_of, paint
-from drivetrain.data.sources.raycast import camera_rays, cast, lidar_rays
+from drivetrain.data.sources.raycast import Rays, camera_rays, cast, lidar_rays
 from drivetrain.data.sources.scene import CLASS_NAMES, OUR_LANE_Y, SPEED_M_PER_S, Scene, make_scene
 
 _START_NS = 1_700_000_000 * NS_PER_S
@@ -83,10 +83,10 @@ def recognise(path: Path) -> str:
 
 def open_log(path: Path) -> Log:  # noqa: ARG001 - every reader takes a path
     """The default generated drive."""
-    return synth_log()
+    return synth()
 
 
-def synth_log(spec: SynthSpec | None = None) -> Log:
+def synth(spec: SynthSpec | None = None) -> Log:
     """The drive that a spec describes; its stream `pixel_labels/front` is the exact truth per pixel."""
     drive = _Drive(spec or SynthSpec())
     spec = drive.spec
@@ -103,7 +103,7 @@ def synth_log(spec: SynthSpec | None = None) -> Log:
     return Log(
         name=f"synth-{spec.seed}",
         source="synth",
-        content=hashlib.sha256(repr(sorted(asdict(spec).items())).encode()).hexdigest()[:16],
+        content_hash=lambda: hashlib.sha256(repr(sorted(asdict(spec).items())).encode()).hexdigest()[:16],
         streams={stream.name: stream for stream in streams},
         intrinsics={"camera/front": spec.intrinsics},
         class_names=CLASS_NAMES,
@@ -116,9 +116,13 @@ class _Drive:
 
     spec: SynthSpec
     scene: Scene = field(init=False)
+    _turn: Callable[[int], tuple[Floats, Bytes]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.scene = make_scene(np.random.default_rng(self.spec.seed), self.spec.duration_s)
+        self._turn = lru_cache(maxsize=4)(
+            self._points_and_classes
+        )  # points and their classes are read one after the other
 
     def stream(self, name: str, kind: Kind, numbers: list[int], make: Callable[[int], T]) -> Stream[T]:
         """A stream of the messages with these numbers, in this order; the rest were dropped."""
@@ -154,11 +158,11 @@ class _Drive:
         pose = self._camera_pose(number)
         return Pose(pose.position, _times(_about_z(np.radians(self.spec.calibration_yaw_deg)), pose.heading))
 
-    def sweep(self, number: int) -> Sweep:
-        return Sweep(self._points_and_classes(number)[0])
+    def sweep(self, number: int) -> Floats:
+        return self._turn(number)[0]
 
     def point_classes(self, number: int) -> Bytes:
-        return self._points_and_classes(number)[1]
+        return self._turn(number)[1]
 
     def boxes(self, number: int) -> tuple[Box, ...]:
         return self.scene.boxes_at(self._sweep_s(number))
@@ -175,7 +179,7 @@ class _Drive:
         heading = _times(_times(_about_z(yaw), (np.cos(_PITCH_RAD / 2), 0.0, np.sin(_PITCH_RAD / 2), 0.0)), _FORWARD)
         return Pose((x, y, _CAMERA_HEIGHT_M), heading)
 
-    def _camera_rays(self, number: int):  # type: ignore[no-untyped-def]
+    def _camera_rays(self, number: int) -> Rays:
         pose = self._camera_pose(number)
         return camera_rays(self.spec.intrinsics, np.array(pose.position), pose.rotation)
 

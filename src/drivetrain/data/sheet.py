@@ -1,0 +1,42 @@
+"""A picture of samples for people: each image beside its labels."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from drivetrain.data.arrays import Bytes
+from drivetrain.data.classes import colour_labels
+from drivetrain.data.dataset import DataSet
+from drivetrain.data.log import Log
+
+_NUM_SHOWN, _NUM_COLUMNS = 12, 2
+
+
+def contact_sheet(dataset: DataSet, *, num_shown: int = _NUM_SHOWN) -> Bytes:
+    """Samples spread evenly over the data set, image | labels, two to a row; RGB, HW3.
+
+    Raises: SampleError: one of them is damaged.
+    """
+    rows = np.unique(np.linspace(0, len(dataset) - 1, num_shown).round().astype(int))
+    samples = (dataset.read(int(row)) for row in rows)
+    return _tiled([np.hstack([sample.image, colour_labels(sample.label)]) for sample in samples])
+
+
+def log_sheet(log: Log, *, num_shown: int = _NUM_SHOWN, width: int = 320) -> Bytes:
+    """Frames of a log's first camera spread evenly over the drive; RGB, HW3. Raises SampleError as above."""
+    camera = log.cameras[0]
+    frames = [camera.read(int(i)) for i in np.unique(np.linspace(0, len(camera) - 1, num_shown).round().astype(int))]
+    height = round(width * frames[0].shape[0] / frames[0].shape[1])
+    return _tiled([np.asarray(cv2.resize(f, (width, height), interpolation=cv2.INTER_AREA), np.uint8) for f in frames])
+
+
+def encode_png(picture: Bytes) -> bytes:
+    """PNG bytes of an RGB picture."""
+    return cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))[1].tobytes()
+
+
+def _tiled(tiles: list[Bytes]) -> Bytes:
+    while len(tiles) % _NUM_COLUMNS:
+        tiles.append(np.zeros_like(tiles[0]))
+    return np.vstack([np.hstack(tiles[i : i + _NUM_COLUMNS]) for i in range(0, len(tiles), _NUM_COLUMNS)])
