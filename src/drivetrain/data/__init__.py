@@ -19,7 +19,7 @@ from drivetrain.data.health import HealthReport, check, health_table
 from drivetrain.data.jpeg import decode_jpeg, encode_jpeg
 from drivetrain.data.loader import Batch, Loader
 from drivetrain.data.log import Log, Stream
-from drivetrain.data.sheet import contact_sheet
+from drivetrain.data.sheet import contact_sheet, encode_png, log_sheet
 from drivetrain.data.sources import open_log
 from drivetrain.data.sources.synth import SynthSpec, synth
 
@@ -42,8 +42,10 @@ __all__ = [
     "contact_sheet",
     "decode_jpeg",
     "encode_jpeg",
+    "encode_png",
     "health_table",
     "iou_per_class",
+    "log_sheet",
     "mean_iou",
     "open_log",
     "synth",
