@@ -15,7 +15,7 @@ from drivetrain.core.leaves import Leaf
 from drivetrain.ledger.axis import place
 from drivetrain.ledger.events import Event
 from drivetrain.ledger.replay import RankReplay
-from drivetrain.ledger.verdict import Judge, judged
+from drivetrain.ledger.verdict import Judge, Parts, judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +151,11 @@ def _assemble(story: _Story, *, is_running: bool, is_abandoned: bool) -> Account
     for rank, replay in sorted(story.ranks.items()):
         ended_well = replay.exit_code == 0 and not is_abandoned
         judge = Judge(replay, story.commits, is_kept=is_running or ended_well)
-        own = _merged(rank, judged(replay, judge))
+        verdicts = [judge.parts(step) for step in replay.steps]
+        own = _merged(rank, judged(replay.spans, verdicts))
         intervals += own
         by_rank[rank] = _leaves((i.leaf, (i.end_ns - i.start_ns) * i.devices) for i in own)
-        kept, lost = _num_steps(replay, judge)
-        num_kept, num_lost = max((num_kept, num_lost), (kept, lost), key=sum)
+        num_kept, num_lost = max((num_kept, num_lost), _num_steps(verdicts), key=sum)
     leaves = _leaves(item for part in by_rank.values() for item in part.items())
     return Account(
         leaves=leaves,
@@ -197,10 +197,13 @@ def _leaves(items: Iterable[tuple[str, int]]) -> dict[str, int]:
     return {str(leaf): ns for leaf, ns in total_ns.items() if ns}
 
 
-def _num_steps(replay: RankReplay, judge: Judge) -> tuple[int, int]:
-    parts = [part for step in replay.steps for part in judge.parts(step)]
-    kept = sum(number for number, leaf in parts if leaf is Leaf.PRODUCTIVE)
-    return kept, sum(number for number, leaf in parts if leaf is Leaf.LOST)
+def _num_steps(verdicts: Iterable[Parts]) -> tuple[int, int]:
+    """How many steps were kept, and how many lost."""
+    num_steps = dict.fromkeys(Leaf, 0)
+    for parts in verdicts:
+        for number, leaf in parts:
+            num_steps[leaf] += number
+    return num_steps[Leaf.PRODUCTIVE], num_steps[Leaf.LOST]
 
 
 def _queued_ns(story: _Story) -> int:

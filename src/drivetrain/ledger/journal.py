@@ -20,7 +20,7 @@ VERSION = 1
 HEADER = "journal"
 
 
-class Header(msgspec.Struct, frozen=True, omit_defaults=True):
+class Header(msgspec.Struct, frozen=True):
     """The first line a process writes: who it is, and one moment on both of its clocks.
 
     Attributes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from drivetrain.core.leaves import PHASES, Leaf
 from drivetrain.ledger.events import Event
@@ -27,7 +27,7 @@ class Step:
     first: int
     last: int
     is_done: bool = False
-    skipped: set[int] = field(default_factory=set)
+    skipped: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
@@ -203,7 +203,7 @@ class RankReplay:
     def _skip(self, _: int, event: Event) -> None:
         for step in reversed(self.steps[self._first_step_here :]):
             if step.first <= event.step <= step.last:
-                step.skipped.add(event.step)
+                step.skipped |= {event.step}
                 return
 
 

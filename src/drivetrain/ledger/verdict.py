@@ -9,6 +9,9 @@ from itertools import accumulate, pairwise
 from drivetrain.core.leaves import Leaf
 from drivetrain.ledger.replay import RankReplay, Span, Step
 
+Parts = Sequence[tuple[int, Leaf]]
+"""The verdict on steps recorded at once: (how many, leaf) in order."""
+
 
 class _Later:
     """For any point in the order of events: the extreme of the step numbers that later marks name."""
@@ -36,49 +39,48 @@ class Judge:
         self._commits = _Later(commits, max)
         self._is_kept = is_kept
 
-    def parts(self, step: Step) -> Iterator[tuple[int, Leaf]]:
+    def parts(self, step: Step) -> Parts:
         """How many of its steps, in order, came to which leaf; they sum to all of them."""
         undone_from = self._resumes.than(step.begun)
         covered_below = step.last + 1 if self._is_kept else self._commits.than(step.begun)
-        cuts = {step.first, step.last + 1}
-        for cut in (undone_from, covered_below, *step.skipped, *(number + 1 for number in step.skipped)):
-            if cut is not None and step.first < cut <= step.last:
-                cuts.add(cut)
-        for first, after in pairwise(sorted(cuts)):
+        cuts = [step.first, step.last + 1]
+        if step.first < step.last:
+            marks = (undone_from, covered_below, *step.skipped, *(number + 1 for number in step.skipped))
+            cuts = sorted({*cuts, *(cut for cut in marks if cut is not None and step.first < cut <= step.last)})
+        parts = []
+        for first, after in pairwise(cuts):
             if first in step.skipped:
                 leaf = Leaf.SKIPPED
             elif not step.is_done or (undone_from is not None and undone_from <= first):
                 leaf = Leaf.LOST
             else:
                 leaf = Leaf.PRODUCTIVE if covered_below is not None and first < covered_below else Leaf.LOST
-            yield after - first, leaf
+            parts.append((after - first, leaf))
+        return parts
 
 
-def judged(replay: RankReplay, judge: Judge) -> Iterator[tuple[int, int, int, Leaf]]:
-    """The rank's spans as (start ns, end ns, devices, leaf), steps judged.
+def judged(spans: Sequence[Span], verdicts: Sequence[Parts]) -> Iterator[tuple[int, int, int, Leaf]]:
+    """A rank's spans as (start ns, end ns, devices, leaf), given the verdict on each of its steps.
 
     Steps recorded at once share their own time equally, in order, to the nanosecond.
     """
-    leaf_of: dict[int, Leaf] = {}
-    borders: dict[int, list[tuple[int, Leaf]]] = {}  # of steps that came to several leaves: (own time until, leaf)
-    for index, step in enumerate(replay.steps):
-        parts = list(judge.parts(step))
-        if len(parts) == 1:
-            leaf_of[index] = parts[0][1]
-        else:
-            borders[index] = _shared(parts, sum(s.end_ns - s.start_ns for s in replay.spans if s.what == index))
+    mixed_ns = {index: 0 for index, parts in enumerate(verdicts) if len(parts) > 1}
+    for span in spans:
+        if span.what in mixed_ns:
+            mixed_ns[span.what] += span.end_ns - span.start_ns
+    borders = {index: _shared(verdicts[index], own_ns) for index, own_ns in mixed_ns.items()}
     spent_ns = dict.fromkeys(borders, 0)
-    for span in replay.spans:
+    for span in spans:
         if isinstance(span.what, Leaf):
             yield span.start_ns, span.end_ns, span.devices, span.what
-        elif span.what in leaf_of:
-            yield span.start_ns, span.end_ns, span.devices, leaf_of[span.what]
-        else:
+        elif span.what in borders:
             yield from _split(span, spent_ns[span.what], borders[span.what])
             spent_ns[span.what] += span.end_ns - span.start_ns
+        else:
+            yield span.start_ns, span.end_ns, span.devices, verdicts[span.what][0][1]
 
 
-def _shared(parts: Sequence[tuple[int, Leaf]], own_ns: int) -> list[tuple[int, Leaf]]:
+def _shared(parts: Parts, own_ns: int) -> list[tuple[int, Leaf]]:
     num_steps = sum(number for number, _ in parts)
     ends = accumulate(number for number, _ in parts)
     return [(own_ns * end // num_steps, leaf) for end, (_, leaf) in zip(ends, parts, strict=True)]
