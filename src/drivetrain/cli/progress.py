@@ -1,0 +1,33 @@
+"""One look for progress on long work: a bar on stderr, gone when the work is done, silent where nobody watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Advance = Callable[[int, str], None]
+"""`advance(done, note)`: how much is done in all, and a few words on how it goes."""
+
+
+@contextmanager
+def bar(what: str, total: int) -> Iterator[Advance]:
+    """Show how far a piece of work is while the block runs.
+
+    Args:
+      what: a word or two, such as `train`.
+      total: what `done` counts up to.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("  {task.description:<10}"),
+        BarColumn(bar_width=32),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[note]}"),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=total, note="")
+        yield lambda done, note: progress.update(task, completed=done, note=note)

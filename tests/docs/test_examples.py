@@ -1,0 +1,85 @@
+"""Each `$ command` in a ```console block of the docs is run, in order, and prints what the page shows.
+
+Numbers, ids and times differ from run to run, so digits are compared as `#`; a line `...` stands for any lines. A page's
+blocks share one empty folder and home. A block under a comment `<!-- not run: why -->` is left out.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"(<!-- not run: [^>]+ -->\n)?```console\n(.*?)```", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Example:
+    command: str
+    expected: str
+
+
+def examples(page: Path) -> list[Example]:
+    found = []
+    for skipped, block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if not skipped:
+            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+                command, _, expected = part.partition("\n")
+                found.append(Example(command, expected))
+    return found
+
+
+def shape(text: str) -> str:
+    """Text without what differs between runs: ids, numbers, the width of columns, the lengths of rules and bars."""
+    text = re.sub(r"\b(run|ds)-[0-9a-z]{10}-[0-9a-z]{6}\b", "ID", text)
+    text = re.sub(r"[0-9a-f]{12,64}", "HASH", text)
+    text = re.sub(r"-?[0-9][0-9.,:_-]*", "#", text)
+    text = re.sub(r"# (ns|us|ms|s|m # s|h # m)\b", "# TIME", text)
+    text = re.sub(r"# (B|KiB|MiB|GiB)\b", "# SIZE", text)
+    return "\n".join(re.sub(r"[ \t─━-]+", " ", line).strip() for line in text.strip().splitlines())
+
+
+def matches(expected: str, printed: str) -> bool:
+    parts = [re.escape(part.strip("\n")) for part in re.split(r"^\.\.\.$", shape(expected), flags=re.MULTILINE)]
+    return re.fullmatch(r"\s*(?:.*?)\s*".join(parts), shape(printed), flags=re.DOTALL) is not None
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if examples(p)], ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DRIVETRAIN_HOME": str(tmp_path / ".drivetrain"),
+        "COLUMNS": "110",
+        "NO_COLOR": "1",
+    }
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    for example in examples(page):
+        done = subprocess.run(
+            shlex.split(example.command), cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=110
+        )
+        printed = done.stdout if "error:" not in done.stderr else done.stdout + done.stderr
+        assert matches(example.expected, printed), (
+            f"$ {example.command}\nshould print\n{shape(example.expected)}\nbut printed\n{shape(printed)}\n"
+            f"(stderr {done.stderr})"
+        )
+
+
+def test_pages_link_to_files_that_exist() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
+
+
+def test_each_verb_is_documented() -> None:
+    from drivetrain.cli.main import drivetrain
+
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for verb in drivetrain.list_commands(None):  # type: ignore[arg-type]  # the table needs no context
+        assert f"drivetrain {verb}" in text, f"no page shows drivetrain {verb}"
