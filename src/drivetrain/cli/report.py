@@ -64,14 +64,14 @@ def _report_timelines(paths: Sequence[str], *, as_json: bool) -> None:
     """
     from drivetrain.core.errors import DataError
 
-    errors = []
+    errors: list[DataError] = []
     for path in paths:
         try:
             click.echo(_timeline_text(path, as_json=as_json))
         except DataError as exc:
             errors.append(exc)
-    for exc in errors[:-1]:
-        click.echo(f"error: {exc.message}", err=True)
+    for error in errors[:-1]:
+        click.echo(f"error: {error.message}", err=True)
     if errors:
         raise errors[-1]
 

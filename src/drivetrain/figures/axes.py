@@ -52,7 +52,7 @@ def time_tick_text(value_s: float, ticks: list[float]) -> str:
 
 def _nice_step(raw: float) -> float:
     power: float = 10.0 ** math.floor(math.log10(raw))
-    return next((m * power for m in (1, 2, 5) if m * power >= raw * 0.999), 10 * power)
+    return next((m * power for m in (1, 2, 5) if m * power >= raw * 0.75), 10 * power)
 
 
 def _multiples(low: float, high: float, step: float) -> list[float]:

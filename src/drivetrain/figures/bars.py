@@ -15,7 +15,7 @@ _BAR_WIDTH = _WIDTH - _MARGIN
 _BAR_HEIGHT = 32
 _THINNEST = 2.0
 _ROW = 16
-_LABEL_GAP = 10
+_LABEL_GAP = 8
 
 
 @dataclass(frozen=True, slots=True)

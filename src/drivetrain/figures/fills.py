@@ -8,12 +8,12 @@ from drivetrain.core.leaves import Leaf
 from drivetrain.figures.svg import Markup, element, join
 from drivetrain.figures.tokens import HATCHES, LEAVES
 
-ORDER = tuple(leaf.value for leaf in Leaf)
+_PLACE = {leaf.value: place for place, leaf in enumerate(Leaf)}
 
 
 def stacking_order(leaves: Iterable[str]) -> list[str]:
     """Leaves in the order in which charts stack them, names we do not know last."""
-    return sorted(leaves, key=lambda leaf: (ORDER.index(leaf) if leaf in ORDER else len(ORDER), leaf))
+    return sorted(leaves, key=lambda leaf: (_PLACE.get(leaf, len(_PLACE)), leaf))
 
 
 def tiles(leaves: Iterable[str], key: str) -> Markup:

@@ -16,6 +16,7 @@ _PLOT_HEIGHT = _HEIGHT - _TOP - _BOTTOM
 MAX_POINTS = 2000
 _FEW_POINTS = 40  # up to here each point also gets a dot
 _LABEL_PITCH = 13
+_TOO_LARGE = 1e300
 
 Point = tuple[float, float]
 
@@ -26,7 +27,7 @@ class Series:
 
     Attributes:
       name: its label.
-      points: (x, y), x ascending; a y that is not finite breaks the line there.
+      points: (x, y), x ascending; a point that is not finite breaks the line there.
     """
 
     name: str
@@ -92,12 +93,17 @@ def thin(points: Sequence[Point], max_points: int = MAX_POINTS) -> list[Point]:
     return [*kept, points[-1]]
 
 
+def _can_be_drawn(point: Point) -> bool:
+    """Finite, and not so large that the span of an axis would overflow."""
+    return abs(point[0]) < _TOO_LARGE and abs(point[1]) < _TOO_LARGE
+
+
 def _height(point: Point) -> float:
     return point[1]
 
 
 def _frame(points: Sequence[Point], width: float) -> _Frame:
-    finite = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)] or [(0.0, 0.0)]
+    finite = [point for point in points if _can_be_drawn(point)] or [(0.0, 0.0)]
     xs, ys = [x for x, _ in finite], [y for _, y in finite]
     y0, y1 = min(ys), max(ys)
     if y0 > 0 and y0 < 0.5 * y1:
@@ -110,7 +116,7 @@ def _frame(points: Sequence[Point], width: float) -> _Frame:
 def _finite_runs(points: Sequence[Point]) -> list[list[Point]]:
     runs: list[list[Point]] = [[]]
     for point in points:
-        if math.isfinite(point[0]) and math.isfinite(point[1]):
+        if _can_be_drawn(point):
             runs[-1].append(point)
         elif runs[-1]:
             runs.append([])

@@ -81,7 +81,7 @@ def number(value: float) -> str:
 
 def text_width(text: str, size_px: float = 11) -> float:
     """About how wide text runs in a system font, px; errs on the wide side."""
-    return len(text) * size_px * 0.58
+    return len(text) * size_px * 0.55
 
 
 def path_of(points: Sequence[tuple[float, float]]) -> str:

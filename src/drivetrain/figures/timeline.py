@@ -83,7 +83,9 @@ def bucket_spans(
     length = max(end_ns - start_ns, 1)
     buckets: dict[int, list[Column]] = {}
     for rank, span_start, span_end, leaf in spans:
-        columns = buckets.setdefault(rank, [{} for _ in range(num_columns)])
+        if rank not in buckets:
+            buckets[rank] = [{} for _ in range(num_columns)]
+        columns = buckets[rank]
         begin, end = max(span_start, start_ns) - start_ns, min(span_end, end_ns) - start_ns
         if begin >= end:
             continue

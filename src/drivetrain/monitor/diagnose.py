@@ -18,6 +18,8 @@ from drivetrain.monitor.evidence import Death, Evidence
 from drivetrain.monitor.remedies import REMEDIES
 
 _ALARMS = frozenset({Leaf.UNKNOWN, Leaf.HANG})
+_ONCE_AN_ATTEMPT = frozenset({Leaf.INIT, Leaf.SETUP, Leaf.RESTORE, Leaf.COMPILE, Leaf.TEARDOWN})
+_LONG = 10  # times the median, from which a wait counts as a stall
 _CONCENTRATED = 1.5  # times its fair share of a loss, from which one rank is named
 
 
@@ -128,9 +130,29 @@ def _circumstances(leaf: str, account: Account, evidence: Evidence) -> str:
     if leaf == Leaf.CHECKPOINT and evidence.num_commits:
         each_ns = _checkpoint_ns(account, evidence)
         return f"{_count(evidence.num_commits, 'checkpoint')}, {duration_text(each_ns)} each on every rank."
-    if leaf in (Leaf.INIT, Leaf.SETUP, Leaf.RESTORE, Leaf.COMPILE, Leaf.DOWN):
-        return f"{_count(account.num_attempts, 'attempt')}."
+    if leaf in (Leaf.DATA_WAIT, Leaf.COMM_WAIT, Leaf.UNKNOWN):
+        return _stretches(leaf, account)
+    if leaf in _ONCE_AN_ATTEMPT and account.num_attempts:
+        each_ns = account.leaves[leaf] // account.num_attempts // len(account.by_rank)
+        return f"{_count(account.num_attempts, 'attempt')}, {duration_text(each_ns)} each on every rank."
     return ""
+
+
+def _stretches(leaf: str, account: Account) -> str:
+    """Whether a wait comes in many like stretches or in a few long ones, which have different causes."""
+    found = [interval for interval in account.intervals if interval.leaf == leaf]
+    longest = max(found, key=lambda interval: interval.end_ns - interval.start_ns)
+    lengths_ns = sorted(interval.end_ns - interval.start_ns for interval in found)
+    median_ns = lengths_ns[len(lengths_ns) // 2]
+    at_ns = longest.start_ns - account.start_ns
+    told = (
+        f"{_count(len(found), 'stretch', 'stretches')}, median {duration_text(median_ns)}, longest "
+        f"{duration_text(lengths_ns[-1])} on rank {longest.rank} at {duration_text(at_ns)}"
+    )
+    long_ns = [length for length in lengths_ns if length > _LONG * median_ns]
+    if sum(long_ns) * 2 > sum(lengths_ns):
+        return f"{told}. Few long ones make most of it: {len(long_ns)} of them {duration_text(sum(long_ns))}."
+    return f"{told}."
 
 
 def _change(leaf: str, account: Account, evidence: Evidence) -> str:
@@ -189,5 +211,5 @@ def _gain(lost_ns: int, account: Account) -> str:
     )
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def _count(number: int, noun: str, plural: str = "") -> str:
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -34,16 +34,16 @@ REMEDIES: Mapping[str, Remedy] = {
         "Lower the time after which a rank without progress is restarted, and look at what the rank was waiting for.",
         from_pct=0.1,
     ),
-    Leaf.LOST: Remedy("was lost to work that had to be redone", "Checkpoint more often.", from_pct=0.5),
+    Leaf.LOST: Remedy("was lost to work that had to be redone", "Checkpoint more often.", from_pct=1.0),
     Leaf.DOWN: Remedy(
         "passed with devices held and no process running on them",
         "Restart in place rather than through the scheduler, and give devices back when a run has ended.",
-        from_pct=0.5,
+        from_pct=1.0,
     ),
     Leaf.SKIPPED: Remedy(
         "went to steps whose update was thrown away",
         "Look at the samples and the gradient norm of the skipped steps; lower the learning rate or clip harder.",
-        from_pct=0.5,
+        from_pct=1.0,
     ),
     Leaf.DATA_WAIT: Remedy(
         "was spent waiting for data",

@@ -15,10 +15,9 @@ p{margin:0 0 8px;max-width:76ch}
 code,.mono{font-family:var(--mono);font-size:12px;overflow-wrap:anywhere}
 .note{font-weight:400;font-size:12px;color:var(--text-3)}
 .top{display:flex;gap:16px;align-items:flex-start;justify-content:space-between;padding-bottom:4px}
-.under{color:var(--text-2);margin:0 0 12px}
+.under{color:var(--text-2);margin:0 0 12px;max-width:none}
 .command{display:block;background:var(--surface);border-radius:var(--radius);padding:8px 12px;margin:0 0 16px}
-.numbers{display:flex;flex-wrap:wrap;gap:12px 32px;margin:0 0 24px}
-.numbers div{min-width:96px}
+.numbers{display:grid;grid-template-columns:repeat(auto-fit,minmax(200px,1fr));gap:12px 24px;margin:0 0 24px}
 .numbers b{display:block;font-size:24px;font-weight:600;line-height:1.2}
 .numbers span{font-size:12px;color:var(--text-2)}
 .status{font-weight:600}
@@ -27,9 +26,10 @@ button{font:12px var(--font);color:var(--text);background:var(--bg);border:1px s
 border-radius:var(--radius);padding:2px 8px;height:24px;cursor:pointer;white-space:nowrap}
 button:focus-visible{outline:2px solid var(--accent);outline-offset:1px}
 .findings{list-style:none;margin:0;padding:0}
-.findings li{display:grid;grid-template-columns:64px 1fr;gap:0 16px;padding:8px 0;border-top:1px solid var(--surface-2)}
+.findings li{display:grid;grid-template-columns:72px 1fr;gap:0 16px;padding:8px 0;border-top:1px solid var(--surface-2)}
 .findings li:first-child{border-top:0;padding-top:0}
-.findings .share{font-size:18px;font-weight:600;text-align:right;line-height:1.2}
+.findings .share{font-size:18px;font-weight:600;text-align:right;line-height:1.2;
+white-space:nowrap}
 .findings .share.alarm{color:var(--err)}
 .findings p{margin:0 0 4px}
 .findings .why{color:var(--text-2)}
@@ -50,8 +50,9 @@ tbody tr{border-top:1px solid var(--surface-2)}
 .grid:has(.wide){--tile:440px}
 .grid:has(.wide) .wide{grid-column:auto}
 .facts{display:grid;grid-template-columns:max-content 1fr;gap:0 16px;margin:0;font-size:12px}
-.facts dt{color:var(--text-2);line-height:24px}
-.facts dd{margin:0;padding:3px 0;font-family:var(--mono);overflow-wrap:anywhere}
+.facts dt,.facts dd{margin:0;padding:3px 0;line-height:18px}
+.facts dt{color:var(--text-2)}
+.facts dd{font-family:var(--mono);overflow-wrap:anywhere}
 .figure .cursor{stroke:var(--text-3);stroke-width:1;fill:none;shape-rendering:crispEdges;pointer-events:none}
 .figure .readout{fill:var(--text);font-weight:600}
 footer{border-top:1px solid var(--surface-2);padding-top:12px;font-size:12px;color:var(--text-3)}

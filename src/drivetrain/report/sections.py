@@ -21,13 +21,14 @@ from drivetrain.figures import (
 )
 from drivetrain.monitor import Finding
 from drivetrain.report.html import facts, section, table
-from drivetrain.report.story import Story
+from drivetrain.report.story import CheckpointLine, Story
 from drivetrain.report.words import MEANING
 
 _MOST_RANKS = 64
 _MOST_CHECKPOINTS = 50
 _MOST_FACTS = 200
 _MOST_CHARS = 1000
+_PROMISE = {"bitwise": "bitwise the same weights", "samples": "the same samples at every step"}
 _STATUS_CLASS = {"finished": "ok", "running": "warn", "failed": "err", "no records": "err"}
 
 
@@ -50,12 +51,12 @@ def _headline_numbers(story: Story) -> Markup:
     account = story.account
     num_ranks = len(account.by_rank) or story.manifest.num_ranks
     length = duration_text(account.end_ns - account.start_ns)
+    attempts = "1 attempt" if account.num_attempts == 1 else f"{account.num_attempts} attempts"
     numbers = [
         (f"{account.goodput_pct:.1f} %", f"goodput: kept steps, of {duration_text(account.allocated_ns)} allocated"),
         (duration_text(account.allocated_ns), f"allocated: {num_ranks} ranks, {length} from first to last"),
         (duration_text(account.queued_ns), "queued before that, not part of it"),
-        (f"{account.num_steps_kept:,}", f"steps kept, {account.num_steps_lost:,} lost"),
-        (str(account.num_attempts), "attempt" if account.num_attempts == 1 else "attempts"),
+        (f"{account.num_steps_kept:,}", f"steps kept, {account.num_steps_lost:,} lost, in {attempts}"),
     ]
     return element("div", *(element("div", element("b", n), element("span", t)) for n, t in numbers), class_="numbers")
 
@@ -157,13 +158,22 @@ def results_section(story: Story) -> Markup:
 
 
 def checkpoints_section(story: Story) -> Markup:
-    """Whole checkpoints that are still there."""
+    """Checkpoints that are still there, and what resuming from each promises."""
     if not story.checkpoints:
         return Markup("")
-    shown = story.checkpoints[-_MOST_CHECKPOINTS:]
-    rows = [[line.name, bytes_text(line.num_bytes), line.resume or "–"] for line in shown]
-    note = f"{len(shown)} still there, {story.evidence.num_commits} written"
-    return section("Checkpoints", table(["name", "#size", "resume"], rows, caption="Checkpoints"), note=note)
+    rows = [_checkpoint_row(line) for line in story.checkpoints[-_MOST_CHECKPOINTS:]]
+    columns = ["#step", "#size", "#ranks", "made", "resumed on as many ranks"]
+    note = f"{len(story.checkpoints)} still there, {story.evidence.num_commits} written"
+    return section("Checkpoints", table(columns, rows, caption="Checkpoints"), note=note)
+
+
+def _checkpoint_row(line: CheckpointLine) -> list[str]:
+    manifest = line.manifest
+    if manifest is None:
+        return [f"{line.step:,}", "–", "–", "–", "damaged: its manifest cannot be read"]
+    size = bytes_text(sum(file.size_bytes for file in manifest.files.values()))
+    made = utc_text(manifest.made_at_ns)
+    return [f"{line.step:,}", size, str(manifest.world_size), made, _PROMISE[manifest.tier]]
 
 
 def environment_section(story: Story) -> Markup:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-import msgspec
-
+from drivetrain.core.errors import CheckpointIncomplete
 from drivetrain.ledger import Account, account_of, read_history, scalars
 from drivetrain.monitor import Evidence, Finding, evidence_of, findings
 from drivetrain.report.kept import Gallery, Result, read_gallery, read_results
-from drivetrain.store import RunFolder, RunManifest
+from drivetrain.store import (
+    CheckpointManifest,
+    RunFolder,
+    RunManifest,
+    checkpoint_folder,
+    list_checkpoints,
+    read_checkpoint,
+)
 
 Status = Literal["no records", "running", "finished", "failed"]
 
@@ -25,14 +30,12 @@ class CheckpointLine:
     """One checkpoint as the page lists it.
 
     Attributes:
-      name: the folder's name.
-      num_bytes: of all its files.
-      resume: which promise its manifest gives about resuming, if it says so.
+      step: training goes on from it with this step.
+      manifest: what it holds, or None when that cannot be read.
     """
 
-    name: str
-    num_bytes: int
-    resume: str = ""
+    step: int
+    manifest: CheckpointManifest | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Story:
       gallery: pictures.
       results: final values.
       results_error: what is wrong with `results.json`, or empty.
-      checkpoints: whole ones, by step.
+      checkpoints: those still there, by step.
       num_unreadable: lines of its journals that could not be read.
       as_of_ns: when this was gathered, UTC.
     """
@@ -104,24 +107,14 @@ def gather(run: RunFolder) -> Story:
         gallery=read_gallery(run.kept),
         results=results,
         results_error=results_error,
-        checkpoints=[_checkpoint_line(path) for path in sorted(run.checkpoints.glob("step-*")) if _is_whole(path)],
+        checkpoints=[_checkpoint_line(run, step) for step in list_checkpoints(run.checkpoints)],
         num_unreadable=records.num_unreadable,
         as_of_ns=as_of_ns,
     )
 
 
-class _ManifestPart(msgspec.Struct):
-    resume: str = ""
-
-
-def _is_whole(path: Path) -> bool:
-    return path.is_dir() and not path.name.endswith(".incomplete")
-
-
-def _checkpoint_line(path: Path) -> CheckpointLine:
-    num_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+def _checkpoint_line(run: RunFolder, step: int) -> CheckpointLine:
     try:
-        part = msgspec.json.decode((path / "manifest.json").read_bytes(), type=_ManifestPart)
-    except (OSError, msgspec.DecodeError):
-        part = _ManifestPart()
-    return CheckpointLine(path.name, num_bytes, part.resume)
+        return CheckpointLine(step, read_checkpoint(checkpoint_folder(run.checkpoints, step)))
+    except CheckpointIncomplete:
+        return CheckpointLine(step, None)
