@@ -84,7 +84,8 @@ class RankDiary:
                 return
             self._finish_step(step)
         self.say("end", phase="data_wait")
-        self.phase("teardown", 300)
+        self.say("begin", phase="teardown")
+        self.now_ms += 300
 
     def _finish_step(self, step: int) -> None:
         if self.rank == 0:

@@ -10,12 +10,13 @@ from drivetrain.figures.axes import nice_ticks, tick_text
 from drivetrain.figures.svg import Markup, element, figure, join, number, path_of, text_width
 from drivetrain.figures.tokens import SERIES
 
-_WIDTH, _HEIGHT = 460, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 36
+_WIDTH, _HEIGHT = 460, 232
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 22, 36
 _PLOT_HEIGHT = _HEIGHT - _TOP - _BOTTOM
 MAX_POINTS = 2000
 _FEW_POINTS = 40  # up to here each point also gets a dot
 _LABEL_PITCH = 13
+_SAMPLE = 14  # of a curve, beside its name
 _TOO_LARGE = 1e300
 
 Point = tuple[float, float]
@@ -62,7 +63,11 @@ def line_chart(
       x_label: written under the axis, with its unit.
       max_points: of one curve; more are thinned, spikes kept.
     """
-    margin = max((text_width(one.name) + 12 for one in series), default=0) if len(series) > 1 else _RIGHT
+    margin = (
+        max((text_width(f"{one.name} 0.000") + _SAMPLE + 10 for one in series), default=0)
+        if len(series) > 1
+        else _RIGHT
+    )
     frame = _frame([point for one in series for point in one.points], _WIDTH - _LEFT - margin)
     curves = [_curve(one, index, frame, max_points) for index, one in enumerate(series)]
     return figure(
@@ -72,7 +77,7 @@ def line_chart(
         *curves,
         *(_end_labels(series, frame) if len(series) > 1 else []),
         element("path", class_="cursor"),
-        element("text", class_="readout", x=_LEFT + 4, y=_TOP + 8),
+        element("text", class_="readout", x=_LEFT, y=11),
         key=key,
         title=title,
         desc=" ".join(_in_words(one) for one in series) or "No points.",
@@ -127,11 +132,12 @@ def _curve(one: Series, index: int, frame: _Frame, max_points: int) -> Markup:
     runs = _finite_runs(one.points)
     num_points = sum(map(len, runs)) or 1
     placed = [[frame.place(p) for p in thin(run, max(2, max_points * len(run) // num_points))] for run in runs]
-    colour, dashed = index % len(SERIES), " dashed" if index >= len(SERIES) else ""
-    line = element("path", class_=f"line line-{colour}{dashed}", d="".join(map(path_of, placed)), data_name=one.name)
+    line = element("path", class_=_line_class(index), d="".join(map(path_of, placed)), data_name=one.name)
     if num_points > _FEW_POINTS:
         return line
-    dots = [element("circle", class_=f"dot dot-{colour}", cx=x, cy=y, r=2.5) for run in placed for x, y in run]
+    dots = [
+        element("circle", class_=f"dot dot-{index % len(SERIES)}", cx=x, cy=y, r=2.5) for run in placed for x, y in run
+    ]
     return join(line, *dots)
 
 
@@ -173,13 +179,16 @@ def _end_labels(series: Sequence[Series], frame: _Frame) -> list[Markup]:
         runs = _finite_runs(one.points)
         if runs:
             ends.append((frame.place(runs[-1][-1])[1], index, one.name))
-    marks, lowest = [], -math.inf
+    marks, lowest, x = [], -math.inf, _LEFT + frame.width + 6
     for y, index, name in sorted(ends):
         lowest = max(y, lowest + _LABEL_PITCH)
-        classes = f"dot-{index % len(SERIES)}"
-        marks.append(element("circle", class_=classes, cx=_LEFT + frame.width + 6, cy=lowest, r=2.5))
-        marks.append(element("text", name, x=_LEFT + frame.width + 11, y=lowest + 3.5))
+        marks.append(element("path", class_=_line_class(index), d=f"M{number(x)} {number(lowest)}h{_SAMPLE}"))
+        marks.append(element("text", name, class_="label", x=x + _SAMPLE + 4, y=lowest + 3.5, data_name=name))
     return marks
+
+
+def _line_class(index: int) -> str:
+    return f"line line-{index % len(SERIES)}" + (" dashed" if index >= len(SERIES) else "")
 
 
 def _in_words(one: Series) -> str:

@@ -66,7 +66,7 @@ font-variant-numeric:tabular-nums}
 .figure .hatch-unknown{stroke:var(--text-3);stroke-width:1;fill:none}
 .figure .leaf-unknown{fill:var(--bg)}
 .figure .outline{stroke:var(--text-3);stroke-width:1;fill:none;shape-rendering:crispEdges}
-.figure .line{fill:none;stroke-width:1.5;stroke-linejoin:round;vector-effect:non-scaling-stroke}
+.figure .line{fill:none;stroke-width:1.25;stroke-linejoin:round;vector-effect:non-scaling-stroke}
 .figure .dot{stroke:var(--bg);stroke-width:1}
 .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,var(--tile,280px)),1fr));gap:12px;margin:0}
 .grid figure{margin:0}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from drivetrain.core.leaves import Leaf
@@ -86,9 +86,10 @@ def _finding(leaf: str, account: Account, evidence: Evidence) -> Finding:
 def _cause(leaf: str, evidence: Evidence) -> str:
     """A clause that names what made the loss, where the evidence tells it."""
     if leaf in (Leaf.LOST, Leaf.DOWN, Leaf.RESTORE) and evidence.deaths:
-        told = " and ".join(_death_text(death) for death in evidence.deaths[:2])
-        more = len(evidence.deaths) - 2
-        return f" after {told}" + (f" and {_count(more, 'more failure')}" if more > 0 else "")
+        told = [_death_text(death) for death in evidence.deaths[:2]]
+        if len(evidence.deaths) > 2:
+            told.append(_count(len(evidence.deaths) - 2, "more failure"))
+        return f" after {_enumerated(told)}"
     if leaf == Leaf.HANG and evidence.hung_ranks:
         ranks = sorted(set(evidence.hung_ranks))
         return f" (rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks[:8]))})"
@@ -209,6 +210,10 @@ def _gain(lost_ns: int, account: Account) -> str:
         f"At most {duration_text(lost_ns)} of device time: with none of it, goodput would be {then_pct:.1f} % of "
         f"{duration_text(rest_ns)} instead of {now_pct:.1f} % of {duration_text(account.allocated_ns)}."
     )
+
+
+def _enumerated(parts: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
 def _count(number: int, noun: str, plural: str = "") -> str:

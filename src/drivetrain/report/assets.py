@@ -37,10 +37,12 @@ white-space:nowrap}
 .scroll{overflow-x:auto;margin-top:12px}
 table{border-collapse:collapse;font-size:12px}
 caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-th,td{height:24px;padding:0 16px 0 0;text-align:left;vertical-align:middle}
+th,td{height:24px;padding:2px 16px 2px 0;text-align:left;vertical-align:middle}
+td:first-child{white-space:nowrap}
 th{font-weight:400;color:var(--text-3);font-size:11px;white-space:nowrap}
 tbody tr{border-top:1px solid var(--surface-2)}
 .num{text-align:right;white-space:nowrap;padding-left:8px}
+.dense{font-size:11px}.dense th,.dense td{padding:2px 4px}
 .total td{font-weight:600;border-top:1px solid var(--control)}
 .swatch{display:inline-block;vertical-align:-2px;margin-right:8px}
 .key{display:flex;flex-wrap:wrap;gap:4px 16px;margin-top:8px;font-size:12px;color:var(--text-2)}
@@ -73,27 +75,35 @@ SCRIPT = """
   label();
   button.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; label(); });
 
-  const round = (value, span) => Number(value.toPrecision(
-    Math.max(1, Math.min(6, Math.ceil(Math.log10(Math.abs(value) / span || 1)) + 3))));
+  const written = (value, span) => span < 1e-3 || span >= 1e6 ? value.toPrecision(4)
+    : value.toFixed(Math.max(0, Math.ceil(-Math.log10(span / 2000))));
   for (const frame of document.querySelectorAll(".figure .frame")) {
     const svg = frame.ownerSVGElement, cursor = svg.querySelector(".cursor"), readout = svg.querySelector(".readout");
     const [x0, x1, left, right] = frame.dataset.x.split(" ").map(Number);
     const [y0, y1, bottom, top] = frame.dataset.y.split(" ").map(Number);
-    const curves = [...svg.querySelectorAll(".line")].map(path => ({ name: path.dataset.name,
+    const curves = [...svg.querySelectorAll(".line[data-name]")].map(path => ({ name: path.dataset.name,
       points: path.getAttribute("d").split(/[ML]/).filter(Boolean).map(pair => pair.split(" ").map(Number)) }));
-    const clear = () => { cursor.setAttribute("d", ""); readout.textContent = ""; };
+    const labels = [...svg.querySelectorAll(".label")];
+    const clear = () => {
+      cursor.setAttribute("d", "");
+      readout.textContent = "";
+      for (const label of labels) label.textContent = label.dataset.name;
+    };
     svg.addEventListener("pointerleave", clear);
     svg.addEventListener("pointermove", event => {
+      clear();
       const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse()).x;
       const near = curves.filter(curve => curve.points.length).map(curve => ({ name: curve.name,
         point: curve.points.reduce((a, b) => Math.abs(b[0] - at) < Math.abs(a[0] - at) ? b : a) }));
-      if (!near.length || at < left - 8 || at > right + 8) return clear();
-      const x = near[0].point[0];
-      const words = near.filter(one => Math.abs(one.point[0] - x) < 2).map(one => one.name + " "
-        + round(y0 + (y1 - y0) * (bottom - one.point[1]) / (bottom - top), y1 - y0));
+      if (!near.length || at < left - 8 || at > right + 8) return;
+      const x = near.reduce((a, b) => Math.abs(b.point[0] - at) < Math.abs(a.point[0] - at) ? b : a).point[0];
+      const values = new Map(near.filter(one => Math.abs(one.point[0] - x) < 2).map(one => [one.name,
+        written(y0 + (y1 - y0) * (bottom - one.point[1]) / (bottom - top), y1 - y0)]));
       cursor.setAttribute("d", "M" + x + " " + top + "V" + bottom);
       readout.textContent = frame.dataset.xLabel + " " + Math.round(x0 + (x1 - x0) * (x - left) / (right - left))
-        + ": " + words.join(", ");
+        + (labels.length ? "" : ": " + [...values.values()].join());
+      for (const label of labels)
+        if (values.has(label.dataset.name)) label.textContent += " " + values.get(label.dataset.name);
     });
   }
 })();

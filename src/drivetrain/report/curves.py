@@ -62,7 +62,12 @@ def _row(name: str, points: Sequence[tuple[int, int, float]]) -> list[str]:
     if not finite:
         return [name, count, *["–"] * 7]
     low, high = min(finite, key=lambda point: point[1]), max(finite, key=lambda point: point[1])
-    cells = [name, count, f"{finite[0][1]:.4g}"]
+    cells = [name, count, _figures(finite[0][1])]
     for step, value in (low, high, finite[-1]):
-        cells += [f"{value:.4g}", f"{step:,}"]
+        cells += [_figures(value), f"{step:,}"]
     return cells
+
+
+def _figures(value: float) -> str:
+    """Four figures, trailing zeros too, so that a column of them lines up."""
+    return f"{value:#.4g}".removesuffix(".")

@@ -35,7 +35,9 @@ def section(title: str, *content: str, note: str = "") -> Markup:
     return join(element("section", heading, *content), "\n")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str, total: bool = False) -> Markup:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str, total: bool = False, dense: bool = False
+) -> Markup:
     """A table; a column whose name starts with `#` holds numbers and is right-aligned.
 
     Args:
@@ -43,13 +45,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str
       rows: one cell a column.
       caption: for screen readers.
       total: whether the last row sums the others.
+      dense: many narrow columns.
     """
     numeric = [column.startswith("#") for column in columns]
     head = element("tr", *(_cell("th", name.removeprefix("#"), n) for name, n in zip(columns, numeric, strict=True)))
     written = [[_cell("td", cell, n) for cell, n in zip(row, numeric, strict=True)] for row in rows]
     body = [element("tr", *cells, class_="total" if total and cells is written[-1] else None) for cells in written]
     hidden = element("caption", caption)
-    return element("div", element("table", hidden, element("thead", head), element("tbody", *body)), class_="scroll")
+    content = join(hidden, element("thead", head), element("tbody", *body))
+    return element("div", element("table", content, class_="dense" if dense else None), class_="scroll")
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Markup:

@@ -114,7 +114,7 @@ def timeline_section(story: Story) -> Markup:
         for total in [sum(account.by_rank[rank].values())]
     ]
     columns = ["#rank", *(f"#{leaf}" for leaf in order), "#allocated"]
-    numbers = table(columns, rows, caption="Device time of each rank by state")
+    numbers = table(columns, rows, caption="Device time of each rank by state", dense=len(order) > 10)
     note = f"from {utc_text(account.start_ns)}; each column of a band is split by share" if account.intervals else ""
     if len(ranks) < len(account.by_rank):
         note += f"; the {len(ranks)} of {len(account.by_rank)} ranks that lost most"
@@ -180,7 +180,8 @@ def environment_section(story: Story) -> Markup:
     """Where it ran, and the settings it ran with."""
     manifest = story.manifest
     settings = [(f"config.{name}", str(value)) for name, value in manifest.config.items()]
-    return section("Environment", facts(_bounded([*manifest.environment.items(), *settings])))
+    pairs = _bounded([*manifest.environment.items(), *settings])
+    return section("Environment", facts(pairs)) if pairs else Markup("")
 
 
 def _bounded(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
