@@ -18,8 +18,7 @@ from drivetrain.monitor.evidence import Death, Evidence
 from drivetrain.monitor.remedies import REMEDIES
 
 _ALARMS = frozenset({Leaf.UNKNOWN, Leaf.HANG})
-_ONCE_AN_ATTEMPT = frozenset({Leaf.INIT, Leaf.SETUP, Leaf.RESTORE, Leaf.COMPILE, Leaf.TEARDOWN})
-_LONG = 10  # times the median, from which a wait counts as a stall
+_LONG = 10  # times the median, from which a stretch counts as long
 _CONCENTRATED = 1.5  # times its fair share of a loss, from which one rank is named
 
 
@@ -131,16 +130,11 @@ def _circumstances(leaf: str, account: Account, evidence: Evidence) -> str:
     if leaf == Leaf.CHECKPOINT and evidence.num_commits:
         each_ns = _checkpoint_ns(account, evidence)
         return f"{_count(evidence.num_commits, 'checkpoint')}, {duration_text(each_ns)} each on every rank."
-    if leaf in (Leaf.DATA_WAIT, Leaf.COMM_WAIT, Leaf.UNKNOWN):
-        return _stretches(leaf, account)
-    if leaf in _ONCE_AN_ATTEMPT and account.num_attempts:
-        each_ns = account.leaves[leaf] // account.num_attempts // len(account.by_rank)
-        return f"{_count(account.num_attempts, 'attempt')}, {duration_text(each_ns)} each on every rank."
-    return ""
+    return _stretches(leaf, account)
 
 
 def _stretches(leaf: str, account: Account) -> str:
-    """Whether a wait comes in many like stretches or in a few long ones, which have different causes."""
+    """Whether a loss comes in many like stretches or in a few long ones, which have different causes."""
     found = [interval for interval in account.intervals if interval.leaf == leaf]
     longest = max(found, key=lambda interval: interval.end_ns - interval.start_ns)
     lengths_ns = sorted(interval.end_ns - interval.start_ns for interval in found)

@@ -67,7 +67,7 @@ REMEDIES: Mapping[str, Remedy] = {
     ),
     Leaf.SETUP: Remedy(
         "passed between getting the devices and starting a process on them",
-        "Fetch images and stage data before asking for devices.",
+        "Do what needs no device before asking for one: fetch images, stage data, import.",
     ),
     Leaf.TEARDOWN: Remedy(
         "was spent ending, after the last step", "Move what needs no accelerator to after the devices are given back."
