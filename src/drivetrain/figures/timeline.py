@@ -45,8 +45,8 @@ def rank_timeline(
 ) -> Markup:
     """A band per rank, each column of it split into sub-rows by what the rank did in that stretch of time.
 
-    A leaf that appears in a column at all has at least one sub-row there. The figure's size is bounded: neighbouring
-    columns merge when there are many ranks or many changes.
+    A leaf that appears in a column has at least one sub-row there, unless many others take more time in it. The figure's
+    size is bounded: neighbouring columns merge when there are many ranks or many changes.
 
     Args:
       spans: in any order.
@@ -98,14 +98,16 @@ def bucket_spans(
 def split_column(column: Column, num_subrows: int, capacity: float) -> list[tuple[str, int]]:
     """Sub-rows per leaf, in stacking order: near their shares, but at least one for each leaf that is there.
 
+    Half as many leaves as sub-rows are shown, those with the most time: the least could else crowd out what is most.
+
     Args:
       column: nanoseconds by leaf.
       num_subrows: how many there are; time in no leaf leaves its part empty.
       capacity: nanoseconds of the whole column.
     """
     present = stacking_order(leaf for leaf, ns in column.items() if ns > 0)
-    if len(present) > num_subrows:
-        kept = sorted(present, key=lambda leaf: column[leaf])[-num_subrows:]
+    if len(present) > num_subrows // 2:
+        kept = sorted(present, key=lambda leaf: column[leaf])[-(num_subrows // 2) :]
         present = [leaf for leaf in present if leaf in kept]
     if not present:
         return []
