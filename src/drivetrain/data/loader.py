@@ -62,12 +62,13 @@ class _BadSamples:
 
     def add(self, key: str, reason: str) -> None:
         with self.lock:
-            self.reasons[key] = reason
+            if len(self.reasons) <= self.limit:
+                self.reasons[key] = reason
             if len(self.reasons) > self.limit:
                 raise DataError(
                     f"{len(self.reasons)} samples cannot be read (at most {self.limit} may be bad): "
                     + ", ".join(sorted(self.reasons)),
-                    hint=f"the last one: {reason}",
+                    hint=f"for one: {reason}",
                 )
 
 
@@ -82,7 +83,8 @@ class _Reader:
     bad: _BadSamples
 
     def batch(self, positions: Ints) -> Batch:
-        samples = [self._sample(position) for position in positions]
+        rows = self.rows[self.order.samples_at(positions)]
+        samples = [self._sample(int(at), int(row)) for at, row in zip(positions, rows, strict=True)]
         images, labels = [s.image for s in samples], [s.label for s in samples]
         if self.flip:
             mirrored = self.order.flips_at(positions)
@@ -90,17 +92,18 @@ class _Reader:
             labels = [x[:, ::-1] if m else x for x, m in zip(labels, mirrored, strict=True)]
         return Batch(image=np.stack(images), label=np.stack(labels), key=[s.key for s in samples], position=positions)
 
-    def _sample(self, position: int) -> Sample:
-        """The sample at a position; where it cannot be read, the next readable one of its epoch, wrapping round."""
+    def _sample(self, position: int, row: int) -> Sample:
+        """The sample in a row; where it cannot be read, the next readable one of its epoch, wrapping round."""
         n = self.order.num_samples
         first = position - position % n
-        for ahead in range(n):
-            row = int(self.rows[self.order.samples_at(np.array([first + (position + ahead) % n]))[0]])
+        for ahead in range(1, n + 1):
             try:
                 return self.dataset.read(row)
             except SampleError as exc:
-                self.bad.add(self.dataset.key(row), exc.message)
-        raise DataError(f"none of the {n} samples of {self.dataset.path} can be read")
+                reason = exc.message
+                self.bad.add(self.dataset.key(row), reason)
+            row = int(self.rows[self.order.samples_at(np.array([first + (position + ahead) % n]))[0]])
+        raise DataError(f"none of the {n} samples of {self.dataset.path} can be read; for one: {reason}")
 
 
 @dataclass
@@ -117,9 +120,9 @@ class _Batches(Iterator[Batch]):
         self._cursor = cursor
         self._reader, self._share, self._num_ahead = reader, share, num_ahead
         self._ahead: deque[Future[Batch]] = deque()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="drivetrain-loader") if threads else None
-        if self._pool is not None:
-            weakref.finalize(self, self._pool.shutdown, wait=False, cancel_futures=True)
+        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="drivetrain-loader") if threads else None
+        if self.pool is not None:
+            weakref.finalize(self, self.pool.shutdown, wait=False, cancel_futures=True)
         self._closed = False
 
     def __next__(self) -> Batch:
@@ -134,19 +137,19 @@ class _Batches(Iterator[Batch]):
         return batch
 
     def _take(self) -> Batch:
-        if self._pool is None:
+        if self.pool is None:
             return self._reader.batch(self._share.positions(self._cursor.number))
         while len(self._ahead) < self._num_ahead:
             positions = self._share.positions(self._cursor.number + len(self._ahead))
-            self._ahead.append(self._pool.submit(self._reader.batch, positions))
+            self._ahead.append(self.pool.submit(self._reader.batch, positions))
         return self._ahead.popleft().result()
 
     def close(self) -> None:
         """Stop reading ahead and wait for the threads to end."""
         self._closed = True
         self._ahead.clear()
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        if self.pool is not None:
+            self.pool.shutdown(wait=True, cancel_futures=True)
 
 
 class Loader:
@@ -204,6 +207,7 @@ class Loader:
         self._microbatch, self._threads, self._budget_bytes = microbatch, threads, budget_bytes
         self._cursor = _Cursor()
         self._live: weakref.ref[_Batches] | None = None
+        self._pool: ThreadPoolExecutor | None = None  # of the last iterator, to wait for even after it was forgotten
         self.bind(rank=0, world_size=1)
 
     @property
@@ -274,7 +278,7 @@ class Loader:
         wanted = max(2 * self.num_microbatches, self._threads + 1)
         num_ahead = max(1, min(wanted, self._budget_bytes // batch_bytes))
         live = _Batches(self._reader, self._share, self._cursor, threads=self._threads, num_ahead=num_ahead)
-        self._live = weakref.ref(live)
+        self._live, self._pool = weakref.ref(live), live.pool
         return live
 
     def close(self) -> None:
@@ -283,6 +287,9 @@ class Loader:
         self._live = None
         if live is not None:
             live.close()
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
 
     def __repr__(self) -> str:
         share = self._share

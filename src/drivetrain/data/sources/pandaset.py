@@ -282,10 +282,11 @@ def _table(file: Path, columns: tuple[str, ...]) -> Table:
 
 def _parquet(file: Path, columns: tuple[str, ...]) -> pa.Table:
     try:
-        table = pq.read_table(file, columns=list(columns), use_threads=False)
+        with pq.ParquetFile(file) as opened:
+            missing = [name for name in columns if name not in opened.schema_arrow.names]
+            table = opened.read(columns=list(columns), use_threads=False)
     except (OSError, pa.ArrowException) as exc:
         raise SampleError(f"cannot read {file}: {exc}") from exc
-    missing = [name for name in columns if name not in table.column_names]
     if missing:
         raise SampleError(f"{file} has no column {', '.join(missing)}")
     return table

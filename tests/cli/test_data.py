@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from drivetrain.cli.data import command
+from drivetrain.core.errors import DataError, DrivetrainError, UsageError
+from drivetrain.data import DataSet, SynthSpec, build_dataset, synth
+
+
+def _run(*args: str) -> Result:
+    """Run `drivetrain data ...`; errors of ours come out as they are, as `main` meets them."""
+    result = CliRunner().invoke(command, list(args), standalone_mode=False)
+    if isinstance(result.exception, DrivetrainError):
+        raise result.exception
+    assert result.exception is None, result.exception
+    return result
+
+
+@pytest.fixture
+def small(own_home: Path) -> str:
+    log = synth(SynthSpec(duration_s=0.5, width=64, height=36))
+    build_dataset(log, own_home / "datasets" / "small", size=(32, 18))
+    return "small"
+
+
+def test_ingest_makes_a_named_data_set_of_a_real_drive_once(shared_data: Path, own_home: Path) -> None:
+    log = str(shared_data / "pandaset_002")
+    manifest = json.loads(_run("ingest", log, "--out", "drive", "--size", "64x36", "--json").stdout)
+    assert manifest["num_samples"] == {"train": 44, "held_out": 12}
+    assert len(DataSet.open(own_home / "datasets" / "drive")) == 56
+    with pytest.raises(UsageError, match="exists already"):
+        _run("ingest", log, "--out", "drive")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--size", "256"), ("--size", "0x10"), ("--size", "ax b"), ("--tolerance", "soon")]
+)
+def test_an_option_that_cannot_be_read_is_a_usage_error(option: str, value: str) -> None:
+    with pytest.raises(UsageError, match=option):
+        _run("ingest", "synth", "--out", "x", option, value)
+
+
+def test_check_prints_the_offset_between_the_sensors(shared_data: Path) -> None:
+    text = _run("check", str(shared_data / "pandaset_002")).stdout
+    assert "+49.8 ms from camera/front_camera" in text
+    assert "verdict: warn" in text
+    report = json.loads(_run("check", "synth", "--json").stdout)
+    assert report["verdict"] == "ok"
+    assert report["streams"][0]["num_messages"] == 110
+
+
+def test_check_of_a_data_set_reads_every_byte(small: str, own_home: Path) -> None:
+    assert "is whole" in _run("check", small).stdout
+    shard = own_home / "datasets" / "small" / "shard-00000.tar"
+    data = bytearray(shard.read_bytes())
+    data[700] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(DataError, match="was altered"):
+        _run("check", small)
+
+
+def test_a_failed_check_is_an_error_after_the_report(shared_data: Path, tmp_path: Path) -> None:
+    import shutil
+
+    drive = Path(shutil.copytree(shared_data / "pandaset_002", tmp_path / "drive"))
+    for number in range(10, 25):
+        (drive / f"camera/front_camera/{number}.jpg").unlink()
+    with pytest.raises(DataError, match=r"15 of 60 messages are missing"):
+        _run("check", str(drive))
+
+
+def test_show_says_what_is_in_logs_and_data_sets(small: str, own_home: Path) -> None:
+    streams = json.loads(_run("show", "synth", "--json").stdout)["streams"]
+    assert streams["lidar/top"]["rate_hz"] == pytest.approx(20, abs=0.1)
+    assert "4 train, 1 held_out" in _run("show", small).stdout
+    assert "4 train, 1 held_out" in _run("show", str(own_home / "datasets" / "small")).stdout
+    assert json.loads(_run("show", small, "--json").stdout)["width"] == 32
+
+
+def test_show_writes_a_contact_sheet(small: str, tmp_path: Path) -> None:
+    _run("show", small, "--png", str(tmp_path / "sheet.png"))
+    assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_neither_log_nor_data_set_is_said() -> None:
+    with pytest.raises(DataError, match="there is no log at nowhere"):
+        _run("show", "nowhere")
