@@ -28,26 +28,25 @@ def block(num_in: int, num_out: int) -> nn.Sequential:
 
 
 class UNet(nn.Module):
-    """Image (B, 3, H, W) of 0..255 to logits (B, C, H, W); H and W multiples of 8. About 0.26M parameters."""
+    """Image (B, 3, H, W) of 0..255 to logits (B, C, H, W); any H and W from 16 on. About 0.26M parameters."""
 
-    def __init__(self, widths: tuple[int, ...] = (16, 24, 48, 72)) -> None:
+    def __init__(self, widths: tuple[int, ...] = (24, 32, 48, 72)) -> None:
         super().__init__()
-        self.down = nn.ModuleList(block(i, o) for i, o in zip((3, *widths), widths, strict=False))
-        pairs = list(zip(widths[::-1], widths[-2::-1], strict=False))
-        self.up = nn.ModuleList(block(deep + skip, skip) for deep, skip in pairs)
+        self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, stride=2, padding=1), nn.GroupNorm(4, 16), nn.ReLU())
+        self.down = nn.ModuleList(block(i, o) for i, o in zip((16, *widths), widths, strict=False))
+        self.up = nn.ModuleList(block(i + o, o) for i, o in zip(widths[::-1], widths[-2::-1], strict=False))
         self.head = nn.Conv2d(widths[0], NUM_CLASSES, 1)
 
     def forward(self, image_BCHW: torch.Tensor) -> torch.Tensor:
-        """Logits for each pixel."""
-        x = image_BCHW.float() / 128 - 1
+        """Logits for each pixel, worked out at half the image's size."""
+        x = self.stem(image_BCHW.float() / 128 - 1)
         skips: list[torch.Tensor] = []
         for down in self.down:
             x = down(functional.max_pool2d(x, 2) if skips else x)
             skips.append(x)
         for up, skip in zip(self.up, skips[-2::-1], strict=True):
-            x = up(torch.cat((functional.interpolate(x, scale_factor=2.0), skip), dim=1))
-        logits: torch.Tensor = self.head(x)
-        return logits
+            x = up(torch.cat((functional.interpolate(x, size=skip.shape[-2:]), skip), dim=1))
+        return functional.interpolate(self.head(x), size=image_BCHW.shape[-2:], mode="bilinear")
 
 
 def loss_of(logits_BCHW: torch.Tensor, label_BHW: torch.Tensor) -> torch.Tensor:
