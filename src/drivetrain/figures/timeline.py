@@ -45,8 +45,8 @@ def rank_timeline(
 ) -> Markup:
     """A band per rank, each column of it split into sub-rows by what the rank did in that stretch of time.
 
-    A leaf that appears in a column has at least one sub-row there, unless many others take more time in it. The figure's
-    size is bounded: neighbouring columns merge when there are many ranks or many changes.
+    A leaf that appears in a column has at least one sub-row there, unless many others take more time in it. The size of
+    the figure is bounded: neighbouring columns merge when there are many ranks or many changes.
 
     Args:
       spans: in any order.
@@ -112,7 +112,7 @@ def split_column(column: Column, num_subrows: int, capacity: float) -> list[tupl
     if not present:
         return []
     filled = sum(column[leaf] for leaf in present)
-    rows_to_fill = max(len(present), min(num_subrows, round(num_subrows * filled / capacity)))
+    rows_to_fill = max(len(present), min(num_subrows, round(num_subrows * sum(column.values()) / capacity)))
     rows = {leaf: max(1, int(rows_to_fill * column[leaf] / filled)) for leaf in present}
     while sum(rows.values()) != rows_to_fill:
         missing = rows_to_fill - sum(rows.values())
