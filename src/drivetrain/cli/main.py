@@ -50,10 +50,7 @@ def drivetrain() -> None:
 def main() -> None:
     """Run the command line and exit; a user never sees a bare traceback of ours."""
     try:
-        drivetrain.main(standalone_mode=False)
-        code = 0
-    except click.exceptions.Exit as exc:
-        code = exc.exit_code
+        code = drivetrain.main(standalone_mode=False) or 0
     except click.ClickException as exc:
         exc.show()
         code = 2
