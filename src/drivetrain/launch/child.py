@@ -22,6 +22,7 @@ from drivetrain.core.errors import DrivetrainError
 from drivetrain.launch.wire import Spawn
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
@@ -35,6 +36,11 @@ def die_with(parent_pid: int) -> None:
 def outlive_parent() -> None:
     """Undo `die_with`."""
     _prctl(_PR_SET_PDEATHSIG, 0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of whatever a process below this one leaves behind, instead of init, and so know of its end."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def detach(parent_pid: int, stdout: int, stderr: int) -> None:
@@ -61,11 +67,11 @@ def become(job: Spawn) -> NoReturn:
         os.chdir(job.cwd)
         if job.kind == "executable":
             _execute(job.argv)
-        _reseed()
-        code = _run(job)
     except OSError as exc:
-        _say(f"error: {exc.filename or job.argv[0]}: {exc.strerror}")
-        code = 127
+        _say(f"error: cannot start {job.argv[0]} in {job.cwd}: {exc.strerror}")
+        os._exit(127)
+    _reseed()
+    code = _run(job)
     _finish()
     os._exit(code)
 
@@ -112,8 +118,13 @@ def _script_code(main: types.ModuleType, script: str) -> CodeType:
     main.__dict__.update(
         __file__=path, __cached__=None, __loader__=importlib.machinery.SourceFileLoader("__main__", path)
     )
-    with io.open_code(path) as file:
-        return compile(file.read(), path, "exec", dont_inherit=True)
+    try:
+        with io.open_code(path) as file:
+            source = file.read()
+    except OSError as exc:
+        _say(f"error: cannot read {path}: {exc.strerror}")
+        raise SystemExit(2) from exc
+    return compile(source, path, "exec", dont_inherit=True)
 
 
 def _module_code(main: types.ModuleType, name: str) -> CodeType:

@@ -22,7 +22,7 @@ import time
 from contextlib import suppress
 
 from drivetrain.core.clock import mono_ns
-from drivetrain.launch.child import become, detach, die_with, outlive_parent
+from drivetrain.launch.child import adopt_orphans, become, detach, die_with, outlive_parent
 from drivetrain.launch.wire import Channel, Exited, Ready, Signal, Spawn, Started
 
 _LOOK_AGAIN_S = 0.02  # how often leftovers are looked at: no signal tells that a process group is empty
@@ -119,7 +119,8 @@ class Nursery:
     def _look_at_leftovers(self) -> None:
         for group, kill_at_ns in list(self._leftovers.items()):
             is_late = mono_ns() >= kill_at_ns
-            if not _signal_group(group, signal.SIGKILL if is_late else 0) or is_late:
+            has_ours = _bury_dead(group)
+            if not _signal_group(group, signal.SIGKILL if is_late else 0) or (is_late and not has_ours):
                 del self._leftovers[group]
 
 
@@ -128,6 +129,16 @@ def _signal_group(group: int, signum: int) -> bool:
     try:
         os.killpg(group, signum)
     except ProcessLookupError:
+        return False
+    return True
+
+
+def _bury_dead(group: int) -> bool:
+    """Bury the dead of a process group without its leader; True when children of ours (adopted orphans) live in it."""
+    try:
+        while os.waitpid(-group, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
         return False
     return True
 
@@ -150,6 +161,7 @@ def main() -> None:
         sys.path.pop(0)  # the folder that `-m` put there; each rank gets its own
     _preload(modules)
     outlive_parent()
+    adopt_orphans()
     channel = Channel(socket.socket(fileno=end))
     nursery = Nursery(channel, grace_ns=grace_ns)
     with suppress(OSError):

@@ -1,0 +1,149 @@
+"""Ctrl-C and worse: whatever ends the launcher, nothing of the run is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from drivetrain.ledger import JournalTail
+
+LAUNCH = """
+import sys
+from pathlib import Path
+from drivetrain.core.units import NS_PER_S
+from drivetrain.launch import Launcher, LaunchSpec
+from drivetrain.store import create_run
+script, grace_s, *preload = sys.argv[1:]
+spec = LaunchSpec(command=("python", script), num_ranks=2, preload=tuple(preload),
+    grace_ns=int(float(grace_s) * NS_PER_S))
+print("launching", flush=True)
+outcome = Launcher(spec, create_run(list(spec.command), 2)).run()
+print("outcome", outcome.exit_code, outcome.reason)
+"""
+SLEEP = "import subprocess, time\nhelper = subprocess.Popen(['sleep', '60'])\nprint('pid', helper.pid, flush=True)\n"
+
+
+class Started:
+    """A launcher in a process of its own, and every process below it that was ever seen."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.family: set[psutil.Process] = set()
+
+    def wait_for_line(self, text: str, *, times: int = 1) -> None:
+        for _ in range(times):
+            while text not in (line := self.process.stdout.readline()):
+                assert line, f"the launcher ended before it printed {text!r}"
+        self.family |= set(psutil.Process(self.process.pid).children(recursive=True))
+
+    def end(self) -> tuple[int, str]:
+        """Its exit code and what else it printed, once it and its family are gone."""
+        rest = self.process.stdout.read()
+        code = self.process.wait(timeout=20)
+        _, alive = psutil.wait_procs(self.family, timeout=5)
+        assert not alive, f"processes left running: {alive}"
+        return code, rest
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator:
+    started: list[Started] = []
+
+    def run(script: str, *preload: str, grace_s: float = 3) -> Started:
+        (tmp_path / "script.py").write_text(textwrap.dedent(script))
+        command = [sys.executable, "-c", LAUNCH, str(tmp_path / "script.py"), str(grace_s), *preload]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+        started.append(Started(process))
+        return started[-1]
+
+    yield run
+    for each in started:
+        each.process.kill()
+        each.process.wait()
+        each.process.stdout.close()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_ranks_and_what_they_started_and_closes_the_journal(signum: int, start, own_home: Path) -> None:
+    launcher = start(SLEEP + "time.sleep(60)")
+    launcher.wait_for_line("pid", times=2)
+    launcher.process.send_signal(signum)
+    _, rest = launcher.end()
+    assert f"outcome {128 + signum} stopped by {signal.Signals(signum).name}" in rest
+    (journal,) = own_home.glob("runs/*/journal/launcher.jsonl")
+    events = JournalTail(journal).poll()
+    assert {(event.rank, event.code) for event in events if event.kind == "exit"} == {(0, -15), (1, -15)}
+    assert sum(event.kind == "release" for event in events) == 2
+
+
+def test_a_second_ctrl_c_kills_at_once_what_ignores_the_first(start) -> None:
+    launcher = start(
+        """
+        import signal, time
+        def told(signum, frame): print("told", flush=True)
+        signal.signal(signal.SIGTERM, told)
+        print("ready", flush=True)
+        while True: time.sleep(1)
+        """,
+        grace_s=100,
+    )
+    launcher.wait_for_line("ready", times=2)
+    launcher.process.send_signal(signal.SIGINT)
+    launcher.wait_for_line("told", times=2)
+    launcher.process.send_signal(signal.SIGINT)
+    assert "outcome 130" in launcher.end()[1]
+
+
+def test_ctrl_c_while_the_nursery_imports_starts_no_rank(
+    start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    os.mkfifo(tmp_path / "imported")
+    (tmp_path / "slow_to_import.py").write_text("import time\nopen('imported', 'w').close()\ntime.sleep(60)\n")
+    launcher = start("print('a rank')", "slow_to_import")
+    launcher.wait_for_line("launching")
+    (tmp_path / "imported").read_text()  # returns once the nursery has come so far
+    launcher.family |= set(psutil.Process(launcher.process.pid).children(recursive=True))
+    launcher.process.send_signal(signal.SIGINT)
+    _, rest = launcher.end()
+    assert "outcome 130" in rest
+    assert "a rank" not in rest
+
+
+def test_a_killed_launcher_leaves_no_process(start) -> None:
+    launcher = start(SLEEP + "time.sleep(60)")
+    launcher.wait_for_line("pid", times=2)
+    assert len(launcher.family) == 5  # the nursery, two ranks, a helper of each
+    launcher.process.kill()
+    launcher.end()
+
+
+def test_a_launcher_killed_while_its_nursery_imports_leaves_no_process(
+    start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    os.mkfifo(tmp_path / "imported")
+    (tmp_path / "slow_to_import.py").write_text("import time\nopen('imported', 'w').close()\ntime.sleep(60)\n")
+    launcher = start("print('a rank')", "slow_to_import")
+    (tmp_path / "imported").read_text()
+    launcher.wait_for_line("launching")
+    launcher.process.kill()
+    launcher.end()
+
+
+def test_nursery_and_launcher_killed_together_leave_no_rank(start) -> None:
+    launcher = start("import time\nprint('ready', flush=True)\ntime.sleep(60)")
+    launcher.wait_for_line("ready", times=2)
+    (nursery,) = psutil.Process(launcher.process.pid).children()
+    os.kill(launcher.process.pid, signal.SIGSTOP)
+    nursery.kill()
+    launcher.process.kill()
+    launcher.end()
