@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+SET_BY_LIBRARIES = ("PYTEST", "TORCHINDUCTOR_", "LD_LIBRARY_PATH")  # pytest, torch, and OpenCV when imported
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +32,7 @@ def leaves_no_trace() -> Iterator[None]:
     yield
     threads = [t.name for t in threading.enumerate() if t.name.startswith("drivetrain")]
     assert not threads, f"threads left running: {threads}"
-    ours = (k for k in os.environ if not k.startswith(("PYTEST", "TORCHINDUCTOR_")))  # torch sets that one by itself
-    added = {k for k in ours if k not in before}
+    added = {k for k in os.environ if k not in before and not k.startswith(SET_BY_LIBRARIES)}
     assert not added, f"environment variables left set: {added}"
 
 
