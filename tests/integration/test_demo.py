@@ -1,0 +1,91 @@
+"""The main job end to end, as a user runs it: real ranks, a real kill, a real report."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from drivetrain import ledger
+from drivetrain.store import RunFolder, open_run
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What one `drivetrain demo` printed, and the run it left."""
+
+    printed: str
+    run: RunFolder
+
+    def weights(self) -> dict[str, str]:
+        """Hashes of the tensors' files in the last checkpoint."""
+        newest = max(self.run.checkpoints.glob("step-*"))
+        files = json.loads((newest / "manifest.json").read_bytes())["files"]
+        tensors = {name: stored["sha256"] for name, stored in files.items() if name.endswith(".distcp")}
+        assert tensors
+        return tensors
+
+    def score(self, name: str) -> float:
+        found = re.search(rf"^ *{name} +([0-9.]+)$", self.printed, re.MULTILINE)
+        assert found, self.printed
+        return float(found[1])
+
+
+def cli(*args: str, timeout: float = 110) -> str:
+    done = subprocess.run([sys.executable, "-m", "drivetrain", *args], capture_output=True, text=True, timeout=timeout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def demo(*args: str, timeout: float = 110) -> Demo:
+    return Demo(cli("demo", *args, timeout=timeout), open_run("latest"))
+
+
+@pytest.mark.timeout(240)
+def test_a_drive_becomes_a_model_through_a_kill_with_the_weights_of_a_run_without_one() -> None:
+    killed = demo("--steps", "30")
+    listed = json.loads(cli("runs", "--json"))
+    assert [run["id"] for run in listed] == [killed.run.id]
+
+    report = json.loads(cli("report", killed.run.id, "--json"))
+    assert sum(report["leaves"].values()) == report["allocated_ns"] > 0
+    assert report["num_attempts"] == 2
+    assert report["leaves"]["lost"] > 0
+    assert report["leaves"].get("unknown", 0) < 0.01 * report["allocated_ns"]
+    ledger.account(killed.run).check()
+
+    page = killed.run.report_file.read_text(encoding="utf-8")
+    assert len(page) < 2_000_000
+    assert not re.findall(r"(?:src|href)=[\"']?https?://", page)
+    assert page.count("data:image/jpeg") >= 4
+    assert killed.score("mean IoU, held out") > killed.score("majority class")
+
+    whole = demo("--steps", "30", "--no-fault")
+    assert whole.weights() == killed.weights()
+    assert json.loads(cli("runs", "--json"))[0]["id"] == whole.run.id
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_real_drive_trains_through_a_kill_beats_both_guesses_and_equals_an_unbroken_run(shared_data: Path) -> None:
+    log = ("--log", str(shared_data / "pandaset_002"))
+    killed = demo(*log, timeout=400)
+    score = killed.score("mean IoU, held out")
+    assert score >= 0.50
+    assert score > killed.score("per-pixel prior") > killed.score("majority class")
+    assert demo(*log, "--no-fault", timeout=400).weights() == killed.weights()
+
+
+def test_a_log_that_is_none_is_one_clear_error() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "drivetrain", "demo", "--log", "/nowhere/at/all"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 65
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
