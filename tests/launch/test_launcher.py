@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from drivetrain.core.errors import UsageError
 from drivetrain.launch import Launcher, LaunchSpec
 from drivetrain.store import create_run
 
@@ -249,3 +250,18 @@ def test_progress_is_told_while_ranks_run(tmp_path: Path) -> None:
     spec = LaunchSpec(command=("python", "script.py"), preload=(), cwd=tmp_path)
     Launcher(spec, create_run(["x"], 1), on_progress=look).run()
     assert (seen[-1].attempt, seen[-1].step, dict(seen[-1].scalars), seen[-1].num_alive) == (0, 3, {"loss": 0.5}, 1)
+
+
+def test_a_run_that_is_running_cannot_be_started_a_second_time(tmp_path: Path) -> None:
+    run = create_run(["x"], 1)
+    spec = LaunchSpec(command=("sh", "-c", "while ! test -e refused; do sleep 0.01; done"), cwd=tmp_path)
+    refusals = []
+
+    def start_again(_: object) -> None:
+        with pytest.raises(UsageError, match=f"{run.id} is running") as refused:
+            Launcher(spec, run).run()
+        refusals.append(refused.value)
+        (tmp_path / "refused").touch()
+
+    assert Launcher(spec, run, on_progress=start_again).run().exit_code == 0
+    assert refusals

@@ -103,12 +103,8 @@ def _run(job: Spawn) -> int:
         exec(code, main.__dict__)  # noqa: S102 - running the user's program is what this process is for
     except SystemExit as exc:
         return _exit_code(exc.code)
-    except DrivetrainError as exc:
-        _say(f"error: {exc}")
-        return exc.exit_code
     except BaseException as exc:  # noqa: BLE001 - the edge of the user's program
-        _print_traceback(exc)
-        return 130 if isinstance(exc, KeyboardInterrupt) else 1
+        return _uncaught(exc)
     return 0
 
 
@@ -164,12 +160,20 @@ def _exit_code(code: object) -> int:
     return 1
 
 
-def _print_traceback(exc: BaseException) -> None:
-    """As Python prints it, beginning with the program's own first line."""
+def _uncaught(exc: BaseException) -> int:
+    """Say it as Python would, beginning with the program's own first line; returns the exit code."""
     trace = exc.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
-    sys.excepthook(type(exc), exc.with_traceback(trace), trace)
+    sys.last_type, sys.last_value, sys.last_traceback = type(exc), exc, trace
+    if isinstance(exc, DrivetrainError):
+        _say(f"error: {exc}")
+        return exc.exit_code
+    try:
+        sys.excepthook(type(exc), exc.with_traceback(trace), trace)
+    except SystemExit as exit_instead:
+        return _exit_code(exit_instead.code)
+    return 130 if isinstance(exc, KeyboardInterrupt) else 1
 
 
 def _finish() -> None:
@@ -177,7 +181,7 @@ def _finish() -> None:
         threading._shutdown()  # type: ignore[attr-defined]  # as multiprocessing's own forked children do
         atexit._run_exitfuncs()
     except BaseException as exc:  # noqa: BLE001 - Python too prints what goes wrong here, and leaves with its code
-        _print_traceback(exc)
+        _uncaught(exc)
     for kind in (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom):
         for file in gc.get_objects():
             if type(file) is kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import os
 import random
@@ -9,12 +10,13 @@ import re
 import selectors
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from drivetrain.core.clock import mono_ns
+from drivetrain.core.errors import UsageError
 from drivetrain.core.units import NS_PER_S
 from drivetrain.launch.attempt import Attempt
 from drivetrain.launch.nursery_process import NurseryProcess
@@ -105,8 +107,12 @@ class Launcher:
         )
 
     def run(self) -> Outcome:
-        """Run to the end; once for each launcher. Raises nothing because of what the ranks do."""
+        """Run to the end; once for each launcher. Nothing that ranks do makes it raise.
+
+        Raises: UsageError: another launcher runs this run at the moment.
+        """
         with ExitStack() as stack:
+            stack.enter_context(_held(self._run))
             self._signals = stack.enter_context(SignalPipe())
             self._recorder = Recorder.open(
                 self._run.journal / "launcher.jsonl",
@@ -284,6 +290,25 @@ class Launcher:
     def _note(self, text: str) -> None:
         if self._on_note is not None:
             self._on_note(text)
+
+
+@contextmanager
+def _held(run: RunFolder) -> Iterator[None]:
+    """Hold the run's folder; the kernel lets go of it however this process ends. Raises UsageError: it is held."""
+    run.journal.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(run.journal, os.O_RDONLY)
+    try:
+        _lock(descriptor, run)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, run: RunFolder) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        raise UsageError(f"{run.id} is running", hint="wait until it ends, or stop the launcher that runs it") from exc
 
 
 def _next_attempt(run: RunFolder) -> int:
