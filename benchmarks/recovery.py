@@ -1,7 +1,8 @@
 """SIGKILL of one rank to the next step of the resumed run, ours beside torchrun's, on a tiny DDP model.
 
-Both sides run the same plain PyTorch script, which keeps its own checkpoint: what differs is the launcher. Each kill
-waits until both ranks have taken a few steps of the new attempt, then strikes rank 0 and rank 1 in turn.
+Ours runs a script with `dt.Run`; torchrun one that keeps its own checkpoint with `torch.save`, which is less work. Both
+save every 5 steps. Each kill waits until both ranks have taken 10 steps of the attempt, and strikes ranks 0 and 1 in
+turn; the clock stops when both have done a step of a later attempt.
 
     python -m benchmarks.recovery
 """
@@ -26,7 +27,7 @@ HUNG_S = 60.0  # a recovery that takes longer counts as hung
 _OURS = ["-m", "drivetrain", "run", "--ranks", "2", "--restarts", "1000", "--", sys.executable]
 _TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1000"]
 
-_SCRIPT = """
+_PLAIN = """
 import os, sys, time
 from pathlib import Path
 import torch
@@ -62,15 +63,55 @@ os._exit(0)  # ranks see the stop file at different steps: leave without waiting
 """
 
 
+_RUN = """import os, sys, time
+from pathlib import Path
+import torch
+import drivetrain as dt
+
+folder = Path(sys.argv[1])
+
+
+class Batches:
+    position = 0
+
+    def __iter__(self):
+        while True:
+            self.position += 1
+            yield torch.randn(8, 64)
+
+    def state_dict(self):
+        return {"position": self.position}
+
+    def load_state_dict(self, state):
+        self.position = state["position"]
+
+
+run = dt.Run(checkpoint=dt.Checkpoint(every="5step", keep=2))
+network = torch.nn.Linear(64, 64)
+model, optimizer, batches = run.setup(network, torch.optim.AdamW(network.parameters()), Batches())
+lines = os.open(folder / "steps", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+for batch in run.steps(batches, until=10**9):
+    run.step(model(batch).square().mean())
+    os.write(lines, f"{run.attempt} {run.rank} {os.getpid()} {time.monotonic_ns()}\\n".encode())
+    if (folder / "stop").exists():
+        os._exit(0)
+    time.sleep(0.005)
+"""
+
+
 def run() -> list[tuple[str, str, str]]:
     """Seconds from the kill to the end of the first step of the next attempt."""
-    ours = _recoveries(_OURS, NUM_KILLS_OURS)
+    ours = _recoveries(_OURS, _RUN, NUM_KILLS_OURS)
     # One launch for each kill: after a second kill of one launch, torchrun did not come back within minutes.
-    theirs = [time_s for _ in range(NUM_KILLS_TORCHRUN) for time_s in _recoveries(_TORCHRUN, 1)]
+    theirs = [
+        time_s
+        for kill in range(NUM_KILLS_TORCHRUN)
+        for time_s in _recoveries(_TORCHRUN, _PLAIN, 1, first_rank=kill % 2)
+    ]
     return [
         ("SIGKILL of one of 2 ranks to the next step, first 20 kills", _figure(ours[:20]), "median at most 1.5 s"),
         (f"the same, {NUM_KILLS_OURS} kills in a row", _figure(ours), "none may hang"),
-        (f"torchrun --standalone, the same script, {NUM_KILLS_TORCHRUN} kills", _figure(theirs), "for comparison"),
+        (f"torchrun --standalone, plain script, {NUM_KILLS_TORCHRUN} kills", _figure(theirs), "for comparison"),
     ]
 
 
@@ -81,20 +122,20 @@ def _figure(times_s: Sequence[float]) -> str:
     return f"median {statistics.median(ordered_s):.2f}, p90 {p90_s:.2f}, max {ordered_s[-1]:.2f} s, {num_hung} hung"
 
 
-def _recoveries(command: list[str], num_kills: int) -> list[float]:
-    """Start the script with this launcher and kill a rank so often; stops at the first recovery that hangs."""
+def _recoveries(command: list[str], source: str, num_kills: int, *, first_rank: int = 0) -> list[float]:
+    """Start the script with this launcher and kill a rank so often, in turn; stops at the first recovery that hangs."""
     times_s: list[float] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         script = folder / "train.py"
-        script.write_text(_SCRIPT, encoding="utf-8")
+        script.write_text(source, encoding="utf-8")
         env = {**os.environ, "DRIVETRAIN_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
         process = subprocess.Popen(
             [sys.executable, *command, str(script), name], env=env, stderr=subprocess.DEVNULL, start_new_session=True
         )
         try:
             while len(times_s) < num_kills and HUNG_S not in times_s:
-                times_s.append(_recovery_s(folder / "steps", rank=len(times_s) % 2))
+                times_s.append(_recovery_s(folder / "steps", rank=(first_rank + len(times_s)) % 2))
         finally:
             (folder / "stop").touch()
             _end(process)

@@ -57,9 +57,9 @@ class Started:
 def start(tmp_path: Path) -> Iterator:
     started: list[Started] = []
 
-    def run(script: str, *preload: str, grace_s: float = 3) -> Started:
+    def run(script: str, *preload: str, grace_s: float = 3, under: tuple[str, ...] = ()) -> Started:
         (tmp_path / "script.py").write_text(textwrap.dedent(script))
-        command = [sys.executable, "-c", LAUNCH, str(tmp_path / "script.py"), str(grace_s), *preload]
+        command = [*under, sys.executable, "-c", LAUNCH, str(tmp_path / "script.py"), str(grace_s), *preload]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
         started.append(Started(process))
         return started[-1]
@@ -147,3 +147,12 @@ def test_nursery_and_launcher_killed_together_leave_no_rank(start) -> None:
     nursery.kill()
     launcher.process.kill()
     launcher.end()
+
+
+def test_under_nohup_a_closed_terminal_does_not_stop_the_run(start, tmp_path: Path) -> None:
+    script = "import os, time\nprint('ready', flush=True)\nwhile not os.path.exists('go-on'): time.sleep(0.01)"
+    launcher = start(script, under=("nohup",))
+    launcher.wait_for_line("ready", times=2)
+    launcher.process.send_signal(signal.SIGHUP)
+    (tmp_path / "go-on").touch()
+    assert "outcome 0" in launcher.end()[1]

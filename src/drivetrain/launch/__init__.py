@@ -7,6 +7,7 @@ an attempt: output shown and kept, deaths and hangs noticed -> the policy judges
   spec.py             what to start, each rank's environment, the exact requests (pure)
   program.py          a command understood: a script or module to fork, or a program to execute
   launcher.py         one selector for all that can happen; attempt after attempt
+  claim.py            who may run a run, and which attempt comes next
   attempt.py          one attempt: who lives, who was told to end, how each ended
   policy.py           which rank failed first, whether to try again, the words for it (pure)
   watch.py            how far ranks are and when they were last heard of, from their journals

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import os
 import random
-import re
 import selectors
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from drivetrain.core.clock import mono_ns
-from drivetrain.core.errors import UsageError
 from drivetrain.core.units import NS_PER_S
 from drivetrain.launch.attempt import Attempt
+from drivetrain.launch.claim import claimed, next_attempt
 from drivetrain.launch.nursery_process import NurseryProcess
 from drivetrain.launch.output import Log, Output, Stream, Terminal
 from drivetrain.launch.policy import Failure, failure_text, hint_for, why_give_up
 from drivetrain.launch.signals import SignalPipe
-from drivetrain.launch.spec import LEASE_NS, LaunchSpec, RankRequest, preload_of, rank_requests
+from drivetrain.launch.spec import LEASE_NS, LaunchSpec, RankRequest, preload_of, rank_requests, thread_environment
 from drivetrain.launch.watch import Progress, Watch
 from drivetrain.launch.wire import Exited, Ready, Spawn, Started
 from drivetrain.ledger import Recorder
 from drivetrain.store import RunFolder
 
 _POLL_NS = NS_PER_S // 5
-_ATTEMPT = re.compile(r"attempt-([0-9]+)\.rank-[0-9]+\.(?:jsonl|log)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ class Launcher:
 
         Args:
           output: takes what ranks print; by default our own stdout and stderr, see `Terminal`.
-          on_progress: called about 5 times a second while ranks run.
+          on_progress: called about 5 times a second while ranks run, and once when they have ended.
           on_note: takes one line whenever there is something to tell, such as a restart.
         Raises: UsageError: there is no such program or script.
         """
@@ -85,7 +82,7 @@ class Launcher:
         self._on_note = on_note
         self._user = {**os.environ, **spec.env}
         self._program = spec.program()
-        self._first_attempt = _next_attempt(run)
+        self._first_attempt = next_attempt(run)
         self._nursery: NurseryProcess | None = None
         self._streams: set[Stream] = set()
         self._stopped_by: int | None = None
@@ -102,7 +99,7 @@ class Launcher:
             self._run,
             attempt=attempt,
             port=_free_port(),
-            num_cores=len(os.sched_getaffinity(0)),
+            num_cores=_num_cores(),
             user=self._user,
         )
 
@@ -112,7 +109,7 @@ class Launcher:
         Raises: UsageError: another launcher runs this run at the moment.
         """
         with ExitStack() as stack:
-            stack.enter_context(_held(self._run))
+            stack.enter_context(claimed(self._run))
             self._signals = stack.enter_context(SignalPipe())
             self._recorder = Recorder.open(
                 self._run.journal / "launcher.jsonl",
@@ -160,6 +157,7 @@ class Launcher:
         while not attempt.is_over and not (attempt.is_stopping and not attempt.has_begun):
             self._turn()
         watch.poll(mono_ns())
+        self._tell_progress()
         return attempt.failure() if attempt.is_over else None
 
     def _turn(self) -> None:
@@ -191,8 +189,8 @@ class Launcher:
             for rank in sorted(attempt.pids):
                 self._recorder.hang(rank)
             attempt.hang(silent_ns, now_ns)
-        if self._on_progress is not None and attempt.pids:
-            self._on_progress(attempt.progress)
+        if attempt.pids:
+            self._tell_progress()
 
     def _start_ranks(self, nursery: NurseryProcess) -> None:
         self._attempt.has_begun = True
@@ -259,6 +257,8 @@ class Launcher:
         self._close_nursery()
 
     def _read(self, stream: Stream) -> None:
+        if stream not in self._streams:
+            return  # forgotten since the selector found it
         stream.read()
         if stream.has_ended:
             self._forget(stream)
@@ -269,9 +269,10 @@ class Launcher:
         stream.close()
 
     def _open_nursery(self) -> None:
-        user = {**self._user, **self._requests(self._attempt.number)[0].env}
-        modules = preload_of(self._spec, self._program)
-        self._nursery = NurseryProcess(modules, env=user, cwd=self._spec.folder, grace_ns=self._spec.grace_ns)
+        spec = self._spec
+        env = {**self._user, **thread_environment(spec, num_cores=_num_cores(), user=self._user)}
+        modules = preload_of(spec, self._program)
+        self._nursery = NurseryProcess(modules, env=env, cwd=spec.folder, grace_ns=spec.grace_ns)
         self._selector.register(self._nursery.channel, selectors.EVENT_READ, self._on_nursery)
 
     def _close_nursery(self) -> None:
@@ -287,34 +288,17 @@ class Launcher:
     def _log_path(self, attempt: int, rank: int) -> Path:
         return self._run.logs / f"attempt-{attempt}.rank-{rank}.log"
 
+    def _tell_progress(self) -> None:
+        if self._on_progress is not None:
+            self._on_progress(self._attempt.progress)
+
     def _note(self, text: str) -> None:
         if self._on_note is not None:
             self._on_note(text)
 
 
-@contextmanager
-def _held(run: RunFolder) -> Iterator[None]:
-    """Hold the run's folder; the kernel lets go of it however this process ends. Raises UsageError: it is held."""
-    run.journal.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(run.journal, os.O_RDONLY)
-    try:
-        _lock(descriptor, run)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, run: RunFolder) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
-        raise UsageError(f"{run.id} is running", hint="wait until it ends, or stop the launcher that runs it") from exc
-
-
-def _next_attempt(run: RunFolder) -> int:
-    """One past the last attempt that left a journal or a log."""
-    names = [path.name for folder in (run.journal, run.logs) if folder.is_dir() for path in folder.iterdir()]
-    return max((int(match[1]) + 1 for match in map(_ATTEMPT.fullmatch, names) if match), default=0)
+def _num_cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def _free_port() -> int:

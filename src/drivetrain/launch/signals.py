@@ -14,7 +14,8 @@ _WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class SignalPipe:
     """While entered, SIGINT, SIGTERM and SIGHUP do nothing but become readable here.
 
-    Python delivers signals to the main thread: entered in another one, it watches none.
+    One that was ignored before (SIGHUP under `nohup`) stays ignored. Python delivers signals to the main thread:
+    entered in another one, this watches none.
     """
 
     def __enter__(self) -> Self:
@@ -24,7 +25,8 @@ class SignalPipe:
         self._handlers = {}
         if threading.current_thread() is threading.main_thread():
             self._old_fd = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-            self._handlers = {signum: signal.signal(signum, _ignore) for signum in _WATCHED}
+            watched = [signum for signum in _WATCHED if signal.getsignal(signum) is not signal.SIG_IGN]
+            self._handlers = {signum: signal.signal(signum, _do_nothing) for signum in watched}
         return self
 
     def __exit__(
@@ -49,5 +51,5 @@ class SignalPipe:
             return []
 
 
-def _ignore(signum: int, frame: FrameType | None) -> None:
+def _do_nothing(signum: int, frame: FrameType | None) -> None:
     """A handler, so that the signal is written to the wakeup descriptor."""

@@ -114,11 +114,14 @@ def rank_environment(
         "DRIVETRAIN_ATTEMPT": str(attempt),
         "DRIVETRAIN_LEASE_NS": str(LEASE_NS),
     }
-    if "OMP_NUM_THREADS" not in user:
-        env["OMP_NUM_THREADS"] = str(max(1, num_cores // spec.num_ranks))
     if spec.faults:
         env[FAULT_VARIABLE] = ";".join(spec.faults)
-    return {**env, **spec.env}
+    return {**env, **thread_environment(spec, num_cores=num_cores, user=user), **spec.env}
+
+
+def thread_environment(spec: LaunchSpec, *, num_cores: int, user: Mapping[str, str]) -> dict[str, str]:
+    """How many threads a rank's libraries use; the nursery needs it too, because they read it as they load."""
+    return {} if "OMP_NUM_THREADS" in user else {"OMP_NUM_THREADS": str(max(1, num_cores // spec.num_ranks))}
 
 
 def rank_requests(

@@ -1,0 +1,42 @@
+"""Who may run a run, and which attempt comes next."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from drivetrain.core.errors import UsageError
+from drivetrain.store import RunFolder
+
+_ATTEMPT = re.compile(r"attempt-([0-9]+)\.rank-[0-9]+\.(?:jsonl|log)")
+
+
+@contextmanager
+def claimed(run: RunFolder) -> Iterator[None]:
+    """Be the only launcher of a run during the block. The kernel lets go of the claim however this process ends.
+
+    Raises: UsageError: another launcher has it.
+    """
+    run.journal.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(run.journal, os.O_RDONLY)
+    try:
+        _lock(descriptor, run)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def next_attempt(run: RunFolder) -> int:
+    """One past the last attempt that left a journal or a log."""
+    names = [path.name for folder in (run.journal, run.logs) if folder.is_dir() for path in folder.iterdir()]
+    return max((int(match[1]) + 1 for match in map(_ATTEMPT.fullmatch, names) if match), default=0)
+
+
+def _lock(descriptor: int, run: RunFolder) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        raise UsageError(f"{run.id} is running", hint="wait until it ends, or stop the launcher that runs it") from exc
