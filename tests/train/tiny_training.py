@@ -81,7 +81,7 @@ def main() -> None:
     width = options.get("width", 33)
     network = nn.Sequential(nn.Linear(16, width), nn.Tanh(), nn.Dropout(0.2), nn.Linear(width, 1))
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=options["steps"])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=100)
     loader = Counting(run.rank) if options.get("loader") == "stateful" else Ordered()
     model, _, batches = run.setup(network, optimizer, loader, schedule=schedule)
     for batch in run.steps(batches, until=options["steps"]):

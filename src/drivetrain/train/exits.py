@@ -22,3 +22,10 @@ def install() -> None:
         raise SystemExit(error.exit_code)  # CPython honours it here, and still runs what atexit holds
 
     sys.excepthook = last_word
+
+
+def code_of(error: BaseException | None) -> int:
+    """What a process that ends with this error exits with."""
+    if error is None:
+        return 0
+    return error.exit_code if isinstance(error, DrivetrainError) else 1

@@ -27,6 +27,14 @@ class SteadyDDP(DistributedDataParallel):
         self.reducer._push_all_rebuilt_params()  # as if all gradients had arrived, in the reducer's order
         self._has_rebuilt_buckets = self.reducer._rebuild_buckets()
 
+    def release(self) -> None:
+        """Let go of the process group; the model cannot train any more.
+
+        Were its reducer the last to hold the group, gloo's threads would be joined with the interpreter locked, and one
+        that has just finished a collective may be waiting for that lock, to free a tensor: neither would ever end.
+        """
+        del self.reducer, self.logger
+
     def _build_params_for_reducer(self) -> tuple[list[nn.Parameter], list[bool]]:
         parameters, sparse = super()._build_params_for_reducer()  # type: ignore[no-untyped-call]  # torch has no types here
         return parameters[::-1], sparse[::-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -14,7 +15,7 @@ import torch
 from torch import nn
 
 from drivetrain.core import faults
-from drivetrain.core.errors import DrivetrainError, UsageError
+from drivetrain.core.errors import UsageError
 from drivetrain.store import RunFolder, publish_bytes
 from drivetrain.train import exits, parallel, precision, randomness
 from drivetrain.train.cadence import Cadence
@@ -94,7 +95,9 @@ class Run:
         self.attempt = self._session.attempt
         self._position = Position()
         self._is_closed = False
+        self._pid = os.getpid()
         self._feed: Feed | None = None
+        self._model: nn.Module | None = None
         self._loop: Loop | None = None
         self._ema: Ema | None = None
         self._random: dict[str, Any] | None = None  # what the generators are set to when the steps begin
@@ -137,7 +140,7 @@ class Run:
         network.to(self.device)
         check_optimizer(network, optimizer)
         precision.apply(network, self._precision, self.device)
-        model = parallel.spread(network, self._parallel, self._topology)
+        model = self._model = parallel.spread(network, self._parallel, self._topology)
         feed = self._feed = open_feed(loader, self._topology, self.settings.global_batch)
         self._position.num_microbatches = feed.num_microbatches
         self._ema = None if self.settings.ema is None else Ema(network, self.settings.ema)
@@ -219,7 +222,7 @@ class Run:
 
     def close(self) -> None:
         """End this rank's part of the run; twice is fine, and it happens by itself when the process ends."""
-        self._close(0 if getattr(sys, "last_value", None) is None else 1)
+        self._close(exits.code_of(getattr(sys, "last_value", None)))
 
     def __enter__(self) -> Self:
         return self
@@ -227,7 +230,7 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close(0 if exc is None else exc.exit_code if isinstance(exc, DrivetrainError) else 1)
+        self._close(exits.code_of(exc))
 
     def _resume(self, parts: Parts) -> Callable[[], None]:
         """Go to the newest checkpoint, tell the ledger from where; returns what saves the run."""
@@ -256,14 +259,17 @@ class Run:
         )
 
     def _close(self, exit_code: int) -> None:
-        if self._is_closed:
+        if self._is_closed or os.getpid() != self._pid:  # a forked child must not end its parent's run
             return
         self._is_closed = True
         atexit.unregister(self.close)
         if self._loop is not None:
             self._loop.close()
         self._session.close(exit_code)
-        self._topology.leave()
+        if exit_code == 0:  # after an error another rank may never come to a collective that leaving would wait for
+            if isinstance(self._model, parallel.SteadyDDP):
+                self._model.release()
+            self._topology.leave()
 
 
 def _resolve(settings: Settings, topology: Topology) -> tuple[Literal["single", "ddp"], Literal["fp32", "bf16"]]:

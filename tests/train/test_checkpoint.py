@@ -1,0 +1,204 @@
+"""Checkpoints of a run: written whole, read safely, refused when they do not fit."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import drivetrain as dt
+from drivetrain.core.errors import CheckpointError, UnsafePickleError, UsageError
+from drivetrain.store import RunFolder, checkpoint_folder, create_run, file_hash, list_checkpoints, read_checkpoint
+
+SCRIPT = Path(__file__).with_name("tiny_training.py")
+X = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def folder(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """A run whose attempts the test makes one after the other."""
+    made = create_run([], 1)
+    monkeypatch.setenv("DRIVETRAIN_RUN", made.id)
+    return made
+
+
+def train(until: int, *, network: nn.Module | None = None, ema: float | None = None, lr: float = 0.1) -> nn.Module:
+    with dt.Run(checkpoint=dt.Checkpoint(every="2step", keep=2), ema=ema) as run:
+        network = network or nn.Linear(3, 1)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=lr)
+        model, _, batches = run.setup(network, optimizer, [X])
+        for x in run.steps(batches, until=until):
+            run.step(model(x).square().mean())
+        return network
+
+
+@pytest.mark.filterwarnings("ignore:reading and skipping")
+def test_the_newest_are_kept_and_the_last_step_is_always_saved(folder: RunFolder) -> None:
+    train(7)
+    assert list_checkpoints(folder.checkpoints) == [6, 7]
+    assert not list(folder.checkpoints.glob("*.incomplete"))
+    train(9)
+    assert list_checkpoints(folder.checkpoints) == [8, 9]
+
+
+def test_the_manifest_names_every_file_and_the_exactness(folder: RunFolder) -> None:
+    train(2, ema=0.9)
+    path = checkpoint_folder(folder.checkpoints, 2)
+    manifest = read_checkpoint(path)
+    assert (manifest.step, manifest.world_size, manifest.tier) == (2, 1, "bitwise")
+    assert set(manifest.files) == {item.name for item in path.iterdir()} - {"manifest.json"}
+    assert manifest.versions["torch"] == torch.__version__
+
+
+@pytest.mark.filterwarnings("ignore:reading and skipping")
+def test_a_damaged_checkpoint_is_passed_over_loudly_and_the_weights_still_agree(folder: RunFolder) -> None:
+    expected = train(6).weight
+    file = next(checkpoint_folder(folder.checkpoints, 6).glob("__0_*"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.warns(UserWarning, match=r"not resumed from: .*step 6.*SHA-256"):
+        resumed = train(6)
+    assert torch.equal(resumed.weight, expected)
+    assert list_checkpoints(folder.checkpoints) == [4, 6]
+
+
+@pytest.mark.filterwarnings("ignore:not resumed from")
+def test_without_any_whole_checkpoint_it_begins_anew(folder: RunFolder) -> None:
+    expected = train(2).weight
+    next(checkpoint_folder(folder.checkpoints, 2).glob("__0_*")).unlink()
+    assert torch.equal(train(2).weight, expected)
+
+
+def test_a_changed_model_is_refused_with_the_names_that_differ(folder: RunFolder) -> None:
+    train(2, network=nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1)))
+    with pytest.raises(UsageError) as caught:
+        train(4, network=nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 2, bias=False), nn.LayerNorm(2)))
+    for line in (
+        "reshaped: 0.weight is (4, 3) in the checkpoint and (5, 3) now",
+        "missing in the checkpoint: 2.bias (2,)",
+        "only in the checkpoint: 1.bias (1,)",
+    ):
+        assert line in caught.value.message
+
+
+def test_an_average_that_was_not_saved_is_refused(folder: RunFolder) -> None:
+    train(2)
+    with pytest.raises(UsageError, match="no average"):
+        train(4, ema=0.9)
+
+
+def test_a_checkpoint_index_that_would_run_code_is_refused(folder: RunFolder, tmp_path: Path) -> None:
+    train(2)
+    path = checkpoint_folder(folder.checkpoints, 2)
+    (path / ".metadata").write_bytes(pickle.dumps(os.getcwd))
+    manifest = json.loads((path / "manifest.json").read_text())
+    size_bytes = (path / ".metadata").stat().st_size
+    manifest["files"][".metadata"] = {"size_bytes": size_bytes, "sha256": file_hash(path / ".metadata")}
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UnsafePickleError, match="getcwd"):
+        train(4)
+
+
+def test_a_state_that_a_checkpoint_cannot_hold_is_told_and_leaves_nothing(folder: RunFolder) -> None:
+    class Loader(list):
+        def state_dict(self):
+            return {"place": object()}
+
+        def load_state_dict(self, state):
+            pass
+
+    with dt.Run(checkpoint=dt.Checkpoint(every="1step")) as run:
+        network = nn.Linear(3, 1)
+        model, _, batches = run.setup(network, torch.optim.SGD(network.parameters()), Loader([X]))
+        with pytest.raises(CheckpointError, match="feed/loader/place is a object"):  # noqa: PT012 - the loop raises
+            for x in run.steps(batches, until=2):
+                run.step(model(x).mean())
+    assert not list(folder.checkpoints.glob("*"))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
+        lambda p: torch.optim.AdamW([{"params": p[:1], "lr": 0.01}, {"params": p[1:]}], lr=0.1, amsgrad=True),
+        lambda p: torch.optim.Adagrad(p, lr=0.1),
+    ],
+)
+@pytest.mark.parametrize(
+    "plan",
+    [
+        lambda o: torch.optim.lr_scheduler.MultiStepLR(o, [2, 5]),
+        lambda o: torch.optim.lr_scheduler.OneCycleLR(o, max_lr=0.2, total_steps=9, cycle_momentum=False),
+        lambda o: torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(o, 3),
+        lambda o: torch.optim.lr_scheduler.SequentialLR(
+            o,
+            [torch.optim.lr_scheduler.LinearLR(o, 0.1, total_iters=3), torch.optim.lr_scheduler.ExponentialLR(o, 0.9)],
+            milestones=[3],
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:reading and skipping")
+@pytest.mark.filterwarnings("ignore:The epoch parameter")
+def test_optimizers_and_schedules_of_torch_go_on_exactly(own_home: Path, monkeypatch, make, plan) -> None:
+    def go(attempts: list[int]) -> tuple[list[float], float]:
+        monkeypatch.setenv("DRIVETRAIN_RUN", create_run([], 1).id)
+        for until in attempts:
+            with dt.Run(checkpoint=dt.Checkpoint(every="50step")) as run:
+                network = nn.Linear(3, 1)
+                optimizer = make(list(network.parameters()))
+                schedule = plan(optimizer)
+                model, _, batches = run.setup(network, optimizer, [X], schedule=schedule)
+                for x in run.steps(batches, until=until):
+                    run.step(model(x).square().mean())
+        return [*network.weight.flatten().tolist(), *(group["lr"] for group in optimizer.param_groups)]
+
+    assert go([3, 5, 8]) == go([8])
+
+
+def ranks(folder: RunFolder, num_ranks: int, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "drivetrain", "run", "--run", folder.id, "--ranks", str(num_ranks), "--"]
+    env = {name: value for name, value in os.environ.items() if name != "DRIVETRAIN_RUN"}
+    given = json.dumps({"steps": 8, "every": "4step", "digest": os.devnull, **options})
+    command += [sys.executable, str(SCRIPT), given]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=90, check=False)
+
+
+def test_a_disk_that_fills_up_in_mid_save_ends_all_ranks_and_spares_earlier_checkpoints(own_home: Path) -> None:
+    folder = create_run([], 2)
+    first = ranks(folder, 2, width=3000)
+    assert first.returncode == 0, first.stderr
+    before = {path: path.stat().st_mtime_ns for path in folder.checkpoints.rglob("*")}
+    done = ranks(folder, 2, width=3000, steps=12, fail="disk")
+    assert done.returncode == 74, done.stdout + done.stderr
+    for rank in (0, 1):
+        assert f"[rank {rank}] error: checkpoint of step 12 was not written: rank" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in folder.checkpoints.rglob("*")} == before
+
+
+def test_on_other_numbers_of_ranks_the_samples_stay_and_the_manifest_says_so(own_home: Path) -> None:
+    folder = create_run([], 2)
+    assert ranks(folder, 2).returncode == 0
+    assert read_checkpoint(checkpoint_folder(folder.checkpoints, 8)).tier == "bitwise"
+    shutil.rmtree(checkpoint_folder(folder.checkpoints, 8))
+    done = ranks(folder, 1)
+    assert done.returncode == 0, done.stderr
+    manifest = read_checkpoint(checkpoint_folder(folder.checkpoints, 8))
+    assert (manifest.tier, manifest.world_size) == ("samples", 1)
+
+
+def test_a_loader_that_cannot_divide_its_samples_anew_is_refused(own_home: Path) -> None:
+    folder = create_run([], 2)
+    assert ranks(folder, 2, loader="stateful").returncode == 0
+    done = ranks(folder, 1, loader="stateful", steps=12)
+    assert done.returncode == 2
+    assert "written by 2 ranks, there are 1 now" in done.stderr

@@ -1,0 +1,241 @@
+"""`Run` in one process, with nothing around it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import drivetrain as dt
+from drivetrain.core.errors import ConfigError, DataError, UsageError
+from drivetrain.store import list_checkpoints
+
+X = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+
+
+def parts(num_out: int = 1) -> tuple[nn.Module, torch.optim.Optimizer]:
+    network = nn.Linear(3, num_out)
+    return network, torch.optim.SGD(network.parameters(), lr=0.1)
+
+
+def train(run: dt.Run, until: int, loader: object = (X,)) -> nn.Module:
+    network, optimizer = parts()
+    model, _, batches = run.setup(network, optimizer, loader)
+    for x in run.steps(batches, until=until):
+        run.step(model(x).square().mean())
+    return network
+
+
+def test_it_is_a_run_of_its_own_with_a_folder_and_a_whole_account(own_home: Path) -> None:
+    with dt.Run(name="mine") as run:
+        train(run, 5)
+        assert (run.rank, run.world_size, run.is_main, run.attempt, run.step_index) == (0, 1, True, 0, 5)
+    assert run.folder.path == own_home / "runs" / run.id
+    assert run.folder.manifest().name == "mine"
+    account = dt.account(run.id)
+    account.check()
+    assert account.leaves["productive"] > 0
+    assert account.leaves.get("unknown", 0) < 0.01 * account.allocated_ns
+
+
+def test_the_folder_says_what_was_asked() -> None:
+    with dt.Run(clip=2.0, checkpoint=dt.Checkpoint(keep=7)) as run:
+        config = run.folder.manifest().config
+    assert config["clip"] == 2.0
+    assert config["checkpoint"] == {"every": "10m", "keep": 7}
+
+
+def test_a_step_of_several_microbatches_is_the_step_of_the_whole_batch() -> None:
+    class Loader:
+        batch_size = 2
+
+        def __iter__(self):
+            return iter([X[:2], X[2:]])
+
+    with dt.Run(global_batch=4) as run:
+        split = train(run, 3, Loader())
+    with dt.Run() as run:
+        whole = train(run, 3)
+    assert torch.allclose(split.weight, whole.weight, atol=1e-6)
+
+
+def test_it_clips_schedules_and_averages_as_torch_does() -> None:
+    def build():
+        torch.manual_seed(5)
+        network = nn.Linear(3, 1)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=0.1)
+        return network, optimizer, torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
+
+    expected, optimizer, schedule = build()
+    for _ in range(5):
+        optimizer.zero_grad()
+        (expected(X).square().mean() * 100).backward()
+        nn.utils.clip_grad_norm_(expected.parameters(), 0.5)
+        optimizer.step()
+        schedule.step()
+    with dt.Run(clip=0.5, ema=0.5) as run:
+        network, optimizer, schedule = build()
+        model, optimizer, batches = run.setup(network, optimizer, [X], schedule=schedule)
+        for x in run.steps(batches, until=5):
+            run.step(model(x).square().mean() * 100)
+        with run.averaged(model):
+            assert not torch.equal(network.weight, expected.weight)
+    assert torch.equal(network.weight, expected.weight)
+    assert optimizer.param_groups[0]["lr"] == 0.025
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    weights = []
+    for seed in (1, 1, 2):
+        with dt.Run(seed=seed) as run:
+            weights.append(train(run, 2).weight.tolist())
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_logged_numbers_are_found_under_the_steps_finished() -> None:
+    with dt.Run() as run:
+        train(run, 3)
+        run.log(loss=torch.tensor(0.5, requires_grad=True), rate=2)
+        with pytest.raises(ValueError, match="vector has 2 values"):
+            run.log(vector=torch.ones(2))
+    text = next(run.folder.journal.iterdir()).read_text()
+    assert '"step":3,"values":{"loss":0.5,"rate":2.0}' in text
+
+
+def test_kept_files_stay_in_the_folder_of_the_run(tmp_path: Path) -> None:
+    with dt.Run() as run:
+        run.keep("held-out/003.jpg", b"jpeg")
+        for name in ("../up.txt", "/tmp/x", "a/../../b", ""):
+            with pytest.raises(ValueError, match="relative path"):
+                run.keep(name, b"no")
+    assert (run.folder.kept / "held-out" / "003.jpg").read_bytes() == b"jpeg"
+
+
+def test_phases_are_checked_by_name() -> None:
+    with dt.Run() as run:
+        with run.phase("eval"):
+            pass
+        with pytest.raises(ValueError, match="no phase"):
+            run.phase("lunch")
+
+
+def test_mistakes_in_the_loop_are_told_and_not_computed_with() -> None:
+    class Loader(list):
+        batch_size = 4
+
+    with dt.Run(global_batch=8) as run:
+        with pytest.raises(UsageError, match=r"before run\.setup"):
+            run.step(torch.zeros(()))
+        network, optimizer = parts()
+        model, _, batches = run.setup(network, optimizer, Loader([X]))
+        with pytest.raises(UsageError, match="twice"):
+            run.setup(network, optimizer, [X])
+        with pytest.raises(UsageError, match="something else"):
+            run.steps([X], until=2)
+        with pytest.raises(UsageError, match="was not called"):
+            list(run.steps(batches, until=2))
+        with pytest.raises(UsageError, match="averaged weights"):
+            run.averaged(model)
+    with pytest.raises(UsageError, match="after"):
+        run.steps(batches, until=2)
+
+
+def test_calling_step_twice_for_a_batch_is_told() -> None:
+    with dt.Run() as run:
+        network, optimizer = parts()
+        model, _, batches = run.setup(network, optimizer, [X])
+        for x in run.steps(batches, until=1):
+            run.step(model(x).mean())
+            with pytest.raises(UsageError, match="twice for one batch"):
+                run.step(model(x).mean())
+
+
+def test_an_optimizer_of_other_parameters_is_refused_because_they_would_not_be_saved() -> None:
+    with dt.Run() as run:
+        network, _ = parts()
+        stranger = nn.Parameter(torch.zeros(7))
+        with pytest.raises(ConfigError, match=r"group 0 has 1 parameters .* \(7,\)"):
+            run.setup(network, torch.optim.SGD([*network.parameters(), stranger], lr=0.1), [X])
+
+
+def test_the_loop_may_be_left_and_entered_again() -> None:
+    with dt.Run() as run:
+        network, optimizer = parts()
+        model, _, batches = run.setup(network, optimizer, itertools.cycle([X]))
+        for x in run.steps(batches, until=10):
+            run.step(model(x).mean())
+            if run.step_index == 3:
+                break
+        for _ in run.steps(batches, until=10):
+            break  # in the middle of a step: it does not count
+        assert run.step_index == 3
+        for x in run.steps(batches, until=5):
+            run.step(model(x).mean())
+        assert run.step_index == 5
+    account = dt.account(run.id)
+    account.check()
+    assert account.leaves.get("skipped", 0) > 0
+
+
+def test_where_enough_steps_are_done_the_loop_does_not_run() -> None:
+    with dt.Run(checkpoint=dt.Checkpoint(every="2step")) as run:
+        network, optimizer = parts()
+        model, _, batches = run.setup(network, optimizer, [X])
+        for x in run.steps(batches, until=3):
+            run.step(model(x).mean())
+        assert list(run.steps(batches, until=3)) == []
+    assert list_checkpoints(run.folder.checkpoints) == [2, 3]
+
+
+def test_an_empty_loader_is_an_error_that_names_it() -> None:
+    with dt.Run() as run, pytest.raises(DataError, match="list"):
+        train(run, 1, [])
+
+
+def test_closing_twice_is_fine_and_ends_the_lease() -> None:
+    run = dt.Run()
+    run.close()
+    run.close()
+    assert '"k":"release"' in next(run.folder.journal.iterdir()).read_text()
+
+
+def test_bf16_trains_on_a_cpu_too() -> None:
+    with dt.Run(precision="bf16") as run:
+        network, optimizer = parts()
+        model, _, batches = run.setup(network, optimizer, [X])
+        for x in run.steps(batches, until=2):
+            assert model(x).dtype == torch.float32
+            run.step(functional.mse_loss(model(x), x[:, :1]))
+    assert network.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "words"),
+    [
+        ("raise dt.DrivetrainError('what happened', hint='what to do')", 1, "error: what happened\n\nhint: what to do"),
+        ("raise dt.train_errors.CheckpointError('disk full')", 74, "error: disk full"),
+        ("1 / 0", 1, "ZeroDivisionError"),
+        ("pass", 0, ""),
+    ],
+)
+def test_a_script_ends_with_the_code_of_its_error_and_closes_its_run(
+    own_home: Path, tmp_path: Path, ending: str, code: int, words: str
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import drivetrain as dt\nimport drivetrain.core.errors\n"
+        f"dt.train_errors = drivetrain.core.errors\nrun = dt.Run()\n{ending}\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert ("Traceback" in done.stderr) == ("Zero" in words)
+    records = [json.loads(line) for line in next(own_home.glob("runs/*/journal/*.jsonl")).read_text().splitlines()]
+    assert [(record["k"], record.get("code")) for record in records[-2:]] == [("exit", code), ("release", None)]

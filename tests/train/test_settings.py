@@ -1,0 +1,52 @@
+"""What a user may choose, and what is said when it cannot be."""
+
+from __future__ import annotations
+
+import pytest
+
+import drivetrain as dt
+from drivetrain.core.errors import ConfigError
+from drivetrain.core.units import Every
+from drivetrain.train.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("parallel", "fsdp9"),
+        ("precision", "fp8"),
+        ("global_batch", 0),
+        ("global_batch", 2.5),
+        ("clip", 0.0),
+        ("clip", "1"),
+        ("clip", float("nan")),
+        ("checkpoint", "10m"),
+        ("ema", 1.0),
+        ("ema", True),
+        ("seed", -1),
+        ("seed", None),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_field(field: str, value: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Settings(**{field: value})
+    assert caught.value.message.startswith(f"{field} is {value!r}")
+
+
+@pytest.mark.parametrize("every", ["", "10", "0step", "ten minutes", "1.5step", 10])
+def test_an_interval_that_is_none_is_refused(every: object) -> None:
+    with pytest.raises(ConfigError, match=r"Checkpoint\.every"):
+        dt.Checkpoint(every=every)
+
+
+@pytest.mark.parametrize("keep", [0, -1, 1.0, True])
+def test_at_least_one_checkpoint_is_kept(keep: object) -> None:
+    with pytest.raises(ConfigError, match=r"Checkpoint\.keep"):
+        dt.Checkpoint(keep=keep)
+
+
+def test_settings_are_plain_values_that_a_run_can_store() -> None:
+    settings = Settings(global_batch=8, checkpoint=dt.Checkpoint(every="50step"))
+    assert settings.plain()["checkpoint"] == {"every": "50step", "keep": 3}
+    assert settings.checkpoint is not None
+    assert settings.checkpoint.interval == Every(50, "step")
