@@ -15,8 +15,7 @@ from torch.nn import functional
 
 import drivetrain as dt
 
-NUM_CLASSES = len(dt.data.CLASSES)
-IGNORED = 255
+NUM_CLASSES, IGNORED = len(dt.data.CLASSES), dt.data.UNLABELLED
 
 
 def block(num_in: int, num_out: int) -> nn.Sequential:
@@ -49,9 +48,9 @@ class UNet(nn.Module):
         return functional.interpolate(self.head(x), size=image_BCHW.shape[-2:], mode="bilinear")
 
 
-def loss_of(logits_BCHW: torch.Tensor, label_BHW: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy over labelled pixels; zero, not NaN, where none is labelled."""
-    total = functional.cross_entropy(logits_BCHW, label_BHW.long(), ignore_index=IGNORED, reduction="sum")
+def loss_of(logits_BCHW: torch.Tensor, label_BHW: torch.Tensor, weight_C: torch.Tensor) -> torch.Tensor:
+    """Weighted cross-entropy over labelled pixels; zero, not NaN, where none is labelled."""
+    total = functional.cross_entropy(logits_BCHW, label_BHW.long(), weight_C, ignore_index=IGNORED, reduction="sum")
     return total / (label_BHW != IGNORED).sum().clamp(min=1)
 
 
@@ -62,9 +61,8 @@ def pixels(image_BHWC: np.ndarray | torch.Tensor) -> torch.Tensor:
 
 def predict(run: dt.Run, network: nn.Module, image_HWC: np.ndarray) -> np.ndarray:
     """Class of each pixel, uint8 (H, W)."""
-    logits = network(pixels(image_HWC[None]).to(run.device))
-    classes: np.ndarray = logits.argmax(1)[0].byte().cpu().numpy()
-    return classes
+    logits_BCHW = network(pixels(image_HWC[None]).to(run.device))
+    return np.asarray(logits_BCHW.argmax(1)[0].byte().cpu())
 
 
 def evaluate(run: dt.Run, network: nn.Module, dataset: dt.data.DataSet) -> float:
@@ -72,19 +70,21 @@ def evaluate(run: dt.Run, network: nn.Module, dataset: dt.data.DataSet) -> float
     confusion = torch.zeros(NUM_CLASSES, NUM_CLASSES, dtype=torch.int64)
     with run.phase("eval"), torch.no_grad(), run.averaged(network):
         for sample in dataset.samples("held_out", start=run.rank, step=run.world_size):
-            predicted = predict(run, network, sample.image)
-            confusion += torch.from_numpy(dt.data.confusion(sample.label, predicted))
+            confusion += torch.from_numpy(dt.data.confusion(sample.label, predict(run, network, sample.image)))
         return dt.data.mean_iou(run.all_sum(confusion).numpy())
 
 
 def keep_results(run: dt.Run, network: nn.Module, dataset: dt.data.DataSet, mean_iou: float) -> None:
     """Pictures (image, labels, prediction) and the score beside two baselines, for the report."""
-    scores = {"mean IoU, held out": mean_iou, **dt.data.baselines(dataset)}
-    run.keep("results.json", json.dumps(scores).encode())
+    captions = {}
     with run.phase("eval"), torch.no_grad(), run.averaged(network):
+        scores = {"mean IoU, held out": mean_iou, **dt.data.baselines(dataset)}
         for sample in dataset.samples("held_out", step=3):
             drawn = [dt.data.colour_labels(x) for x in (sample.label, predict(run, network, sample.image))]
-            run.keep(f"held-out/{sample.key}.jpg", dt.data.encode_jpeg(np.hstack([sample.image, *drawn])))
+            run.keep(name := f"held-out/{sample.key}.jpg", dt.data.encode_jpeg(np.hstack([sample.image, *drawn])))
+            captions[name] = f"{sample.key}: image, labels, prediction"
+        run.keep("results.json", json.dumps(scores).encode())
+        run.keep("captions.json", json.dumps(captions).encode())
 
 
 def main() -> None:
@@ -97,20 +97,22 @@ def main() -> None:
     run = dt.Run(global_batch=8, clip=1.0, ema=0.98, seed=0, checkpoint=dt.Checkpoint(every="25step", keep=3))
     dataset = dt.data.DataSet.open(args.dataset)
     loader = dt.data.Loader(dataset, split="train", global_batch=8, seed=0, flip=True)
+    share_C = torch.tensor(dt.data.class_shares(dataset), dtype=torch.float32, device=run.device).clamp(min=1e-3)
+    weight_C = share_C.rsqrt() / share_C.sqrt().sum()  # rare classes count for more; one on average over pixels
     network = UNet()
     optimizer: torch.optim.Optimizer = torch.optim.AdamW(network.parameters(), lr=6e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=6e-3, total_steps=args.steps)
     model, optimizer, batches = run.setup(network, optimizer, loader, schedule=schedule)
     for batch in run.steps(batches, until=args.steps):
-        loss = loss_of(model(pixels(batch["image"])), batch["label"])
+        loss = loss_of(model(pixels(batch["image"])), batch["label"], weight_C)
         run.step(loss)
         if run.is_main and run.step_index % 10 == 0:
             run.log(loss=loss)
         if run.step_index % 50 == 0:
             run.log(mean_iou=evaluate(run, network, dataset))
-    mean_iou = evaluate(run, network, dataset)
+    score = evaluate(run, network, dataset)
     if run.is_main:
-        keep_results(run, network, dataset, mean_iou)
+        keep_results(run, network, dataset, score)
 
 
 if __name__ == "__main__":

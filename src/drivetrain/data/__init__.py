@@ -11,7 +11,7 @@ The life of a value, each file one idea:
   baselines.py   mean IoU, and what a guess without a model reaches; sheet.py a picture of samples
 """
 
-from drivetrain.data.baselines import baselines, confusion, iou_per_class, mean_iou
+from drivetrain.data.baselines import baselines, class_shares, confusion, iou_per_class, mean_iou
 from drivetrain.data.build import build_dataset
 from drivetrain.data.classes import CLASSES, UNLABELLED, colour_labels
 from drivetrain.data.dataset import DataSet, Sample
@@ -37,6 +37,7 @@ __all__ = [
     "baselines",
     "build_dataset",
     "check",
+    "class_shares",
     "colour_labels",
     "confusion",
     "contact_sheet",

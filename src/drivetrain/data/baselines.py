@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from drivetrain.core.errors import DataError
@@ -60,6 +62,15 @@ def baselines(dataset: DataSet) -> dict[str, float]:
         for name, guess in scored.items():
             totals[name] += confusion(sample.label, guess, num_classes=len(dataset.classes))
     return {name: mean_iou(total) for name, total in totals.items()}
+
+
+def class_shares(dataset: DataSet) -> Floats:
+    """Share of each class among the labelled pixels of the train split, C float64; they sum to 1.
+
+    Raises: DataError: the split has no labels. SampleError: a sample is damaged.
+    """
+    counts = _counts(dataset).sum(axis=(1, 2))
+    return cast(Floats, counts / counts.sum())
 
 
 def _counts(dataset: DataSet) -> Ints:
