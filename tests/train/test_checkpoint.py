@@ -180,7 +180,7 @@ def test_a_disk_that_fills_up_in_mid_save_ends_all_ranks_and_spares_earlier_chec
     done = ranks(folder, 2, width=3000, steps=12, fail="disk")
     assert done.returncode == 74, done.stdout + done.stderr
     for rank in (0, 1):
-        assert f"[rank {rank}] error: checkpoint of step 12 was not written: rank" in done.stderr
+        assert f"[rank {rank}] error: checkpoint of step 12 was not written: rank 0: File too large" in done.stderr
     assert "Traceback" not in done.stderr
     assert {path: path.stat().st_mtime_ns for path in folder.checkpoints.rglob("*")} == before
 

@@ -20,8 +20,11 @@ import torch
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
+from torch.distributed.checkpoint.planner import SavePlan, SavePlanner
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
+from torch.distributed.checkpoint.storage import WriteResult
+from torch.futures import Future
 
 from drivetrain.core import clock
 from drivetrain.core.errors import CheckpointError, CheckpointIncomplete
@@ -107,8 +110,7 @@ class Checkpointer:
     def _write(self, step: int, aside: Path, tensors: Tensors) -> None:
         try:
             with _alone_is_fine():
-                writer = FileSystemWriter(str(aside))
-                save(tensors, storage_writer=writer, no_dist=self._topology.world_size == 1)
+                save(tensors, storage_writer=_Writer(str(aside)), no_dist=self._topology.world_size == 1)
         except CheckpointException as exc:
             raise CheckpointError(
                 f"checkpoint of step {step} was not written: {_first(exc)}", hint="is the disk full or read-only?"
@@ -134,6 +136,20 @@ class Checkpointer:
         return [value for value, _ in outcomes]
 
 
+class _Writer(FileSystemWriter):
+    """Torch's writer, that says what the system said and not what torch found odd afterwards."""
+
+    def write_data(self, plan: SavePlan, planner: SavePlanner) -> Future[list[WriteResult]]:
+        """Write this rank's part; raises OSError when the disk would not take it."""
+        try:
+            return super().write_data(plan, planner)
+        except Exception as exc:  # noqa: BLE001 - torch wraps what the system said in whatever it found
+            cause: BaseException | None = exc
+            while cause is not None and not isinstance(cause, OSError):
+                cause = cause.__cause__ or cause.__context__
+            raise cause or exc from None
+
+
 def _allocate(metadata: Metadata, own_prefix: str | None) -> Tensors:
     """Room for the shared tensors of a checkpoint and those under one prefix; model and average stay without memory."""
     tensors = {}
@@ -152,7 +168,7 @@ def _first(exc: CheckpointException) -> str:
     if not exc.failures:
         return str(exc)
     rank, (cause, _) = min(exc.failures.items(), key=lambda item: item[0])
-    return f"rank {rank}: {type(cause).__name__}: {cause}"
+    return f"rank {rank}: {cause.strerror if isinstance(cause, OSError) else repr(cause)}"
 
 
 def _warn(damaged: CheckpointIncomplete) -> None:
