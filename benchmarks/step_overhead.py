@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-REPETITIONS = 7
+REPETITIONS = 5
 NUM_STEPS, NUM_WARMUP = 3000, 300
 BATCH, WIDTH = 32, 64
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,6 +7,7 @@ complete, unless something was altered later, which `verify` finds.
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 from collections.abc import Callable
@@ -18,6 +19,8 @@ import msgspec
 
 from drivetrain.core.errors import CheckpointError, CheckpointIncomplete
 from drivetrain.store.publish import INCOMPLETE, file_hash, finish_folder
+
+logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 DAMAGED = ".damaged"
@@ -167,11 +170,17 @@ def newest_complete(
 
 
 def retain_checkpoints(checkpoints: Path, keep: int) -> None:
-    """Delete all but the newest `keep`; call it when the newest is visible. Each vanishes by name first."""
+    """Delete all but the newest `keep`; call it when the newest is visible. Each vanishes by name first.
+
+    One that cannot be deleted stays, with a warning in the log: that is no reason to end a training run.
+    """
     for step in list_checkpoints(checkpoints)[:-keep]:
         path = checkpoint_folder(checkpoints, step)
         doomed = path.with_name(path.name + INCOMPLETE)
-        path.rename(doomed)
+        try:
+            path.rename(doomed)
+        except OSError as exc:
+            logger.warning("%s could not be deleted: %s", path, exc.strerror)
         shutil.rmtree(doomed, ignore_errors=True)
 
 

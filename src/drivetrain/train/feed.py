@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
@@ -14,8 +13,6 @@ from drivetrain.core.errors import ConfigError, DataError
 from drivetrain.core.protocols import OrderedLoader, Stateful
 from drivetrain.train import randomness
 from drivetrain.train.topology import Topology
-
-logger = logging.getLogger(__name__)
 
 
 class Feed(Protocol):
