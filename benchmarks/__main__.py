@@ -20,7 +20,9 @@ def main() -> int:
     found = environment.capture()
     print(f"$ python -m benchmarks {shlex.join(sys.argv[1:])}".rstrip())
     print(f"{clock.utc_text(clock.wall_ns())}, {found['cpu']}, {found['cores']} cores, shared machine")
-    print(", ".join(f"{key} {found[key]}" for key in ("python", "torch", "numpy", "commit") if key in found), flush=True)
+    print(
+        ", ".join(f"{key} {found[key]}" for key in ("python", "torch", "numpy", "commit") if key in found), flush=True
+    )
     for name in names:
         print(f"\n{name}")
         for what, figure, target in importlib.import_module(f"benchmarks.{name}").run():
