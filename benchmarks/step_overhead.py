@@ -1,8 +1,9 @@
 """What a loop pays per step for `run.steps` and `run.step`, beside the raw loop and other libraries on the same model.
 
 The loop, model and numbers are those of the peers' script `step_overhead.py` (`DRIVETRAIN_PEERS`, by default in
-`../shared/peers`): a two-layer network, AdamW, clipping, one thread. Each way of running it is a process of its own;
-the ways take turns, so that what else the machine does hits all of them. The peers need `.venv-peers`.
+`../shared/peers`): a two-layer network, AdamW, clipping, one thread. Our loop takes turns with the raw one in the same
+process, a hundred steps each, so that what else the machine does hits both; a peer has a process of its own, compared
+with the peers' raw loop right before it. The peers need `.venv-peers`.
 """
 
 from __future__ import annotations
@@ -15,63 +16,75 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 REPETITIONS = 5
-NUM_STEPS, NUM_WARMUP = 3000, 300
+NUM_STEPS, NUM_WARMUP, TURN = 3000, 300, 100
 BATCH, WIDTH = 32, 64
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = Path(os.environ.get("DRIVETRAIN_PEERS") or ROOT.parent / "shared" / "peers") / "step_overhead.py"
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 OURS = {
-    "run": "dt.Run, journal on",
-    "run-ema": "dt.Run, journal and ema on",
-    "run-saving": "dt.Run, journal on, a checkpoint every 10 m",
+    "run": "dt.Run with its journal",
+    "run-ema": "dt.Run with its journal and ema",
+    "run-saving": "dt.Run with its journal and checkpoints every 10 m",
 }
 THEIRS = {"fabric": "Lightning Fabric", "accel": "Accelerate"}
 
 
 def run() -> list[tuple[str, str, str]]:
-    """Medians over repetitions of the median step; added time is against the raw loop of the same repetition."""
-    ways = {"raw": "the raw loop", **OURS} | (THEIRS if PEERS.is_file() and PEERS_PYTHON.is_file() else {})
-    steps_us: dict[str, list[float]] = {way: [] for way in ways}
+    """Medians and ranges over repetitions; in each, the median step less the median step of the raw loop."""
+    has_peers = PEERS.is_file() and PEERS_PYTHON.is_file()
+    raw_us: list[float] = []
+    added_us: dict[str, list[float]] = {way: [] for way in (*OURS, *THEIRS)}
     for _ in range(REPETITIONS):
-        for way in ways:
-            steps_us[way].append(_measure(way))
-    rows = [("the raw loop, a step", _text(steps_us["raw"]), "")]
-    for way, what in list(ways.items())[1:]:
-        added_us = [mine - raw for mine, raw in zip(steps_us[way], steps_us["raw"], strict=True)]
-        rows.append((f"{what}: added to a step", _text(added_us), "at most 20 us" if way == "run" else ""))
-    rows += [(f"{what}: added to a step", "not installed here", "") for way, what in THEIRS.items() if way not in ways]
+        for way in OURS:
+            ours, raw = _measure([sys.executable, __file__, way])
+            raw_us.append(raw)
+            added_us[way].append(ours - raw)
+        if has_peers:
+            [raw] = _measure([str(PEERS_PYTHON), str(PEERS), "raw"])
+            for way in THEIRS:
+                [theirs] = _measure([str(PEERS_PYTHON), str(PEERS), way])
+                added_us[way].append(theirs - raw)
+    rows = [("the raw loop, a step", _text(raw_us), "")]
+    for way, what in (OURS | THEIRS).items():
+        rows.append((f"added by {what}", _text(added_us[way]), "at most 20 us" if way == "run" else ""))
     return rows
 
 
 def _text(values_us: list[float]) -> str:
+    if not values_us:
+        return "not installed here"
     return f"{statistics.median(values_us):.1f} us ({min(values_us):.1f} to {max(values_us):.1f})"
 
 
-def _measure(way: str) -> float:
-    """Median microseconds of a step, from a process of its own."""
-    command = [str(PEERS_PYTHON), str(PEERS), way] if way in THEIRS else [sys.executable, __file__, way]
+def _measure(command: list[str]) -> list[float]:
+    """The median microseconds of a step that a process reports."""
     with tempfile.TemporaryDirectory() as home:
         env = os.environ | {"DRIVETRAIN_HOME": home}
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=300)
-    found = re.search(r"median_us ([0-9.]+)", done.stderr)
-    assert found is not None, done.stderr
-    return float(found[1])
+    found = [float(figure) for figure in re.findall(r"median_us ([0-9.]+)", done.stderr)]
+    assert found, done.stderr
+    return found
 
 
 def _child(way: str) -> None:
     import torch
 
     torch.set_num_threads(1)
-    times = _raw() if way == "raw" else _ours(way)
-    measured = times[NUM_WARMUP:]
-    steps_us = [(after - before) * 1e6 for before, after in itertools.pairwise(measured)]
-    print(f"{way} median_us {statistics.median(steps_us):.2f} mean {statistics.mean(steps_us):.2f}", file=sys.stderr)
+    loops = {way: _ours(way), "raw": _raw()}
+    steps_us: dict[str, list[float]] = {name: [] for name in loops}
+    for _ in range(NUM_STEPS // TURN):
+        for name, loop in loops.items():
+            times = list(itertools.islice(loop, TURN))
+            steps_us[name] += [(after - before) * 1e6 for before, after in itertools.pairwise(times)]
+    for name, values in steps_us.items():
+        print(f"{name} median_us {statistics.median(values[NUM_WARMUP:]):.2f}", file=sys.stderr)
 
 
-def _model_and_loader():  # type: ignore[no-untyped-def]
+def _parts():  # type: ignore[no-untyped-def]
     import torch
     from torch import nn
 
@@ -91,34 +104,30 @@ def _model_and_loader():  # type: ignore[no-untyped-def]
     return model, optimizer, torch.utils.data.DataLoader(Rows(), batch_size=None, num_workers=0)
 
 
-def _raw() -> list[float]:
+def _raw() -> Iterator[float]:
     from torch import nn
 
-    model, optimizer, loader = _model_and_loader()
-    times = []
+    model, optimizer, loader = _parts()
     for x, y in loader:
         optimizer.zero_grad()
         loss = nn.functional.mse_loss(model(x), y)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        times.append(time.perf_counter())
-    return times
+        yield time.perf_counter()
 
 
-def _ours(way: str) -> list[float]:
+def _ours(way: str) -> Iterator[float]:
     from torch import nn
 
     import drivetrain as dt
 
-    times = []
     checkpoint = dt.Checkpoint(every="10m") if way == "run-saving" else None
     with dt.Run(clip=1.0, ema=0.999 if way == "run-ema" else None, checkpoint=checkpoint) as run:
-        model, _, batches = run.setup(*_model_and_loader())
+        model, _, batches = run.setup(*_parts())
         for x, y in run.steps(batches, until=NUM_STEPS + NUM_WARMUP):
             run.step(nn.functional.mse_loss(model(x), y))
-            times.append(time.perf_counter())
-    return times
+            yield time.perf_counter()
 
 
 if __name__ == "__main__":

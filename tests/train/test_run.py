@@ -184,6 +184,24 @@ def test_the_loop_may_be_left_and_entered_again() -> None:
     assert account.leaves.get("skipped", 0) > 0
 
 
+def test_gradients_of_a_step_that_was_left_do_not_count() -> None:
+    class Loader(list):
+        batch_size = 4
+
+    weights = []
+    for is_left in (False, True):
+        with dt.Run(global_batch=8) as run:
+            network, optimizer = parts()
+            model, _, batches = run.setup(network, optimizer, Loader([X]))
+            for x in run.steps(batches, until=1 if is_left else 0):
+                run.step(model(100 * x).mean())
+                break
+            for x in run.steps(batches, until=2):
+                run.step(model(x).square().mean())
+        weights.append(network.weight.tolist())
+    assert weights[0] == weights[1]
+
+
 def test_where_enough_steps_are_done_the_loop_does_not_run() -> None:
     with dt.Run(checkpoint=dt.Checkpoint(every="2step")) as run:
         network, optimizer = parts()

@@ -41,6 +41,7 @@ class Loop:
     ) -> None:
         self._position = position
         self._feed = feed
+        self._model = model
         self._replica = model if isinstance(model, DistributedDataParallel) and position.num_microbatches > 1 else None
         self._device = device
         self._recorder = recorder
@@ -124,5 +125,6 @@ class Loop:
         if position.given:
             self._recorder.skip(open_step)
             position.given = position.taken = 0
+            self._model.zero_grad()  # what is in of a step that is not going to be finished
             self._rows = None if self._feed.exact else self._rows
         self._enter("teardown")

@@ -29,7 +29,6 @@ class Update:
     ) -> None:
         self._position = position
         self._optimizer_step = optimizer.step
-        self._zero_grad = optimizer.zero_grad
         self._clip = clip
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         self._schedule_step = None if schedule is None else schedule.step
@@ -54,15 +53,12 @@ class Update:
             position.step += 1
             position.given = position.taken = 0
 
-    def drop_gradients(self) -> None:
-        """Forget the gradients of a step that is not going to be finished."""
-        self._zero_grad()
-
     def _apply(self) -> None:
         if self._clip is not None:
             nn.utils.clip_grad_norm_(self._parameters, self._clip)
         self._optimizer_step()
-        self._zero_grad()
+        for parameter in self._parameters:
+            parameter.grad = None  # what optimizer.zero_grad does, without the 5 us of its profiling
         if self._schedule_step is not None:
             self._schedule_step()
         if self._ema is not None:
