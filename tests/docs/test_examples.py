@@ -1,7 +1,8 @@
 """Each `$ command` in a ```console block of the docs is run, in order, and prints what the page shows.
 
-Numbers, ids and times differ from run to run, so digits are compared as `#`; a line `...` stands for any lines. A page's
-blocks share one empty folder and home. A block under a comment `<!-- not run: why -->` is left out.
+Numbers, ids and times differ from run to run, so digits are compared as `#`; a line `...` stands for any lines. The
+blocks of a page share one empty folder and home. A block under `<!-- not run: why -->` is left out; one under
+`<!-- file: NAME -->` is written to that file first.
 """
 
 import os
@@ -17,6 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"(<!-- not run: [^>]+ -->\n)?```console\n(.*?)```", re.DOTALL)
+FILE = re.compile(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -50,25 +52,41 @@ def matches(expected: str, printed: str) -> bool:
     return re.fullmatch(r"\s*(?:.*?)\s*".join(parts), shape(printed), flags=re.DOTALL) is not None
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if examples(p)], ids=lambda p: str(p.relative_to(ROOT)))
-def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path) -> None:
+def run(command: str, folder: Path) -> str:
+    """What a command prints, with its error if it gives one."""
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "DRIVETRAIN_HOME": str(tmp_path / ".drivetrain"),
+        "DRIVETRAIN_HOME": str(folder / ".drivetrain"),
         "COLUMNS": "110",
         "NO_COLOR": "1",
     }
-    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    done = subprocess.run(
+        shlex.split(command), cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+    return done.stdout if done.returncode == 0 else done.stdout + done.stderr
+
+
+def check(command: str, expected: str, printed: str) -> None:
+    assert matches(expected, printed), f"$ {command}\nshould print\n{shape(expected)}\nbut printed\n{shape(printed)}"
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if examples(p)], ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path) -> None:
+    for name, content in FILE.findall(page.read_text(encoding="utf-8")):
+        (tmp_path / name).write_text(content, encoding="utf-8")
     for example in examples(page):
-        done = subprocess.run(
-            shlex.split(example.command), cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=110
-        )
-        printed = done.stdout if "error:" not in done.stderr else done.stdout + done.stderr
-        assert matches(example.expected, printed), (
-            f"$ {example.command}\nshould print\n{shape(example.expected)}\nbut printed\n{shape(printed)}\n"
-            f"(stderr {done.stderr})"
-        )
+        check(example.command, example.expected, run(example.command, tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_the_readme_shows_what_the_demo_prints(tmp_path: Path) -> None:
+    expected = re.search(
+        r"^\$ make demo\n(.*?)^\$ make test", PAGES[0].read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    assert expected is not None
+    check("drivetrain demo", expected[1], run("drivetrain demo", tmp_path))
 
 
 def test_pages_link_to_files_that_exist() -> None:

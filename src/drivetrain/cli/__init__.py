@@ -1,9 +1,9 @@
 """The command line: one file per verb, each exporting `command`; data to stdout, all else to stderr.
 
-  main.py     the table of verbs, exit codes
-  demo.py     a drive log becomes a trained model and a report
-  run.py      start ranks, watch, restart
-  report.py   where the device time of a run or a timeline went
-  runs.py     list runs
-  data.py     ingest, check and show logs and data sets
+main.py     the table of verbs, exit codes
+demo.py     a drive log becomes a trained model and a report
+run.py      start ranks, watch, restart
+report.py   where the device time of a run or a timeline went
+runs.py     list runs
+data.py     ingest, check and show logs and data sets
 """

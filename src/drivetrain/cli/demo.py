@@ -40,7 +40,7 @@ def command(log_path: Path | None, steps: int, no_fault: bool) -> None:
     click.echo(_indented(table(account(run))))
     story = gather(run)
     for finding in story.findings:
-        click.echo(f"\n  {finding.text}")
+        click.echo(f"\n  {finding.text}\n  {finding.change}")
     _heading("result", "mean IoU on the held-out part, beside two guesses without a model")
     for result in story.results:
         click.echo(f"  {result.name:<24}{result.value:.3f}")
@@ -121,4 +121,4 @@ def _indented(text: str) -> str:
 
 
 def _say(text: str) -> None:
-    click.echo(f"  {text}", err=True)
+    click.echo(f"  {text}")
