@@ -9,6 +9,8 @@ from typing import TypeVar, cast
 
 import torch
 from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from drivetrain.core.errors import ConfigError, DrivetrainError, StoreError, UsageError
 
@@ -61,7 +63,11 @@ class Topology:
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
         if self.world_size > 1:
-            distributed.init_process_group(self.backend, rank=self.rank, world_size=self.world_size)
+            store, rank, world_size = next(rendezvous("env://", self.rank, self.world_size))
+            # torchrun's store outlives a restart, and with it the addresses of ranks that are dead; without names of
+            # its own for each try, every second restart fails to connect or waits for ever (torch 2.13).
+            store = PrefixStore(f"try-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+            distributed.init_process_group(self.backend, store=store, rank=rank, world_size=world_size)
 
     def leave(self) -> None:
         """Let go of the process group, if there is one; waits for nobody."""
