@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from drivetrain.data import Log, SynthSpec, check, health_table, synth
+from drivetrain.core.errors import ConfigError
+from drivetrain.data import Log, SynthSpec, check, health_table, open_log, synth
 from drivetrain.data.health import HealthReport
 from drivetrain.data.log import Stream
 
@@ -98,3 +100,19 @@ def test_the_table_says_what_is_wrong_and_the_json_is_plain() -> None:
     report = _report(dropped_frames=(7,))
     assert "warn  camera/front: 1 of 60 messages are missing" in health_table(report)
     assert report.to_json()["verdict"] == "warn"
+
+
+def test_a_drive_with_faults_is_described_by_a_file_and_they_are_found(tmp_path: Path) -> None:
+    file = tmp_path / "street.toml"
+    file.write_text("duration_s = 4.0\nlidar_lag_s = 0.015\ndropped_frames = [10, 11]\n")
+    report = check(open_log(file))
+    [camera] = [stream for stream in report.streams if stream.name == "camera/front"]
+    assert camera.num_dropped == 2
+
+
+def test_a_wrong_key_in_a_drive_s_file_gets_the_nearest_right_one(tmp_path: Path) -> None:
+    file = tmp_path / "street.toml"
+    file.write_text("lidar_lag = 0.015\n")
+    with pytest.raises(ConfigError, match="unknown key lidar_lag") as caught:
+        open_log(file)
+    assert caught.value.hint == "did you mean lidar_lag_s?"

@@ -23,8 +23,8 @@ _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 def command() -> None:
     """Drive logs and data sets.
 
-    A LOG is a folder in a format we read, or the word `synth` for a small generated drive. A DATASET is a folder, or
-    the name of one under `datasets/` in the home.
+    A LOG is a folder in a format we read, the word `synth` for a small generated drive, or a TOML file that describes
+    one. A DATASET is a folder, or the name of one under `datasets/` in the home.
     """
 
 

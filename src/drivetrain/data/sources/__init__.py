@@ -18,9 +18,11 @@ _SOURCES = {"synth": "drivetrain.data.sources.synth", "pandaset": "drivetrain.da
 
 
 def open_log(path: Path | str) -> Log:
-    """Open a drive log: a folder in a format we know, or the word `synth` for a small generated drive.
+    """Open a drive log: a folder in a format we know, `synth` for a small generated drive, or a TOML file of one.
 
-    Raises: DataError: there is no such folder, or no reader takes it (each says why), or a file in it is wrong.
+    Raises:
+      DataError: there is no such folder, or no reader takes it (each says why), or a file in it is wrong.
+      ConfigError: the TOML file describes no `SynthSpec`; an unknown key is named with the nearest valid one.
     """
     path = Path(path)
     refusals = []

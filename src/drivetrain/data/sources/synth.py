@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from drivetrain.core import config
 from drivetrain.core.units import NS_PER_S
 from drivetrain.data.arrays import Bytes, Floats
 from drivetrain.data.classes import merge_table
@@ -78,12 +79,14 @@ class SynthSpec:
 
 def recognise(path: Path) -> str:
     """Why this is no request for a generated drive, or an empty string."""
-    return "" if str(path) == "synth" else "only the word `synth` asks for a generated drive"
+    if str(path) == "synth" or (path.suffix == ".toml" and path.is_file()):
+        return ""
+    return "only the word `synth`, or a .toml file of a SynthSpec, asks for a generated drive"
 
 
-def open_log(path: Path) -> Log:  # noqa: ARG001 - every reader takes a path
-    """The default generated drive."""
-    return synth()
+def open_log(path: Path) -> Log:
+    """The drive that a file describes, or the default one. Raises ConfigError: the file describes none."""
+    return synth() if str(path) == "synth" else synth(config.load_file(SynthSpec, path))
 
 
 def synth(spec: SynthSpec | None = None) -> Log:
