@@ -187,3 +187,15 @@ def test_tar_members_are_whole_blocks(small_dataset: DataSet) -> None:
     assert len(data) % tarfile.RECORDSIZE == 0
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         assert len(tar.getnames()) == 2 * len(small_dataset)
+
+
+def test_no_sweep_lends_its_labels_to_both_sides_of_the_split(tmp_path: Path) -> None:
+    spec = SynthSpec(duration_s=3.0, camera_hz=10.0, lidar_hz=5.0, lidar_phase_s=0.05)
+    dataset = build_dataset(synth(spec), tmp_path / "street", size=(64, 36), held_out=0.3)
+    sweeps = {
+        split: {sample.t_ns + sample.lidar_offset_ns for sample in dataset.samples(split)}
+        for split in ("train", "held_out")
+    }
+    assert sweeps["train"]
+    assert sweeps["held_out"]
+    assert max(sweeps["train"]) < min(sweeps["held_out"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -16,7 +16,7 @@ from drivetrain.core.errors import DataError, SampleError
 from drivetrain.core.units import duration_text
 from drivetrain.data.arrays import Bytes
 from drivetrain.data.classes import CLASSES, UNLABELLED, merge_table
-from drivetrain.data.dataset import DataSet, Manifest
+from drivetrain.data.dataset import DataSet, Manifest, Split
 from drivetrain.data.jpeg import encode_jpeg, encode_labels
 from drivetrain.data.log import Intrinsics, Log, Pose, Stream
 from drivetrain.data.project import label_map
@@ -45,8 +45,22 @@ class _Work:
     offset_ns: int
 
     @property
+    def sweep_ns(self) -> int:
+        return self.t_ns + self.offset_ns
+
+    @property
     def key(self) -> str:
         return f"{self.camera.name.partition('/')[2]}-{self.camera.labels[self.frame]}"
+
+
+@dataclass
+class _Tally:
+    """What becomes of the frames while samples are made."""
+
+    num_unmatched: int
+    num_samples: dict[str, int] = field(default_factory=lambda: {"train": 0, "held_out": 0})
+    num_labelled: int = 0  # pixels
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
 def build_dataset(
@@ -82,46 +96,57 @@ def build_dataset(
         raise ValueError(f"held_out={held_out} (0 to below 1), size={size} and threads={threads} (1 or more each)")
     work, num_unmatched = _join(log, tolerance_ns)
     table, unknown = merge_table(log.class_names)
-    cut_ns = work[min(len(work) - 1, int(len(work) * (1 - held_out)))].t_ns if held_out else work[-1].t_ns + 1
-    skipped: dict[str, str] = {}
-    counts = {"train": 0, "held_out": 0}
-    num_labelled = 0
-
-    def samples() -> Iterator[Encoded]:
-        nonlocal num_labelled
-        results = _in_threads(lambda item: _make(log, item, size, table), work, threads)
-        for done, (item, made) in enumerate(zip(work, results, strict=True), start=1):
-            if isinstance(made, SampleError):
-                skipped[item.key] = made.message
-            else:
-                split = "train" if item.t_ns < cut_ns else "held_out"
-                counts[split] += 1
-                num_labelled += made[1]
-                yield replace(made[0], columns={**made[0].columns, "split": split})
-            if on_progress is not None:
-                on_progress(num_unmatched + done, f"{len(skipped)} skipped" if skipped else "")
-        _refuse_too_many_bad(log, skipped, len(work), max_bad_pct)
-
+    tally = _Tally(num_unmatched)
     out = Path(out)
     with publish_folder(out) as folder:
-        files = write_samples(folder, samples())
-        num_pixels = sum(counts.values()) * size[0] * size[1]
+        made = _in_threads(lambda item: _make(log, item, size, table), work, threads)
+        files = write_samples(folder, _samples(work, made, _cut_ns(work, held_out), tally, on_progress))
+        _refuse_too_many_bad(log, tally.skipped, len(work), max_bad_pct)
         manifest = Manifest(
             version=content_version(files),
             inputs={log.name: log.content_hash()},
             classes=CLASSES,
             width=size[0],
             height=size[1],
-            num_samples=counts,
+            num_samples=tally.num_samples,
             num_unmatched=num_unmatched,
             tolerance_ns=tolerance_ns,
-            labelled_pct=round(100 * num_labelled / num_pixels, 2),
-            skipped=skipped,
+            labelled_pct=round(100 * tally.num_labelled / (sum(tally.num_samples.values()) * size[0] * size[1]), 2),
+            skipped=tally.skipped,
             unknown_classes=tuple(unknown),
             files=files,
         )
         write_manifest(folder, manifest)
     return DataSet.open(out)
+
+
+def _cut_ns(work: list[_Work], held_out: float) -> int:
+    """The stamp of the first sweep whose frames are held out; frames that share a sweep are never parted."""
+    if not held_out:
+        return max(item.sweep_ns for item in work) + 1
+    return work[min(len(work) - 1, int(len(work) * (1 - held_out)))].sweep_ns
+
+
+def _samples(
+    work: list[_Work],
+    results: Iterator[tuple[Encoded, int] | SampleError],
+    cut_ns: int,
+    tally: _Tally,
+    on_progress: Progress | None,
+) -> Iterator[Encoded]:
+    """Samples that could be made, each with its split; counts them and those that could not."""
+    for num_done, (item, made) in enumerate(zip(work, results, strict=True), start=1):
+        if isinstance(made, SampleError):
+            tally.skipped[item.key] = made.message
+        else:
+            sample, num_labelled = made
+            split: Split = "train" if item.sweep_ns < cut_ns else "held_out"
+            tally.num_samples[split] += 1
+            tally.num_labelled += num_labelled
+            yield replace(sample, columns={**sample.columns, "split": split})
+        if on_progress is not None:
+            note = f"{len(tally.skipped)} skipped" if tally.skipped else ""
+            on_progress(tally.num_unmatched + num_done, note)
 
 
 def _join(log: Log, tolerance_ns: int) -> tuple[list[_Work], int]:
