@@ -8,6 +8,7 @@ Map, each file one idea:
   errors.py       the exception tree and the exit code of each branch
   config.py       mapping -> typed value; an unknown key is refused with the nearest valid one
   environment.py  where a run ran: versions, machine, commit
+  variables.py    the environment variables that a launcher and its ranks agree on
   extras.py       import an optional dependency or say how to install it
   faults.py       a planned failure, written as text, for tests and the demo
   protocols.py    what a loader and a blob store must offer

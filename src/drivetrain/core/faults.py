@@ -9,9 +9,9 @@ import time
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
+from drivetrain.core import variables
 from drivetrain.core.errors import UsageError
 
-FAULT_VARIABLE = "DRIVETRAIN_FAULT"
 _FORM = re.compile(r"(kill|hang|raise):rank=([0-9]+),step=([0-9]+)(?:,attempt=([0-9]+))?")
 
 
@@ -57,6 +57,6 @@ class Fault:
 
 def planned(rank: int, attempt: int) -> dict[int, Fault]:
     """The faults that the environment plans for this rank and attempt, by step; several are separated by `;`."""
-    text = os.environ.get(FAULT_VARIABLE, "")
+    text = os.environ.get(variables.FAULT, "")
     faults = [Fault.parse(part) for part in text.split(";") if part]
     return {fault.step: fault for fault in faults if (fault.rank, fault.attempt) == (rank, attempt)}

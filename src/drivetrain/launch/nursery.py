@@ -21,6 +21,7 @@ import sys
 import time
 from contextlib import suppress
 
+from drivetrain.core import variables
 from drivetrain.core.clock import mono_ns
 from drivetrain.launch.child import adopt_orphans, become, detach, die_with, outlive_parent
 from drivetrain.launch.wire import Channel, Exited, Ready, Signal, Spawn, Started
@@ -73,7 +74,7 @@ class Nursery:
         """Fork a rank; True in the child, which then holds none of the nursery's descriptors."""
         parent_pid = os.getpid()
         at_ns = mono_ns()
-        job.env["DRIVETRAIN_STARTED_NS"] = str(at_ns)
+        job.env[variables.STARTED_NS] = str(at_ns)
         pid = os.fork()
         if pid == 0:
             self._let_go()

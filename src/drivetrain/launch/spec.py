@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from drivetrain.core import variables
 from drivetrain.core.errors import UsageError
-from drivetrain.core.faults import FAULT_VARIABLE, Fault
+from drivetrain.core.faults import Fault
 from drivetrain.core.units import NS_PER_S, duration_text
 from drivetrain.launch.program import Program, resolve
 from drivetrain.store import RunFolder
@@ -109,13 +110,13 @@ def rank_environment(
         "TORCHELASTIC_RUN_ID": run.id,
         "TORCHELASTIC_RESTART_COUNT": str(attempt),
         "TORCHELASTIC_MAX_RESTARTS": str(spec.restarts),
-        "DRIVETRAIN_HOME": str(run.path.parent.parent),
-        "DRIVETRAIN_RUN": run.id,
-        "DRIVETRAIN_ATTEMPT": str(attempt),
-        "DRIVETRAIN_LEASE_NS": str(LEASE_NS),
+        variables.HOME: str(run.path.parent.parent),
+        variables.RUN: run.id,
+        variables.ATTEMPT: str(attempt),
+        variables.LEASE_NS: str(LEASE_NS),
     }
     if spec.faults:
-        env[FAULT_VARIABLE] = ";".join(spec.faults)
+        env[variables.FAULT] = ";".join(spec.faults)
     return {**env, **thread_environment(spec, num_cores=num_cores, user=user), **spec.env}
 
 

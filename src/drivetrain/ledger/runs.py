@@ -10,6 +10,7 @@ from typing import Protocol
 from drivetrain.core import ids
 from drivetrain.core.clock import Anchor, host_id, mono_ns, wall_ns
 from drivetrain.core.errors import DataError, UsageError
+from drivetrain.core.variables import home
 from drivetrain.ledger.accounting import Account, account_of
 from drivetrain.ledger.axis import place
 from drivetrain.ledger.events import Event
@@ -120,11 +121,10 @@ def _journal_folder(run: str | os.PathLike[str] | HasJournal) -> Path:
     path = Path(run)
     if (path / "journal").is_dir():
         return path / "journal"
-    home = Path(os.environ.get("DRIVETRAIN_HOME") or ".drivetrain").absolute()
-    folder = home / "runs" / path
+    folder = home() / "runs" / path
     if isinstance(run, str) and ids.is_id(run, "run") and folder.is_dir():
         return folder / "journal"
     raise UsageError(
-        f"there is no run {str(run)!r}: it is neither a folder with a journal nor an id in {home / 'runs'}",
+        f"there is no run {str(run)!r}: it is neither a folder with a journal nor an id in {home() / 'runs'}",
         hint="drivetrain runs lists them",
     )

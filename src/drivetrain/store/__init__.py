@@ -5,6 +5,7 @@ runs.py         the folder of a run and its manifest; finding and listing runs
 checkpoints.py  what makes a checkpoint complete; which there are, which one to use, which to delete
 """
 
+from drivetrain.core.variables import home
 from drivetrain.store.checkpoints import (
     CheckpointManifest,
     StoredFile,
@@ -16,7 +17,7 @@ from drivetrain.store.checkpoints import (
     verify_checkpoint,
 )
 from drivetrain.store.publish import file_hash, publish_bytes, publish_folder
-from drivetrain.store.runs import RunFolder, RunManifest, create_run, home, list_runs, open_run
+from drivetrain.store.runs import RunFolder, RunManifest, create_run, list_runs, open_run
 
 __all__ = [
     "CheckpointManifest",

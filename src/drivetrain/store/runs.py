@@ -11,15 +11,8 @@ import msgspec
 from drivetrain.core import clock, ids
 from drivetrain.core.config import nearest
 from drivetrain.core.errors import StoreError, UsageError
+from drivetrain.core.variables import home
 from drivetrain.store.publish import publish_bytes
-
-HOME_VARIABLE = "DRIVETRAIN_HOME"
-RUN_VARIABLE = "DRIVETRAIN_RUN"
-
-
-def home() -> Path:
-    """The store's root: `DRIVETRAIN_HOME`, or `.drivetrain` in the working directory; absolute."""
-    return Path(os.environ.get(HOME_VARIABLE) or ".drivetrain").absolute()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from drivetrain.core import clock, environment
+from drivetrain.core import clock, environment, variables
 from drivetrain.core.errors import UsageError
 from drivetrain.core.units import NS_PER_S
+from drivetrain.core.variables import whole_number
 from drivetrain.ledger import Recorder, set_current
 from drivetrain.store import RunFolder, create_run, home, list_runs
 from drivetrain.train.settings import Settings
@@ -74,15 +75,15 @@ def open_session(settings: Settings, topology: Topology, env: Mapping[str, str] 
 
     Raises: UsageError: the launcher's variables are not what a launcher sets, or name no run.
     """
-    is_watched = "DRIVETRAIN_RUN" in env
+    is_watched = variables.RUN in env
     if is_watched:
-        folder = _launched(env["DRIVETRAIN_RUN"])
-        attempt = _number(env, "DRIVETRAIN_ATTEMPT", 0)
-        started_ns = _number(env, "DRIVETRAIN_STARTED_NS", clock.mono_ns())
-        lease_ns = _number(env, "DRIVETRAIN_LEASE_NS", _OWN_LEASE_NS)
+        folder = _launched(env[variables.RUN])
+        attempt = whole_number(env, variables.ATTEMPT, 0)
+        started_ns = whole_number(env, variables.STARTED_NS, clock.mono_ns())
+        lease_ns = whole_number(env, variables.LEASE_NS, _OWN_LEASE_NS)
     else:
         folder = RunFolder(Path(topology.on_main(lambda: str(_own(settings, topology, env).path))))
-        attempt = _number(env, "TORCHELASTIC_RESTART_COUNT", 0)
+        attempt = whole_number(env, "TORCHELASTIC_RESTART_COUNT", 0)
         started_ns, lease_ns = max(_process_started_ns(), _free_since_ns), _OWN_LEASE_NS
     recorder = Recorder.open(
         folder.journal / f"attempt-{attempt}.rank-{topology.rank}.jsonl",
@@ -105,8 +106,8 @@ def _launched(run_id: str) -> RunFolder:
     folder = RunFolder(home() / "runs" / run_id)
     if not folder.manifest_file.is_file():
         raise UsageError(
-            f"DRIVETRAIN_RUN is {run_id!r}, but {folder.path} is no run",
-            hint="unset DRIVETRAIN_RUN, or start with `drivetrain run --ranks N -- python train.py`",
+            f"{variables.RUN} is {run_id!r}, but {folder.path} is no run",
+            hint=f"unset {variables.RUN}, or start with `drivetrain run --ranks N -- python train.py`",
         )
     return folder
 
@@ -114,7 +115,7 @@ def _launched(run_id: str) -> RunFolder:
 def _own(settings: Settings, topology: Topology, env: Mapping[str, str]) -> RunFolder:
     """A new run; or, where torchrun has restarted the ranks, the one that its first try made."""
     config = settings.plain() | {"torchelastic_run_id": env.get("TORCHELASTIC_RUN_ID", "")}
-    if _number(env, "TORCHELASTIC_RESTART_COUNT", 0):
+    if whole_number(env, "TORCHELASTIC_RESTART_COUNT", 0):
         for manifest in list_runs():
             if manifest.config.get("torchelastic_run_id") == config["torchelastic_run_id"]:
                 return RunFolder(home() / "runs" / manifest.id)
@@ -122,13 +123,6 @@ def _own(settings: Settings, topology: Topology, env: Mapping[str, str]) -> RunF
     return create_run(
         command, topology.world_size, name=settings.name, environment=environment.capture(), config=config
     )
-
-
-def _number(env: Mapping[str, str], name: str, default: int) -> int:
-    text = env.get(name, "")
-    if text and not text.isdigit():
-        raise UsageError(f"{name} is {text!r}, but must be a whole number")
-    return int(text) if text else default
 
 
 def _process_started_ns() -> int:

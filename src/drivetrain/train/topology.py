@@ -13,6 +13,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from drivetrain.core.errors import ConfigError, DrivetrainError, StoreError, UsageError
+from drivetrain.core.variables import whole_number
 
 T = TypeVar("T")
 
@@ -46,8 +47,8 @@ class Topology:
           UsageError: the variables are incomplete or contradict each other.
           ConfigError: there is no such device.
         """
-        rank, world_size = _number(env, "RANK", 0), _number(env, "WORLD_SIZE", 1)
-        local_rank = _number(env, "LOCAL_RANK", rank)
+        rank, world_size = whole_number(env, "RANK", 0), whole_number(env, "WORLD_SIZE", 1)
+        local_rank = whole_number(env, "LOCAL_RANK", rank)
         if ("RANK" in env) != ("WORLD_SIZE" in env) or not 0 <= rank < world_size:
             raise UsageError(
                 f"RANK is {env.get('RANK', 'not set')} and WORLD_SIZE is {env.get('WORLD_SIZE', 'not set')}, "
@@ -55,7 +56,7 @@ class Topology:
                 hint="start ranks with `drivetrain run --ranks N -- python train.py`, or unset both",
             )
         chosen = _device(device, local_rank)
-        num_sharing = _number(env, "LOCAL_WORLD_SIZE", world_size)
+        num_sharing = whole_number(env, "LOCAL_WORLD_SIZE", world_size)
         return cls(rank, world_size, local_rank, chosen, _backend(chosen, num_sharing))
 
     def join(self) -> None:
@@ -114,13 +115,6 @@ class Topology:
         if self.world_size > 1:
             distributed.all_reduce(total)
         return total
-
-
-def _number(env: Mapping[str, str], name: str, default: int) -> int:
-    text = env.get(name, "")
-    if text and not text.isdigit():
-        raise UsageError(f"{name} is {text!r}, but must be a whole number")
-    return int(text) if text else default
 
 
 def _device(wanted: str, local_rank: int) -> torch.device:

@@ -1,0 +1,29 @@
+"""The environment variables that a launcher and its ranks agree on: their names, and how their values are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from drivetrain.core.errors import UsageError
+
+HOME = "DRIVETRAIN_HOME"  # the store's root
+RUN = "DRIVETRAIN_RUN"  # the run's id
+ATTEMPT = "DRIVETRAIN_ATTEMPT"  # which try of it, from 0
+STARTED_NS = "DRIVETRAIN_STARTED_NS"  # when the rank's process began, monotonic
+LEASE_NS = "DRIVETRAIN_LEASE_NS"  # how long after its last beat the launcher is taken to live
+FAULT = "DRIVETRAIN_FAULT"  # planned failures, see core.faults
+
+
+def home() -> Path:
+    """The store's root: `DRIVETRAIN_HOME`, or `.drivetrain` in the working directory; absolute."""
+    return Path(os.environ.get(HOME) or ".drivetrain").absolute()
+
+
+def whole_number(env: Mapping[str, str], name: str, default: int) -> int:
+    """The value of a variable; `default` where it is unset or empty. Raises UsageError: it is no whole number."""
+    text = env.get(name, "")
+    if text and not text.isdecimal():
+        raise UsageError(f"{name} is {text!r}, but must be a whole number")
+    return int(text) if text else default
