@@ -16,11 +16,11 @@ def drivetrain(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
 
 
-def test_ranks_print_with_their_prefix_and_the_end_says_where_to_look(tmp_path: Path, own_home: Path) -> None:
+def test_ranks_print_with_their_prefix_and_the_end_says_where_to_look(tmp_path: Path) -> None:
     done = drivetrain("run", "--ranks", "2", "--name", "small", "--", "sh", "-c", "echo $RANK", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == ["[rank 0] 0", "[rank 1] 1"]
-    (manifest,) = list_runs(root=own_home)
+    (manifest,) = list_runs()
     assert (manifest.name, manifest.num_ranks, manifest.command) == ("small", 2, ["sh", "-c", "echo $RANK"])
     first, last = done.stderr.splitlines()
     assert first == f"run {manifest.id}"
@@ -47,15 +47,13 @@ def test_a_failed_run_says_why_and_exits_with_the_ranks_code(tmp_path: Path) -> 
         ([], "there is no command"),
     ],
 )
-def test_wrong_usage_is_one_error_exit_2_and_no_run(
-    arguments: list[str], message: str, tmp_path: Path, own_home: Path
-) -> None:
+def test_wrong_usage_is_one_error_exit_2_and_no_run(arguments: list[str], message: str, tmp_path: Path) -> None:
     done = drivetrain("run", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("error: ") == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
-    assert list_runs(root=own_home) == []
+    assert list_runs() == []
 
 
 def test_a_dry_run_prints_the_requests_and_starts_nothing(tmp_path: Path, own_home: Path) -> None:

@@ -67,9 +67,9 @@ def command(
 def _print_plan(spec: LaunchSpec, run: RunFolder | None) -> None:
     from drivetrain.core import ids
     from drivetrain.launch import Launcher, requests_text
-    from drivetrain.store import RunFolder, home
+    from drivetrain.store import run_folder
 
-    run = run or RunFolder(home() / "runs" / ids.new_id("run"))
+    run = run or run_folder(ids.new_id("run"))
     click.echo(requests_text(Launcher(spec, run).plan()))
 
 

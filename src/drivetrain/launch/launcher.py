@@ -11,7 +11,6 @@ import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from drivetrain.core.clock import mono_ns
 from drivetrain.core.units import NS_PER_S
@@ -112,7 +111,7 @@ class Launcher:
             stack.enter_context(claimed(self._run))
             self._signals = stack.enter_context(SignalPipe())
             self._recorder = Recorder.open(
-                self._run.journal / "launcher.jsonl",
+                self._run.launcher_journal,
                 run=self._run.id,
                 attempt=self._first_attempt,
                 rank=None,
@@ -141,14 +140,14 @@ class Launcher:
             failures.append(failure)
             why = why_give_up(failures, self._spec.restarts)
             if why is not None:
-                log = str(self._log_path(failure.attempt, failure.first.rank))
+                log = str(self._run.rank_log(failure.attempt, failure.first.rank))
                 return Outcome(failure.exit_code, num_attempts, failure_text(failures, why, log), hint_for(failure))
             self._note(f"{failure}; restarting, attempt {failure.attempt + 1}")
 
     def _run_attempt(self, number: int) -> Failure | None:
         """Start the ranks and wait until all have ended."""
         spec = self._spec
-        watch = Watch(self._run.journal, attempt=number, num_ranks=spec.num_ranks)
+        watch = Watch(self._run, attempt=number, num_ranks=spec.num_ranks)
         self._attempt = attempt = Attempt(number, spec.num_ranks, grace_ns=spec.grace_ns, watch=watch)
         if self._nursery is None:
             self._open_nursery()
@@ -202,7 +201,7 @@ class Launcher:
                 pipes = nursery.spawn(job)
             except OSError:
                 return  # the nursery is gone, which its channel shows next
-            log = Log(self._log_path(self._attempt.number, request.rank))
+            log = Log(self._run.rank_log(self._attempt.number, request.rank))
             out = Stream(pipes[0], request.rank, "stdout", log, self._output)
             err = Stream(pipes[1], request.rank, "stderr", log, self._output)
             self._attempt.streams[request.rank] = (out, err)
@@ -284,9 +283,6 @@ class Launcher:
         for stream in list(self._streams):
             stream.drain()
             self._forget(stream)
-
-    def _log_path(self, attempt: int, rank: int) -> Path:
-        return self._run.logs / f"attempt-{attempt}.rank-{rank}.log"
 
     def _tell_progress(self) -> None:
         if self._on_progress is not None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from drivetrain.ledger import JournalTail
+from drivetrain.store import RunFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ class Watch:
       last_ns: by rank, the time of its last record, monotonic.
     """
 
-    def __init__(self, journal: Path, *, attempt: int, num_ranks: int) -> None:
+    def __init__(self, run: RunFolder, *, attempt: int, num_ranks: int) -> None:
         self.steps: dict[int, int] = {}
         self.scalars: Mapping[str, float] = {}
         self.heard_ns: int | None = None
         self.last_ns: dict[int, int] = {}
-        self._tails = [JournalTail(journal / f"attempt-{attempt}.rank-{rank}.jsonl") for rank in range(num_ranks)]
+        self._tails = [JournalTail(run.rank_journal(attempt, rank)) for rank in range(num_ranks)]
 
     def poll(self, now_ns: int) -> None:
         """Read what is new; `now_ns` is the monotonic time of asking."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from drivetrain.core.clock import utc_text
 from drivetrain.core.errors import DataError
 from drivetrain.ledger import account_of, read_history
 from drivetrain.monitor import evidence_of
 from drivetrain.report.story import Status, status_of
-from drivetrain.store import RunFolder, RunManifest, home, list_runs
+from drivetrain.store import RunFolder, RunManifest, list_runs, run_folder
 
 _JOURNAL_BYTES = 16_000_000  # read for one listing, about a second; older runs are listed without their status
 
@@ -40,11 +39,11 @@ class RunLine:
     allocated_ns: int | None = None
 
 
-def list_lines(*, root: Path | None = None) -> list[RunLine]:
+def list_lines() -> list[RunLine]:
     """Every run that can be read, newest first."""
     budget, lines = _JOURNAL_BYTES, []
-    for manifest in list_runs(root=root):
-        folder = RunFolder((root or home()) / "runs" / manifest.id)
+    for manifest in list_runs():
+        folder = run_folder(manifest.id)
         budget -= sum(path.stat().st_size for path in folder.journal.glob("*.jsonl"))
         lines.append(_line(manifest, folder if budget >= 0 else None))
     return lines

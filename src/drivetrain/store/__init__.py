@@ -1,6 +1,7 @@
 """What was made, whole or invisible: folders of runs, checkpoints and data sets under one root.
 
 publish.py      write aside, flush, rename; content hashes
+local.py        bytes by key on the local disk, behind the Protocol that buckets will use
 runs.py         the folder of a run and its manifest; finding and listing runs
 checkpoints.py  what makes a checkpoint complete; which there are, which one to use, which to delete
 """
@@ -16,11 +17,13 @@ from drivetrain.store.checkpoints import (
     retain_checkpoints,
     verify_checkpoint,
 )
+from drivetrain.store.local import LocalBlobs
 from drivetrain.store.publish import file_hash, publish_bytes, publish_folder
-from drivetrain.store.runs import RunFolder, RunManifest, create_run, list_runs, open_run
+from drivetrain.store.runs import RunFolder, RunManifest, create_run, list_runs, open_run, run_folder
 
 __all__ = [
     "CheckpointManifest",
+    "LocalBlobs",
     "RunFolder",
     "RunManifest",
     "StoredFile",
@@ -36,5 +39,6 @@ __all__ = [
     "publish_folder",
     "read_checkpoint",
     "retain_checkpoints",
+    "run_folder",
     "verify_checkpoint",
 ]

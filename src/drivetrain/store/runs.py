@@ -60,9 +60,22 @@ class RunFolder:
         return self.path / "journal"
 
     @property
+    def launcher_journal(self) -> Path:
+        """The launcher's records, of all attempts."""
+        return self.journal / "launcher.jsonl"
+
+    def rank_journal(self, attempt: int, rank: int) -> Path:
+        """The records of one rank of one attempt."""
+        return self.journal / f"attempt-{attempt}.rank-{rank}.jsonl"
+
+    @property
     def logs(self) -> Path:
         """What each rank of each attempt printed."""
         return self.path / "logs"
+
+    def rank_log(self, attempt: int, rank: int) -> Path:
+        """What one rank of one attempt printed."""
+        return self.logs / f"attempt-{attempt}.rank-{rank}.log"
 
     @property
     def checkpoints(self) -> Path:
@@ -92,6 +105,11 @@ class RunFolder:
             ) from exc
 
 
+def run_folder(run_id: str) -> RunFolder:
+    """Where the run of an id lies in the home, or will."""
+    return RunFolder(home() / "runs" / run_id)
+
+
 def create_run(
     command: list[str],
     num_ranks: int,
@@ -99,9 +117,8 @@ def create_run(
     name: str = "",
     environment: dict[str, str] | None = None,
     config: dict[str, object] | None = None,
-    root: Path | None = None,
 ) -> RunFolder:
-    """Make the folder of a new run under `root` (the home by default).
+    """Make the folder of a new run in the home.
 
     Raises: StoreError: the disk would not take it.
     """
@@ -115,24 +132,24 @@ def create_run(
         environment=environment or {},
         config=config or {},
     )
-    folder = RunFolder((root or home()) / "runs" / run_id)
+    folder = run_folder(run_id)
     publish_bytes(folder.manifest_file, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
     return folder
 
 
-def open_run(name: str, *, root: Path | None = None) -> RunFolder:
+def open_run(name: str) -> RunFolder:
     """The run of an id, of the beginning of one, of a path to its folder, or `latest`.
 
     Raises: UsageError: there is none, or the beginning fits several.
     """
-    if os.sep in name and (Path(name) / "run.json").is_file():
+    if os.sep in name and RunFolder(Path(name)).manifest_file.is_file():
         return RunFolder(Path(name).absolute())
-    known = [manifest.id for manifest in list_runs(root=root)]
+    known = [manifest.id for manifest in list_runs()]
     if not known:
-        raise UsageError(f"there are no runs in {root or home()}", hint="make one: drivetrain demo")
+        raise UsageError(f"there are no runs in {home()}", hint="make one: drivetrain demo")
     found = known[:1] if name == "latest" else [run_id for run_id in known if run_id.startswith(name)]
     if len(found) == 1:
-        return RunFolder((root or home()) / "runs" / found[0])
+        return run_folder(found[0])
     if found:
         raise UsageError(f"{name} fits {len(found)} runs: {', '.join(found[:5])}", hint="write more of the id")
     guess = nearest(name, known)
@@ -141,10 +158,10 @@ def open_run(name: str, *, root: Path | None = None) -> RunFolder:
     )
 
 
-def list_runs(*, root: Path | None = None) -> list[RunManifest]:
-    """All runs that can be read, newest first."""
+def list_runs() -> list[RunManifest]:
+    """All runs of the home that can be read, newest first."""
     manifests = []
-    for path in (root or home()).glob("runs/run-*/run.json"):
+    for path in home().glob("runs/run-*/run.json"):
         try:
             manifests.append(RunFolder(path.parent).manifest())
         except StoreError:

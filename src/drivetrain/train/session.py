@@ -15,7 +15,7 @@ from drivetrain.core.errors import UsageError
 from drivetrain.core.units import NS_PER_S
 from drivetrain.core.variables import whole_number
 from drivetrain.ledger import Recorder, set_current
-from drivetrain.store import RunFolder, create_run, home, list_runs
+from drivetrain.store import RunFolder, create_run, list_runs, run_folder
 from drivetrain.train.settings import Settings
 from drivetrain.train.topology import Topology
 
@@ -86,7 +86,7 @@ def open_session(settings: Settings, topology: Topology, env: Mapping[str, str] 
         attempt = whole_number(env, "TORCHELASTIC_RESTART_COUNT", 0)
         started_ns, lease_ns = max(_process_started_ns(), _free_since_ns), _OWN_LEASE_NS
     recorder = Recorder.open(
-        folder.journal / f"attempt-{attempt}.rank-{topology.rank}.jsonl",
+        folder.rank_journal(attempt, topology.rank),
         run=folder.id,
         attempt=attempt,
         rank=topology.rank,
@@ -103,7 +103,7 @@ def open_session(settings: Settings, topology: Topology, env: Mapping[str, str] 
 
 
 def _launched(run_id: str) -> RunFolder:
-    folder = RunFolder(home() / "runs" / run_id)
+    folder = run_folder(run_id)
     if not folder.manifest_file.is_file():
         raise UsageError(
             f"{variables.RUN} is {run_id!r}, but {folder.path} is no run",
@@ -118,7 +118,7 @@ def _own(settings: Settings, topology: Topology, env: Mapping[str, str]) -> RunF
     if whole_number(env, "TORCHELASTIC_RESTART_COUNT", 0):
         for manifest in list_runs():
             if manifest.config.get("torchelastic_run_id") == config["torchelastic_run_id"]:
-                return RunFolder(home() / "runs" / manifest.id)
+                return run_folder(manifest.id)
     command = [sys.executable, *sys.argv]
     return create_run(
         command, topology.world_size, name=settings.name, environment=environment.capture(), config=config
