@@ -64,8 +64,8 @@ class BlobStore(Protocol):
         """The bytes. Raises StoreError when there are none."""
         ...
 
-    def list(self, prefix: str) -> list[str]:
-        """Keys under a prefix, sorted."""
+    def list(self, prefix: str, /) -> list[str]:
+        """Keys under a folder, sorted; the empty string lists all."""
         ...
 
     def delete(self, key: str) -> None:

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -16,7 +15,7 @@ from torch import nn
 
 from drivetrain.core import faults
 from drivetrain.core.errors import UsageError
-from drivetrain.store import RunFolder, publish_bytes
+from drivetrain.store import LocalBlobs, RunFolder
 from drivetrain.train import exits, parallel, precision, randomness
 from drivetrain.train.cadence import Cadence
 from drivetrain.train.ema import Ema
@@ -199,11 +198,10 @@ class Run:
           ValueError: the name leads out of the run's folder.
           StoreError: the disk would not take it.
         """
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or not path.parts:
-            raise ValueError(f"{name!r} does not stay in the run's folder: use a relative path without '..'")
+        kept = LocalBlobs(self.folder.kept)
+        kept.local_path(name)  # a bad name is refused on every rank
         if self.is_main:
-            publish_bytes(self.folder.kept / path, data)
+            kept.put(name, data)
 
     def all_sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """The sum of all ranks' tensors; the argument stays as it is. Collective."""
