@@ -116,7 +116,7 @@ def test_metrics_of_a_later_attempt_replace_those_of_the_same_step(tmp_path: Pat
     journal(tmp_path / "journal", "attempt-0.rank-0.jsonl", 0, *first)
     later = [at(20 + step, "log", step=step, values={"loss": 0.1}) for step in (2, 3, 4)]
     journal(tmp_path / "journal", "attempt-1.rank-0.jsonl", 0, *later, attempt=1)
-    found = scalars(tmp_path)
+    found = scalars(read_history(tmp_path).events)
     assert found["loss"] == [
         (0, 1000 * S, 1.0),
         (1, 1001 * S, 0.9),
@@ -130,7 +130,7 @@ def test_metrics_of_a_later_attempt_replace_those_of_the_same_step(tmp_path: Pat
 def test_a_run_without_records_accounts_for_nothing(tmp_path: Path) -> None:
     (tmp_path / "journal").mkdir()
     assert account(tmp_path).allocated_ns == 0
-    assert scalars(tmp_path) == {}
+    assert scalars(read_history(tmp_path).events) == {}
     assert read_history(tmp_path).num_unreadable == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -64,15 +65,12 @@ def account(run: str | os.PathLike[str] | HasJournal) -> Account:
     return account_of(history.events, history.lease_ns, history.now_ns())
 
 
-def scalars(run: str | os.PathLike[str] | HasJournal) -> dict[str, list[tuple[int, int, float]]]:
-    """The metrics a run logged: for each name (step, UTC ns, value), sorted by step.
+def scalars(events: Sequence[Event]) -> dict[str, list[tuple[int, int, float]]]:
+    """The metrics among a run's events: for each name (step, UTC ns, value), sorted by step.
 
     A value logged again for the same step, by a later attempt or another rank, replaces the one before.
-
-    Raises: UsageError: there is no such run.
     """
     found: dict[str, dict[int, tuple[int, float]]] = {}
-    events = read_history(run).events
     for event, at_ns in zip(events, place(events), strict=True):
         for name, value in (event.values or {}).items():
             found.setdefault(name, {})[event.step] = (at_ns, value)

@@ -103,7 +103,7 @@ def gather(run: RunFolder) -> Story:
         account=account,
         evidence=evidence,
         findings=findings(account, evidence),
-        scalars=scalars(run),
+        scalars=scalars(records.events),
         gallery=read_gallery(run.kept),
         results=results,
         results_error=results_error,
