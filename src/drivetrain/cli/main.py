@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import traceback
 
 import click
 
@@ -49,6 +51,7 @@ def drivetrain() -> None:
 
 def main() -> None:
     """Run the command line and exit; a user never sees a bare traceback of ours."""
+    _open_standard_streams()
     try:
         code = drivetrain.main(standalone_mode=False) or 0
     except click.ClickException as exc:
@@ -62,4 +65,22 @@ def main() -> None:
         if exc.hint:
             click.echo(f"\nhint: {exc.hint}", err=True)
         code = exc.exit_code
+    except OSError as exc:
+        where = f"{exc.filename}: " if exc.filename else "the output cannot be written: "
+        click.echo(f"error: {where}{exc.strerror or exc}", err=True)
+        code = 74
+    except Exception as exc:  # noqa: BLE001 - the edge: whatever comes here is a bug in ours, and is called so
+        traceback.print_exc()
+        click.echo(f"error: a bug in drivetrain {__version__}: {exc!r}", err=True)
+        click.echo("\nhint: report it with the lines above and the command", err=True)
+        code = 70
     sys.exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Give what a caller has closed (`>&-`) to /dev/null, so that no file of ours ever takes the number of one."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            mode = "w" if number else "r"
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SH = f"exec {sys.executable} -m drivetrain"
+
+
+def shell(text: str, *, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", "-c", text], cwd=cwd, capture_output=True, text=True, timeout=60)
+
+
+def test_output_that_cannot_be_written_is_one_error_and_exit_74(tmp_path: Path) -> None:
+    done = shell(f"{SH} data show synth > /dev/full", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (74, "error: the output cannot be written: No space left on device\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_run_goes_its_way_where_standard_streams_are_closed(closed: str, tmp_path: Path) -> None:
+    done = shell(f"{SH} run -- sh -c 'echo it ran > ran' {closed}", cwd=tmp_path)
+    assert (done.returncode, (tmp_path / "ran").read_text()) == (0, "it ran\n")
+
+
+def test_a_bug_of_ours_is_called_one_and_exits_70() -> None:
+    code = "import drivetrain.cli.main as m; m._VERBS['runs'] = ('no_such_file', ''); m.main()"
+    done = subprocess.run([sys.executable, "-c", code, "runs"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 70
+    assert "error: a bug in drivetrain" in done.stderr
+    assert done.stderr.rstrip().splitlines()[-1].startswith("hint: report it")
