@@ -44,7 +44,7 @@ def shape(text: str) -> str:
     text = re.sub(r"-?[0-9][0-9.,:_-]*", "#", text)
     text = re.sub(r"# (ns|us|ms|s|m # s|h # m)\b", "# TIME", text)
     text = re.sub(r"# (B|KiB|MiB|GiB)\b", "# SIZE", text)
-    return "\n".join(re.sub(r"[ \t─━-]+", " ", line).strip() for line in text.strip().splitlines())
+    return "\n".join(re.sub(r"[ \t─━█-]+", " ", line).strip() for line in text.strip().splitlines())
 
 
 def matches(expected: str, printed: str) -> bool:

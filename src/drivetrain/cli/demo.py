@@ -44,7 +44,7 @@ def command(log_path: Path | None, steps: int, no_fault: bool) -> None:
     _heading("result", "mean IoU on the held-out part, beside two guesses without a model")
     for result in story.results:
         click.echo(f"  {result.name:<24}{result.value:.3f}")
-    click.echo(f"\nreport: {write_report(run, story)}")
+    click.echo(f"\nreport    {write_report(run, story).as_uri()}")
 
 
 def _check(log: Log) -> None:
@@ -67,7 +67,7 @@ def _make_dataset(log: Log) -> DataSet:
     splits = ", ".join(f"{number} {split}" for split, number in manifest.num_samples.items())
     left_out = f"{manifest.num_unmatched} frames without a sweep near in time, {len(manifest.skipped)} damaged"
     _heading("data set", f"{splits}; {manifest.labelled_pct:.0f} % of pixels labelled; {left_out}")
-    click.echo(f"  {dataset.path}")
+    click.echo(f"  {_near(dataset.path)}")
     return dataset
 
 
@@ -110,6 +110,11 @@ def _log_text(log: Log) -> str:
         f"{len(s)} {s.name} at {s.rate_hz:.1f} Hz" for kind in ("camera", "lidar") for s in log.of_kind(kind)
     )
     return f"{log.name} ({log.source}): {streams}"
+
+
+def _near(path: Path) -> Path:
+    """The path as one would type it here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _heading(stage: str, text: str) -> None:
