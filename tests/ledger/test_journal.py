@@ -49,7 +49,8 @@ def test_a_torn_tail_costs_at_most_the_line_it_is_in(cut: float, path: Path, tmp
 
 def test_a_damaged_line_is_counted_and_the_others_are_read(path: Path) -> None:
     lines = path.read_bytes().split(b"\n")
-    garbage = [b"\x00" * 40, b'{"k":"step_begin","t":"noon"}', b'{"k":"shout","t":1}', b"{", b"[" * 10_000]
+    deep = b'{"k":"commit","x":' + b"[" * 100_000
+    garbage = [b"\x00" * 40, b'{"k":"step_begin","t":"noon"}', b'{"k":"shout","t":1}', b"{", b"[" * 10_000, deep]
     path.write_bytes(b"\n".join([lines[0], *garbage, *lines[1:]]))
     journal = read_journal(path)
     assert [record.step for _, records in journal.parts for record in records] == [0, 1, 2]

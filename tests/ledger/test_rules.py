@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from drivetrain.core.errors import LedgerError
-from drivetrain.ledger import Account, Event, Interval, account_of, table
+from drivetrain.ledger import Account, Event, Interval, account_of, table, timeline_json
 
 MS = 1_000_000
 
@@ -213,3 +213,11 @@ def test_the_table_names_goodput_with_its_denominator_and_warns_of_unknown_time(
     assert "warning: 46.0 % of allocated time is unknown" in text
     assert "attempts: 1 · steps kept: 1, lost: 0" in text
     assert table(tell()) == "nothing was allocated: no device time to account for"
+
+
+def test_whole_milliseconds_still_sum_to_allocated_time_when_steps_recorded_at_once_share_one() -> None:
+    three = ((10, "step_begin", {"step": 0, "count": 3}), (20, "step_end", {"step": 2, "count": 3}))
+    skipped = (20, "skip", {"step": 1})
+    found = timeline_json("t", tell(*BORN, *three, skipped, *GONE))
+    assert found["leaves_ms"] == {"productive": 7, "setup": 2, "skipped": 3, "unknown": 38}
+    assert found["allocated_ms"] == 50

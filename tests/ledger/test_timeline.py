@@ -58,6 +58,7 @@ def account_of_text(tmp_path: Path, *lines: str | bytes) -> Account:
         b"not json",
         b"\xff\xfe\x00",
         b"[1, 2]",
+        pytest.param(b'{"kind": "start", "x": ' + b"[" * 100_000, id="nested-too-deep"),
         b'{"kind": "start", "host": "a", "mono_ms": "soon", "wall_ms": 3, "rank": 0}',
         b'{"kind": "start", "host": "a", "mono_ms": 3, "wall_ms": 3}',
         b'{"kind": "alloc", "host": "a", "mono_ms": 3, "wall_ms": 3, "rank": 0, "devices": -4}',
@@ -80,7 +81,11 @@ def test_kinds_of_a_later_version_are_left_out_and_counted_apart(tmp_path: Path)
     assert (len(timeline.events), timeline.num_unreadable, timeline.num_unknown) == (1, 0, 1)
 
 
-@pytest.mark.parametrize("text", ["", "\n", "{}", "hello", '{"timeline": "1"}', HEAD.replace(": 1,", ": 2,")])
+@pytest.mark.parametrize(
+    "text",
+    ["", "\n", "{}", "hello", '{"timeline": "1"}', HEAD.replace(": 1,", ": 2,"), '{"x": ' + "[" * 100_000],
+    ids=["empty", "blank", "no-fields", "no-json", "mistyped", "later-version", "nested-too-deep"],
+)
 def test_a_file_that_is_no_timeline_is_refused_by_name(text: str, tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text(text)

@@ -164,6 +164,6 @@ def _parse(line: bytes) -> Header | Record | None:
         found = _decode_record(line)
         if found.k == HEADER:
             return _decode_header(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return found if found.k in NEEDS else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import msgspec
@@ -69,7 +70,7 @@ def read_timeline(path: str | os.PathLike[str]) -> Timeline:
             continue
         try:
             found = decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             num_unreadable += 1
             continue
         if found.kind not in NEEDS:
@@ -90,19 +91,28 @@ def account_of_timeline(timeline: Timeline) -> Account:
 
 
 def timeline_json(name: str, account: Account) -> dict[str, object]:
-    """An account in whole milliseconds of device time, without empty leaves; `report --timeline --json` prints it."""
+    """An account in whole milliseconds of device time, without empty leaves; `report --timeline --json` prints it.
+
+    Leaves sum to the allocated time here too: where steps recorded at once share a millisecond, one leaf gets it.
+    """
+    ends_ms = [_nearest_ms(ns) for ns in accumulate(account.leaves.values(), initial=0)]
+    leaves_ms = {leaf: end - start for leaf, (start, end) in zip(account.leaves, pairwise(ends_ms), strict=True)}
     return {
         "name": name,
-        "leaves_ms": {leaf: ns // _NS_PER_MS for leaf, ns in account.leaves.items()},
-        "allocated_ms": account.allocated_ns // _NS_PER_MS,
+        "leaves_ms": {leaf: ms for leaf, ms in leaves_ms.items() if ms},
+        "allocated_ms": ends_ms[-1],
         "queued_ms": account.queued_ns // _NS_PER_MS,
     }
+
+
+def _nearest_ms(ns: int) -> int:
+    return (ns + _NS_PER_MS // 2) // _NS_PER_MS
 
 
 def _head(line: bytes, path: str | os.PathLike[str]) -> _Head:
     try:
         head = msgspec.json.decode(line, type=_Head)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise DataError(
             f"{path} is not a timeline: its first line should hold timeline, name, lease_ms and read_at_wall_ms ({exc})"
         ) from exc
