@@ -57,8 +57,8 @@ def test_steps_are_listed_as_numbers_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda file: file.unlink(), "cannot be read"),
-        (lambda file: file.write_bytes(b"a" * 99), "99 bytes instead of 100"),
+        (lambda file: file.unlink(), "is missing"),
+        (lambda file: file.write_bytes(b"a" * 99), "99 bytes; the manifest says 100"),
         (lambda file: file.write_bytes(b"a" * 99 + b"b"), "SHA-256"),
     ],
 )

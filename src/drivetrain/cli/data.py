@@ -136,7 +136,7 @@ def _dataset_json(dataset: DataSet) -> dict[str, object]:
 
 def _dataset_text(dataset: DataSet) -> str:
     manifest = dataset.manifest
-    num_bytes = sum(stored.num_bytes for stored in manifest.files.values())
+    num_bytes = sum(stored.size_bytes for stored in manifest.files.values())
     splits = ", ".join(f"{count} {split}" for split, count in manifest.num_samples.items())
     lines = [
         f"{dataset.path}",

@@ -22,7 +22,7 @@ from drivetrain.core.errors import DataError, SampleError
 from drivetrain.data.arrays import Bytes, Ints
 from drivetrain.data.jpeg import decode_jpeg, decode_labels
 from drivetrain.data.log import Intrinsics
-from drivetrain.store import file_hash
+from drivetrain.store import StoredFile
 
 FORMAT = 1
 MANIFEST_FILE, INDEX_FILE = "manifest.json", "index.arrow"
@@ -50,14 +50,6 @@ _COLUMNS: dict[str, pa.DataType] = {
     "tags": pa.list_(pa.string()),
 }
 SCHEMA = pa.schema(_COLUMNS)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """Size and SHA-256 of one file of a data set."""
-
-    num_bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +134,12 @@ class DataSet:
         path = Path(path)
         manifest = read_manifest(path)
         for name, stored in manifest.files.items():
-            _check_file(path / name, stored, with_hash=verify or name == INDEX_FILE)
+            problem = stored.difference(path / name, with_hash=verify or name == INDEX_FILE)
+            if problem:
+                raise DataError(
+                    f"{path / name} {problem}",
+                    hint="the data set is not whole: make it again, or copy it again from where it was made",
+                )
         try:
             with pa.memory_map(str(path / INDEX_FILE)) as source:
                 index = pa.ipc.open_file(source).read_all()
@@ -222,15 +219,3 @@ def read_manifest(path: Path) -> Manifest:
     if manifest.format != FORMAT:
         raise DataError(f"{file} has format {manifest.format}; this version reads format {FORMAT}")
     return manifest
-
-
-def _check_file(file: Path, stored: StoredFile, *, with_hash: bool) -> None:
-    hint = "the data set is not whole: make it again, or copy it again from where it was made"
-    try:
-        num_bytes = file.stat().st_size
-    except OSError as exc:
-        raise DataError(f"{file} is missing", hint=hint) from exc
-    if num_bytes != stored.num_bytes:
-        raise DataError(f"{file} has {num_bytes} bytes; the manifest says {stored.num_bytes}", hint=hint)
-    if with_hash and file_hash(file) != stored.sha256:
-        raise DataError(f"{file} was altered: its SHA-256 is not the one in the manifest", hint=hint)

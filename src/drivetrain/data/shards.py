@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
 import pyarrow as pa
 
-from drivetrain.data.dataset import INDEX_FILE, MANIFEST_FILE, SCHEMA, Manifest, StoredFile
-from drivetrain.store import file_hash, publish_bytes
+from drivetrain.data.dataset import INDEX_FILE, MANIFEST_FILE, SCHEMA, Manifest
+from drivetrain.store import StoredFile, manifest_json, publish_bytes
 
 _SHARD_BYTES = 64 << 20
 _MEMBERS = {"image": ".jpg", "label": ".png"}
@@ -81,7 +80,7 @@ class ShardWriter:
         with pa.OSFile(str(self.folder / INDEX_FILE), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
             writer.write_table(table)
         files = sorted(self.folder.iterdir())
-        return {file.name: StoredFile(file.stat().st_size, file_hash(file)) for file in files}
+        return {file.name: StoredFile.of(file) for file in files}
 
     def _current_shard(self) -> _Shard:
         if self._open is not None and self._open.file.tell() >= self.shard_bytes:
@@ -107,7 +106,7 @@ def content_version(files: Mapping[str, StoredFile]) -> str:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `manifest.json`, readable by people."""
-    publish_bytes(folder / MANIFEST_FILE, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+    publish_bytes(folder / MANIFEST_FILE, manifest_json(manifest))
 
 
 def write_samples(folder: Path, samples: Iterable[Encoded]) -> dict[str, StoredFile]:

@@ -1,6 +1,7 @@
 """What was made, whole or invisible: folders of runs, checkpoints and data sets under one root.
 
-publish.py      write aside, flush, rename; content hashes
+publish.py      write aside, flush, rename
+manifests.py    values as readable JSON, files as size and hash
 local.py        bytes by key on the local disk, behind the Protocol that buckets will use
 runs.py         the folder of a run and its manifest; finding and listing runs
 checkpoints.py  what makes a checkpoint complete; which there are, which one to use, which to delete
@@ -9,7 +10,6 @@ checkpoints.py  what makes a checkpoint complete; which there are, which one to 
 from drivetrain.core.variables import home
 from drivetrain.store.checkpoints import (
     CheckpointManifest,
-    StoredFile,
     checkpoint_folder,
     list_checkpoints,
     newest_complete,
@@ -18,10 +18,12 @@ from drivetrain.store.checkpoints import (
     verify_checkpoint,
 )
 from drivetrain.store.local import LocalBlobs
-from drivetrain.store.publish import file_hash, publish_bytes, publish_folder
+from drivetrain.store.manifests import StoredFile, file_hash, manifest_json
+from drivetrain.store.publish import DISK_HINT, publish_bytes, publish_folder
 from drivetrain.store.runs import RunFolder, RunManifest, create_run, list_runs, open_run, run_folder
 
 __all__ = [
+    "DISK_HINT",
     "CheckpointManifest",
     "LocalBlobs",
     "RunFolder",
@@ -33,6 +35,7 @@ __all__ = [
     "home",
     "list_checkpoints",
     "list_runs",
+    "manifest_json",
     "newest_complete",
     "open_run",
     "publish_bytes",

@@ -2,7 +2,7 @@
 
 A checkpoint `step-00000050` holds the state before step 50. It is written as `step-00000050.incomplete`; its manifest
 names every file with size and hash, is written last, and then the folder gets its name. So a folder with the name is
-complete, unless something was altered later, which `verify` finds.
+complete, unless something was altered later, which `verify_checkpoint` finds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Literal
 import msgspec
 
 from drivetrain.core.errors import CheckpointError, CheckpointIncomplete
-from drivetrain.store.publish import INCOMPLETE, file_hash, finish_folder
+from drivetrain.store.manifests import StoredFile, manifest_json
+from drivetrain.store.publish import DISK_HINT, INCOMPLETE, finish_folder
 
 logger = logging.getLogger(__name__)
 
@@ -26,14 +27,6 @@ MANIFEST = "manifest.json"
 DAMAGED = ".damaged"
 FORMAT = 1
 _NAME = re.compile(r"step-([0-9]{8,})")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """Size and content of one file."""
-
-    size_bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +79,13 @@ def begin_checkpoint(checkpoints: Path, step: int) -> Path:
             shutil.rmtree(leftover, ignore_errors=True)
         aside.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
-        raise CheckpointError(f"cannot write {aside}: {exc.strerror}", hint="is the disk full or read-only?") from exc
+        raise CheckpointError(f"cannot write {aside}: {exc.strerror}", hint=DISK_HINT) from exc
     return aside
 
 
 def describe_files(folder: Path, names: list[str]) -> dict[str, StoredFile]:
     """Size and hash of files just written; raises OSError."""
-    return {name: StoredFile((folder / name).stat().st_size, file_hash(folder / name)) for name in names}
+    return {name: StoredFile.of(folder / name) for name in names}
 
 
 def seal_checkpoint(checkpoints: Path, manifest: CheckpointManifest) -> Path:
@@ -103,11 +96,11 @@ def seal_checkpoint(checkpoints: Path, manifest: CheckpointManifest) -> Path:
     """
     aside, path = _aside(checkpoints, manifest.step), checkpoint_folder(checkpoints, manifest.step)
     try:
-        (aside / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+        (aside / MANIFEST).write_bytes(manifest_json(manifest))
         finish_folder(aside, path)
     except OSError as exc:
         drop_incomplete(checkpoints, manifest.step)
-        raise CheckpointError(f"cannot write {aside}: {exc.strerror}", hint="is the disk full or read-only?") from exc
+        raise CheckpointError(f"cannot write {aside}: {exc.strerror}", hint=DISK_HINT) from exc
     return path
 
 
@@ -134,18 +127,11 @@ def verify_checkpoint(path: Path) -> CheckpointManifest:
     """
     manifest = read_checkpoint(path)
     for name, stored in manifest.files.items():
-        file = path / name
-        try:
-            size_bytes = file.stat().st_size
-            if size_bytes != stored.size_bytes:
-                problem = f"has {size_bytes} bytes instead of {stored.size_bytes}"
-            elif file_hash(file) != stored.sha256:
-                problem = "is not what was written: its SHA-256 differs"
-            else:
-                continue
-        except OSError as exc:
-            problem = f"cannot be read: {exc.strerror}"
-        raise CheckpointIncomplete(f"checkpoint of step {manifest.step}: {file} {problem}", hint=_earlier(path))
+        problem = stored.difference(path / name)
+        if problem:
+            raise CheckpointIncomplete(
+                f"checkpoint of step {manifest.step}: {path / name} {problem}", hint=_earlier(path)
+            )
     return manifest
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from drivetrain.core.errors import StoreError
 
 INCOMPLETE = ".incomplete"
+DISK_HINT = "is the disk full or read-only?"
 
 
 def publish_bytes(path: Path, data: bytes) -> None:
@@ -31,7 +31,7 @@ def publish_bytes(path: Path, data: bytes) -> None:
     except OSError as exc:
         with suppress(OSError):
             aside.unlink()
-        raise StoreError(f"cannot write {path}: {exc.strerror}", hint="is the disk full or read-only?") from exc
+        raise StoreError(f"cannot write {path}: {exc.strerror}", hint=DISK_HINT) from exc
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def publish_folder(path: Path) -> Iterator[Path]:
         finish_folder(aside, path)
     except OSError as exc:
         shutil.rmtree(aside, ignore_errors=True)
-        raise StoreError(f"cannot write {path}: {exc.strerror}", hint="is the disk full or read-only?") from exc
+        raise StoreError(f"cannot write {path}: {exc.strerror}", hint=DISK_HINT) from exc
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -73,12 +73,6 @@ def finish_folder(aside: Path, path: Path) -> None:
 def sync_folder(path: Path) -> None:
     """Make the names in a folder durable; raises OSError."""
     _sync(path)
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's content, as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(path: Path) -> None:

@@ -12,6 +12,7 @@ from drivetrain.core import clock, ids
 from drivetrain.core.config import nearest
 from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.core.variables import home
+from drivetrain.store.manifests import manifest_json
 from drivetrain.store.publish import publish_bytes
 
 
@@ -133,7 +134,7 @@ def create_run(
         config=config or {},
     )
     folder = run_folder(run_id)
-    publish_bytes(folder.manifest_file, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    publish_bytes(folder.manifest_file, manifest_json(manifest))
     return folder
 
 

@@ -28,8 +28,8 @@ from torch.futures import Future
 
 from drivetrain.core import clock
 from drivetrain.core.errors import CheckpointError, CheckpointIncomplete
+from drivetrain.store import DISK_HINT, CheckpointManifest, StoredFile
 from drivetrain.store import checkpoints as layout
-from drivetrain.store.checkpoints import CheckpointManifest, StoredFile
 from drivetrain.train import state
 from drivetrain.train.state import Parts, Snapshot
 from drivetrain.train.topology import Topology
@@ -112,9 +112,7 @@ class Checkpointer:
             with _alone_is_fine():
                 save(tensors, storage_writer=_Writer(str(aside)), no_dist=self._topology.world_size == 1)
         except CheckpointException as exc:
-            raise CheckpointError(
-                f"checkpoint of step {step} was not written: {_first(exc)}", hint="is the disk full or read-only?"
-            ) from exc
+            raise CheckpointError(f"checkpoint of step {step} was not written: {_first(exc)}", hint=DISK_HINT) from exc
 
     def _describe(self, step: int, aside: Path) -> dict[str, StoredFile]:
         rank = self._topology.rank

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drivetrain.core.errors import UsageError
-from drivetrain.store import retain_checkpoints
-from drivetrain.store.checkpoints import CheckpointManifest
+from drivetrain.store import CheckpointManifest, retain_checkpoints
 from drivetrain.train.checkpoint import Checkpointer, Tier
 from drivetrain.train.position import Position
 from drivetrain.train.session import Session
