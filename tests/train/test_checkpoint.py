@@ -8,6 +8,8 @@ import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,15 @@ from torch import nn
 
 import drivetrain as dt
 from drivetrain.core.errors import CheckpointError, UnsafePickleError, UsageError
-from drivetrain.store import RunFolder, checkpoint_folder, create_run, file_hash, list_checkpoints, read_checkpoint
+from drivetrain.store import (
+    RunFolder,
+    checkpoint_folder,
+    create_run,
+    file_hash,
+    list_checkpoints,
+    read_checkpoint,
+    run_folder,
+)
 
 SCRIPT = Path(__file__).with_name("tiny_training.py")
 X = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
@@ -30,8 +40,17 @@ def folder(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     return made
 
 
+@contextmanager
+def next_attempt() -> Iterator[None]:
+    """What the launcher tells a rank that it starts once more."""
+    num_before = len(list(run_folder(os.environ["DRIVETRAIN_RUN"]).journal.glob("*")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DRIVETRAIN_ATTEMPT", str(num_before))
+        yield
+
+
 def train(until: int, *, network: nn.Module | None = None, ema: float | None = None, lr: float = 0.1) -> nn.Module:
-    with dt.Run(checkpoint=dt.Checkpoint(every="2step", keep=2), ema=ema) as run:
+    with next_attempt(), dt.Run(checkpoint=dt.Checkpoint(every="2step", keep=2), ema=ema) as run:
         network = network or nn.Linear(3, 1)
         optimizer = torch.optim.AdamW(network.parameters(), lr=lr)
         model, _, batches = run.setup(network, optimizer, [X])
@@ -116,7 +135,7 @@ def test_a_state_that_a_checkpoint_cannot_hold_is_told_and_leaves_nothing(folder
         def load_state_dict(self, state):
             pass
 
-    with dt.Run(checkpoint=dt.Checkpoint(every="1step")) as run:
+    with next_attempt(), dt.Run(checkpoint=dt.Checkpoint(every="1step")) as run:
         network = nn.Linear(3, 1)
         model, _, batches = run.setup(network, torch.optim.SGD(network.parameters()), Loader([X]))
         with pytest.raises(CheckpointError, match="feed/loader/place is a object"):  # noqa: PT012 - the loop raises
@@ -152,7 +171,7 @@ def test_optimizers_and_schedules_of_torch_go_on_exactly(own_home: Path, monkeyp
     def go(attempts: list[int]) -> tuple[list[float], float]:
         monkeypatch.setenv("DRIVETRAIN_RUN", create_run([], 1).id)
         for until in attempts:
-            with dt.Run(checkpoint=dt.Checkpoint(every="50step")) as run:
+            with next_attempt(), dt.Run(checkpoint=dt.Checkpoint(every="50step")) as run:
                 network = nn.Linear(3, 1)
                 optimizer = make(list(network.parameters()))
                 schedule = plan(optimizer)

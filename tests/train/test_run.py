@@ -15,7 +15,7 @@ from torch.nn import functional
 
 import drivetrain as dt
 from drivetrain.core.errors import ConfigError, DataError, UsageError
-from drivetrain.store import list_checkpoints
+from drivetrain.store import create_run, list_checkpoints
 
 X = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
 
@@ -257,3 +257,21 @@ def test_a_script_ends_with_the_code_of_its_error_and_closes_its_run(
     assert ("Traceback" in done.stderr) == ("Zero" in words)
     records = [json.loads(line) for line in next(own_home.glob("runs/*/journal/*.jsonl")).read_text().splitlines()]
     assert [(record["k"], record.get("code")) for record in records[-2:]] == [("exit", code), ("release", None)]
+
+
+def test_a_run_that_cannot_be_made_ends_the_script_with_one_error(own_home: Path, tmp_path: Path) -> None:
+    own_home.write_text("a file where the home should be")
+    for arguments, code, words in (("", 74, "error: cannot write"), ("ema=2", 2, "error: ema is 2")):
+        script = tmp_path / "script.py"
+        script.write_text(f"import drivetrain as dt\ndt.Run({arguments})\n")
+        done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+        assert done.stderr.startswith(words)
+
+
+def test_a_launched_rank_has_one_run_and_a_second_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIVETRAIN_RUN", create_run(["python"], 1).id)
+    with dt.Run(checkpoint=dt.Checkpoint(every="1step")) as run:
+        train(run, 2)
+    with pytest.raises(UsageError, match="rank 0 made a second"):
+        dt.Run(checkpoint=dt.Checkpoint(every="1step"))

@@ -25,6 +25,8 @@ from drivetrain.train.settings import Settings
         ("ema", True),
         ("seed", -1),
         ("seed", None),
+        ("device", 0),
+        ("name", 7),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_field(field: str, value: object) -> None:

@@ -22,7 +22,7 @@ from drivetrain.train.ema import Ema
 from drivetrain.train.feed import Feed, open_feed
 from drivetrain.train.loop import Loop
 from drivetrain.train.position import Position
-from drivetrain.train.session import open_session
+from drivetrain.train.session import open_session, refuse_second
 from drivetrain.train.settings import Checkpoint, Parallel, Precision, Settings
 from drivetrain.train.state import Parts, check_optimizer
 from drivetrain.train.topology import Topology
@@ -67,6 +67,7 @@ class Run:
         device: str = "auto",
         name: str = "",
     ) -> None:
+        exits.install()
         self.settings = Settings(
             parallel=parallel,
             precision=precision,
@@ -80,6 +81,7 @@ class Run:
         )
         self._topology = topology = Topology.find(device)
         self._parallel, self._precision = _resolve(self.settings, topology)
+        refuse_second(topology)
         topology.join()
         try:
             self._session = open_session(self.settings, topology)
@@ -87,7 +89,7 @@ class Run:
             topology.leave()
             raise
         atexit.register(self.close)
-        exits.install()
+        exits.install()  # once more, because joining puts a hook of torch's before ours
         self.rank, self.world_size, self.local_rank = topology.rank, topology.world_size, topology.local_rank
         self.device = topology.device
         self.folder: RunFolder = self._session.folder

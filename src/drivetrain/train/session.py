@@ -70,6 +70,20 @@ class Lease:
             self._beat()
 
 
+def refuse_second(topology: Topology, env: Mapping[str, str] = os.environ) -> None:
+    """A rank that a launcher started has one run: a second would go on from the checkpoints of the first.
+
+    Raises: UsageError: this attempt of this rank has a journal already.
+    """
+    if variables.RUN in env:
+        folder = _launched(env[variables.RUN])
+        if folder.rank_journal(whole_number(env, variables.ATTEMPT, 0), topology.rank).exists():
+            raise UsageError(
+                f"rank {topology.rank} made a second dt.Run, but what `drivetrain run` starts is one run",
+                hint="start each run with a `drivetrain run` of its own",
+            )
+
+
 def open_session(settings: Settings, topology: Topology, env: Mapping[str, str] = os.environ) -> Session:
     """Find or make the run and open this rank's journal. Collective, unless a launcher has named the run.
 

@@ -77,6 +77,9 @@ class Settings:
         if self.ema is not None and not (_is_number(self.ema) and 0 < self.ema < 1):
             raise ConfigError(f"ema is {self.ema!r}, but a decay must lie between 0 and 1, such as 0.999")
         _whole("seed", self.seed, at_least=0)
+        for field in ("device", "name"):
+            if not isinstance(getattr(self, field), str):
+                raise ConfigError(f"{field} is {getattr(self, field)!r}, but must be text")
 
     def plain(self) -> dict[str, object]:
         """The choices as JSON has them."""

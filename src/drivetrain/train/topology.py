@@ -64,6 +64,11 @@ class Topology:
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
         if self.world_size > 1:
+            if distributed.is_initialized():
+                raise UsageError(
+                    "this process is in a process group already, and dt.Run makes its own",
+                    hint="leave out init_process_group, and close a dt.Run before making another",
+                )
             store, rank, world_size = next(rendezvous("env://", self.rank, self.world_size))
             # torchrun's store outlives a restart, and with it the addresses of ranks that are dead; without names of
             # its own for each try, every second restart fails to connect or waits for ever (torch 2.13).
