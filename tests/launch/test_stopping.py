@@ -149,6 +149,33 @@ def test_nursery_and_launcher_killed_together_leave_no_rank(start) -> None:
     launcher.end()
 
 
+def test_ctrl_c_ends_ranks_whose_nursery_does_not_listen(start) -> None:
+    launcher = start("import time\nprint('ready', flush=True)\ntime.sleep(60)", grace_s=0.1)
+    launcher.wait_for_line("ready", times=2)
+    (nursery,) = psutil.Process(launcher.process.pid).children()
+    nursery.suspend()
+    launcher.process.send_signal(signal.SIGINT)
+    assert "outcome 130" in launcher.end()[1]
+
+
+def test_ranks_that_are_ended_in_mid_checkpoint_leave_no_half_of_it(start, own_home: Path) -> None:
+    launcher = start(
+        """
+        import os, time
+        from drivetrain.store import run_folder
+        path = run_folder(os.environ["DRIVETRAIN_RUN"]).checkpoints
+        (path / "step-00000010").mkdir(parents=True, exist_ok=True)
+        (path / "step-00000020.incomplete").mkdir(parents=True, exist_ok=True)
+        print("ready", flush=True)
+        time.sleep(60)
+        """
+    )
+    launcher.wait_for_line("ready", times=2)
+    launcher.process.send_signal(signal.SIGINT)
+    launcher.end()
+    assert [path.name for path in own_home.glob("runs/*/checkpoints/*")] == ["step-00000010"]
+
+
 def test_under_nohup_a_closed_terminal_does_not_stop_the_run(start, tmp_path: Path) -> None:
     script = "import os, time\nprint('ready', flush=True)\nwhile not os.path.exists('go-on'): time.sleep(0.01)"
     launcher = start(script, under=("nohup",))

@@ -24,9 +24,10 @@ from drivetrain.launch.spec import LEASE_NS, LaunchSpec, RankRequest, preload_of
 from drivetrain.launch.watch import Progress, Watch
 from drivetrain.launch.wire import Exited, Ready, Spawn, Started
 from drivetrain.ledger import Recorder
-from drivetrain.store import RunFolder
+from drivetrain.store import RunFolder, drop_leftovers
 
 _POLL_NS = NS_PER_S // 5
+_DEAF_AFTER_NS = 5 * NS_PER_S  # a nursery that lives kills ranks within milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class Launcher:
     2. Ctrl-C, SIGTERM and SIGHUP end the ranks in the same way; a second one kills them at once.
     3. When the launcher itself is killed, its nursery ends the ranks and all they started.
     4. Every start and exit is in the journal; without a `release`, the lease says until when the run lived.
+    5. A nursery that does not listen (stopped, say) is killed, and its ranks with it, when they should have been.
+    6. In the end no unfinished checkpoint is left of ranks that were killed as they wrote it.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Launcher:
         self._streams: set[Stream] = set()
         self._stopped_by: int | None = None
         self._beat_at_ns = self._poll_at_ns = 0
+        self._deaf_at_ns: int | None = None
 
     def plan(self) -> tuple[RankRequest, ...]:
         """What the ranks of the first attempt would be started with; starts nothing."""
@@ -123,6 +127,7 @@ class Launcher:
             for rank in range(self._spec.num_ranks):
                 self._recorder.alloc(rank, 1)
                 stack.callback(self._recorder.release, rank)
+            stack.callback(drop_leftovers, self._run.checkpoints)
             stack.callback(self._close_nursery)
             self._selector.register(self._signals, selectors.EVENT_READ, self._on_signal)
             return self._run_attempts()
@@ -149,6 +154,7 @@ class Launcher:
         spec = self._spec
         watch = Watch(self._run, attempt=number, num_ranks=spec.num_ranks)
         self._attempt = attempt = Attempt(number, spec.num_ranks, grace_ns=spec.grace_ns, watch=watch)
+        self._deaf_at_ns = None
         if self._nursery is None:
             self._open_nursery()
         elif self._nursery.is_ready:
@@ -179,6 +185,8 @@ class Launcher:
         signum = attempt.due(now_ns)
         if signum is not None:
             self._signal_ranks(signum)
+        if self._deaf_at_ns is not None and now_ns >= self._deaf_at_ns and self._nursery is not None:
+            self._nursery.kill()
 
     def _look_at_journals(self, now_ns: int) -> None:
         attempt = self._attempt
@@ -210,6 +218,8 @@ class Launcher:
                 self._selector.register(stream.fd, selectors.EVENT_READ, functools.partial(self._read, stream))
 
     def _signal_ranks(self, signum: int) -> None:
+        if signum == signal.SIGKILL and self._deaf_at_ns is None:
+            self._deaf_at_ns = mono_ns() + _DEAF_AFTER_NS
         if self._nursery is not None:
             for rank in self._attempt.unended:
                 self._nursery.signal(rank, signum)
@@ -246,6 +256,7 @@ class Launcher:
 
     def _lose_nursery(self) -> None:
         """The nursery died, and its ranks with it: the next attempt gets another."""
+        self._deaf_at_ns = None
         self._note("the process that starts the ranks died, and they with it")
         for rank, pid in self._attempt.pids.items():
             self._recorder.exit(rank, -signal.SIGKILL)

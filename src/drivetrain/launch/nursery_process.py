@@ -69,6 +69,10 @@ class NurseryProcess:
         received = self.channel.receive()
         return None if received is None else received[0]
 
+    def kill(self) -> None:
+        """Kill it, and so its ranks; `receive` then tells that it is gone."""
+        self._process.kill()
+
     def close(self, *, now: bool = False) -> None:
         """End it and what its ranks left; it gets the grace for that, or none. May be called twice."""
         self.channel.close()

@@ -11,6 +11,7 @@ from drivetrain.core.variables import home
 from drivetrain.store.checkpoints import (
     CheckpointManifest,
     checkpoint_folder,
+    drop_leftovers,
     list_checkpoints,
     newest_complete,
     read_checkpoint,
@@ -31,6 +32,7 @@ __all__ = [
     "StoredFile",
     "checkpoint_folder",
     "create_run",
+    "drop_leftovers",
     "file_hash",
     "home",
     "list_checkpoints",

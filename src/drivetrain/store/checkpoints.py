@@ -75,8 +75,7 @@ def begin_checkpoint(checkpoints: Path, step: int) -> Path:
     """
     aside = _aside(checkpoints, step)
     try:
-        for leftover in checkpoints.glob(f"step-*{INCOMPLETE}"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        drop_leftovers(checkpoints)
         aside.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise CheckpointError(f"cannot write {aside}: {exc.strerror}", hint=DISK_HINT) from exc
@@ -107,6 +106,12 @@ def seal_checkpoint(checkpoints: Path, manifest: CheckpointManifest) -> Path:
 def drop_incomplete(checkpoints: Path, step: int) -> None:
     """Remove what was written of a checkpoint that is not going to be finished."""
     shutil.rmtree(_aside(checkpoints, step), ignore_errors=True)
+
+
+def drop_leftovers(checkpoints: Path) -> None:
+    """Remove what writers that were killed have left; call it when nobody can be writing."""
+    for leftover in checkpoints.glob(f"step-*{INCOMPLETE}"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def read_checkpoint(path: Path) -> CheckpointManifest:
