@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from drivetrain.cli.options import duration_ns, width_and_height
 from drivetrain.core.errors import DataError, UsageError
 from drivetrain.core.units import bytes_text, duration_text
 
 if TYPE_CHECKING:
     from drivetrain.data import DataSet, Log
-
-_SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 
 
 @click.group()
@@ -42,8 +40,8 @@ def ingest(log: str, out: str, size: str, tolerance: str, as_json: bool) -> None
     from drivetrain.cli.progress import bar
     from drivetrain.data import build_dataset, open_log
 
-    width, height = _parse_size(size)
-    tolerance_ns = _parse_duration_ns(tolerance)
+    width, height = width_and_height("--size", size)
+    tolerance_ns = duration_ns("--tolerance", tolerance)
     folder = _dataset_folder(out)
     if folder.exists():
         raise UsageError(f"{folder} exists already", hint="choose another --out, or remove it first")
@@ -112,22 +110,6 @@ def _find_dataset(target: str) -> Path | None:
     """The folder of a data set, by path or by name; None when the target is no data set."""
     found = [folder for folder in (Path(target), _dataset_folder(target)) if (folder / "manifest.json").is_file()]
     return found[0] if found else None
-
-
-def _parse_size(text: str) -> tuple[int, int]:
-    match = _SIZE.fullmatch(text)
-    if match is None:
-        raise UsageError(f"--size is {text!r}", hint="write width x height in pixels, such as 256x144")
-    return int(match[1]), int(match[2])
-
-
-def _parse_duration_ns(text: str) -> int:
-    from drivetrain.core.units import parse_duration_ns
-
-    try:
-        return parse_duration_ns(text)
-    except ValueError as exc:
-        raise UsageError(f"--tolerance: {exc}") from exc
 
 
 def _dataset_json(dataset: DataSet) -> dict[str, object]:

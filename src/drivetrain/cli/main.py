@@ -10,15 +10,17 @@ import traceback
 import click
 
 from drivetrain import __version__
+from drivetrain.cli.errors import show_error
 from drivetrain.core.errors import DrivetrainError
 
 _VERBS = {
-    "demo": ("demo", "A drive log becomes a trained model and a report."),
-    "run": ("run", "Start ranks, watch them, restart them, account for them."),
-    "report": ("report", "Where a run's device time went."),
-    "data": ("data", "Drive logs and data sets: ingest, check, show."),
-    "runs": ("runs", "List runs, newest first."),
+    "demo": "A drive log becomes a trained model and a report.",
+    "run": "Start ranks, watch them, restart them, account for them.",
+    "report": "Where a run's device time went.",
+    "data": "Drive logs and data sets: ingest, check, show.",
+    "runs": "List runs, newest first.",
 }
+"""Verb -> its help; the file of the same name has its `command`."""
 
 
 class _Verbs(click.Group):
@@ -30,13 +32,13 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in _VERBS:
             return None
-        module = importlib.import_module(f"drivetrain.cli.{_VERBS[cmd_name][0]}")
+        module = importlib.import_module(f"drivetrain.cli.{cmd_name}")
         command: click.Command = module.command
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         with formatter.section("Commands"):
-            formatter.write_dl([(verb, text) for verb, (_, text) in _VERBS.items()])
+            formatter.write_dl(list(_VERBS.items()))
 
 
 @click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,18 +63,15 @@ def main() -> None:
         click.echo("interrupted", err=True)
         code = 130
     except DrivetrainError as exc:
-        click.echo(f"error: {exc.message}", err=True)
-        if exc.hint:
-            click.echo(f"\nhint: {exc.hint}", err=True)
+        show_error(exc.message, exc.hint)
         code = exc.exit_code
     except OSError as exc:
         where = f"{exc.filename}: " if exc.filename else "the output cannot be written: "
-        click.echo(f"error: {where}{exc.strerror or exc}", err=True)
+        show_error(f"{where}{exc.strerror or exc}")
         code = 74
     except Exception as exc:  # noqa: BLE001 - the edge: whatever comes here is a bug in ours, and is called so
         traceback.print_exc()
-        click.echo(f"error: a bug in drivetrain {__version__}: {exc!r}", err=True)
-        click.echo("\nhint: report it with the lines above and the command", err=True)
+        show_error(f"a bug in drivetrain {__version__}: {exc!r}", "report it with the lines above and the command")
         code = 70
     sys.exit(code)
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drivetrain.cli.errors import show_error
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -71,7 +73,7 @@ def _report_timelines(paths: Sequence[str], *, as_json: bool) -> None:
         except DataError as exc:
             errors.append(exc)
     for error in errors[:-1]:
-        click.echo(f"error: {error.message}", err=True)
+        show_error(error.message)
     if errors:
         raise errors[-1]
 

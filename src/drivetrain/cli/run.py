@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drivetrain.core.errors import UsageError
+from drivetrain.cli.errors import show_error
+from drivetrain.cli.options import duration_ns
 
 if TYPE_CHECKING:
     from drivetrain.launch import LaunchSpec
@@ -54,7 +55,7 @@ def command(
         command=command_line,
         num_ranks=1 if ranks is None else ranks,
         restarts=restarts,
-        hang_after_ns=_duration_ns(hang_after),
+        hang_after_ns=duration_ns("--hang-after", hang_after),
         faults=faults,
     )
     spec.program()  # what cannot start leaves no run behind
@@ -87,9 +88,7 @@ def _launch(spec: LaunchSpec, run: RunFolder) -> int:
     _say(f"run {run.id}")
     outcome = Launcher(spec, run, on_note=_say).run()
     if outcome.exit_code:
-        click.echo(f"error: {outcome.reason}", err=True)
-        if outcome.hint:
-            click.echo(f"\nhint: {outcome.hint}", err=True)
+        show_error(outcome.reason, outcome.hint)
     _say(_account_text(run))
     return outcome.exit_code
 
@@ -101,15 +100,6 @@ def _account_text(run: RunFolder) -> str:
     account = ledger.account(run)
     allocated = duration_text(account.allocated_ns)
     return f"goodput {account.goodput_pct:.1f} % of {allocated} device time · drivetrain report {run.id}"
-
-
-def _duration_ns(text: str) -> int:
-    from drivetrain.core.units import parse_duration_ns
-
-    try:
-        return parse_duration_ns(text)
-    except ValueError as exc:
-        raise UsageError(f"--hang-after: {exc}") from exc
 
 
 def _say(text: str) -> None:
