@@ -53,6 +53,18 @@ def test_check_prints_the_offset_between_the_sensors(shared_data: Path) -> None:
     assert report["streams"][0]["num_messages"] == 110
 
 
+def test_json_of_sensors_that_never_meet_has_null_and_not_nan(tmp_path: Path) -> None:
+    apart = tmp_path / "apart.toml"
+    apart.write_text("duration_s = 0.5\nlidar_lag_s = 50.0\n")
+    result = CliRunner().invoke(command, ["check", str(apart), "--json"], standalone_mode=False)
+    assert isinstance(result.exception, DataError)
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    assert json.loads(result.stdout, parse_constant=refuse)["offsets"][0]["median_ms"] is None
+
+
 def test_check_of_a_data_set_reads_every_byte(small: str, own_home: Path) -> None:
     assert "is whole" in _run("check", small).stdout
     shard = own_home / "datasets" / "small" / "shard-00000.tar"

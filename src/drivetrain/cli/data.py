@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +47,7 @@ def ingest(log: str, out: str, size: str, tolerance: str, as_json: bool) -> None
     opened = open_log(log)
     with bar("data set", opened.num_frames) as advance:
         dataset = build_dataset(opened, folder, size=(width, height), tolerance_ns=tolerance_ns, on_progress=advance)
-    click.echo(json.dumps(_dataset_json(dataset), indent=1) if as_json else _dataset_text(dataset))
+    click.echo(_json(_dataset_json(dataset)) if as_json else _dataset_text(dataset))
 
 
 @command.command()
@@ -65,10 +64,10 @@ def check(target: str, as_json: bool) -> None:
     folder = _find_dataset(target)
     if folder is not None:
         dataset = DataSet.open(folder, verify=True)
-        click.echo(json.dumps(_dataset_json(dataset), indent=1) if as_json else f"{folder} is whole")
+        click.echo(_json(_dataset_json(dataset)) if as_json else f"{folder} is whole")
         return
     report = check_log(open_log(target))
-    click.echo(json.dumps(report.to_json(), indent=1) if as_json else health_table(report))
+    click.echo(_json(report.to_json()) if as_json else health_table(report))
     if report.verdict == "fail":
         failed = [finding for finding in report.findings if finding.verdict == "fail"]
         raise DataError(f"log {report.log} failed {len(failed)} of {len(report.findings)} checks: {failed[0].text}")
@@ -88,15 +87,22 @@ def show(target: str, as_json: bool, png: Path | None) -> None:
     folder = _find_dataset(target)
     if folder is not None:
         dataset = DataSet.open(folder)
-        click.echo(json.dumps(_dataset_json(dataset), indent=1) if as_json else _dataset_text(dataset))
+        click.echo(_json(_dataset_json(dataset)) if as_json else _dataset_text(dataset))
         picture = contact_sheet(dataset) if png else None
     else:
         log = open_log(target)
-        click.echo(json.dumps(_log_json(log), indent=1) if as_json else _log_text(log))
+        click.echo(_json(_log_json(log)) if as_json else _log_text(log))
         picture = log_sheet(log) if png else None
     if png is not None and picture is not None:
         publish_bytes(png, encode_png(picture))
         click.echo(f"wrote {png}", err=True)
+
+
+def _json(value: object) -> str:
+    """JSON for people and programs; a number that is not finite becomes null, as JSON has none."""
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
 
 
 def _dataset_folder(name: str) -> Path:
