@@ -12,8 +12,8 @@ from pathlib import Path
 _PACKAGES = ("drivetrain", "torch", "numpy", "pyarrow", "opencv-python-headless", "simplejpeg", "msgspec")
 
 
-def capture(folder: Path | None = None) -> dict[str, str]:
-    """Versions, processor, cores, memory and the commit of `folder` (the working directory by default).
+def capture() -> dict[str, str]:
+    """Versions, processor, cores and the commit of the working directory.
 
     Imports none of the packages it names. Never raises: what cannot be found out is left out.
     """
@@ -29,11 +29,9 @@ def capture(folder: Path | None = None) -> dict[str, str]:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    commit = _git(folder, "rev-parse", "--short=12", "HEAD")
+    commit = _git("rev-parse", "--short=12", "HEAD")
     if commit:
-        found["commit"] = commit + (
-            " with uncommitted changes" if _git(folder, "status", "--porcelain", "-uno") else ""
-        )
+        found["commit"] = commit + (" with uncommitted changes" if _git("status", "--porcelain", "-uno") else "")
     return found
 
 
@@ -47,9 +45,9 @@ def _cpu_model() -> str:
     )
 
 
-def _git(folder: Path | None, *args: str) -> str:
+def _git(*args: str) -> str:
     try:
-        done = subprocess.run(["git", *args], cwd=folder, capture_output=True, text=True, timeout=5, check=False)
+        done = subprocess.run(["git", *args], capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

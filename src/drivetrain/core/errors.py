@@ -11,8 +11,7 @@
     ├── StoreError                 74  something could not be written or read back whole
     │   ├── CheckpointError        74  a checkpoint could not be written (disk full, for one)
     │   └── CheckpointIncomplete   74  a checkpoint lacks a file, or a file is not what the manifest says
-    ├── RunFailedError             1   the ranks failed and restarting did not help
-    └── Interrupted                130 Ctrl-C
+    └── RunFailedError             1   the ranks failed and restarting did not help
 
 Codes past 64 follow sysexits.h; `drivetrain run` does not restart ranks that leave with one of them, because trying
 again cannot help. A caller's plain mistake in Python code is a ValueError or TypeError instead.
@@ -95,12 +94,6 @@ class CheckpointIncomplete(StoreError):  # noqa: N818 - the state it names is th
 
 class RunFailedError(DrivetrainError):
     """The ranks failed, and restarting did not help or was not allowed."""
-
-
-class Interrupted(DrivetrainError):  # noqa: N818 - what happened, not what went wrong
-    """The user stopped it."""
-
-    exit_code = 130
 
 
 PERMANENT_EXIT_CODES = frozenset({2, 65, 69, 70, 74})

@@ -16,17 +16,6 @@ _TIME_NS = {
     "h": 3600 * NS_PER_S,
     "d": 86400 * NS_PER_S,
 }
-_BYTES = {
-    "b": 1,
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-    "tb": 10**12,
-    "kib": 2**10,
-    "mib": 2**20,
-    "gib": 2**30,
-    "tib": 2**40,
-}
 _QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]+)\s*")
 
 
@@ -51,15 +40,7 @@ def parse_duration_ns(text: str) -> int:
 
     Raises: ValueError: it is not a number with one of the units ns, us, ms, s, m, h, d.
     """
-    return _parse(text, _TIME_NS, "a duration such as 90s, 10m or 1.5h")
-
-
-def parse_bytes(text: str) -> int:
-    """Bytes of a size such as `512MiB`, `2GB`.
-
-    Raises: ValueError: it is not a number with one of the units b, kB, MB, GB, TB, KiB, MiB, GiB, TiB.
-    """
-    return _parse(text.lower(), _BYTES, "a size such as 512MiB or 2GB")
+    return _parse_ns(text, "a duration such as 90s, 10m or 1.5h")
 
 
 def parse_every(text: str) -> Every:
@@ -71,7 +52,7 @@ def parse_every(text: str) -> Every:
     if match and match[2] in ("step", "steps") and match[1].isdigit():
         every = Every(int(match[1]), "step")
     else:
-        every = Every(_parse(text, _TIME_NS, "an interval such as 50step, 90s or 10m"), "ns")
+        every = Every(_parse_ns(text, "an interval such as 50step, 90s or 10m"), "ns")
     if every.amount < 1:
         raise ValueError(f"{text!r} is no interval: it must be at least 1step or 1ns")
     return every
@@ -106,11 +87,11 @@ def bytes_text(num_bytes: int) -> str:
     return f"{num_bytes} B" if unit == "B" else f"{_figures(size)} {unit}"
 
 
-def _parse(text: str, units: dict[str, int], wanted: str) -> int:
+def _parse_ns(text: str, wanted: str) -> int:
     match = _QUANTITY.fullmatch(text)
-    if match is None or match[2] not in units:
-        raise ValueError(f"{text!r} is not {wanted}; units are {', '.join(units)}")
-    return round(float(match[1]) * units[match[2]])
+    if match is None or match[2] not in _TIME_NS:
+        raise ValueError(f"{text!r} is not {wanted}; units are {', '.join(_TIME_NS)}")
+    return round(float(match[1]) * _TIME_NS[match[2]])
 
 
 def _figures(value: float) -> str:
