@@ -44,6 +44,15 @@ def test_the_data_room_never_loads_torch() -> None:
     assert "torch" not in _modules_after("import drivetrain.data")
 
 
+@pytest.mark.parametrize(("room", "package"), [("data", "pyarrow"), ("data", "cv2"), ("train", "torch")])
+def test_a_room_without_its_packages_says_the_install_command(room: str, package: str) -> None:
+    program = f"import sys; sys.modules[{package!r}] = None; import drivetrain.{room}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stderr.endswith(
+        f"MissingExtraError: {package} is not installed, and this needs it\n\nhint: pip install 'drivetrain[{room}]'\n"
+    )
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_each_room_says_its_job_and_exports_what_it_lists(room: str) -> None:
     module = importlib.import_module(f"drivetrain.{room}")

@@ -9,7 +9,14 @@ The life of a value, each file one idea:
   build.py       the three above -> samples; shards.py and dataset.py write and read them; jpeg.py the pixels
   order.py       (seed, epoch, position) -> sample; loader.py samples -> batches
   baselines.py   mean IoU, and what a guess without a model reaches; sheet.py a picture of samples
+  arrays.py      names for arrays, and the legend of their shapes
 """
+
+# ruff: noqa: E402 - a missing package must be told before it is used
+from drivetrain.core.extras import require
+
+for _package in ("numpy", "pyarrow", "cv2", "simplejpeg"):
+    require(_package, extra="data")
 
 from drivetrain.data.baselines import baselines, class_shares, confusion, iou_per_class, mean_iou
 from drivetrain.data.build import build_dataset
