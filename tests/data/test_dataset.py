@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drivetrain.core.errors import DataError, SampleError, StoreError
+from drivetrain.core.errors import DataError, SampleError, StoreError, UsageError
 from drivetrain.data import (
     CLASSES,
     DataSet,
@@ -91,6 +91,12 @@ def test_nothing_that_joins_is_an_error_with_the_numbers(tmp_path: Path, small_l
 def test_settings_out_of_range_are_refused(tmp_path: Path, small_log: Log, wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=str(next(iter(wrong)))):
         build_dataset(small_log, tmp_path / "out", **wrong)  # type: ignore[arg-type]
+
+
+def test_images_that_memory_would_not_hold_are_refused(tmp_path: Path, small_log: Log) -> None:
+    with pytest.raises(UsageError, match="images of 99999x99999 pixels are too large"):
+        build_dataset(small_log, tmp_path / "made", size=(99999, 99999))
+    assert not (tmp_path / "made").exists()
 
 
 def test_progress_reaches_every_frame(tmp_path: Path) -> None:

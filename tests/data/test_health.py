@@ -66,7 +66,7 @@ def test_poses_that_are_not_finite_are_named() -> None:
     assert "(004)" in finding.text
 
 
-def test_time_going_backwards_fails_and_repeated_stamps_warn() -> None:
+def test_time_going_backwards_or_standing_fails_and_few_repeated_stamps_warn() -> None:
     log = synth(SynthSpec(duration_s=6.0))
     backwards = log.streams["camera/front"].t_ns.copy()
     backwards[[10, 11]] = backwards[[11, 10]]
@@ -76,6 +76,8 @@ def test_time_going_backwards_fails_and_repeated_stamps_warn() -> None:
     report = check(_with_stamps(log, "camera/front", repeated))
     assert _verdict(report, "stamps", "camera") == "warn"
     assert report.streams[0].num_duplicates == 1
+    standing = np.full_like(repeated, repeated[0])
+    assert _verdict(check(_with_stamps(log, "camera/front", standing)), "stamps", "camera") == "fail"
 
 
 def test_sensors_that_were_never_on_together_fail() -> None:

@@ -159,7 +159,7 @@ def test_a_class_nobody_knows_is_named_in_the_manifest(real_drive: Path, tmp_pat
     [
         (f"{CAMERA}/intrinsics.json", lambda d: d.update(fx="wide"), r"intrinsics.json .*fx"),
         (f"{CAMERA}/intrinsics.json", lambda d: d.pop("cy"), r"intrinsics.json .*cy"),
-        (f"{CAMERA}/intrinsics.json", lambda d: d.update(fy=0.0), r"intrinsics.json .*above 0"),
+        (f"{CAMERA}/intrinsics.json", lambda d: d.update(fy=0.0), r"intrinsics.json has fx .*fy 0.0, .*above 0"),
         (f"{CAMERA}/poses.json", lambda d: d[3]["heading"].pop("w"), r"poses.json .*w.*\[3\]|poses.json .*w"),
         (f"{CAMERA}/poses.json", lambda d: d.pop(), r"poses.json has 79 entries.* has 80"),
         (f"{CAMERA}/timestamps.json", lambda d: d.__setitem__(4, float("nan")), r"entry 4 is nan"),
@@ -184,6 +184,12 @@ def test_a_missing_or_cut_list_is_named(real_drive: Path, file: str) -> None:
         open_log(real_drive)
     (real_drive / file).unlink()
     with pytest.raises(DataError, match=Path(file).name):
+        open_log(real_drive)
+
+
+def test_a_list_nested_without_end_is_named(real_drive: Path) -> None:
+    (real_drive / CAMERA / "poses.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match=r"poses.json is not what PandaSet publishes"):
         open_log(real_drive)
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 import cv2
 import numpy as np
 
-from drivetrain.core.errors import DataError, SampleError
+from drivetrain.core.errors import DataError, SampleError, UsageError
 from drivetrain.core.units import duration_text
 from drivetrain.data.arrays import Bytes
 from drivetrain.data.classes import CLASSES, UNLABELLED, merge_table
@@ -27,6 +27,7 @@ from drivetrain.store import publish_folder
 TOLERANCE_NS = 60_000_000
 """A frame and its sweep may be this far apart: a little over half of the period of a 10 Hz lidar."""
 
+_MOST_PIXELS = 1 << 26  # of one image; a frame takes some 20 bytes for each on its way through
 Progress = Callable[[int, str], None]
 T = TypeVar("T")
 
@@ -88,10 +89,16 @@ def build_dataset(
       threads: that decode and project.
       on_progress: called after each frame with how many of the log's are done, and a few words.
     Raises:
+      UsageError: a size that memory would not hold.
       ValueError: a setting out of range.
       DataError: no camera, lidar or labels; nothing joins; too many bad frames, the first of them named.
       StoreError: `out` exists, or the disk would not take it.
     """
+    if size[0] * size[1] > _MOST_PIXELS:
+        raise UsageError(
+            f"images of {size[0]}x{size[1]} pixels are too large; the most is {_MOST_PIXELS:,} pixels each",
+            hint="ask for a smaller size, such as 256x144",
+        )
     if not 0 <= held_out < 1 or min(size) < 1 or threads < 1:
         raise ValueError(f"held_out={held_out} (0 to below 1), size={size} and threads={threads} (1 or more each)")
     work, num_unmatched = _join(log, tolerance_ns)

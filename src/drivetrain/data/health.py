@@ -3,10 +3,10 @@
 Nothing is decoded, so a check takes milliseconds. Verdicts:
 
     check       warn                                     fail
-    stamps      repeated ones                            time goes backwards
+    stamps      repeated ones                            more than 10 %, or time goes backwards
     dropped     any message missing inside the stream    more than 10 % missing
     jitter      over 10 % of the period (95th pct)       over 50 %
-    poses       any not finite                           more than 10 %
+    poses       any not finite, or without a direction   more than 10 %
     offset      camera and lidar over 10 ms apart        most frames have no sweep within 60 ms
 """
 
@@ -184,7 +184,8 @@ def _overlapping(query_t_ns: Ints, reference_t_ns: Ints) -> Ints:
 
 
 def _judge_stream(s: StreamHealth) -> list[Finding]:
-    stamps: Verdict = "fail" if s.num_backwards else "warn" if s.num_duplicates else "ok"
+    repeated_pct = 100 * s.num_duplicates / max(1, s.num_messages)
+    stamps: Verdict = "fail" if s.num_backwards else _graded(repeated_pct, 0.0, _FAIL_PCT)
     dropped_pct = 100 * s.num_dropped / max(1, s.num_expected)
     period_ms = 1e3 / s.rate_hz if s.rate_hz else 0.0
     jitter_pct = 100 * s.jitter_ms / period_ms if period_ms else 0.0
@@ -224,7 +225,9 @@ def _judge_poses(poses: Stream[Pose]) -> Finding:
     bad = [poses.labels[i] for i in range(len(poses)) if not poses.read(i).is_valid]
     verdict = _graded(100 * len(bad) / max(1, len(poses)), 0.0, _FAIL_PCT)
     named = f" ({', '.join(bad[:5])}{', ...' if len(bad) > 5 else ''})" if bad else ""
-    return Finding("poses", poses.name, verdict, f"{len(bad)} of {len(poses)} poses are not finite{named}")
+    return Finding(
+        "poses", poses.name, verdict, f"{len(bad)} of {len(poses)} poses are not finite, or without a direction{named}"
+    )
 
 
 def _graded(value: float, warn_above: float, fail_above: float) -> Verdict:

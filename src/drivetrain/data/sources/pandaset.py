@@ -126,7 +126,8 @@ def _camera(folder: Path) -> tuple[Stream[Bytes], Stream[Pose], Intrinsics]:
     width, height = _image_size(folder, files)
     intrinsics = Intrinsics(lens.fx, lens.fy, lens.cx, lens.cy, width, height)
     if not all(map(math.isfinite, (lens.fx, lens.fy, lens.cx, lens.cy))) or min(lens.fx, lens.fy) <= 0:
-        raise DataError(f"{folder / 'intrinsics.json'} has {lens}; all must be finite, focal lengths above 0")
+        values = ", ".join(f"{name} {value}" for name, value in msgspec.to_builtins(lens).items())
+        raise DataError(f"{folder / 'intrinsics.json'} has {values}; all must be finite, focal lengths above 0")
     name = folder.name
     return (
         _stream(f"camera/{name}", "camera", name, numbers, stamps, frame, files),
@@ -204,7 +205,7 @@ def _stream(
     beyond = [number for number in numbers if number >= len(stamps)]
     if beyond:
         where = files.get(beyond[0], name)
-        raise DataError(f"{where} has no stamp: timestamps.json ends with entry {len(stamps) - 1}")
+        raise DataError(f"{where} has no stamp: timestamps.json has {len(stamps)}, counted from 0")
     return Stream(
         name=name,
         kind=kind,
@@ -238,7 +239,7 @@ def _read_json(file: Path, kind: type[T]) -> T:
         return msgspec.convert(json.loads(_read_bytes(file)), kind)
     except SampleError as exc:
         raise DataError(exc.message, hint="the sequence is not whole: fetch it again") from exc
-    except (msgspec.ValidationError, ValueError) as exc:  # bad JSON and bad UTF-8 are ValueErrors
+    except (msgspec.ValidationError, ValueError, RecursionError) as exc:  # bad JSON and bad UTF-8 are ValueErrors
         raise DataError(f"{file} is not what PandaSet publishes: {exc}") from exc
 
 
