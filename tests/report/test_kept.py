@@ -32,6 +32,11 @@ def test_other_results_are_told_and_not_raised(tmp_path: Path, written: bytes) -
     assert error.startswith("results.json is neither")
 
 
+def test_results_that_cannot_be_read_are_said_and_the_page_is_made(tmp_path: Path) -> None:
+    (tmp_path / "results.json").mkdir()
+    assert read_results(tmp_path / "results.json") == ([], "results.json cannot be read: Is a directory")
+
+
 def test_nothing_kept_is_nothing_shown(tmp_path: Path) -> None:
     assert read_results(tmp_path / "results.json") == ([], "")
     assert read_gallery(tmp_path / "absent").num_kept == 0

@@ -63,6 +63,8 @@ def read_results(file: Path) -> tuple[list[Result], str]:
         data = file.read_bytes()
     except FileNotFoundError:
         return [], ""
+    except OSError as exc:
+        return [], f"{file.name} cannot be read: {exc.strerror}"
     try:
         found = msgspec.json.decode(data, type=dict[str, float | int | str | bool | None] | list[Result])
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
