@@ -151,6 +151,16 @@ def test_pictures_and_curves_past_the_budget_are_left_out_and_said_to_be(run: Ru
     assert len(page.encode()) < PAGE_LIMIT
 
 
+def test_results_and_captions_without_end_leave_the_page_small(run: RunFolder) -> None:
+    publish_bytes(run.kept / "results.json", json.dumps({f"result {i}": i for i in range(50_000)}).encode())
+    captions = {path.relative_to(run.kept).as_posix(): "word " * 500_000 for path in run.kept.rglob("*.jpg")}
+    publish_bytes(run.kept / "captions.json", json.dumps(captions).encode())
+    page = run_page(run)
+    assert "result 199" in page
+    assert "49,800 more in results.json" in page
+    assert len(page.encode()) < PAGE_LIMIT
+
+
 def test_the_report_is_written_beside_the_run(run: RunFolder) -> None:
     assert write_report(run) == run.path / "report.html"
     assert run.report_file.read_text(encoding="utf-8").startswith("<!doctype html>")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from dataclasses import replace
 
 from drivetrain.core.clock import utc_text
+from drivetrain.core.leaves import Leaf
 from drivetrain.core.units import bytes_text, duration_text
 from drivetrain.figures import (
     Markup,
@@ -27,6 +29,7 @@ from drivetrain.report.words import MEANING
 _MOST_RANKS = 64
 _MOST_CHECKPOINTS = 50
 _MOST_FACTS = 200
+_MOST_RESULTS = 200
 _MOST_CHARS = 1000
 _PROMISE = {"bitwise": "bitwise the same weights", "samples": "the same samples at every step"}
 _STATUS_CLASS = {"finished": "ok", "running": "warn", "failed": "err", "no records": "err"}
@@ -126,7 +129,7 @@ def _ranks_to_show(story: Story) -> list[int]:
     by_rank = story.account.by_rank
 
     def share(rank: int) -> float:
-        return by_rank[rank].get("productive", 0) / (sum(by_rank[rank].values()) or 1)
+        return by_rank[rank].get(Leaf.PRODUCTIVE, 0) / (sum(by_rank[rank].values()) or 1)
 
     return sorted(sorted(by_rank, key=lambda rank: (share(rank), rank))[:_MOST_RANKS])
 
@@ -142,7 +145,8 @@ def pictures_section(story: Story) -> Markup:
         notes.append(f"{num_left_out} left out to keep the page small, evenly spread")
     if gallery.num_damaged:
         notes.append(f"{gallery.num_damaged} left out because they are no whole JPEG")
-    return section("Pictures", image_grid(gallery.pictures), note="; ".join(notes))
+    pictures = [replace(picture, caption=_short(picture.caption)) for picture in gallery.pictures]
+    return section("Pictures", image_grid(pictures), note="; ".join(notes))
 
 
 def results_section(story: Story) -> Markup:
@@ -151,10 +155,12 @@ def results_section(story: Story) -> Markup:
         return section("Results", element("p", story.results_error))
     if not story.results:
         return Markup("")
-    rows = [[_short(result.name), _value_text(result.value), _short(result.unit)] for result in story.results]
-    has_unit = any(result.unit for result in story.results)
-    columns = ["result", "#value", "unit"] if has_unit else ["result", "#value"]
-    return section("Results", table(columns, [row[: len(columns)] for row in rows], caption="Final values"))
+    shown = story.results[:_MOST_RESULTS]
+    rows = [[_short(result.name), _value_text(result.value), _short(result.unit)] for result in shown]
+    columns = ["result", "#value", "unit"] if any(result.unit for result in shown) else ["result", "#value"]
+    num_left_out = len(story.results) - len(shown)
+    note = f"{num_left_out:,} more in results.json" if num_left_out else ""
+    return section("Results", table(columns, [row[: len(columns)] for row in rows], caption="Final values"), note=note)
 
 
 def checkpoints_section(story: Story) -> Markup:
