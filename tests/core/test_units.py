@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivetrain.core.units import Every, bytes_text, duration_text, parse_duration_ns, parse_every
+from drivetrain.core.units import Every, bytes_text, count_text, duration_text, parse_duration_ns, parse_every
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,8 @@ def test_a_duration_for_people_has_three_figures_and_a_unit(duration_ns: int, ex
 
 def test_a_size_for_people_has_a_unit() -> None:
     assert [bytes_text(n) for n in (0, 1023, 3482, 2**30)] == ["0 B", "1023 B", "3.40 KiB", "1.00 GiB"]
+
+
+def test_a_count_for_people_has_its_plural() -> None:
+    assert [count_text(n, "step") for n in (0, 1, 1200)] == ["0 steps", "1 step", "1,200 steps"]
+    assert count_text(2, "stretch", "stretches") == "2 stretches"

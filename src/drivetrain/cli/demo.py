@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from drivetrain.core.errors import RunFailedError, UsageError
+from drivetrain.core.units import count_text
 
 if TYPE_CHECKING:
     from drivetrain.data import DataSet, Log
@@ -92,7 +93,7 @@ def _train(dataset: DataSet, steps: int, fault: str) -> RunFolder:
         outcome = launcher.run()
     if outcome.exit_code:
         raise RunFailedError(outcome.reason, hint=outcome.hint)
-    click.echo(f"  finished after {outcome.num_attempts} attempt{'s' if outcome.num_attempts > 1 else ''}")
+    click.echo(f"  finished after {count_text(outcome.num_attempts, 'attempt')}")
     return run
 
 

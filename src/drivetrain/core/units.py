@@ -87,6 +87,11 @@ def bytes_text(num_bytes: int) -> str:
     return f"{num_bytes} B" if unit == "B" else f"{_figures(size)} {unit}"
 
 
+def count_text(number: int, noun: str, plural: str = "") -> str:
+    """How many of something, for people: `1 attempt`, `2 attempts`; a plural that is not the noun with s is given."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 def _parse_ns(text: str, wanted: str) -> int:
     match = _QUANTITY.fullmatch(text)
     if match is None or match[2] not in _TIME_NS:

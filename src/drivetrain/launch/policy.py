@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drivetrain.core.errors import PERMANENT_EXIT_CODES
-from drivetrain.core.units import duration_text
+from drivetrain.core.units import count_text, duration_text
 
 _FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
 _PEER_LOST = re.compile(
@@ -110,8 +110,7 @@ def failure_text(failures: Sequence[Failure], why: str, log: str) -> str:
     last = failures[-1]
     words = " / ".join(line.strip() for line in last.first.last_words[-3:])
     told = f", its last words: {words}" if words else ", without a word on stderr"
-    attempts = "1 attempt" if len(failures) == 1 else f"{len(failures)} attempts"
-    return f"{last}{told}. Gave up after {attempts}: {why}. All that it printed is in {log}"
+    return f"{last}{told}. Gave up after {count_text(len(failures), 'attempt')}: {why}. All that it printed is in {log}"
 
 
 def hint_for(failure: Failure) -> str:

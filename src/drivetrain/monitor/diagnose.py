@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from drivetrain.core.leaves import Leaf
-from drivetrain.core.units import duration_text
+from drivetrain.core.units import count_text, duration_text
 from drivetrain.ledger import Account
 from drivetrain.monitor.evidence import Death, Evidence
 from drivetrain.monitor.remedies import REMEDIES
@@ -69,7 +69,7 @@ def _finding(leaf: str, account: Account, evidence: Evidence) -> Finding:
     share_pct = 100 * lost_ns / account.allocated_ns
     cause = _cause(leaf, evidence)
     num_ranks = len(account.by_rank)
-    amount = f"{duration_text(lost_ns)} of {duration_text(account.allocated_ns)} over {_count(num_ranks, 'rank')}"
+    amount = f"{duration_text(lost_ns)} of {duration_text(account.allocated_ns)} over {count_text(num_ranks, 'rank')}"
     return Finding(
         leaf=str(leaf),
         lost_ns=lost_ns,
@@ -87,7 +87,7 @@ def _cause(leaf: str, evidence: Evidence) -> str:
     if leaf in (Leaf.LOST, Leaf.DOWN, Leaf.RESTORE) and evidence.deaths:
         told = [_death_text(death) for death in evidence.deaths[:2]]
         if len(evidence.deaths) > 2:
-            told.append(_count(len(evidence.deaths) - 2, "more failure"))
+            told.append(count_text(len(evidence.deaths) - 2, "more failure"))
         return f" after {_enumerated(told)}"
     if leaf == Leaf.HANG and evidence.hung_ranks:
         ranks = sorted(set(evidence.hung_ranks))
@@ -126,10 +126,10 @@ def _who(leaf: str, account: Account) -> str:
 def _circumstances(leaf: str, account: Account, evidence: Evidence) -> str:
     """Counts that put the loss in proportion."""
     if leaf == Leaf.LOST:
-        return f"{_count(account.num_steps_lost, 'step')} lost, {account.num_steps_kept} kept."
+        return f"{count_text(account.num_steps_lost, 'step')} lost, {account.num_steps_kept} kept."
     if leaf == Leaf.CHECKPOINT and evidence.num_commits:
         each_ns = _checkpoint_ns(account, evidence)
-        return f"{_count(evidence.num_commits, 'checkpoint')}, {duration_text(each_ns)} each on every rank."
+        return f"{count_text(evidence.num_commits, 'checkpoint')}, {duration_text(each_ns)} each on every rank."
     return _stretches(leaf, account)
 
 
@@ -141,7 +141,7 @@ def _stretches(leaf: str, account: Account) -> str:
     median_ns = lengths_ns[len(lengths_ns) // 2]
     at_ns = longest.start_ns - account.start_ns
     told = (
-        f"{_count(len(found), 'stretch', 'stretches')}, median {duration_text(median_ns)}, longest "
+        f"{count_text(len(found), 'stretch', 'stretches')}, median {duration_text(median_ns)}, longest "
         f"{duration_text(lengths_ns[-1])} on rank {longest.rank} at {duration_text(at_ns)}"
     )
     long_ns = [length for length in lengths_ns if length > _LONG * median_ns]
@@ -208,7 +208,3 @@ def _gain(lost_ns: int, account: Account) -> str:
 
 def _enumerated(parts: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
-
-
-def _count(number: int, noun: str, plural: str = "") -> str:
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

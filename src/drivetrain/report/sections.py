@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from drivetrain.core.clock import utc_text
 from drivetrain.core.leaves import Leaf
-from drivetrain.core.units import bytes_text, duration_text
+from drivetrain.core.units import bytes_text, count_text, duration_text
 from drivetrain.figures import (
     Markup,
     Span,
@@ -54,10 +54,13 @@ def _headline_numbers(story: Story) -> Markup:
     account = story.account
     num_ranks = len(account.by_rank) or story.manifest.num_ranks
     length = duration_text(account.end_ns - account.start_ns)
-    attempts = "1 attempt" if account.num_attempts == 1 else f"{account.num_attempts} attempts"
+    attempts = count_text(account.num_attempts, "attempt")
     numbers = [
         (f"{account.goodput_pct:.1f} %", f"goodput: kept steps, of {duration_text(account.allocated_ns)} allocated"),
-        (duration_text(account.allocated_ns), f"allocated: {num_ranks} ranks, {length} from first to last"),
+        (
+            duration_text(account.allocated_ns),
+            f"allocated: {count_text(num_ranks, 'rank')}, {length} from first to last",
+        ),
         (duration_text(account.queued_ns), "queued before that, not part of it"),
         (f"{account.num_steps_kept:,}", f"steps kept, {account.num_steps_lost:,} lost, in {attempts}"),
     ]
