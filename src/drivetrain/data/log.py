@@ -168,7 +168,7 @@ class Log:
         return cast(Stream[Pose], self._beside(camera.name, "pose"))
 
     def lidar(self) -> Stream[Floats]:
-        """The one lidar. Raises DataError when there is none."""
+        """The lidar whose points label images: the first by name. Raises DataError when there is none."""
         found = self.of_kind("lidar")
         if not found:
             raise DataError(f"log {self.name} has no lidar stream", hint=f"it has {', '.join(sorted(self.streams))}")

@@ -13,9 +13,8 @@ NEAR_M = 0.5
 
 _FOOTPRINT_M = 0.03  # half the side of the patch that one lidar point speaks for
 _MAX_REACH_PX = 2  # however near, a point speaks for at most a patch of 5 x 5 pixels
-_RING_PENALTY = (
-    0.01  # depth added per pixel from a point's own pixel: of two points of one surface, the centred one wins
-)
+# Depth added per pixel from a point's own pixel, as a share: of two points of one surface, the centred one wins.
+_RING_PENALTY = 0.01
 
 
 def project(points_N3: Floats, pose: Pose, intrinsics: Intrinsics) -> tuple[Floats, Floats]:

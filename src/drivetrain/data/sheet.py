@@ -18,15 +18,14 @@ def contact_sheet(dataset: DataSet, *, num_shown: int = _NUM_SHOWN) -> Bytes:
 
     Raises: SampleError: one of them is damaged.
     """
-    rows = np.unique(np.linspace(0, len(dataset) - 1, num_shown).round().astype(int))
-    samples = (dataset.read(int(row)) for row in rows)
+    samples = (dataset.read(row) for row in _spread(len(dataset), num_shown))
     return _tiled([np.hstack([sample.image, colour_labels(sample.label)]) for sample in samples])
 
 
 def log_sheet(log: Log, *, num_shown: int = _NUM_SHOWN, width: int = 320) -> Bytes:
     """Frames of a log's first camera spread evenly over the drive; RGB, HW3. Raises SampleError as above."""
     camera = log.cameras[0]
-    frames = [camera.read(int(i)) for i in np.unique(np.linspace(0, len(camera) - 1, num_shown).round().astype(int))]
+    frames = [camera.read(number) for number in _spread(len(camera), num_shown)]
     height = round(width * frames[0].shape[0] / frames[0].shape[1])
     return _tiled([np.asarray(cv2.resize(f, (width, height), interpolation=cv2.INTER_AREA), np.uint8) for f in frames])
 
@@ -34,6 +33,12 @@ def log_sheet(log: Log, *, num_shown: int = _NUM_SHOWN, width: int = 320) -> Byt
 def encode_png(picture: Bytes) -> bytes:
     """PNG bytes of an RGB picture."""
     return cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))[1].tobytes()
+
+
+def _spread(num_things: int, num_shown: int) -> list[int]:
+    """At most `num_shown` of 0 .. num_things-1, evenly spread, first and last among them."""
+    spread: list[int] = np.unique(np.linspace(0, num_things - 1, num_shown).round().astype(int)).tolist()
+    return spread
 
 
 def _tiled(tiles: list[Bytes]) -> Bytes:

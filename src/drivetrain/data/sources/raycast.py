@@ -118,9 +118,8 @@ def camera_rays(intrinsics: Intrinsics, position: Floats, rotation: Floats) -> R
         found: list[list[Window]] = [
             [(slice(*edges[:2]), slice(*edges[2:]))] for edges in zip(top, bottom, left, right, strict=True)
         ]
-        for k in np.flatnonzero(
-            (depth < _BEHIND_M).any(axis=1)
-        ):  # reaches behind the camera: perhaps all over the image
+        # What reaches behind the camera is perhaps all over the image.
+        for k in np.flatnonzero((depth < _BEHIND_M).any(axis=1)):
             found[k] = [] if (depth[k] < _BEHIND_M).all() else [(slice(None), slice(None))]
         return found
 

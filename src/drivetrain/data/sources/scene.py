@@ -30,7 +30,7 @@ CLASS_NAMES = {
 
 _NUMBER = {name: number for number, name in CLASS_NAMES.items()}
 SPEED_M_PER_S = 8.0
-OUR_LANE_Y = -1.75
+OUR_LANE_Y_M = -1.75
 _BEYOND_M = 110.0  # how far the scene goes on past the end of the drive
 _CROSSING_EVERY_M = 46.0
 _CROSSING_AT_M = 30.0
@@ -209,10 +209,10 @@ def _add_parked(scene: Scene, rng: np.random.Generator, side: float, end: float)
 def _add_traffic(scene: Scene, rng: np.random.Generator, end: float, duration_s: float) -> None:
     x = 18.0
     while x < end + 9 * duration_s:
-        _add_car(scene, rng, x, -OUR_LANE_Y, -rng.uniform(8.5, 9.0), heading=-1.0)
+        _add_car(scene, rng, x, -OUR_LANE_Y_M, -rng.uniform(8.5, 9.0), heading=-1.0)
         x += rng.uniform(20, 45)
     for x in (15.0, 38.0, 62.0):
-        _add_car(scene, rng, x, OUR_LANE_Y, SPEED_M_PER_S + rng.uniform(-0.3, 0.5))
+        _add_car(scene, rng, x, OUR_LANE_Y_M, SPEED_M_PER_S + rng.uniform(-0.3, 0.5))
 
 
 def _add_walker(

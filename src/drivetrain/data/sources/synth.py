@@ -22,7 +22,7 @@ from drivetrain.data.classes import merge_table
 from drivetrain.data.log import Box, Intrinsics, Kind, Log, Pose, Stream
 from drivetrain.data.sources.paint import classes_of, paint
 from drivetrain.data.sources.raycast import Rays, camera_rays, cast, lidar_rays
-from drivetrain.data.sources.scene import CLASS_NAMES, OUR_LANE_Y, SPEED_M_PER_S, Scene, make_scene
+from drivetrain.data.sources.scene import CLASS_NAMES, OUR_LANE_Y_M, SPEED_M_PER_S, Scene, make_scene
 
 _START_NS = 1_700_000_000 * NS_PER_S
 _CAMERA_HEIGHT_M, _LIDAR_HEIGHT_M, _PITCH_RAD = 1.55, 1.95, np.radians(2.0)
@@ -123,9 +123,8 @@ class _Drive:
 
     def __post_init__(self) -> None:
         self.scene = make_scene(np.random.default_rng(self.spec.seed), self.spec.duration_s)
-        self._turn = lru_cache(maxsize=4)(
-            self._points_and_classes
-        )  # points and their classes are read one after the other
+        # Points and their classes are read one after the other.
+        self._turn = lru_cache(maxsize=4)(self._points_and_classes)
 
     def stream(self, name: str, kind: Kind, numbers: list[int], make: Callable[[int], T]) -> Stream[T]:
         """A stream of the messages with these numbers, in this order; the rest were dropped."""
@@ -205,7 +204,7 @@ def _ego(t_s: float) -> tuple[float, float, float]:
     """Where our vehicle is (x, y) and its yaw: constant speed, swaying a little in its lane."""
     sway, turn = 0.3, 2 * np.pi / 6.0
     yaw = np.arctan2(sway * turn * np.cos(turn * t_s), SPEED_M_PER_S)
-    return SPEED_M_PER_S * t_s, OUR_LANE_Y + sway * float(np.sin(turn * t_s)), float(yaw)
+    return SPEED_M_PER_S * t_s, OUR_LANE_Y_M + sway * float(np.sin(turn * t_s)), float(yaw)
 
 
 def _about_z(angle: float) -> Quaternion:
