@@ -30,6 +30,6 @@ from drivetrain.core.extras import require
 require("torch", extra="train")
 
 from drivetrain.train.run import Run  # noqa: E402 - a missing torch must be told before it is used
-from drivetrain.train.settings import Checkpoint  # noqa: E402
+from drivetrain.train.settings import Checkpoint  # noqa: E402 - likewise
 
 __all__ = ["Checkpoint", "Run"]

@@ -10,7 +10,7 @@ from drivetrain.train.checkpoint import Checkpointer, Tier
 from drivetrain.train.position import Position
 from drivetrain.train.session import Session
 from drivetrain.train.settings import Checkpoint
-from drivetrain.train.state import Parts, collect
+from drivetrain.train.state import Parts, Snapshot, collect
 from drivetrain.train.topology import Topology
 
 
@@ -66,7 +66,7 @@ class Saving:
                 self._recorder.commit(step)
                 retain_checkpoints(self._folder, self._keep)
 
-    def _collect(self) -> Any:
+    def _collect(self) -> Snapshot:
         return collect(self._parts, self._topology.rank, self._topology.device)
 
     def _check_ranks(self, manifest: CheckpointManifest) -> None:

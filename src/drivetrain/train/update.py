@@ -46,7 +46,7 @@ class Update:
                 hint="call it once per batch that run.steps gives; add losses before",
             )
         num_microbatches = position.num_microbatches
-        (loss if num_microbatches == 1 else loss / num_microbatches).backward()  # type: ignore[no-untyped-call]
+        (loss if num_microbatches == 1 else loss / num_microbatches).backward()  # type: ignore[no-untyped-call]  # torch has no types here
         position.taken += 1
         if position.taken == num_microbatches:
             self._apply()
