@@ -56,6 +56,19 @@ def test_wrong_usage_is_one_error_exit_2_and_no_run(arguments: list[str], messag
     assert list_runs() == []
 
 
+def test_an_option_that_does_not_exist_is_named_with_the_nearest(tmp_path: Path) -> None:
+    done = drivetrain("run", "--rank", "2", "--", "true", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "No such option" in done.stderr
+    assert "--ranks" in done.stderr.splitlines()[-1]
+    assert list_runs() == []
+
+
+def test_what_follows_the_command_is_the_commands(tmp_path: Path) -> None:
+    done = drivetrain("run", "sh", "-c", "echo $1", "sh", "--ranks", cwd=tmp_path)
+    assert done.stdout == "--ranks\n"
+
+
 def test_a_dry_run_prints_the_requests_and_starts_nothing(tmp_path: Path, own_home: Path) -> None:
     done = drivetrain("run", "--ranks", "2", "--dry-run", "--", "python", "-m", "json.tool", cwd=tmp_path)
     shown = json.loads(done.stdout)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from drivetrain.store import RunFolder
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--ranks", type=int, help="Processes to start; 1 by default.")
 @click.option("--restarts", default=3, show_default=True, type=int, help="Attempts after the first one.")
 @click.option("--name", default="", help="What people call the run; its id by default.")
