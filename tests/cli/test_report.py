@@ -45,6 +45,14 @@ def test_a_run_is_accounted_for_and_its_page_written(run: RunFolder) -> None:
     assert run.report_file.is_file()
 
 
+def test_lines_of_a_journal_that_cannot_be_read_are_counted_aloud(run: RunFolder) -> None:
+    with next(run.journal.iterdir()).open("ab") as journal:
+        journal.write(b"\xff\xfe\nno json\n")
+    done = drivetrain("report", "latest")
+    assert done.returncode == 0
+    assert done.stderr == "lines of its journals left out because they cannot be read: 2\n"
+
+
 @pytest.mark.parametrize("by", ["id", "beginning", "path"])
 def test_json_has_the_account_at_its_top_however_the_run_is_named(run: RunFolder, by: str) -> None:
     name = {"id": run.id, "beginning": run.id[:-3], "path": str(run.path)}[by]

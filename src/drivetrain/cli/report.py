@@ -41,6 +41,8 @@ def _report_run(name: str, *, as_json: bool, open_page: bool) -> None:
 
     run = open_run(name)
     story = gather(run)
+    if story.num_unreadable:
+        click.echo(f"lines of its journals left out because they cannot be read: {story.num_unreadable}", err=True)
     if as_json:
         click.echo(msgspec.json.encode({**summary(story), "report": str(write_report(run, story))}).decode())
     else:
