@@ -179,11 +179,12 @@ class PlainFeed:
         randomness.restore(self._epoch_start or now, device)
         _set_epoch(self._loader, self._epoch)
         rows = iter(self._loader)
-        warnings.warn(
-            f"reading and skipping {self._given} batches to resume; a loader with state_dict/load_state_dict, "
-            "or dt.data's, resumes at once",
-            stacklevel=2,
-        )
+        if self._topology.rank == 0:
+            warnings.warn(
+                f"reading and skipping {self._given} batches to resume; a loader with state_dict/load_state_dict, "
+                "or dt.data's, resumes at once",
+                stacklevel=5,  # the loop over run.steps
+            )
         num_skipped = sum(1 for _ in itertools.islice(rows, self._given))
         if num_skipped < self._given:
             raise DataError(
@@ -220,10 +221,11 @@ def _set_epoch(loader: object, epoch: int) -> None:
 
 def _warn_of_shared_samples(loader: object, topology: Topology) -> None:
     is_sharded = hasattr(getattr(loader, "sampler", None), "set_epoch")
-    if topology.world_size > 1 and isinstance(loader, torch.utils.data.DataLoader) and not is_sharded:
+    is_to_tell = topology.rank == 0 and topology.world_size > 1
+    if is_to_tell and isinstance(loader, torch.utils.data.DataLoader) and not is_sharded:
         warnings.warn(
             f"the DataLoader has no DistributedSampler: all {topology.world_size} ranks read the same data set in full",
-            stacklevel=2,
+            stacklevel=5,  # the call of run.setup
         )
 
 
