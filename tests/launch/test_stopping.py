@@ -102,15 +102,19 @@ def test_a_second_ctrl_c_kills_at_once_what_ignores_the_first(start) -> None:
     assert "outcome 130" in launcher.end()[1]
 
 
-def test_ctrl_c_while_the_nursery_imports_starts_no_rank(
-    start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A pipe whose reading returns once the nursery imports `slow_to_import`, which takes a minute."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     os.mkfifo(tmp_path / "imported")
     (tmp_path / "slow_to_import.py").write_text("import time\nopen('imported', 'w').close()\ntime.sleep(60)\n")
+    return tmp_path / "imported"
+
+
+def test_ctrl_c_while_the_nursery_imports_starts_no_rank(start, imported: Path) -> None:
     launcher = start("print('a rank')", "slow_to_import")
     launcher.wait_for_line("launching")
-    (tmp_path / "imported").read_text()  # returns once the nursery has come so far
+    imported.read_text()
     launcher.family |= set(psutil.Process(launcher.process.pid).children(recursive=True))
     launcher.process.send_signal(signal.SIGINT)
     _, rest = launcher.end()
@@ -126,14 +130,9 @@ def test_a_killed_launcher_leaves_no_process(start) -> None:
     launcher.end()
 
 
-def test_a_launcher_killed_while_its_nursery_imports_leaves_no_process(
-    start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    os.mkfifo(tmp_path / "imported")
-    (tmp_path / "slow_to_import.py").write_text("import time\nopen('imported', 'w').close()\ntime.sleep(60)\n")
+def test_a_launcher_killed_while_its_nursery_imports_leaves_no_process(start, imported: Path) -> None:
     launcher = start("print('a rank')", "slow_to_import")
-    (tmp_path / "imported").read_text()
+    imported.read_text()
     launcher.wait_for_line("launching")
     launcher.process.kill()
     launcher.end()
