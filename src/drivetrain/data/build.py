@@ -94,13 +94,7 @@ def build_dataset(
       DataError: no camera, lidar or labels; nothing joins; too many bad frames, the first of them named.
       StoreError: `out` exists, or the disk would not take it.
     """
-    if size[0] * size[1] > _MOST_PIXELS:
-        raise UsageError(
-            f"images of {size[0]}x{size[1]} pixels are too large; the most is {_MOST_PIXELS:,} pixels each",
-            hint="ask for a smaller size, such as 256x144",
-        )
-    if not 0 <= held_out < 1 or min(size) < 1 or threads < 1:
-        raise ValueError(f"held_out={held_out} (0 to below 1), size={size} and threads={threads} (1 or more each)")
+    _check_settings(size, held_out, threads)
     work, num_unmatched = _join(log, tolerance_ns)
     table, unknown = merge_table(log.class_names)
     tally = _Tally(num_unmatched)
@@ -125,6 +119,16 @@ def build_dataset(
         )
         write_manifest(folder, manifest)
     return DataSet.open(out)
+
+
+def _check_settings(size: tuple[int, int], held_out: float, threads: int) -> None:
+    if size[0] * size[1] > _MOST_PIXELS:
+        raise UsageError(
+            f"images of {size[0]}x{size[1]} pixels are too large; the most is {_MOST_PIXELS:,} pixels each",
+            hint="ask for a smaller size, such as 256x144",
+        )
+    if not 0 <= held_out < 1 or min(size) < 1 or threads < 1:
+        raise ValueError(f"held_out={held_out} (0 to below 1), size={size} and threads={threads} (1 or more each)")
 
 
 def _cut_ns(work: list[_Work], held_out: float) -> int:
