@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.argument("targets", nargs=-1, required=True, metavar="RUN | --timeline FILE...")
 @click.option("--timeline", "are_timelines", is_flag=True, help="Account for timeline files instead of a run.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for a run, one a line for timelines.")
-@click.option("--open", "open_page", type=bool, default=False, show_default=True, help="Open the page in a browser.")
+@click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")
 def command(targets: tuple[str, ...], are_timelines: bool, as_json: bool, open_page: bool) -> None:
     """Say where a run's device time went, and write its report.html.
 

@@ -12,7 +12,7 @@ from torch import distributed
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from drivetrain.core.errors import ConfigError, DrivetrainError, StoreError, UsageError
+from drivetrain.core.errors import ConfigError, DrivetrainError, UsageError
 from drivetrain.core.variables import whole_number
 
 T = TypeVar("T")
@@ -93,14 +93,14 @@ class Topology:
         if self.world_size == 1:
             return act()
         result: T | None = None
-        error: DrivetrainError | None = None
+        error: Exception | None = None
         if self.rank == 0:
             try:
                 result = act()
             except DrivetrainError as exc:
                 error = exc
             except Exception as exc:  # noqa: BLE001 - the others wait: whatever it is, they must hear of it
-                error = StoreError(f"rank 0 failed: {type(exc).__name__}: {exc}")
+                error = RuntimeError(f"rank 0 failed: {type(exc).__name__}: {exc}")
         result, error = self.share((result, error))
         if error is not None:
             raise error
