@@ -16,6 +16,7 @@ from drivetrain.ledger.journal import Header
 from drivetrain.store import (
     CheckpointManifest,
     RunFolder,
+    SavedState,
     StoredFile,
     checkpoint_folder,
     create_run,
@@ -153,7 +154,7 @@ def _keep(run: RunFolder) -> None:
     for step in (80, 100, 120):
         folder = checkpoint_folder(run.checkpoints, step)
         files = {"rank-0.pt": StoredFile(900_000, "0" * 64)}
-        manifest = CheckpointManifest(step, NUM_RANKS, "bitwise", wall_ns(), files, {})
+        manifest = CheckpointManifest(step, NUM_RANKS, "bitwise", wall_ns(), files, SavedState({}, [{}] * NUM_RANKS))
         publish_bytes(folder / "manifest.json", msgspec.json.encode(manifest))
 
 

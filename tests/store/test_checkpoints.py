@@ -9,6 +9,7 @@ import pytest
 from drivetrain.core.errors import CheckpointError, CheckpointIncomplete
 from drivetrain.store import (
     CheckpointManifest,
+    SavedState,
     checkpoint_folder,
     list_checkpoints,
     newest_complete,
@@ -25,7 +26,12 @@ def write(checkpoints: Path, step: int) -> Path:
     (aside / "b.bin").write_bytes(b"b" * 50)
     files = describe_files(aside, ["a.bin", "b.bin"])
     manifest = CheckpointManifest(
-        step=step, world_size=2, tier="bitwise", made_at_ns=1, files=files, state={"x": [1, None, "t"]}
+        step=step,
+        world_size=2,
+        tier="bitwise",
+        made_at_ns=1,
+        files=files,
+        state=SavedState({"x": [1, None, "t"]}, [{}, {}]),
     )
     return seal_checkpoint(checkpoints, manifest)
 
@@ -34,7 +40,7 @@ def test_a_checkpoint_reads_back_as_it_was_written(tmp_path: Path) -> None:
     path = write(tmp_path, 50)
     assert path.name == "step-00000050"
     assert verify_checkpoint(path) == read_checkpoint(path)
-    assert read_checkpoint(path).state == {"x": [1, None, "t"]}
+    assert read_checkpoint(path).state.shared == {"x": [1, None, "t"]}
 
 
 def test_an_unfinished_checkpoint_is_not_listed_and_the_next_one_clears_it(tmp_path: Path) -> None:
@@ -126,3 +132,14 @@ def test_a_disk_that_will_not_take_it_is_a_checkpoint_error(tmp_path: Path) -> N
     with pytest.raises(CheckpointError, match="cannot write"):
         begin_checkpoint(tmp_path / "checkpoints", 5)
     drop_incomplete(tmp_path, 5)
+
+
+@pytest.mark.parametrize("state", ["{}", '{"shared": {}, "ranks": []}', "5"])
+def test_a_manifest_whose_state_was_edited_is_incomplete(tmp_path: Path, state: str) -> None:
+    path = tmp_path / "step-00000001"
+    path.mkdir()
+    (path / "manifest.json").write_text(
+        f'{{"step": 1, "world_size": 2, "tier": "bitwise", "made_at_ns": 1, "files": {{}}, "state": {state}}}'
+    )
+    with pytest.raises(CheckpointIncomplete, match="cannot be read"):
+        read_checkpoint(path)

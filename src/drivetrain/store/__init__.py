@@ -10,6 +10,7 @@ checkpoints.py  what makes a checkpoint complete; which there are, which one to 
 from drivetrain.core.variables import home
 from drivetrain.store.checkpoints import (
     CheckpointManifest,
+    SavedState,
     checkpoint_folder,
     drop_leftovers,
     list_checkpoints,
@@ -29,6 +30,7 @@ __all__ = [
     "LocalBlobs",
     "RunFolder",
     "RunManifest",
+    "SavedState",
     "StoredFile",
     "checkpoint_folder",
     "create_run",

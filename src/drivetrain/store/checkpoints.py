@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -27,6 +27,19 @@ MANIFEST = "manifest.json"
 DAMAGED = ".damaged"
 FORMAT = 1
 _NAME = re.compile(r"step-([0-9]{8,})")
+
+
+@dataclass(frozen=True, slots=True)
+class SavedState:
+    """Everything that is not a tensor, as plain values.
+
+    Attributes:
+      shared: what all ranks have in common.
+      ranks: what each rank has of its own, by rank.
+    """
+
+    shared: dict[str, Any]
+    ranks: list[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +63,13 @@ class CheckpointManifest:
     tier: Literal["bitwise", "samples"]
     made_at_ns: int
     files: dict[str, StoredFile]
-    state: dict[str, object]
+    state: SavedState
     versions: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        if len(self.state.ranks) != self.world_size:
+            raise ValueError(f"it has the state of {len(self.state.ranks)} ranks, but world_size is {self.world_size}")
 
 
 def checkpoint_folder(checkpoints: Path, step: int) -> Path:

@@ -28,7 +28,7 @@ from torch.futures import Future
 
 from drivetrain.core import clock
 from drivetrain.core.errors import CheckpointError, CheckpointIncomplete
-from drivetrain.store import DISK_HINT, CheckpointManifest, StoredFile
+from drivetrain.store import DISK_HINT, CheckpointManifest, SavedState, StoredFile
 from drivetrain.store import checkpoints as layout
 from drivetrain.train import state
 from drivetrain.train.state import Parts, Snapshot
@@ -62,7 +62,7 @@ class Checkpointer:
                 tier=tier,
                 made_at_ns=clock.wall_ns(),
                 files=files,
-                state={"shared": snapshot.shared, "ranks": own},
+                state=SavedState(snapshot.shared, own),
                 versions={"torch": str(torch.__version__)},
             )
             self._topology.on_main(lambda: str(layout.seal_checkpoint(self._folder, manifest)))
@@ -93,9 +93,11 @@ class Checkpointer:
                 load(tensors, storage_reader=SafeReader(folder, metadata), no_dist=self._topology.world_size == 1)
         except CheckpointException as exc:
             raise CheckpointIncomplete(f"checkpoint of step {manifest.step}: {_first(exc)}") from exc
-        saved: dict[str, Any] = manifest.state
-        state.restore(parts, saved["shared"], tensors)
-        return join(saved["ranks"][self._topology.rank], tensors) if is_same_size else None
+        try:
+            state.restore(parts, manifest.state.shared, tensors)
+            return join(manifest.state.ranks[self._topology.rank], tensors) if is_same_size else None
+        except KeyError as exc:
+            raise CheckpointIncomplete(f"the manifest of the checkpoint of step {manifest.step} lacks {exc}") from exc
 
     def _collected(self, step: int, collect: Callable[[], Snapshot]) -> tuple[Snapshot, list[Any]]:
         snapshot, error = None, ""
