@@ -76,13 +76,17 @@ def test_prefixes_are_coloured_on_a_terminal_unless_asked_not_to(monkeypatch) ->
 
 
 def test_goes_quiet_when_nobody_reads_any_more() -> None:
+    tried = []
+
     class Closed(Screen):
         def write(self, data: bytes) -> int:
+            tried.append(data)
             raise BrokenPipeError
 
     terminal = Terminal(2, stdout=Closed(), stderr=Screen())
     terminal(0, "stdout", b"x\n")
     terminal(0, "stdout", b"y\n")
+    assert tried == [b"[rank 0] x\n"]
 
 
 def test_a_log_that_cannot_be_written_is_left_out(tmp_path: Path) -> None:
@@ -91,6 +95,7 @@ def test_a_log_that_cannot_be_written_is_left_out(tmp_path: Path) -> None:
     log.write(b"x")
     log.leave()
     log.leave()
+    assert (tmp_path / "file").read_bytes() == b""
 
 
 @given(

@@ -135,7 +135,7 @@ def test_a_launcher_killed_while_its_nursery_imports_leaves_no_process(start, im
     imported.read_text()
     launcher.wait_for_line("launching")
     launcher.process.kill()
-    launcher.end()
+    assert launcher.end()[0] == -signal.SIGKILL
 
 
 def test_nursery_and_launcher_killed_together_leave_no_rank(start) -> None:
@@ -145,7 +145,7 @@ def test_nursery_and_launcher_killed_together_leave_no_rank(start) -> None:
     os.kill(launcher.process.pid, signal.SIGSTOP)
     nursery.kill()
     launcher.process.kill()
-    launcher.end()
+    assert launcher.end()[0] == -signal.SIGKILL
 
 
 def test_ctrl_c_ends_ranks_whose_nursery_does_not_listen(start) -> None:
