@@ -1,21 +1,29 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-SH = f"exec {sys.executable} -m drivetrain"
+PROGRAM = f"{sys.executable} -m drivetrain"
+SH = f"exec {PROGRAM}"
 
 
 def shell(text: str, *, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["sh", "-c", text], cwd=cwd, capture_output=True, text=True, timeout=60)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(["sh", "-c", text], cwd=cwd, env=env, capture_output=True, text=True, timeout=60)
 
 
 def test_output_that_cannot_be_written_is_one_error_and_exit_74(tmp_path: Path) -> None:
     done = shell(f"{SH} data show synth > /dev/full", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (74, "error: the output cannot be written: No space left on device\n")
+
+
+def test_a_reader_that_has_read_enough_is_no_error(tmp_path: Path) -> None:
+    done = shell(f"({PROGRAM} data show synth --json; echo $? >&2) | :", cwd=tmp_path)
+    assert done.stderr == "141\n"
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

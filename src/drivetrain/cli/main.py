@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import traceback
 
@@ -56,6 +57,7 @@ def main() -> None:
     _open_standard_streams()
     try:
         code = drivetrain.main(standalone_mode=False) or 0
+        sys.stdout.flush()
     except click.ClickException as exc:
         exc.show()
         code = 2
@@ -65,7 +67,11 @@ def main() -> None:
     except DrivetrainError as exc:
         show_error(exc.message, exc.hint)
         code = exc.exit_code
+    except BrokenPipeError:  # `| head` has read enough; like a program that SIGPIPE ended
+        _abandon_output()
+        code = 128 + signal.SIGPIPE
     except OSError as exc:
+        _abandon_output()
         where = f"{exc.filename}: " if exc.filename else "the output cannot be written: "
         show_error(f"{where}{exc.strerror or exc}")
         code = 74
@@ -74,6 +80,11 @@ def main() -> None:
         show_error(f"a bug in drivetrain {__version__}: {exc!r}", "report it with the lines above and the command")
         code = 70
     sys.exit(code)
+
+
+def _abandon_output() -> None:
+    """Let Python write to /dev/null what it still holds of our output when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _open_standard_streams() -> None:
