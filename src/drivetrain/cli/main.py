@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 import traceback
 
@@ -67,9 +66,9 @@ def main() -> None:
     except DrivetrainError as exc:
         show_error(exc.message, exc.hint)
         code = exc.exit_code
-    except BrokenPipeError:  # `| head` has read enough; like a program that SIGPIPE ended
+    except BrokenPipeError:  # `| head` has read enough; click ends so too
         _abandon_output()
-        code = 128 + signal.SIGPIPE
+        code = 1
     except OSError as exc:
         _abandon_output()
         where = f"{exc.filename}: " if exc.filename else "the output cannot be written: "
