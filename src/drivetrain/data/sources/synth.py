@@ -36,7 +36,7 @@ Quaternion = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthSpec:
-    """Everything that decides a generated drive; equal specs give equal drives, byte for byte.
+    """Everything that decides a generated drive; with one BLAS, equal specs give equal drives, byte for byte.
 
     Attributes:
       seed: of the street, its traffic and the sensors' noise.
