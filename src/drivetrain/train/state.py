@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
 from drivetrain.core.errors import ConfigError, UsageError
+from drivetrain.core.protocols import Stateful
 from drivetrain.train import randomness
 from drivetrain.train.ema import Ema
 from drivetrain.train.feed import Feed
@@ -18,13 +19,17 @@ from drivetrain.train.trees import Tensors, join, split
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What is saved and restored; `model` is the user's own, without a wrapper."""
+    """What is saved and restored; `model` is the user's own, without a wrapper.
+
+    `extras` are further things with a state, by name; the state must be the same on every rank.
+    """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: Any
     ema: Ema | None
     feed: Feed
+    extras: Mapping[str, Stateful] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class Snapshot:
     """The state of one rank at one step.
 
     Attributes:
-      tensors: by name; those under `model/`, `ema/` and `optimizer/` are the same on every rank.
+      tensors: by name; those under `rank/` are this rank's, all others are the same on every rank.
       shared: the same on every rank, plain.
       own: this rank's generators and place in the data, plain; its tensors are under `rank/R/`.
     """
@@ -53,6 +58,7 @@ def collect(parts: Parts, rank: int, device: torch.device) -> Snapshot:
         "optimizer": split(_named(parts), "optimizer", tensors),
         "schedule": None if parts.schedule is None else split(parts.schedule.state_dict(), "schedule", tensors),
         "ema": None if parts.ema is None else split(parts.ema.weights, "ema", tensors),
+        "extras": {name: split(extra.state_dict(), f"extras/{name}", tensors) for name, extra in parts.extras.items()},
     }
     own = {"random": randomness.capture(device), "feed": parts.feed.state()}
     return Snapshot(tensors, shared, split(own, f"rank/{rank}", tensors))
@@ -112,6 +118,9 @@ def restore(parts: Parts, shared: Mapping[str, Any], tensors: Tensors) -> None:
         parts.schedule.load_state_dict(join(shared["schedule"], tensors))
     if parts.ema is not None and shared["ema"] is None:
         raise UsageError("the run averages weights (ema) and the checkpoint holds no average")
+    for name, saved in shared.get("extras", {}).items():
+        if name in parts.extras:
+            parts.extras[name].load_state_dict(join(saved, tensors))
 
 
 def check_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
