@@ -15,22 +15,42 @@ if TYPE_CHECKING:
     from drivetrain.ledger import Account as Account
     from drivetrain.ledger import account as account
     from drivetrain.ledger import phase as phase
+    from drivetrain.train import Callback as Callback
     from drivetrain.train import Checkpoint as Checkpoint
+    from drivetrain.train import EarlyStop as EarlyStop
+    from drivetrain.train import Fitted as Fitted
     from drivetrain.train import Run as Run
+    from drivetrain.train import fit as fit
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Account": "drivetrain.ledger",
+    "Callback": "drivetrain.train",
     "Checkpoint": "drivetrain.train",
     "DrivetrainError": "drivetrain.core.errors",
+    "EarlyStop": "drivetrain.train",
+    "Fitted": "drivetrain.train",
     "Run": "drivetrain.train",
     "account": "drivetrain.ledger",
+    "fit": "drivetrain.train",
     "phase": "drivetrain.ledger",
 }
 _ROOMS = ("data",)
 
-__all__ = ["Account", "Checkpoint", "DrivetrainError", "Run", "account", "data", "phase"]
+__all__ = [
+    "Account",
+    "Callback",
+    "Checkpoint",
+    "DrivetrainError",
+    "EarlyStop",
+    "Fitted",
+    "Run",
+    "account",
+    "data",
+    "fit",
+    "phase",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -5,6 +5,10 @@ new weights, `cadence` says when `saving` writes what `state` collects. `run` is
 
   settings.py     what a user may choose, checked
   run.py          Run: the user's object
+  fit.py          the usual loop over a Run, with evaluation, early stop, callbacks
+  callbacks.py    what a user may hang into fit
+  early_stop.py   when further training no longer helps
+  display.py      a bar on a terminal, or a line now and then
   session.py      whose run it is: a launcher's, torchrun's, or our own; its folder, attempt and recorder
   topology.py     rank, device, process group
   parallel.py     one model -> the same model on many ranks
@@ -29,7 +33,11 @@ from drivetrain.core.extras import require
 
 require("torch", extra="train")
 
-from drivetrain.train.run import Run  # noqa: E402 - a missing torch must be told before it is used
-from drivetrain.train.settings import Checkpoint  # noqa: E402 - likewise
+# A missing torch must be told before it is used.
+from drivetrain.train.callbacks import Callback  # noqa: E402
+from drivetrain.train.early_stop import EarlyStop  # noqa: E402
+from drivetrain.train.fit import Fitted, fit  # noqa: E402
+from drivetrain.train.run import Run  # noqa: E402
+from drivetrain.train.settings import Checkpoint  # noqa: E402
 
-__all__ = ["Checkpoint", "Run"]
+__all__ = ["Callback", "Checkpoint", "EarlyStop", "Fitted", "Run", "fit"]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import torch
 from torch import nn
 
 from drivetrain.core import faults
 from drivetrain.core.errors import UsageError
+from drivetrain.core.protocols import Stateful
 from drivetrain.store import LocalBlobs, RunFolder
 from drivetrain.train import exits, parallel, precision, randomness
 from drivetrain.train.cadence import Cadence
@@ -27,6 +28,8 @@ from drivetrain.train.settings import Checkpoint, Parallel, Precision, Settings
 from drivetrain.train.state import Parts, check_optimizer
 from drivetrain.train.topology import Topology
 from drivetrain.train.update import Update
+
+T = TypeVar("T")
 
 
 class Run:
@@ -121,7 +124,13 @@ class Run:
         return self._position.step
 
     def setup(
-        self, network: nn.Module, optimizer: torch.optim.Optimizer, loader: object, *, schedule: Any = None
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        loader: object,
+        *,
+        schedule: Any = None,
+        extras: Mapping[str, Stateful] | None = None,
     ) -> tuple[nn.Module, torch.optim.Optimizer, Feed]:
         """Make model and data ready for this rank, and go back to the newest checkpoint. Collective; once per run.
 
@@ -131,6 +140,7 @@ class Run:
           loader: any iterable of batches. One of `dt.data` resumes at once and at any number of ranks, one with
             `state_dict`/`load_state_dict` through those; any other is read again up to where it was.
           schedule: a torch learning rate scheduler of this optimizer; it moves once a step.
+          extras: by name, what else is to be saved and to go on; its state must be the same on every rank.
         Returns: the model to call, the optimizer, and the batches to give to `steps`.
         Raises:
           ConfigError: settings, loader and optimizer do not fit each other.
@@ -145,7 +155,7 @@ class Run:
         feed = self._feed = open_feed(loader, self._topology, self.settings.global_batch)
         self._position.num_microbatches = feed.num_microbatches
         self._ema = None if self.settings.ema is None else Ema(network, self.settings.ema)
-        save = self._resume(Parts(network, optimizer, schedule, self._ema, feed))
+        save = self._resume(Parts(network, optimizer, schedule, self._ema, feed, extras or {}))
         self._update = Update(self._position, optimizer, clip=self.settings.clip, schedule=schedule, ema=self._ema)
         self._loop = self._make_loop(model, feed, save)
         randomness.seed_all(self.settings.seed, "rank", self.rank, self._position.step)
@@ -208,6 +218,10 @@ class Run:
     def all_sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """The sum of all ranks' tensors; the argument stays as it is. Collective."""
         return self._topology.all_sum(tensor)
+
+    def share(self, value: T) -> T:
+        """Rank 0's value, on every rank. Collective; values must pickle."""
+        return self._topology.share(value)
 
     def averaged(self, model: nn.Module) -> AbstractContextManager[None]:
         """Inside the block the model has its averaged weights; do not train there.
