@@ -68,16 +68,18 @@ def predict(run: dt.Run, network: nn.Module, image_HWC: np.ndarray) -> np.ndarra
 def evaluate(run: dt.Run, network: nn.Module, dataset: dt.data.DataSet) -> float:
     """Mean IoU over the held-out frames, each scored by one rank; the same on all ranks."""
     confusion = torch.zeros(NUM_CLASSES, NUM_CLASSES, dtype=torch.int64)
-    with run.phase("eval"), torch.no_grad(), run.averaged(network):
+    with run.phase("eval"), torch.no_grad(), run.averaged(network), run.whole(network):
         for sample in dataset.samples("held_out", start=run.rank, step=run.world_size):
             confusion += torch.from_numpy(dt.data.confusion(sample.label, predict(run, network, sample.image)))
         return dt.data.mean_iou(run.all_sum(confusion).numpy())
 
 
 def keep_results(run: dt.Run, network: nn.Module, dataset: dt.data.DataSet, mean_iou: float) -> None:
-    """Pictures (image, labels, prediction) and the score beside two baselines, for the report."""
+    """Pictures (image, labels, prediction) and the score beside two baselines, for the report; by rank 0."""
     captions = {}
-    with run.phase("eval"), torch.no_grad(), run.averaged(network):
+    with run.phase("eval"), torch.no_grad(), run.averaged(network), run.whole(network):
+        if not run.is_main:
+            return
         scores = {"mean IoU, held out": mean_iou, **dt.data.baselines(dataset)}
         for sample in dataset.samples("held_out", step=3):
             drawn = [dt.data.colour_labels(x) for x in (sample.label, predict(run, network, sample.image))]
@@ -94,7 +96,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     args = parser.parse_args()
 
-    run = dt.Run(global_batch=8, clip=1.0, ema=0.98, seed=0, checkpoint=dt.Checkpoint(every="25step", keep=3))
+    run = dt.Run(parallel="ddp", global_batch=8, clip=1.0, ema=0.98, checkpoint=dt.Checkpoint(every="25step", keep=3))
     dataset = dt.data.DataSet.open(args.dataset)
     loader = dt.data.Loader(dataset, split="train", global_batch=8, seed=0, flip=True)
     share_C = torch.tensor(dt.data.class_shares(dataset), dtype=torch.float32, device=run.device).clamp(min=1e-3)
@@ -111,8 +113,7 @@ def main() -> None:
         if run.step_index % 50 == 0:
             run.log(mean_iou=evaluate(run, network, dataset))
     score = evaluate(run, network, dataset)
-    if run.is_main:
-        keep_results(run, network, dataset, score)
+    keep_results(run, network, dataset, score)
 
 
 if __name__ == "__main__":

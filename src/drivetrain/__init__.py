@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from drivetrain.train import Checkpoint as Checkpoint
     from drivetrain.train import EarlyStop as EarlyStop
     from drivetrain.train import Fitted as Fitted
+    from drivetrain.train import Fsdp as Fsdp
     from drivetrain.train import Run as Run
     from drivetrain.train import fit as fit
 
@@ -31,6 +32,7 @@ _HOMES = {
     "DrivetrainError": "drivetrain.core.errors",
     "EarlyStop": "drivetrain.train",
     "Fitted": "drivetrain.train",
+    "Fsdp": "drivetrain.train",
     "Run": "drivetrain.train",
     "account": "drivetrain.ledger",
     "fit": "drivetrain.train",
@@ -45,6 +47,7 @@ __all__ = [
     "DrivetrainError",
     "EarlyStop",
     "Fitted",
+    "Fsdp",
     "Run",
     "account",
     "data",

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from drivetrain.train import precision
+from drivetrain.train import forwards, precision
 
 CPU = torch.device("cpu")
 
@@ -41,9 +41,10 @@ def test_bf16_wraps_the_forward_and_gives_float32() -> None:
 
 
 @pytest.mark.parametrize("second", ["fp32", "bf16"])
-def test_the_last_choice_holds_and_is_not_stacked(second: str) -> None:
+def test_the_last_choice_holds_where_the_first_was_taken_off(second: str) -> None:
     net = Net()
     precision.apply(net, "bf16", CPU)
+    forwards.unwrap(net)
     precision.apply(net, second, CPU)
     net(torch.ones(1, 4))
     assert net.seen == [torch.bfloat16 if second == "bf16" else torch.float32]

@@ -47,8 +47,19 @@ def test_at_least_one_checkpoint_is_kept(keep: object) -> None:
         dt.Checkpoint(keep=keep)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("replicate", 0), ("reshard", 1), ("reshard", "x"), ("wrap", []), ("wrap", 0), ("wrap", "Block"), ("offload", 1)],
+)
+def test_a_division_that_is_none_is_refused(field: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"Fsdp\.{field} is"):
+        dt.Fsdp(**{field: value})
+
+
 def test_settings_are_plain_values_that_a_run_can_store() -> None:
     settings = Settings(global_batch=8, checkpoint=dt.Checkpoint(every="50step"))
     assert settings.plain()["checkpoint"] == {"every": "50step", "keep": 3}
+    divided = Settings(parallel=dt.Fsdp(wrap=["Block"])).plain()["parallel"]
+    assert divided == {"replicate": 1, "reshard": True, "wrap": ("Block",), "offload": False}
     assert settings.checkpoint is not None
     assert settings.checkpoint.interval == Every(50, "step")

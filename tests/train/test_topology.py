@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from drivetrain.core.errors import ConfigError, UsageError
-from drivetrain.train import parallel
 from drivetrain.train.topology import Topology
 
 
@@ -48,13 +47,6 @@ def test_a_device_that_is_not_there_is_refused(device: str) -> None:
 
 def test_auto_takes_an_accelerator_where_there_is_one() -> None:
     assert Topology.find("auto", {}).device.type == ("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def test_several_ranks_are_ddp_and_single_contradicts_them() -> None:
-    assert parallel.resolve("auto", 1) == parallel.resolve("ddp", 1) == parallel.resolve("single", 1) == "single"
-    assert parallel.resolve("auto", 2) == parallel.resolve("ddp", 2) == "ddp"
-    with pytest.raises(ConfigError, match="2 ranks"):
-        parallel.resolve("single", 2)
 
 
 def test_a_sum_of_one_rank_is_a_copy() -> None:

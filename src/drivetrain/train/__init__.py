@@ -11,7 +11,12 @@ new weights, `cadence` says when `saving` writes what `state` collects. `run` is
   display.py      a bar on a terminal, or a line now and then
   session.py      whose run it is: a launcher's, torchrun's, or our own; its folder, attempt and recorder
   topology.py     rank, device, process group
-  parallel.py     one model -> the same model on many ranks
+  parallel.py     one model -> the same model on many ranks: which way, and what the loop asks of it
+  ddp.py          all weights on every rank
+  fsdp.py         a part of every weight on each
+  blocks.py       which parts of a model are gathered, recomputed, compiled one at a time
+  buffers.py      rank 0's buffers on every rank
+  forwards.py     layers around a module's forward, its type and names kept
   precision.py    which arithmetic a forward uses
   transfer.py     numpy and CPU batches -> tensors on the device
   feed.py         any loader -> microbatches from a given step on
@@ -38,6 +43,6 @@ from drivetrain.train.callbacks import Callback  # noqa: E402
 from drivetrain.train.early_stop import EarlyStop  # noqa: E402
 from drivetrain.train.fit import Fitted, fit  # noqa: E402
 from drivetrain.train.run import Run  # noqa: E402
-from drivetrain.train.settings import Checkpoint  # noqa: E402
+from drivetrain.train.settings import Checkpoint, Fsdp  # noqa: E402
 
-__all__ = ["Callback", "Checkpoint", "EarlyStop", "Fitted", "Run", "fit"]
+__all__ = ["Callback", "Checkpoint", "EarlyStop", "Fitted", "Fsdp", "Run", "fit"]

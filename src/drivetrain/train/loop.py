@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch.nn.parallel import DistributedDataParallel
 
 from drivetrain.core.errors import DataError, UsageError
 from drivetrain.core.faults import Fault
 from drivetrain.ledger import Recorder
 from drivetrain.train.cadence import Cadence
 from drivetrain.train.feed import Feed
+from drivetrain.train.parallel import Replica
 from drivetrain.train.position import Position
 from drivetrain.train.transfer import to_device
 
@@ -33,6 +33,7 @@ class Loop:
         position: Position,
         feed: Feed,
         model: torch.nn.Module,
+        replica: Replica | None,
         device: torch.device,
         recorder: Recorder,
         cadence: Cadence,
@@ -42,7 +43,8 @@ class Loop:
         self._position = position
         self._feed = feed
         self._model = model
-        self._replica = model if isinstance(model, DistributedDataParallel) and position.num_microbatches > 1 else None
+        self._replica = replica
+        self._sync_next = None if replica is None or position.num_microbatches == 1 else replica.sync_next
         self._device = device
         self._recorder = recorder
         self._cadence = cadence
@@ -107,8 +109,8 @@ class Loop:
     def _hand_out(self) -> None:
         position = self._position
         position.given += 1
-        if self._replica is not None:  # gradients are added up once a step, by its last microbatch
-            self._replica.require_backward_grad_sync = position.given == position.num_microbatches
+        if self._sync_next is not None:  # gradients are averaged once a step, by its last microbatch
+            self._sync_next(position.given == position.num_microbatches)
 
     def _enter(self, phase: str) -> None:
         self._recorder.begin(phase)
@@ -125,6 +127,6 @@ class Loop:
         if position.given:
             self._recorder.skip(open_step)
             position.given = position.taken = 0
-            self._model.zero_grad()  # what is in of a step that is not going to be finished
+            (self._model.zero_grad if self._replica is None else self._replica.discard)()
             self._rows = None if self._feed.exact else self._rows
         self._enter("teardown")

@@ -2,57 +2,93 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from contextlib import AbstractContextManager
+from typing import Literal, Protocol
 
 import torch
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from drivetrain.core.errors import ConfigError
-from drivetrain.train.settings import Parallel
+from drivetrain.train.settings import Fsdp, Parallel
 from drivetrain.train.topology import Topology
 
+Way = Literal["single", "ddp"] | Fsdp
 
-class SteadyDDP(DistributedDataParallel):
-    """DDP whose gradient buckets are the same in the first step as in all later ones.
 
-    Torch's own puts all gradients into one bucket for the first step and then lays them out anew in the order in which
-    they arrived. With three ranks or more the order of a sum depends on where in a bucket a number lies, so that a
-    resumed run, which has a first step again, would differ from one that never stopped. Here they are laid out once,
-    before the first step, last parameters first: about the order in which a backward pass makes them.
-    """
+class Replica(Protocol):
+    """What a rank does around the user's network so that all ranks train one model."""
 
-    def __init__(self, module: nn.Module, device: torch.device) -> None:
-        super().__init__(module, device_ids=[device] if device.type == "cuda" else None, gradient_as_bucket_view=True)
-        self.reducer._push_all_rebuilt_params()  # as if all gradients had arrived, in the reducer's order
-        self._has_rebuilt_buckets = self.reducer._rebuild_buckets()
+    def sync_next(self, is_last: bool) -> None:
+        """Before a microbatch: whether its backward is the step's last, after which gradients are averaged."""
+        ...
+
+    def settle(self) -> None:
+        """After the last backward of a step, before the update. Collective."""
+        ...
+
+    def discard(self) -> None:
+        """Forget the gradients of a step that is not going to be finished."""
+        ...
+
+    def whole(self) -> AbstractContextManager[None]:
+        """Every rank has all weights while the block runs. Collective on entry."""
+        ...
 
     def release(self) -> None:
-        """Let go of the process group; the model cannot train any more.
-
-        Were its reducer the last to hold the group, gloo's threads would be joined with the interpreter locked, and one
-        that has just finished a collective may be waiting for that lock, to free a tensor: neither would ever end.
-        """
-        del self.reducer, self.logger
-
-    def _build_params_for_reducer(self) -> tuple[list[nn.Parameter], list[bool]]:
-        parameters, sparse = super()._build_params_for_reducer()  # type: ignore[no-untyped-call]  # torch has no types here
-        return parameters[::-1], sparse[::-1]
+        """Let go of the process group, when nobody fails."""
+        ...
 
 
-def resolve(parallel: Parallel, world_size: int) -> Literal["single", "ddp"]:
-    """What `auto` means for this many ranks; `ddp` of one rank is a plain model.
+def resolve(parallel: Parallel, world_size: int, ranks_per_node: int) -> Way:
+    """What was chosen for this many ranks: `auto` is `ddp`, `hsdp` shards inside a node and copies across nodes.
 
-    Raises: ConfigError: `single` and several ranks disagree.
+    On one node `hsdp` keeps two copies. One rank is always a plain model.
+    Raises: ConfigError: the choice does not fit the number of ranks.
     """
     if parallel == "single" and world_size > 1:
         raise ConfigError(
             f"parallel is 'single' but there are {world_size} ranks",
             hint='use parallel="ddp", or start one rank',
         )
-    return "ddp" if world_size > 1 else "single"
+    if world_size == 1:
+        return "single"
+    if parallel == "hsdp":
+        num_nodes = world_size // ranks_per_node
+        parallel = Fsdp(replicate=num_nodes if num_nodes > 1 else 2)
+    elif parallel == "fsdp":
+        parallel = Fsdp()
+    if not isinstance(parallel, Fsdp):
+        return "ddp"
+    _check_mesh(parallel, world_size)
+    return parallel
 
 
-def spread(model: nn.Module, parallel: Literal["single", "ddp"], topology: Topology) -> nn.Module:
-    """The model to call: itself, or a wrapper that adds up gradients of all ranks. Collective."""
-    return SteadyDDP(model, topology.device) if parallel == "ddp" else model
+def spread(network: nn.Module, optimizer: torch.optim.Optimizer, way: Way, topology: Topology) -> Replica | None:
+    """Make the network one of many, in place; the optimizer is given the parts where it is sharded. Collective.
+
+    Returns: None for a rank alone, which has nothing to agree on.
+    Raises: ConfigError: the network cannot be divided as was chosen.
+    """
+    if way == "single":
+        return None
+    if way == "ddp":
+        from drivetrain.train.ddp import Ddp
+
+        return Ddp(network, topology.device)
+    from drivetrain.train.fsdp import Sharded  # costs 0.3 s to import
+
+    return Sharded(network, optimizer, way, topology)
+
+
+def _check_mesh(choice: Fsdp, world_size: int) -> None:
+    num_shards, rest = divmod(world_size, choice.replicate)
+    if rest:
+        raise ConfigError(
+            f"{world_size} ranks cannot be divided into {choice.replicate} copies of the model",
+            hint=f"use dt.Fsdp(replicate=...) with a number that divides {world_size}",
+        )
+    if not isinstance(choice.reshard, bool) and num_shards % choice.reshard:
+        raise ConfigError(
+            f"reshard is {choice.reshard}, but a copy of the model has {num_shards} parts",
+            hint=f"use True, False, or a number that divides {num_shards}",
+        )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import nn
 
 from drivetrain.core.errors import ConfigError
+from drivetrain.train import forwards
 from drivetrain.train.settings import Precision
 from drivetrain.train.transfer import map_tensors
-
-_PLAIN_FORWARD = "_drivetrain_plain_forward"
 
 
 def resolve(precision: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
@@ -32,18 +30,18 @@ def resolve(precision: Precision, device: torch.device) -> Literal["fp32", "bf16
 
 def apply(model: nn.Module, precision: Literal["fp32", "bf16"], device: torch.device) -> None:
     """Make the model's forward run in this precision, in place; its type and its parameters' names stay."""
-    plain: Callable[..., object] = getattr(model.forward, _PLAIN_FORWARD, model.forward)
     if precision == "fp32":
-        model.forward = plain
         return
 
-    def forward(*args: object, **kwargs: object) -> object:
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            output = plain(*args, **kwargs)
-        return map_tensors(output, _to_float32)
+    def around(inner: forwards.Forward) -> forwards.Forward:
+        def forward(*args: object, **kwargs: object) -> object:
+            with torch.autocast(device.type, dtype=torch.bfloat16):
+                output = inner(*args, **kwargs)
+            return map_tensors(output, _to_float32)
 
-    setattr(forward, _PLAIN_FORWARD, plain)
-    model.forward = forward
+        return forward
+
+    forwards.wrap(model, around)
 
 
 def _to_float32(tensor: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,7 @@ import atexit
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
@@ -16,12 +16,14 @@ from torch import nn
 from drivetrain.core import faults
 from drivetrain.core.errors import UsageError
 from drivetrain.core.protocols import Stateful
+from drivetrain.core.variables import whole_number
 from drivetrain.store import LocalBlobs, RunFolder
-from drivetrain.train import exits, parallel, precision, randomness
+from drivetrain.train import exits, forwards, parallel, precision, randomness
 from drivetrain.train.cadence import Cadence
 from drivetrain.train.ema import Ema
 from drivetrain.train.feed import Feed, open_feed
 from drivetrain.train.loop import Loop
+from drivetrain.train.parallel import Replica, Way
 from drivetrain.train.position import Position
 from drivetrain.train.session import open_session, refuse_second
 from drivetrain.train.settings import Checkpoint, Parallel, Precision, Settings
@@ -101,7 +103,8 @@ class Run:
         self._is_closed = False
         self._pid = os.getpid()
         self._feed: Feed | None = None
-        self._model: nn.Module | None = None
+        self._network: nn.Module | None = None
+        self._replica: Replica | None = None
         self._loop: Loop | None = None
         self._ema: Ema | None = None
         self._random: dict[str, Any] | None = None  # what the generators are set to when the steps begin
@@ -135,13 +138,13 @@ class Run:
         """Make model and data ready for this rank, and go back to the newest checkpoint. Collective; once per run.
 
         Args:
-          network: the whole model; it is moved to the device.
+          network: the whole model; it is moved to the device and made one of many in place.
           optimizer: made from the network's parameters.
           loader: any iterable of batches. One of `dt.data` resumes at once and at any number of ranks, one with
             `state_dict`/`load_state_dict` through those; any other is read again up to where it was.
           schedule: a torch learning rate scheduler of this optimizer; it moves once a step.
           extras: by name, what else is to be saved and to go on; its state must be the same on every rank.
-        Returns: the model to call, the optimizer, and the batches to give to `steps`.
+        Returns: the network itself, the optimizer, and the batches to give to `steps`.
         Raises:
           ConfigError: settings, loader and optimizer do not fit each other.
           UsageError: the checkpoint is not of this model.
@@ -150,16 +153,25 @@ class Run:
             raise UsageError("run.setup was called twice", hint="make one dt.Run per model")
         network.to(self.device)
         check_optimizer(network, optimizer)
+        self._network = network
+        forwards.unwrap(network)
         precision.apply(network, self._precision, self.device)
-        model = self._model = parallel.spread(network, self._parallel, self._topology)
+        replica = self._replica = parallel.spread(network, optimizer, self._parallel, self._topology)
         feed = self._feed = open_feed(loader, self._topology, self.settings.global_batch)
         self._position.num_microbatches = feed.num_microbatches
         self._ema = None if self.settings.ema is None else Ema(network, self.settings.ema)
         save = self._resume(Parts(network, optimizer, schedule, self._ema, feed, extras or {}))
-        self._update = Update(self._position, optimizer, clip=self.settings.clip, schedule=schedule, ema=self._ema)
-        self._loop = self._make_loop(model, feed, save)
+        self._update = Update(
+            self._position,
+            optimizer,
+            clip=self.settings.clip,
+            schedule=schedule,
+            ema=self._ema,
+            settle=None if replica is None else replica.settle,
+        )
+        self._loop = self._make_loop(network, feed, save)
         randomness.seed_all(self.settings.seed, "rank", self.rank, self._position.step)
-        return model, optimizer, feed
+        return network, optimizer, feed
 
     def steps(self, batches: Feed, *, until: int) -> Iterator[Any]:
         """Microbatches on the device, until `until` steps are finished, counted from the beginning of the run.
@@ -231,8 +243,21 @@ class Run:
         if self._ema is None:
             raise UsageError("run.averaged needs averaged weights", hint="make the run with dt.Run(ema=0.999)")
         if not self._ema.is_of(model):
-            raise UsageError("run.averaged was given another model than run.setup")
+            raise UsageError(
+                "run.averaged was given another model than run.setup",
+                hint="where run.whole is used too: with run.averaged(model), run.whole(model):",
+            )
         return self._ema.swapped()
+
+    def whole(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Inside the block each rank has all weights, so that it may call the model when no other does.
+
+        Collective on entry. Needed under `fsdp` and `hsdp` alone, where calling the model is otherwise collective;
+        it takes the memory of the whole model. Do not train inside.
+        """
+        if model is not self._network:
+            raise UsageError("run.whole was given another model than run.setup")
+        return nullcontext() if self._replica is None else self._replica.whole()
 
     def close(self) -> None:
         """End this rank's part of the run; twice is fine, and it happens by itself when the process ends."""
@@ -265,6 +290,7 @@ class Run:
             position=self._position,
             feed=feed,
             model=model,
+            replica=self._replica,
             device=self.device,
             recorder=self._session.recorder,
             cadence=Cadence(every, self._position.step, self._topology.share),
@@ -281,14 +307,15 @@ class Run:
             self._loop.close()
         self._session.close(exit_code)
         if exit_code == 0:  # after an error another rank may never come to a collective that leaving would wait for
-            if isinstance(self._model, parallel.SteadyDDP):
-                self._model.release()
+            if self._replica is not None:
+                self._replica.release()
             self._topology.leave()
 
 
-def _resolve(settings: Settings, topology: Topology) -> tuple[Literal["single", "ddp"], Literal["fp32", "bf16"]]:
+def _resolve(settings: Settings, topology: Topology) -> tuple[Way, Literal["fp32", "bf16"]]:
+    ranks_per_node = whole_number(os.environ, "LOCAL_WORLD_SIZE", topology.world_size)
     return (
-        parallel.resolve(settings.parallel, topology.world_size),
+        parallel.resolve(settings.parallel, topology.world_size, ranks_per_node),
         precision.resolve(settings.precision, topology.device),
     )
 

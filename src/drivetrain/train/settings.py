@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from drivetrain.core.errors import ConfigError
 from drivetrain.core.units import Every, parse_every
 
-Parallel = Literal["auto", "single", "ddp"]
 Precision = Literal["auto", "fp32", "bf16"]
 
 
@@ -40,11 +40,50 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fsdp:
+    """How a model is divided among ranks; what `parallel="fsdp"` and `"hsdp"` stand for.
+
+    Attributes:
+      replicate: copies of the model; each is divided among world size / copies ranks next to each other.
+      reshard: whether a block's gathered weights are freed after its forward and gathered again for its backward; a
+        number keeps them divided among that many ranks in between.
+      wrap: which modules are gathered one at a time: `auto` takes repeated blocks, as in a ModuleList; else names of
+        classes, or the least number of parameters.
+      offload: keep weights and optimizer state in host memory, and compute on the accelerator.
+    """
+
+    replicate: int = 1
+    reshard: bool | int = True
+    wrap: Literal["auto"] | int | Sequence[str] = "auto"
+    offload: bool = False
+
+    def __post_init__(self) -> None:
+        _whole("Fsdp.replicate", self.replicate, at_least=1)
+        if not isinstance(self.reshard, bool):
+            _whole("Fsdp.reshard", self.reshard, at_least=2)
+        if isinstance(self.wrap, list | tuple) and self.wrap and all(isinstance(name, str) for name in self.wrap):
+            object.__setattr__(self, "wrap", tuple(self.wrap))
+        elif self.wrap != "auto":
+            if isinstance(self.wrap, str):
+                raise ConfigError(
+                    f"Fsdp.wrap is {self.wrap!r}", hint=f'write wrap=["{self.wrap}"] for names of classes'
+                )
+            _whole("Fsdp.wrap", self.wrap, at_least=1)
+        if not isinstance(self.offload, bool):
+            raise ConfigError(f"Fsdp.offload is {self.offload!r}, but must be True or False")
+
+
+_ParallelName = Literal["auto", "single", "ddp", "fsdp", "hsdp"]
+Parallel = _ParallelName | Fsdp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The choices of one run, as `dt.Run` takes them.
 
     Attributes:
-      parallel: `ddp` copies the model to every rank; `auto` does so when there are several ranks.
+      parallel: `ddp` copies the model to every rank; `fsdp` divides it among them, `hsdp` inside each node; `auto` is
+        `ddp` when there are several ranks, and one rank has a plain model in any case. `Fsdp` has the details.
       precision: of the forward pass; `auto` is bf16 on an accelerator that has it, else fp32. Weights stay float32.
       global_batch: samples of one step over all ranks; None takes one batch of the loader per rank.
       clip: largest norm of the whole gradient; None leaves it.
@@ -66,7 +105,8 @@ class Settings:
     name: str = ""
 
     def __post_init__(self) -> None:
-        _one_of("parallel", self.parallel, get_args(Parallel))
+        if not isinstance(self.parallel, Fsdp):
+            _one_of("parallel", self.parallel, get_args(_ParallelName))
         _one_of("precision", self.precision, get_args(Precision))
         if self.global_batch is not None:
             _whole("global_batch", self.global_batch, at_least=1)

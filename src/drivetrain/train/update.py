@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ class Update:
         clip: float | None = None,
         schedule: Any = None,
         ema: Ema | None = None,
+        settle: Callable[[], None] | None = None,
     ) -> None:
         self._position = position
         self._optimizer_step = optimizer.step
@@ -33,6 +35,7 @@ class Update:
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         self._schedule_step = None if schedule is None else schedule.step
         self._ema = ema
+        self._settle = settle
 
     def __call__(self, loss: torch.Tensor) -> None:
         """Backward; on the last microbatch of the step also clip, optimizer, schedule and averaging.
@@ -54,6 +57,8 @@ class Update:
             position.given = position.taken = 0
 
     def _apply(self) -> None:
+        if self._settle is not None:
+            self._settle()
         if self._clip is not None:
             nn.utils.clip_grad_norm_(self._parameters, self._clip)
         self._optimizer_step()

@@ -1,0 +1,67 @@
+"""What a choice of parallelism means for a number of ranks."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from drivetrain.core.errors import ConfigError
+from drivetrain.train import parallel
+from drivetrain.train.fsdp import Sharded
+from drivetrain.train.settings import Fsdp
+from drivetrain.train.topology import Topology
+
+TWO = Topology(0, 2, 0, torch.device("cpu"), "gloo")
+
+
+@pytest.mark.parametrize("choice", ["auto", "single", "ddp", "fsdp", "hsdp", Fsdp(replicate=4)])
+def test_one_rank_is_a_plain_model(choice: parallel.Way) -> None:
+    assert parallel.resolve(choice, 1, 1) == "single"
+
+
+def test_several_ranks_are_ddp_and_single_contradicts_them() -> None:
+    assert parallel.resolve("auto", 2, 2) == parallel.resolve("ddp", 2, 2) == "ddp"
+    with pytest.raises(ConfigError, match="2 ranks"):
+        parallel.resolve("single", 2, 2)
+
+
+def test_hsdp_shards_inside_a_node_and_keeps_two_copies_on_one() -> None:
+    assert parallel.resolve("fsdp", 8, 4) == Fsdp()
+    assert parallel.resolve("hsdp", 8, 2) == Fsdp(replicate=4)
+    assert parallel.resolve("hsdp", 8, 8) == Fsdp(replicate=2)
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [("hsdp", "3 ranks cannot"), (Fsdp(replicate=2), "into 2 copies"), (Fsdp(reshard=2), "reshard is 2, .* 3 parts")],
+)
+def test_a_mesh_that_does_not_fit_the_ranks_is_refused(choice: parallel.Way, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parallel.resolve(choice, 3, 3)
+
+
+def network() -> nn.Module:
+    return nn.Sequential(*(nn.Sequential(nn.Linear(3, 3), nn.ReLU()) for _ in range(2)))
+
+
+def test_a_weight_shared_by_two_blocks_is_refused_because_it_would_become_two() -> None:
+    tied = network()
+    tied[1][0].weight = tied[0][0].weight
+    optimizer = torch.optim.SGD(tied.parameters(), lr=0.1)
+    with pytest.raises(ConfigError, match=r"0\.0\.weight and 1\.0\.weight are one parameter"):
+        Sharded(tied, optimizer, Fsdp(), TWO)
+
+
+def test_an_optimizer_that_has_made_steps_is_refused() -> None:
+    used = network()
+    optimizer = torch.optim.AdamW(used.parameters())
+    used(torch.ones(3)).sum().backward()
+    optimizer.step()
+    with pytest.raises(ConfigError, match="made steps already"):
+        Sharded(used, optimizer, Fsdp(), TWO)
+
+
+def test_offload_needs_an_accelerator() -> None:
+    with pytest.raises(ConfigError, match="offload is True, but the model is on cpu"):
+        Sharded(network(), torch.optim.SGD(network().parameters()), Fsdp(offload=True), TWO)
