@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from drivetrain.ledger import Account as Account
     from drivetrain.ledger import account as account
     from drivetrain.ledger import phase as phase
+    from drivetrain.train import Anomaly as Anomaly
     from drivetrain.train import Callback as Callback
     from drivetrain.train import Checkpoint as Checkpoint
     from drivetrain.train import EarlyStop as EarlyStop
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Account": "drivetrain.ledger",
+    "Anomaly": "drivetrain.train",
     "Callback": "drivetrain.train",
     "Checkpoint": "drivetrain.train",
     "DrivetrainError": "drivetrain.core.errors",
@@ -42,6 +44,7 @@ _ROOMS = ("data",)
 
 __all__ = [
     "Account",
+    "Anomaly",
     "Callback",
     "Checkpoint",
     "DrivetrainError",

@@ -14,7 +14,7 @@ from drivetrain.train.settings import Settings
     ("field", "value"),
     [
         ("parallel", "fsdp9"),
-        ("precision", "fp8"),
+        ("precision", "fp4"),
         ("global_batch", 0),
         ("global_batch", 2.5),
         ("clip", 0.0),
@@ -23,6 +23,8 @@ from drivetrain.train.settings import Settings
         ("checkpoint", "10m"),
         ("ema", 1.0),
         ("ema", True),
+        ("anomaly", "rollback"),
+        ("deterministic", 1),
         ("seed", -1),
         ("seed", None),
         ("device", 0),
@@ -54,6 +56,20 @@ def test_at_least_one_checkpoint_is_kept(keep: object) -> None:
 def test_a_division_that_is_none_is_refused(field: str, value: object) -> None:
     with pytest.raises(ConfigError, match=rf"Fsdp\.{field} is"):
         dt.Fsdp(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("skip", -1), ("skip", 1.5), ("then", "retry"), ("spike", 2), ("spike", "8")]
+)
+def test_what_to_do_about_anomalies_is_checked(field: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"Anomaly\.{field} is {value!r}"):
+        dt.Anomaly(**{field: value})
+
+
+def test_going_back_needs_checkpoints() -> None:
+    with pytest.raises(ConfigError, match="but checkpoint is None"):
+        Settings(anomaly=dt.Anomaly())
+    Settings(anomaly=dt.Anomaly(then="stop"))
 
 
 def test_settings_are_plain_values_that_a_run_can_store() -> None:

@@ -6,6 +6,7 @@
     ├── DataError                  65  an input is missing, damaged or not what it says it is
     │   ├── SampleError            65  one sample cannot be read (the loader skips and counts these)
     │   └── UnsafePickleError      65  a pickle asked for something other than plain data
+    ├── AnomalyError             65  a run's numbers went wrong, and neither skipping nor going back helped
     ├── MissingExtraError          69  an optional dependency is not installed
     ├── LedgerError                70  a ledger contradicts itself: a bug in ours or a file that was edited
     ├── StoreError                 74  something could not be written or read back whole
@@ -64,6 +65,12 @@ class SampleError(DataError):
 
 class UnsafePickleError(DataError):
     """A pickle asked for something other than plain data, so it was not opened."""
+
+
+class AnomalyError(DrivetrainError):
+    """A run's numbers went wrong, and neither skipping steps nor going back helped or was allowed."""
+
+    exit_code = 65
 
 
 class MissingExtraError(DrivetrainError):

@@ -23,8 +23,16 @@ new weights, `cadence` says when `saving` writes what `state` collects. `run` is
   position.py     which step and microbatch training is at
   loop.py         the iterator behind `run.steps`
   update.py       backward, clip, optimizer, schedule, averaging
+  safety.py       what looks after a run's numbers, put together
+  guard.py        the update of a step whose numbers are looked at first
+  watch.py        judges each step's numbers; tells people and the ledger
+  anomaly.py      what to do about a bad step, as a function
+  spikes.py       which losses are out of the ordinary
+  scaling.py      the factor that keeps fp16 gradients from vanishing
+  kept_buffers.py buffers as they were after the last good step
   ema.py          a moving average of the weights
   randomness.py   all random number generators of a rank: seed, read, set back
+  determinism.py  the same numbers each time
   cadence.py      when a checkpoint is due
   trees.py        nested state <-> plain JSON and named tensors
   state.py        everything a checkpoint must hold
@@ -43,6 +51,6 @@ from drivetrain.train.callbacks import Callback  # noqa: E402
 from drivetrain.train.early_stop import EarlyStop  # noqa: E402
 from drivetrain.train.fit import Fitted, fit  # noqa: E402
 from drivetrain.train.run import Run  # noqa: E402
-from drivetrain.train.settings import Checkpoint, Fsdp  # noqa: E402
+from drivetrain.train.settings import Anomaly, Checkpoint, Fsdp  # noqa: E402
 
-__all__ = ["Callback", "Checkpoint", "EarlyStop", "Fitted", "Fsdp", "Run", "fit"]
+__all__ = ["Anomaly", "Callback", "Checkpoint", "EarlyStop", "Fitted", "Fsdp", "Run", "fit"]

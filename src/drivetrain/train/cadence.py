@@ -48,6 +48,12 @@ class Cadence:
         self._saved_at_ns = mono_ns()
         self._began_step, self._began_at_ns = step, self._saved_at_ns
 
+    def went_back(self, step: int) -> None:
+        """The run goes on from an earlier step."""
+        self._began_step, self._began_at_ns = step, mono_ns()
+        if self._every is not None:
+            self.next_step = _next_multiple(step, self._every.amount) if self._every.unit == "step" else step + 1
+
     def _plan(self, step: int, now_ns: int) -> tuple[bool, int]:
         assert self._every is not None
         return plan(

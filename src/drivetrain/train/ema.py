@@ -27,10 +27,14 @@ class Ema:
         self._averages = list(self.weights.values())
 
     @torch.no_grad()
-    def update(self, num_steps: int) -> None:
-        """Take in the weights after `num_steps` steps."""
+    def update(self, num_steps: int, unless: torch.Tensor | None = None) -> None:
+        """Take in the weights after `num_steps` steps; not where `unless`, a boolean on the device, is true."""
         decay = min(self._decay, (1 + num_steps) / (10 + num_steps))
-        torch._foreach_lerp_(self._averages, self._parameters, 1 - decay)
+        if unless is None:
+            torch._foreach_lerp_(self._averages, self._parameters, 1 - decay)
+        else:
+            share = torch.where(unless, 0.0, 1 - decay)
+            torch._foreach_lerp_(self._averages, self._parameters, [share] * len(self._averages))
 
     def is_of(self, model: nn.Module) -> bool:
         """Whether these are averages of this model, or of the one it wraps."""

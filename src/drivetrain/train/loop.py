@@ -15,6 +15,7 @@ from drivetrain.train.feed import Feed
 from drivetrain.train.parallel import Replica
 from drivetrain.train.position import Position
 from drivetrain.train.transfer import to_device
+from drivetrain.train.watch import Watch
 
 _END = object()
 
@@ -39,6 +40,8 @@ class Loop:
         cadence: Cadence,
         faults: Mapping[int, Fault],
         save: Callable[[], None],
+        watch: Watch | None = None,
+        go_back: Callable[[], None] | None = None,
     ) -> None:
         self._position = position
         self._feed = feed
@@ -50,6 +53,8 @@ class Loop:
         self._cadence = cadence
         self._faults = faults
         self._save = save
+        self._watch = watch
+        self._go_back = go_back
         self._rows: Iterator[Any] | None = None
         self._phase = "init"
         self._is_closed = False
@@ -57,7 +62,7 @@ class Loop:
     def steps(self, until: int) -> Iterator[Any]:
         """Microbatches on the device, until `until` steps are finished; ends with everything saved."""
         position, recorder, cadence, faults = self._position, self._recorder, self._cadence, self._faults
-        step_begin, step_end = recorder.step_begin, recorder.step_end
+        step_begin, step_end, watch = recorder.step_begin, recorder.step_end, self._watch
         self._enter("data_wait")
         step = -1
         try:
@@ -73,7 +78,10 @@ class Loop:
                     yield self._another()
                 step_end(step, then="data_wait")
                 step = -1
-                if position.step >= cadence.next_step and cadence.due(position.step):
+                if watch is not None and self._has_gone_back(watch, until):
+                    continue
+                is_due = position.step >= cadence.next_step and cadence.due(position.step)
+                if is_due and (watch is None or watch.is_calm):
                     self._save()
             self._save()
         finally:
@@ -105,6 +113,18 @@ class Loop:
         self._recorder.end("data_wait")
         self._hand_out()
         return batch
+
+    def _has_gone_back(self, watch: Watch, until: int) -> bool:
+        """Judge the numbers of the steps so far; where they ask for it, be at an earlier step."""
+        position = self._position
+        is_end = position.step >= min(until, self._cadence.next_step)  # what is saved must have been judged
+        if not watch.settle(everything=is_end):
+            return False
+        assert self._go_back is not None
+        self._rows = None
+        self._go_back()
+        self._cadence.went_back(position.step)
+        return True
 
     def _hand_out(self) -> None:
         position = self._position

@@ -6,30 +6,34 @@ import atexit
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import torch
 from torch import nn
 
 from drivetrain.core import faults
-from drivetrain.core.errors import UsageError
+from drivetrain.core.errors import AnomalyError, UsageError
 from drivetrain.core.protocols import Stateful
 from drivetrain.core.variables import whole_number
 from drivetrain.store import LocalBlobs, RunFolder
-from drivetrain.train import exits, forwards, parallel, precision, randomness
+from drivetrain.train import determinism, exits, forwards, parallel, precision, randomness
 from drivetrain.train.cadence import Cadence
 from drivetrain.train.ema import Ema
 from drivetrain.train.feed import Feed, open_feed
 from drivetrain.train.loop import Loop
 from drivetrain.train.parallel import Replica, Way
 from drivetrain.train.position import Position
+from drivetrain.train.safety import Safety
 from drivetrain.train.session import open_session, refuse_second
-from drivetrain.train.settings import Checkpoint, Parallel, Precision, Settings
+from drivetrain.train.settings import Anomaly, Checkpoint, Parallel, Precision, Settings
 from drivetrain.train.state import Parts, check_optimizer
 from drivetrain.train.topology import Topology
 from drivetrain.train.update import Update
+
+if TYPE_CHECKING:
+    from drivetrain.train.saving import Saving
 
 T = TypeVar("T")
 
@@ -68,6 +72,8 @@ class Run:
         clip: float | None = None,
         checkpoint: Checkpoint | None = None,
         ema: float | None = None,
+        anomaly: Anomaly | None = None,
+        deterministic: bool = False,
         seed: int = 0,
         device: str = "auto",
         name: str = "",
@@ -80,10 +86,15 @@ class Run:
             clip=clip,
             checkpoint=checkpoint,
             ema=ema,
+            anomaly=anomaly,
+            deterministic=deterministic,
             seed=seed,
             device=device,
             name=name,
         )
+        self._undo = ExitStack()
+        if deterministic:
+            self._undo.enter_context(determinism.enforced())
         self._topology = topology = Topology.find(device)
         self._parallel, self._precision = _resolve(self.settings, topology)
         refuse_second(topology)
@@ -107,6 +118,8 @@ class Run:
         self._replica: Replica | None = None
         self._loop: Loop | None = None
         self._ema: Ema | None = None
+        self._safety: Safety | None = None
+        self._saving: Saving | None = None
         self._random: dict[str, Any] | None = None  # what the generators are set to when the steps begin
         self._update: Callable[[torch.Tensor], None] = _step_before_setup
         randomness.seed_all(seed)
@@ -160,14 +173,18 @@ class Run:
         feed = self._feed = open_feed(loader, self._topology, self.settings.global_batch)
         self._position.num_microbatches = feed.num_microbatches
         self._ema = None if self.settings.ema is None else Ema(network, self.settings.ema)
-        save = self._resume(Parts(network, optimizer, schedule, self._ema, feed, extras or {}))
+        safety = self._safety = Safety.of(self.settings, self._precision, self._session, self._topology, lambda _: "")
+        extras = {**(extras or {}), **({} if safety is None else safety.extras)}
+        save = self._resume(Parts(network, optimizer, schedule, self._ema, feed, extras))
+        clip, ema = self.settings.clip, self._ema
         self._update = Update(
             self._position,
             optimizer,
-            clip=self.settings.clip,
+            clip=clip,
             schedule=schedule,
-            ema=self._ema,
+            ema=ema,
             settle=None if replica is None else replica.settle,
+            guard=None if safety is None else safety.guard(network, optimizer, self._topology, clip=clip, ema=ema),
         )
         self._loop = self._make_loop(network, feed, save)
         randomness.seed_all(self.settings.seed, "rank", self.rank, self._position.step)
@@ -277,7 +294,9 @@ class Run:
         if self.settings.checkpoint is not None:
             from drivetrain.train.saving import Saving  # torch's distributed checkpoint costs 0.7 s to import
 
-            saving = Saving(self.settings.checkpoint, self._session, self._topology, self._position, parts)
+            saving = self._saving = Saving(
+                self.settings.checkpoint, self._session, self._topology, self._position, parts
+            )
             self._random = saving.resume()
             save = saving.save
         if self.attempt or self._position.step:
@@ -296,7 +315,26 @@ class Run:
             cadence=Cadence(every, self._position.step, self._topology.share),
             faults=faults.planned(self.rank, self.attempt),
             save=save,
+            watch=None if self._safety is None else self._safety.watch,
+            go_back=self._go_back,
         )
+
+    def _go_back(self) -> None:
+        """To the newest checkpoint, in the middle of `steps`; what was learned since of bad steps is not forgotten."""
+        assert self._safety is not None
+        assert self._saving is not None
+        reached, history = self._position.step, self._safety.watch.history
+        random = self._saving.resume()
+        if self._position.step == reached:
+            raise AnomalyError(
+                f"{len(history.known)} steps in a row went wrong by step {reached}, and there is no checkpoint to go "
+                "back to yet",
+                hint="the weights as they were made are no better: look at the first batches and the learning rate",
+            )
+        if random is not None:
+            randomness.restore(random, self.device)
+        self._safety.watch.went_back(self._position.step, history)
+        self._session.recorder.resume(self._position.step)
 
     def _close(self, exit_code: int) -> None:
         if self._is_closed or os.getpid() != self._pid:  # a forked child must not end its parent's run
@@ -306,13 +344,14 @@ class Run:
         if self._loop is not None:
             self._loop.close()
         self._session.close(exit_code)
+        self._undo.close()
         if exit_code == 0:  # after an error another rank may never come to a collective that leaving would wait for
             if self._replica is not None:
                 self._replica.release()
             self._topology.leave()
 
 
-def _resolve(settings: Settings, topology: Topology) -> tuple[Way, Literal["fp32", "bf16"]]:
+def _resolve(settings: Settings, topology: Topology) -> tuple[Way, precision.Resolved]:
     ranks_per_node = whole_number(os.environ, "LOCAL_WORLD_SIZE", topology.world_size)
     return (
         parallel.resolve(settings.parallel, topology.world_size, ranks_per_node),

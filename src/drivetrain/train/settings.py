@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from drivetrain.core.errors import ConfigError
 from drivetrain.core.units import Every, parse_every
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "fp8"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,34 @@ Parallel = _ParallelName | Fsdp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Anomaly:
+    """What to do about a step whose loss or gradient is not finite, or whose loss is far out of the ordinary.
+
+    Such a step's update is skipped: weights, optimizer, averages and buffers stay as they were, the schedule moves on.
+
+    Attributes:
+      skip: how many steps in a row may be skipped; the next one leads to `then`.
+      then: `rollback` goes back to the newest checkpoint, without leaving the process, and goes the same way again but
+        for the last update before everything went wrong; where that does not help, the run stops. `stop` stops.
+      spike: how many robust standard deviations above the median of recent losses is too high, such as 8; None takes
+        any finite loss.
+    """
+
+    skip: int = 3
+    then: Literal["rollback", "stop"] = "rollback"
+    spike: float | None = None
+
+    def __post_init__(self) -> None:
+        _whole("Anomaly.skip", self.skip, at_least=0)
+        _one_of("Anomaly.then", self.then, ("rollback", "stop"))
+        if self.spike is not None and not (_is_number(self.spike) and 3 <= self.spike < math.inf):
+            raise ConfigError(
+                f"Anomaly.spike is {self.spike!r}, but must be a number of at least 3",
+                hint="it counts robust standard deviations; write spike=8, or None to take any finite loss",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The choices of one run, as `dt.Run` takes them.
 
@@ -85,10 +113,14 @@ class Settings:
       parallel: `ddp` copies the model to every rank; `fsdp` divides it among them, `hsdp` inside each node; `auto` is
         `ddp` when there are several ranks, and one rank has a plain model in any case. `Fsdp` has the details.
       precision: of the forward pass; `auto` is bf16 on an accelerator that has it, else fp32. Weights stay float32.
+        `fp16` scales the loss, as its gradients would vanish, and looks at every gradient as `anomaly` does.
       global_batch: samples of one step over all ranks; None takes one batch of the loader per rank.
       clip: largest norm of the whole gradient; None leaves it.
       checkpoint: when to save; None never saves, and a restart begins from step 0.
       ema: decay of a moving average of the weights, such as 0.999; None keeps none.
+      anomaly: what to do about numbers that go wrong; None does not look at them.
+      deterministic: whether operations that may give different results each time are refused or replaced, which can be
+        slower; holds for the whole process until the run is closed.
       seed: of every random number generator of every rank.
       device: `auto`, or a torch device such as `cpu` or `cuda:1`.
       name: what people call the run, where no launcher has named it.
@@ -100,6 +132,8 @@ class Settings:
     clip: float | None = None
     checkpoint: Checkpoint | None = None
     ema: float | None = None
+    anomaly: Anomaly | None = None
+    deterministic: bool = False
     seed: int = 0
     device: str = "auto"
     name: str = ""
@@ -116,6 +150,9 @@ class Settings:
             raise ConfigError(f"checkpoint is {self.checkpoint!r}", hint='write dt.Checkpoint(every="10m", keep=3)')
         if self.ema is not None and not (_is_number(self.ema) and 0 < self.ema < 1):
             raise ConfigError(f"ema is {self.ema!r}, but a decay must lie between 0 and 1, such as 0.999")
+        _check_anomaly(self.anomaly, self.checkpoint)
+        if not isinstance(self.deterministic, bool):
+            raise ConfigError(f"deterministic is {self.deterministic!r}, but must be True or False")
         _whole("seed", self.seed, at_least=0)
         for field in ("device", "name"):
             if not isinstance(getattr(self, field), str):
@@ -124,6 +161,18 @@ class Settings:
     def plain(self) -> dict[str, object]:
         """The choices as JSON has them."""
         return dataclasses.asdict(self)
+
+
+def _check_anomaly(anomaly: object, checkpoint: object) -> None:
+    if anomaly is None:
+        return
+    if not isinstance(anomaly, Anomaly):
+        raise ConfigError(f"anomaly is {anomaly!r}", hint='write dt.Anomaly(skip=3, then="rollback")')
+    if anomaly.then == "rollback" and checkpoint is None:
+        raise ConfigError(
+            "anomaly would go back to a checkpoint (then='rollback'), but checkpoint is None",
+            hint='add checkpoint=dt.Checkpoint(every="10m"), or write dt.Anomaly(then="stop")',
+        )
 
 
 def _is_number(value: object) -> bool:

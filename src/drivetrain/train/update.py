@@ -10,6 +10,7 @@ from torch import nn
 
 from drivetrain.core.errors import UsageError
 from drivetrain.train.ema import Ema
+from drivetrain.train.guard import Guard
 from drivetrain.train.position import Position
 
 
@@ -28,6 +29,7 @@ class Update:
         schedule: Any = None,
         ema: Ema | None = None,
         settle: Callable[[], None] | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self._position = position
         self._optimizer_step = optimizer.step
@@ -36,6 +38,7 @@ class Update:
         self._schedule_step = None if schedule is None else schedule.step
         self._ema = ema
         self._settle = settle
+        self._guard = guard
 
     def __call__(self, loss: torch.Tensor) -> None:
         """Backward; on the last microbatch of the step also clip, optimizer, schedule and averaging.
@@ -49,7 +52,10 @@ class Update:
                 hint="call it once per batch that run.steps gives; add losses before",
             )
         num_microbatches = position.num_microbatches
-        (loss if num_microbatches == 1 else loss / num_microbatches).backward()  # type: ignore[no-untyped-call]  # torch has no types here
+        share = loss if num_microbatches == 1 else loss / num_microbatches
+        if self._guard is not None:
+            share = self._guard.before_backward(share, is_last=position.taken + 1 == num_microbatches)
+        share.backward()  # type: ignore[no-untyped-call]  # torch has no types here
         position.taken += 1
         if position.taken == num_microbatches:
             self._apply()
@@ -59,12 +65,18 @@ class Update:
     def _apply(self) -> None:
         if self._settle is not None:
             self._settle()
-        if self._clip is not None:
-            nn.utils.clip_grad_norm_(self._parameters, self._clip)
-        self._optimizer_step()
+        if self._guard is not None:
+            self._guard.update(self._position.step)
+        else:
+            self._change_weights()
         for parameter in self._parameters:
             parameter.grad = None  # what optimizer.zero_grad does, without the 5 us of its profiling
         if self._schedule_step is not None:
             self._schedule_step()
+
+    def _change_weights(self) -> None:
+        if self._clip is not None:
+            nn.utils.clip_grad_norm_(self._parameters, self._clip)
+        self._optimizer_step()
         if self._ema is not None:
             self._ema.update(self._position.step + 1)
