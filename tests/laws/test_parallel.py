@@ -48,7 +48,7 @@ def check_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
     ("num_ranks", "cases"),
     [
         (2, [{"parallel": "ddp"}, {"parallel": "fsdp"}, {"parallel": "hsdp"}]),
-        (2, [{"parallel": "ddp", "microbatches": 2}, {"parallel": "fsdp", "microbatches": 2}]),
+        (2, [{"parallel": "ddp", "microbatches": 2}, {"parallel": "fsdp", "microbatches": 2, "recompute": "full"}]),
         (4, [{"parallel": "hsdp"}, {"parallel": {"wrap": ["Block"], "reshard": 2}, "microbatches": 2}]),
     ],
 )

@@ -15,6 +15,8 @@ from drivetrain.train.settings import Settings
     [
         ("parallel", "fsdp9"),
         ("precision", "fp4"),
+        ("recompute", True),
+        ("compile", "yes"),
         ("global_batch", 0),
         ("global_batch", 2.5),
         ("clip", 0.0),

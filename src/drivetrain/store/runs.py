@@ -84,6 +84,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def compiled(self) -> Path:
+        """What torch.compile made, for the next start; code that is run, so only for the run's own user."""
+        return self.path / "compile"
+
+    @property
     def kept(self) -> Path:
         """Files that the training script kept."""
         return self.path / "kept"

@@ -16,6 +16,8 @@ new weights, `cadence` says when `saving` writes what `state` collects. `run` is
   fsdp.py         a part of every weight on each
   blocks.py       which parts of a model are gathered, recomputed, compiled one at a time
   buffers.py      rank 0's buffers on every rank
+  recompute.py    less memory: what a backward needs is worked out again
+  compiling.py    torch.compile in place, its cache in the run's folder
   forwards.py     layers around a module's forward, its type and names kept
   precision.py    which arithmetic a forward uses
   transfer.py     numpy and CPU batches -> tensors on the device

@@ -18,7 +18,8 @@ from drivetrain.core.errors import AnomalyError, UsageError
 from drivetrain.core.protocols import Stateful
 from drivetrain.core.variables import whole_number
 from drivetrain.store import LocalBlobs, RunFolder
-from drivetrain.train import determinism, exits, forwards, parallel, precision, randomness
+from drivetrain.train import compiling, determinism, exits, forwards, parallel, precision, randomness, recompute
+from drivetrain.train.blocks import find_blocks
 from drivetrain.train.cadence import Cadence
 from drivetrain.train.ema import Ema
 from drivetrain.train.feed import Feed, open_feed
@@ -27,7 +28,7 @@ from drivetrain.train.parallel import Replica, Way
 from drivetrain.train.position import Position
 from drivetrain.train.safety import Safety
 from drivetrain.train.session import open_session, refuse_second
-from drivetrain.train.settings import Anomaly, Checkpoint, Parallel, Precision, Settings
+from drivetrain.train.settings import Anomaly, Checkpoint, Fsdp, Parallel, Precision, Recompute, Settings
 from drivetrain.train.state import Parts, check_optimizer
 from drivetrain.train.topology import Topology
 from drivetrain.train.update import Update
@@ -67,6 +68,8 @@ class Run:
         self,
         *,
         parallel: Parallel = "auto",
+        recompute: Recompute = "none",
+        compile: bool = False,  # noqa: A002 - the name that torch's users know
         precision: Precision = "auto",
         global_batch: int | None = None,
         clip: float | None = None,
@@ -81,6 +84,8 @@ class Run:
         exits.install()
         self.settings = Settings(
             parallel=parallel,
+            recompute=recompute,
+            compile=compile,
             precision=precision,
             global_batch=global_batch,
             clip=clip,
@@ -116,6 +121,7 @@ class Run:
         self._feed: Feed | None = None
         self._network: nn.Module | None = None
         self._replica: Replica | None = None
+        self._cache: compiling.Cache | None = None
         self._loop: Loop | None = None
         self._ema: Ema | None = None
         self._safety: Safety | None = None
@@ -168,6 +174,7 @@ class Run:
         check_optimizer(network, optimizer)
         self._network = network
         forwards.unwrap(network)
+        self._rework(network)
         precision.apply(network, self._precision, self.device)
         replica = self._replica = parallel.spread(network, optimizer, self._parallel, self._topology)
         feed = self._feed = open_feed(loader, self._topology, self.settings.global_batch)
@@ -288,6 +295,17 @@ class Run:
     ) -> None:
         self._close(exits.code_of(exc))
 
+    def _rework(self, network: nn.Module) -> None:
+        """Recompute and compile, as was chosen; under fsdp block by block, because weights are gathered in between."""
+        way = self._parallel
+        blocks = find_blocks(network, way.wrap if isinstance(way, Fsdp) else "auto") or [network]
+        if self.settings.recompute != "none":
+            recompute.apply(blocks, self.settings.recompute)
+        if self.settings.compile:
+            self._cache = compiling.Cache(self.folder.compiled)
+            modules = blocks if isinstance(way, Fsdp) else [network]
+            compiling.apply(modules, self.device, self._session.recorder.phase)
+
     def _resume(self, parts: Parts) -> Callable[[], None]:
         """Go to the newest checkpoint, tell the ledger from where; returns what saves the run."""
         save: Callable[[], None] = _save_nothing
@@ -343,6 +361,8 @@ class Run:
         atexit.unregister(self.close)
         if self._loop is not None:
             self._loop.close()
+        if self._cache is not None:
+            self._cache.close()
         self._session.close(exit_code)
         self._undo.close()
         if exit_code == 0:  # after an error another rank may never come to a collective that leaving would wait for

@@ -73,6 +73,7 @@ class Fsdp:
             raise ConfigError(f"Fsdp.offload is {self.offload!r}, but must be True or False")
 
 
+Recompute = Literal["none", "selective", "full"]
 _ParallelName = Literal["auto", "single", "ddp", "fsdp", "hsdp"]
 Parallel = _ParallelName | Fsdp
 
@@ -112,6 +113,9 @@ class Settings:
     Attributes:
       parallel: `ddp` copies the model to every rank; `fsdp` divides it among them, `hsdp` inside each node; `auto` is
         `ddp` when there are several ranks, and one rank has a plain model in any case. `Fsdp` has the details.
+      recompute: what a backward needs of each block is worked out again instead of kept: all of it (`full`), or all but
+        the results of matrix products (`selective`). Less memory, more time, the same bits.
+      compile: run the model through `torch.compile`; what it compiles is kept with the run and used when it restarts.
       precision: of the forward pass; `auto` is bf16 on an accelerator that has it, else fp32. Weights stay float32.
         `fp16` scales the loss, as its gradients would vanish, and looks at every gradient as `anomaly` does.
       global_batch: samples of one step over all ranks; None takes one batch of the loader per rank.
@@ -127,6 +131,8 @@ class Settings:
     """
 
     parallel: Parallel = "auto"
+    recompute: Recompute = "none"
+    compile: bool = False
     precision: Precision = "auto"
     global_batch: int | None = None
     clip: float | None = None
@@ -141,6 +147,9 @@ class Settings:
     def __post_init__(self) -> None:
         if not isinstance(self.parallel, Fsdp):
             _one_of("parallel", self.parallel, get_args(_ParallelName))
+        _one_of("recompute", self.recompute, get_args(Recompute))
+        if not isinstance(self.compile, bool):
+            raise ConfigError(f"compile is {self.compile!r}, but must be True or False")
         _one_of("precision", self.precision, get_args(Precision))
         if self.global_batch is not None:
             _whole("global_batch", self.global_batch, at_least=1)
