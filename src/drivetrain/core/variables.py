@@ -14,6 +14,7 @@ ATTEMPT = "DRIVETRAIN_ATTEMPT"  # which try of it, from 0
 STARTED_NS = "DRIVETRAIN_STARTED_NS"  # when the rank's process began, monotonic
 LEASE_NS = "DRIVETRAIN_LEASE_NS"  # how long after its last beat the launcher is taken to live
 FAULT = "DRIVETRAIN_FAULT"  # planned failures, see core.faults
+TRIAL = "DRIVETRAIN_TRIAL"  # what a trial run does otherwise, see core.trials
 
 
 def home() -> Path:
