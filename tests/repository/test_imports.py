@@ -17,13 +17,11 @@ LIGHT_ROOMS = (
     "store",
     "figures",
     "launch",
-    "bench",
     "monitor",
     "report",
     "cli.main",
     "cli.runs",
     "cli.report",
-    "cli.tune",
 )
 
 

@@ -181,7 +181,7 @@ def test_the_loop_may_be_left_and_entered_again() -> None:
         assert run.step_index == 5
     account = dt.account(run.id)
     account.check()
-    assert account.leaves.get("skipped", 0) > 0
+    assert account.leaves.get("lost", 0) > 0
 
 
 def test_gradients_of_a_step_that_was_left_do_not_count() -> None:

@@ -103,5 +103,13 @@ class RunFailedError(DrivetrainError):
     """The ranks failed, and restarting did not help or was not allowed."""
 
 
+class AttemptOver(BaseException):
+    """The attempt that this rank is part of has ended; the process goes on in the next one.
+
+    Raised inside calls of ours, or anywhere in the main thread when those do not come. Not an Exception, like
+    KeyboardInterrupt: a program that catches everything it can handle must not catch this.
+    """
+
+
 PERMANENT_EXIT_CODES = frozenset({2, 65, 69, 70, 74})
 """Exit codes that trying again cannot change."""

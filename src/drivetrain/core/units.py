@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 _TIME_NS = {
     "ns": 1,

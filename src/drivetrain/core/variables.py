@@ -12,9 +12,10 @@ HOME = "DRIVETRAIN_HOME"  # the store's root
 RUN = "DRIVETRAIN_RUN"  # the run's id
 ATTEMPT = "DRIVETRAIN_ATTEMPT"  # which try of it, from 0
 STARTED_NS = "DRIVETRAIN_STARTED_NS"  # when the rank's process began, monotonic
+AGAIN = "DRIVETRAIN_AGAIN"  # set in a process that has been a rank of the attempt before
+FINISHED_STEP = "DRIVETRAIN_FINISHED_STEP"  # the last step that the rank's process before is known to have finished
 LEASE_NS = "DRIVETRAIN_LEASE_NS"  # how long after its last beat the launcher is taken to live
 FAULT = "DRIVETRAIN_FAULT"  # planned failures, see core.faults
-TRIAL = "DRIVETRAIN_TRIAL"  # what a trial run does otherwise, see core.trials
 
 
 def home() -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import weakref
 from collections import deque
@@ -163,7 +162,6 @@ class Loader:
        `bad_samples`; more than `max_bad` of them are a DataError, raised to whoever iterates.
     4. Iterating again starts at the position reached, or where `seek` or `load_state_dict` went. At most one iterator
        lives at a time; it ends when closed, forgotten, or when it raises, and its threads with it.
-    5. `threads` may be set at any time and counts from the next `iter` on, `microbatch` from the next `bind` on.
     """
 
     def __init__(
@@ -206,7 +204,7 @@ class Loader:
         self.global_batch = global_batch
         self._bad = _BadSamples(max_bad)
         self._reader = _Reader(self.dataset, rows, Order(len(rows), seed), flip, self._bad)
-        self.microbatch, self.threads, self._budget_bytes = microbatch, threads, budget_bytes
+        self._microbatch, self._threads, self._budget_bytes = microbatch, threads, budget_bytes
         self._cursor = _Cursor()
         self._live: weakref.ref[_Batches] | None = None
         self._pool: ThreadPoolExecutor | None = None  # of the last iterator, to wait for even after it was forgotten
@@ -216,15 +214,6 @@ class Loader:
     def num_samples(self) -> int:
         """Samples in one epoch."""
         return self._reader.order.num_samples
-
-    @property
-    def seed(self) -> int:
-        """Of order and augmentation; a new one counts from the next `iter` on."""
-        return self._reader.order.seed
-
-    @seed.setter
-    def seed(self, seed: int) -> None:
-        self._reader = dataclasses.replace(self._reader, order=Order(self.num_samples, seed))
 
     @property
     def num_microbatches(self) -> int:
@@ -247,7 +236,7 @@ class Loader:
         local, rest = divmod(self.global_batch, world_size)
         if rest or not local:
             raise ValueError(f"global_batch {self.global_batch} cannot be shared equally by {world_size} ranks")
-        most = min(self.microbatch or local, local)
+        most = min(self._microbatch or local, local)
         size = next(n for n in range(most, 0, -1) if local % n == 0)
         self.close()
         self._share = _Share(self.global_batch, local // size, size, rank)
@@ -286,9 +275,9 @@ class Loader:
         self.close()
         batch_bytes = self._share.microbatch * self.dataset.manifest.width * self.dataset.manifest.height * 4
         # Two steps' worth or one batch per thread keeps threads busy; more would only use memory.
-        wanted = max(2 * self.num_microbatches, self.threads + 1)
+        wanted = max(2 * self.num_microbatches, self._threads + 1)
         num_ahead = max(1, min(wanted, self._budget_bytes // batch_bytes))
-        live = _Batches(self._reader, self._share, self._cursor, threads=self.threads, num_ahead=num_ahead)
+        live = _Batches(self._reader, self._share, self._cursor, threads=self._threads, num_ahead=num_ahead)
         self._live, self._pool = weakref.ref(live), live.pool
         return live
 

@@ -1,37 +1,46 @@
 """Starts the ranks of a run on one node, gives each its environment, watches, restarts in place; knows no torch.
 
-Life of a run: a `LaunchSpec` (what to start) and a run folder -> requests, one per rank -> the nursery forks them ->
-an attempt: output shown and kept, deaths and hangs noticed -> the policy judges its end -> another attempt, or the
-`Outcome`. A killed rank to the next step of a tiny model: see benchmarks/recovery.py.
+Life of a run: a `LaunchSpec` (what to start) and a run folder -> requests, one per rank -> the nursery forks
+them -> an attempt: output shown and kept, deaths and hangs noticed -> the policy judges its end -> another attempt, in
+which processes that can go on do, or the `Outcome`. How quick that is: benchmarks/recovery.py.
 
   spec.py             what to start, each rank's environment, the exact requests (pure)
   program.py          a command understood: a script or module to fork, or a program to execute
   launcher.py         one selector for all that can happen; attempt after attempt
+  node.py             the ranks' processes on this machine, those that outlive an attempt among them
   claim.py            who may run a run, and which attempt comes next
   attempt.py          one attempt: who lives, who was told to end, how each ended
   policy.py           which rank failed first, whether to try again, the words for it (pure)
-  watch.py            how far ranks are and when they were last heard of, from their journals
+  lost.py             whether an error only says that another rank is gone (pure)
+  watch.py            how far ranks are and when they were last heard of, from their journals; what their processes do
+  hang.py             which rank hangs (pure)
   output.py           pipes -> log files and prefixed lines
   signals.py          Ctrl-C as bytes on a descriptor
   nursery_process.py  the launcher's side of the nursery
   wire.py             what the two say to each other
   nursery.py          the process that imports torch once and forks the ranks
   child.py            a rank's process between the fork and its end
+  control.py          a rank's line to its launcher: leave an attempt, come back in the next one
 """
 
+from drivetrain.launch.control import Control, Stay
+from drivetrain.launch.control import current as current_control
 from drivetrain.launch.launcher import Launcher, Outcome
 from drivetrain.launch.output import Output, Terminal
 from drivetrain.launch.spec import LaunchSpec, RankRequest, rank_environment, requests_text
 from drivetrain.launch.watch import Progress
 
 __all__ = [
+    "Control",
     "LaunchSpec",
     "Launcher",
     "Outcome",
     "Output",
     "Progress",
     "RankRequest",
+    "Stay",
     "Terminal",
+    "current_control",
     "rank_environment",
     "requests_text",
 ]

@@ -3,108 +3,120 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Collection
 
-from drivetrain.core.units import NS_PER_S
-from drivetrain.launch.output import Stream
+from drivetrain.core.units import NS_PER_MS, NS_PER_S
 from drivetrain.launch.policy import Failure, RankEnd, first_to_fail
-from drivetrain.launch.watch import Progress, Watch
+from drivetrain.launch.watch import Watch
 
-_SETTLE_NS = NS_PER_S // 2  # how long to wait for the cause when the first to leave is a consequence of it
-_NUM_LAST_WORDS = 12
+_SETTLE_NS = NS_PER_S // 2  # how long to wait for the cause when what failed first is a consequence of it
+_TOGETHER_NS = 15 * NS_PER_MS  # deaths so close to each other are one failure
 
 
 class Attempt:
-    """The ranks of one attempt, from before they start until all have ended.
+    """The ranks of one attempt, from before they start until it is over.
 
-    When a rank fails, the others are told to end at once; when what failed first only lost a peer, the peer has a
-    moment to leave by itself, so that its own reason is known. What does not end within the grace is killed.
+    When a rank fails, the attempt is failing; once it is known what else failed at the same time, it is concluded:
+    ranks that are not kept are told to end, and killed after the grace. It is over when those have ended.
 
     Attributes:
-      pids: of the ranks that live.
-      streams: by rank, its stdout and stderr.
       has_begun: whether ranks were asked for.
+      failure: why it failed, once concluded; None when every rank ended well, or a person stopped it.
     """
 
     def __init__(self, number: int, num_ranks: int, *, grace_ns: int, watch: Watch) -> None:
         self.number = number
-        self.pids: dict[int, int] = {}
-        self.streams: dict[int, tuple[Stream, Stream]] = {}
+        self.num_ranks = num_ranks
         self.has_begun = False
         self.watch = watch
-        self._num_ranks = num_ranks
+        self.failure: Failure | None = None
         self._grace_ns = grace_ns
         self._ends: dict[int, RankEnd] = {}
+        self._stumbles: dict[int, RankEnd] = {}
+        self._kept: frozenset[int] = frozenset()
+        self._to_tell: set[int] = set()
         self._told: set[int] = set()
-        self._stop_at_ns: int | None = None
+        self._is_concluded = False
+        self._settles_at_ns: int | None = None
         self._kill_at_ns: int | None = None
         self._silent_ns: int | None = None
         self._hung_rank = 0
 
     @property
     def is_over(self) -> bool:
-        """Whether every rank has ended."""
-        return len(self._ends) == self._num_ranks
+        """Whether nothing more will come of it: every rank has ended, or stays for the next attempt."""
+        return all(rank in self._ends or rank in self._kept for rank in range(self.num_ranks))
 
     @property
     def unended(self) -> list[int]:
         """Ranks that have not ended; they may not have started yet."""
-        return [rank for rank in range(self._num_ranks) if rank not in self._ends]
+        return [rank for rank in range(self.num_ranks) if rank not in self._ends]
 
     @property
-    def is_stopping(self) -> bool:
-        """Whether what still lives has been told to end, or is about to be."""
-        return self._stop_at_ns is not None
+    def is_concluded(self) -> bool:
+        """Whether it was decided what happens to each rank."""
+        return self._is_concluded
 
-    @property
-    def progress(self) -> Progress:
-        """Where it stands, as of the watch's last poll."""
-        return Progress(self.number, self.watch.furthest_step, self.watch.scalars, len(self.pids), self._num_ranks)
+    def end(self, rank: int, code: int, at_ns: int, last_words: tuple[str, ...]) -> None:
+        """A rank's process has ended."""
+        self._ends[rank] = end = RankEnd(rank, code, at_ns, rank in self._told, last_words=last_words)
+        if code != 0:
+            self._settle(at_ns + (_SETTLE_NS if end.is_consequence else _TOGETHER_NS))
+            if rank == self._hung_rank and self._silent_ns is not None:
+                self._settle(at_ns)
 
-    def end(self, rank: int, code: int, at_ns: int) -> None:
-        """A rank has ended; its streams have been read as far as they go."""
-        self.pids.pop(rank, None)
-        words = tuple(self.streams[rank][1].last_lines(_NUM_LAST_WORDS)) if rank in self.streams else ()
-        self._ends[rank] = end = RankEnd(rank, code, at_ns, rank in self._told, last_words=words)
-        if code != 0 and not end.is_consequence:
-            self.stop(at_ns)
-        elif code != 0:
-            self.stop(at_ns + _SETTLE_NS)
+    def stumble(self, rank: int, words: str, at_ns: int) -> None:
+        """A rank has lost a peer, and lives."""
+        self._stumbles[rank] = RankEnd(rank, 1, at_ns, last_words=(words,))
+        self._settle(at_ns + _SETTLE_NS)
 
-    def hang(self, silent_ns: int, now_ns: int) -> None:
-        """No rank has recorded anything for so long: give up on all that live."""
+    def hang(self, rank: int, silent_ns: int) -> None:
+        """A rank is taken to hang; it is about to be killed."""
         self._silent_ns = silent_ns
-        self._hung_rank = self.watch.least_far(sorted(self.pids))
-        self.stop(now_ns)
+        self._hung_rank = rank
 
-    def stop(self, at_ns: int) -> None:
-        """Have all that live told to end at that time, or earlier if that was said before."""
-        self._stop_at_ns = at_ns if self._stop_at_ns is None else min(self._stop_at_ns, at_ns)
+    def resize(self, now_ns: int) -> None:
+        """It is to end for another number of ranks."""
+        self._settle(now_ns)
 
-    def due(self, now_ns: int) -> int | None:
-        """The signal that all living ranks are to be sent now, once each; None when it is time for none."""
-        if self._kill_at_ns is not None and now_ns >= self._kill_at_ns:
-            self._kill_at_ns = None
-            return signal.SIGKILL
-        if self._stop_at_ns is not None and now_ns >= self._stop_at_ns and not self._told:
-            self._told = set(self.unended)
-            self._kill_at_ns = now_ns + self._grace_ns
-            return signal.SIGTERM
-        return None
+    def has_settled(self, now_ns: int) -> bool:
+        """Whether it has failed and all that belongs to the failure is known."""
+        return self._settles_at_ns is not None and now_ns >= self._settles_at_ns and not self._is_concluded
 
-    @property
-    def next_due_ns(self) -> int | None:
-        """When to ask `due` again, if at any given time."""
-        if self._kill_at_ns is not None:
-            return self._kill_at_ns
-        return None if self._told else self._stop_at_ns
-
-    def failure(self) -> Failure | None:
-        """Why it failed, once over; None when every rank ended well."""
-        if self._silent_ns is not None:
+    def judge(self) -> Failure | None:
+        """Why it failed, by what is known now."""
+        if self._silent_ns is not None and self._hung_rank in self._ends:
             first: RankEnd | None = self._ends[self._hung_rank]
         else:
-            first = first_to_fail(list(self._ends.values()))
+            first = first_to_fail(list(self._ends.values())) or first_to_fail(list(self._stumbles.values()))
         if first is None:
             return None
         step = self.watch.steps.get(first.rank)
         return Failure(self.number, first, step, self.watch.furthest_step, self._silent_ns)
+
+    def conclude(self, failure: Failure | None, kept: Collection[int]) -> None:
+        """Decide: these ranks stay for the next attempt, all others are told to end. Once more changes who stays."""
+        self.failure = failure
+        self._is_concluded = True
+        self._kept = frozenset(kept)
+        self._to_tell = set(self.unended) - self._kept
+
+    def due(self, now_ns: int) -> tuple[int, list[int]] | None:
+        """The signal that ranks are to be sent now, and which; None when it is time for none."""
+        untold = sorted(self._to_tell - self._told - self._ends.keys())
+        if untold:
+            self._told |= set(untold)
+            self._kill_at_ns = now_ns + self._grace_ns
+            return signal.SIGTERM, untold
+        if self._kill_at_ns is not None and now_ns >= self._kill_at_ns:
+            self._kill_at_ns = None
+            return signal.SIGKILL, sorted(self._told - self._ends.keys())
+        return None
+
+    @property
+    def next_due_ns(self) -> int | None:
+        """When to look again, if at any given time."""
+        return self._kill_at_ns if self._is_concluded else self._settles_at_ns
+
+    def _settle(self, at_ns: int) -> None:
+        self._settles_at_ns = at_ns if self._settles_at_ns is None else min(self._settles_at_ns, at_ns)

@@ -11,15 +11,21 @@ import importlib.util
 import io
 import os
 import signal
+import socket
 import sys
 import threading
+import traceback
 import types
 from pathlib import Path
 from types import CodeType
 from typing import NoReturn
 
+from drivetrain.core import variables
+from drivetrain.core.clock import mono_ns
 from drivetrain.core.errors import DrivetrainError
-from drivetrain.launch.wire import Spawn
+from drivetrain.launch.control import Control, set_current
+from drivetrain.launch.lost import chain
+from drivetrain.launch.wire import Channel, Spawn
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -54,15 +60,20 @@ def detach(parent_pid: int, stdout: int, stderr: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def become(job: Spawn) -> NoReturn:
+def become(job: Spawn, line: int) -> NoReturn:
     """Run the job's program in this process, and end it as Python would, without the half second of taking torch apart.
 
-    1. Threads that are no daemons are waited for, then `atexit` handlers run.
-    2. What open files still hold is written, stdout and stderr last.
-    3. The process leaves with the code that Python would have left with.
+    1. An attempt that ends while the program can go on in the next one (see `control`) begins the program anew here.
+    2. Threads that are no daemons are waited for, then `atexit` handlers run.
+    3. What open files still hold is written, stdout and stderr last.
+    4. The process leaves with the code that Python would have left with.
+
+    Args:
+      line: descriptor of the socket to the launcher.
     """
     os.environ.clear()
     os.environ.update(job.env)
+    os.set_inheritable(line, False)
     try:
         os.chdir(job.cwd)
         if job.kind == "executable":
@@ -71,9 +82,43 @@ def become(job: Spawn) -> NoReturn:
         _say(f"error: cannot start {job.argv[0]} in {job.cwd}: {exc.strerror}")
         os._exit(127)
     _reseed()
-    code = _run(job)
+    code = _run_attempts(job, Control(Channel(socket.socket(fileno=line))))
     _finish()
     os._exit(code)
+
+
+def _run_attempts(job: Spawn, control: Control) -> int:
+    """Run the program, and again for each further attempt that the process lives through; returns the exit code."""
+    set_current(control)
+    while True:
+        control.enter()
+        error = _run(job)
+        again = control.leave(error)
+        if again is None:
+            return 0 if error is None else _code_of(error)
+        assert error is not None
+        for each in chain(error):
+            traceback.clear_frames(each.__traceback__)  # what the program held goes with its frames
+        del error, each
+        _forget_program()
+        for name, value in again.env.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        os.environ[variables.STARTED_NS] = str(mono_ns())
+        os.environ[variables.AGAIN] = "1"
+        control.come_back(int(os.environ[variables.ATTEMPT]))
+
+
+def _forget_program() -> None:
+    main = sys.modules.pop("__main__", None)
+    if main is not None:
+        main.__dict__.clear()
+    for name in ("last_type", "last_value", "last_traceback"):
+        if hasattr(sys, name):
+            delattr(sys, name)
+    gc.collect()
 
 
 def _execute(argv: list[str]) -> NoReturn:
@@ -89,8 +134,8 @@ def _reseed() -> None:
         numpy_random.seed()
 
 
-def _run(job: Spawn) -> int:
-    """Run a script or module as `__main__`; returns the exit code."""
+def _run(job: Spawn) -> BaseException | None:
+    """Run a script or module as `__main__`; returns what it ended with, None when it came to its end."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
@@ -101,11 +146,14 @@ def _run(job: Spawn) -> int:
     try:
         code = _module_code(main, job.argv[0]) if job.kind == "module" else _script_code(main, job.argv[0])
         exec(code, main.__dict__)  # noqa: S102 - running the user's program is what this process is for
-    except SystemExit as exc:
-        return _exit_code(exc.code)
     except BaseException as exc:  # noqa: BLE001 - the edge of the user's program
-        return _uncaught(exc)
-    return 0
+        return exc
+    return None
+
+
+def _code_of(error: BaseException) -> int:
+    """Say what the program died of, and give its exit code."""
+    return _exit_code(error.code) if isinstance(error, SystemExit) else _uncaught(error)
 
 
 def _script_code(main: types.ModuleType, script: str) -> CodeType:
@@ -147,7 +195,7 @@ def _find(name: str) -> importlib.machinery.ModuleSpec | None:
 
 
 def _lead_path(folder: str) -> None:
-    if not sys.flags.safe_path:
+    if not sys.flags.safe_path and sys.path[:1] != [folder]:
         sys.path.insert(0, folder)
 
 

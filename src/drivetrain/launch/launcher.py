@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import random
 import selectors
@@ -13,21 +12,22 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from drivetrain.core.clock import mono_ns
-from drivetrain.core.units import NS_PER_S
+from drivetrain.core.units import NS_PER_S, count_text
 from drivetrain.launch.attempt import Attempt
 from drivetrain.launch.claim import claimed, next_attempt
+from drivetrain.launch.hang import Look, hung
+from drivetrain.launch.node import Node
 from drivetrain.launch.nursery_process import NurseryProcess
-from drivetrain.launch.output import Log, Output, Stream, Terminal
+from drivetrain.launch.output import Output, Terminal
 from drivetrain.launch.policy import Failure, failure_text, hint_for, why_give_up
 from drivetrain.launch.signals import SignalPipe
 from drivetrain.launch.spec import LEASE_NS, LaunchSpec, RankRequest, preload_of, rank_requests, thread_environment
 from drivetrain.launch.watch import Progress, Watch
-from drivetrain.launch.wire import Exited, Ready, Spawn, Started
 from drivetrain.ledger import Recorder
 from drivetrain.store import RunFolder, drop_leftovers
 
 _POLL_NS = NS_PER_S // 5
-_DEAF_AFTER_NS = 5 * NS_PER_S  # a nursery that lives kills ranks within milliseconds
+_EVIDENCE_NS = 3 * NS_PER_S // 10  # how long ranks have to write down where they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,15 @@ class Launcher:
     """Starts the ranks of a run, shows their output, restarts them, and records what it does.
 
     What holds, whatever fails:
-    1. A rank that fails takes the attempt with it: the others get SIGTERM, and SIGKILL after the grace.
-    2. Ctrl-C, SIGTERM and SIGHUP end the ranks in the same way; a second one kills them at once.
-    3. When the launcher itself is killed, its nursery ends the ranks and all they started.
-    4. Every start and exit is in the journal; without a `release`, the lease says until when the run lived.
-    5. A nursery that does not listen (stopped, say) is killed, and its ranks with it, when they should have been.
-    6. In the end no unfinished checkpoint is left of ranks that were killed as they wrote it.
+    1. A rank that fails ends the attempt. Ranks whose processes can go on (they made a `dt.Run`) stay and begin the
+       next one, where the failed ranks are forked anew; others get SIGTERM, and SIGKILL after the grace.
+    2. A rank that stays and has not come back within the grace is killed, and forked anew in the same attempt.
+    3. A rank that hangs (see `hang`) is killed, after all ranks have written down where they are.
+    4. Ctrl-C, SIGTERM and SIGHUP end the ranks with SIGTERM and SIGKILL; a second one kills them at once.
+    5. When the launcher itself is killed, its nursery ends the ranks and all they started.
+    6. Every start and exit is in the journal; without a `release`, the lease says until when the run lived.
+    7. A nursery that does not listen (stopped, say) is killed, and its ranks with it, when they should have been.
+    8. In the end no unfinished checkpoint is left of ranks that were killed as they wrote it.
     """
 
     def __init__(
@@ -85,11 +88,10 @@ class Launcher:
         self._user = {**os.environ, **spec.env}
         self._program = spec.program()
         self._first_attempt = next_attempt(run)
-        self._nursery: NurseryProcess | None = None
-        self._streams: set[Stream] = set()
         self._stopped_by: int | None = None
         self._beat_at_ns = self._poll_at_ns = 0
-        self._deaf_at_ns: int | None = None
+        self._hung: tuple[Look, int] | None = None  # and when it is killed
+        self._finished: dict[int, int] = {}
 
     def plan(self) -> tuple[RankRequest, ...]:
         """What the ranks of the first attempt would be started with; starts nothing."""
@@ -104,6 +106,7 @@ class Launcher:
             port=_free_port(),
             num_cores=_num_cores(),
             user=self._user,
+            finished=self._finished,
         )
 
     def run(self) -> Outcome:
@@ -128,14 +131,16 @@ class Launcher:
                 self._recorder.alloc(rank, 1)
                 stack.callback(self._recorder.release, rank)
             stack.callback(drop_leftovers, self._run.checkpoints)
-            stack.callback(self._close_nursery)
+            self._node = self._make_node()
+            stack.callback(self._close_node)
             self._selector.register(self._signals, selectors.EVENT_READ, self._on_signal)
             return self._run_attempts()
 
     def _run_attempts(self) -> Outcome:
         failures: list[Failure] = []
         while True:
-            failure = self._run_attempt(self._first_attempt + len(failures))
+            self._run_attempt(self._first_attempt + len(failures), failures)
+            failure = self._attempt.failure
             num_attempts = len(failures) + 1
             if self._stopped_by is not None:
                 name = signal.Signals(self._stopped_by).name
@@ -147,157 +152,153 @@ class Launcher:
             if why is not None:
                 log = str(self._run.rank_log(failure.attempt, failure.first.rank))
                 return Outcome(failure.exit_code, num_attempts, failure_text(failures, why, log), hint_for(failure))
-            self._note(f"{failure}; restarting, attempt {failure.attempt + 1}")
+            self._note(f"{failure}; {self._how_it_goes_on(failure)}")
 
-    def _run_attempt(self, number: int) -> Failure | None:
-        """Start the ranks and wait until all have ended."""
+    def _how_it_goes_on(self, failure: Failure) -> str:
+        kept = self._node.kept
+        who = f"{count_text(len(kept), 'rank')} {'stays' if len(kept) == 1 else 'stay'}, " if kept else ""
+        return f"{who}restarting, attempt {failure.attempt + 1}"
+
+    def _run_attempt(self, number: int, failures: list[Failure]) -> None:
+        """Begin an attempt and wait until it is over."""
         spec = self._spec
         watch = Watch(self._run, attempt=number, num_ranks=spec.num_ranks)
         self._attempt = attempt = Attempt(number, spec.num_ranks, grace_ns=spec.grace_ns, watch=watch)
-        self._deaf_at_ns = None
-        if self._nursery is None:
-            self._open_nursery()
-        elif self._nursery.is_ready:
-            self._start_ranks(self._nursery)
-        while not attempt.is_over and not (attempt.is_stopping and not attempt.has_begun):
+        self._hung = None
+        if self._node.is_ready:
+            self._begin()
+        else:
+            self._node.open()
+        while not attempt.is_over and not (attempt.is_concluded and not attempt.has_begun):
             self._turn()
+            if attempt.has_settled(mono_ns()):
+                self._conclude(failures)
         watch.poll(mono_ns())
+        if not attempt.is_concluded:
+            attempt.conclude(attempt.judge(), ())
+        self._finished |= watch.finished
         self._tell_progress()
-        return attempt.failure() if attempt.is_over else None
+
+    def _begin(self) -> None:
+        attempt = self._attempt
+        attempt.has_begun = True
+        self._node.begin(self._requests(attempt.number), attempt.number, {rank: rank for rank in self._node.kept})
+
+    def _conclude(self, failures: list[Failure]) -> None:
+        """The attempt has failed: decide whether there is another, and so who stays."""
+        self._attempt.watch.poll(mono_ns())
+        failure = self._attempt.judge()
+        goes_on = failure is not None and why_give_up([*failures, failure], self._spec.restarts) is None
+        self._node.replaces = False
+        self._attempt.conclude(failure, self._node.kept if goes_on else ())
 
     def _turn(self) -> None:
         """Wait for whatever comes first, and deal with it."""
         now_ns = mono_ns()
-        self._keep_time(now_ns)
-        wake_ns = min(self._beat_at_ns, self._poll_at_ns, self._attempt.next_due_ns or self._poll_at_ns)
+        node_ns = self._keep_time(now_ns)
+        hung_ns = None if self._hung is None else self._hung[1]
+        times_ns = [self._beat_at_ns, self._poll_at_ns, self._attempt.next_due_ns, node_ns, hung_ns]
+        wake_ns = min(at_ns for at_ns in times_ns if at_ns is not None)
         for key, _ in self._selector.select(max(0, wake_ns - now_ns) / NS_PER_S):
             key.data()
 
-    def _keep_time(self, now_ns: int) -> None:
-        """Do what is due: beat, look at the journals, tell ranks to end."""
-        attempt = self._attempt
+    def _keep_time(self, now_ns: int) -> int | None:
+        """Do what is due: beat, look at the journals, tell ranks to end; returns when the node has to do something."""
         if now_ns >= self._beat_at_ns:
             self._recorder.beat()
             self._beat_at_ns = now_ns + LEASE_NS // 3
         if now_ns >= self._poll_at_ns:
             self._poll_at_ns = now_ns + _POLL_NS
             self._look_at_journals(now_ns)
-        signum = attempt.due(now_ns)
-        if signum is not None:
-            self._signal_ranks(signum)
-        if self._deaf_at_ns is not None and now_ns >= self._deaf_at_ns and self._nursery is not None:
-            self._nursery.kill()
+        due = self._attempt.due(now_ns)
+        if due is not None:
+            self._signal_ranks(*due)
+        if self._hung is not None and now_ns >= self._hung[1]:
+            rank, self._hung = self._hung[0].rank, None
+            self._node.signal(rank, signal.SIGKILL)
+        return self._node.keep_time(now_ns)
 
     def _look_at_journals(self, now_ns: int) -> None:
-        attempt = self._attempt
+        attempt, pids = self._attempt, self._node.pids
         attempt.watch.poll(now_ns)
-        silent_ns = attempt.watch.silent_ns(now_ns)
-        if silent_ns >= self._spec.hang_after_ns and attempt.pids and not attempt.is_stopping:
-            for rank in sorted(attempt.pids):
-                self._recorder.hang(rank)
-            attempt.hang(silent_ns, now_ns)
-        if attempt.pids:
+        if pids:
             self._tell_progress()
+        if self._hung is None and not attempt.is_concluded:
+            looks = attempt.watch.looks(pids, now_ns)
+            look = hung(looks, floor_ns=self._spec.hang_after_ns, p99_step_ns=attempt.watch.p99_step_ns)
+            if look is not None:
+                self._end_hang(look, [each.rank for each in looks], now_ns)
 
-    def _start_ranks(self, nursery: NurseryProcess) -> None:
-        self._attempt.has_begun = True
-        for request in self._requests(self._attempt.number):
-            program = request.program
-            env = {**self._user, **request.env}
-            job = Spawn(request.rank, program.kind, list(program.argv), env, request.cwd)
-            try:
-                pipes = nursery.spawn(job)
-            except OSError:
-                return  # the nursery is gone, which its channel shows next
-            log = Log(self._run.rank_log(self._attempt.number, request.rank))
-            out = Stream(pipes[0], request.rank, "stdout", log, self._output)
-            err = Stream(pipes[1], request.rank, "stderr", log, self._output)
-            self._attempt.streams[request.rank] = (out, err)
-            for stream in (out, err):
-                self._streams.add(stream)
-                self._selector.register(stream.fd, selectors.EVENT_READ, functools.partial(self._read, stream))
+    def _end_hang(self, look: Look, ranks: list[int], now_ns: int) -> None:
+        """Record it, have all ranks write down where they are, and soon kill the one that hangs."""
+        for rank in ranks:
+            self._recorder.hang(rank)
+        self._attempt.hang(look.rank, look.silent_ns)
+        self._hung = (look, now_ns + _EVIDENCE_NS)
+        folder = self._run.evidence(self._attempt.number)
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._node.ask_for_evidence(folder)
+        self._node.signal(look.rank, signal.SIGCONT)  # a stopped process writes nothing down
 
-    def _signal_ranks(self, signum: int) -> None:
-        if signum == signal.SIGKILL and self._deaf_at_ns is None:
-            self._deaf_at_ns = mono_ns() + _DEAF_AFTER_NS
-        if self._nursery is not None:
-            for rank in self._attempt.unended:
-                self._nursery.signal(rank, signum)
+    def _signal_ranks(self, signum: int, ranks: list[int]) -> None:
+        for rank in ranks:
+            self._node.signal(rank, signum)
 
     def _on_signal(self) -> None:
         for signum in self._signals.read():
             if self._stopped_by is None:
                 self._stopped_by = signum
-                self._attempt.stop(mono_ns())
+                self._node.replaces = False
+                self._attempt.conclude(None, ())
                 self._note(f"{signal.Signals(signum).name}: ending the ranks; once more kills them")
             else:
-                self._signal_ranks(signal.SIGKILL)
+                self._signal_ranks(signal.SIGKILL, self._attempt.unended)
 
-    def _on_nursery(self) -> None:
-        nursery = self._nursery
-        assert nursery is not None
-        message = nursery.receive()
-        if isinstance(message, Ready):
-            nursery.is_ready = True
-            self._start_ranks(nursery)
-        elif isinstance(message, Started):
-            self._recorder.start(message.rank, at_ns=message.at_ns)
-            self._attempt.pids[message.rank] = message.pid
-        elif isinstance(message, Exited):
-            self._recorder.exit(message.rank, message.code)
-            self._end_rank(message.rank, message.code, message.at_ns)
-        else:
-            self._lose_nursery()
+    def on_ready(self) -> None:
+        """The nursery can fork."""
+        if not self._attempt.is_concluded:
+            self._begin()
 
-    def _end_rank(self, rank: int, code: int, at_ns: int) -> None:
-        for stream in self._attempt.streams.get(rank, ()):
-            stream.drain()
-        self._attempt.end(rank, code, at_ns)
+    def on_ended(self, rank: int, code: int, at_ns: int, last_words: tuple[str, ...]) -> None:
+        """A rank's process has ended."""
+        self._attempt.end(rank, code, at_ns, last_words)
 
-    def _lose_nursery(self) -> None:
+    def on_stumbled(self, rank: int, words: str) -> None:
+        """A rank has lost a peer and waits."""
+        self._attempt.stumble(rank, words, mono_ns())
+
+    def on_lost(self) -> None:
         """The nursery died, and its ranks with it: the next attempt gets another."""
-        self._deaf_at_ns = None
         self._note("the process that starts the ranks died, and they with it")
-        for rank, pid in self._attempt.pids.items():
-            self._recorder.exit(rank, -signal.SIGKILL)
-            with suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)  # what the rank had started
         for rank in self._attempt.unended:
-            self._end_rank(rank, -signal.SIGKILL, mono_ns())
-        self._close_nursery()
+            self._attempt.end(rank, -signal.SIGKILL, mono_ns(), ())
 
-    def _read(self, stream: Stream) -> None:
-        if stream not in self._streams:
-            return  # forgotten since the selector found it
-        stream.read()
-        if stream.has_ended:
-            self._forget(stream)
-
-    def _forget(self, stream: Stream) -> None:
-        self._selector.unregister(stream.fd)
-        self._streams.discard(stream)
-        stream.close()
-
-    def _open_nursery(self) -> None:
+    def _make_node(self) -> Node:
         spec = self._spec
         env = {**self._user, **thread_environment(spec, num_cores=_num_cores(), user=self._user)}
         modules = preload_of(spec, self._program)
-        self._nursery = NurseryProcess(modules, env=env, cwd=spec.folder, grace_ns=spec.grace_ns)
-        self._selector.register(self._nursery.channel, selectors.EVENT_READ, self._on_nursery)
+        return Node(
+            self._run,
+            make_nursery=lambda: NurseryProcess(modules, env=env, cwd=spec.folder, grace_ns=spec.grace_ns),
+            env=self._user,
+            grace_ns=spec.grace_ns,
+            output=self._output,
+            recorder=self._recorder,
+            selector=self._selector,
+            listener=self,
+        )
 
-    def _close_nursery(self) -> None:
-        """End the nursery, and read to the end what its ranks printed."""
-        if self._nursery is not None:
-            self._selector.unregister(self._nursery.channel)
-            self._nursery.close(now=not self._attempt.has_begun)
-            self._nursery = None
-        for stream in list(self._streams):
-            stream.drain()
-            self._forget(stream)
+    def _close_node(self) -> None:
+        self._node.close(now=not self._attempt.has_begun)
 
     def _tell_progress(self) -> None:
         if self._on_progress is not None:
-            self._on_progress(self._attempt.progress)
+            attempt, watch = self._attempt, self._attempt.watch
+            num_alive = len(self._node.pids)
+            self._on_progress(
+                Progress(attempt.number, watch.furthest_step, watch.scalars, num_alive, attempt.num_ranks)
+            )
 
     def _note(self, text: str) -> None:
         if self._on_note is not None:

@@ -37,11 +37,14 @@ class Nursery:
         self._grace_ns = grace_ns
         self._selector = selectors.PollSelector()
         self._selector.register(channel, selectors.EVENT_READ)
-        self._pids: dict[int, int] = {}  # pid by rank, of those that live
+        self._pids: dict[int, int] = {}  # pid by slot, of those that live
         self._leftovers: dict[int, int] = {}  # process group -> monotonic ns when it is killed
 
-    def serve(self) -> Spawn | None:
-        """Work until the launcher is gone (None), or, in a fork, until there is a rank to become."""
+    def serve(self) -> tuple[Spawn, int] | None:
+        """Work until the launcher is gone (None), or, in a fork, until there is a rank to become.
+
+        Returns: what to become, and the descriptor of the rank's line to the launcher.
+        """
         while True:
             for key, _ in self._selector.select(_LOOK_AGAIN_S if self._leftovers else None):
                 if key.data is not None:
@@ -56,22 +59,22 @@ class Nursery:
                 elif isinstance(message, Spawn):
                     is_child = self._spawn(message, *descriptors)
                     if is_child:
-                        return message
+                        return message, descriptors[2]
             self._look_at_leftovers()
 
     def end(self) -> None:
         """Kill the ranks that are left, then wait for what they leave."""
-        for rank, pid in list(self._pids.items()):
-            self._signal(Signal(rank, signal.SIGKILL))
+        for slot, pid in list(self._pids.items()):
+            self._signal(Signal(slot, signal.SIGKILL))
             os.waitpid(pid, 0)
             self._leave(pid)
-            del self._pids[rank]
+            del self._pids[slot]
         while self._leftovers:
             time.sleep(_LOOK_AGAIN_S)
             self._look_at_leftovers()
 
-    def _spawn(self, job: Spawn, stdout: int, stderr: int) -> bool:
-        """Fork a rank; True in the child, which then holds none of the nursery's descriptors."""
+    def _spawn(self, job: Spawn, stdout: int, stderr: int, line: int) -> bool:
+        """Fork a rank; True in the child, which then holds none of the nursery's descriptors, and `line` open."""
         parent_pid = os.getpid()
         at_ns = mono_ns()
         job.env[variables.STARTED_NS] = str(at_ns)
@@ -83,9 +86,10 @@ class Nursery:
         os.close(stderr)
         if pid == 0:
             return True
-        self._pids[job.rank] = pid
-        self._selector.register(os.pidfd_open(pid), selectors.EVENT_READ, job.rank)
-        self._tell(Started(job.rank, pid, at_ns))
+        os.close(line)
+        self._pids[job.slot] = pid
+        self._selector.register(os.pidfd_open(pid), selectors.EVENT_READ, job.slot)
+        self._tell(Started(job.slot, pid, at_ns))
         return False
 
     def _let_go(self) -> None:
@@ -94,18 +98,18 @@ class Nursery:
                 os.close(key.fd)
         self._channel.close()
 
-    def _bury(self, rank: int, pidfd: int) -> None:
+    def _bury(self, slot: int, pidfd: int) -> None:
         """A rank has ended: say so first, then see to what it left."""
         at_ns = mono_ns()
-        pid = self._pids.pop(rank)
+        pid = self._pids.pop(slot)
         _, status = os.waitpid(pid, 0)
-        self._tell(Exited(rank, pid, os.waitstatus_to_exitcode(status), at_ns))
+        self._tell(Exited(slot, pid, os.waitstatus_to_exitcode(status), at_ns))
         self._selector.unregister(pidfd)
         os.close(pidfd)
         self._leave(pid)
 
     def _signal(self, request: Signal) -> None:
-        pid = self._pids.get(request.rank)
+        pid = self._pids.get(request.slot)
         if pid is not None and not _signal_group(pid, request.signum):
             os.kill(pid, request.signum)  # it has not made its group yet, and cannot be gone: nobody has waited for it
 
@@ -167,9 +171,9 @@ def main() -> None:
     nursery = Nursery(channel, grace_ns=grace_ns)
     with suppress(OSError):
         channel.send(Ready())
-    job = nursery.serve()
-    if job is not None:
-        become(job)
+    rank = nursery.serve()
+    if rank is not None:
+        become(*rank)
     nursery.end()
     os._exit(0)  # there is nothing of its own to finish, and taking torch apart takes half a second
 

@@ -45,24 +45,30 @@ class NurseryProcess:
         self.is_ready = False
         self._grace_ns = grace_ns
 
-    def spawn(self, job: Spawn) -> tuple[int, int]:
-        """Ask for a rank; gives the reading ends of its stdout and stderr. Raises OSError: the nursery is gone."""
+    def spawn(self, job: Spawn) -> tuple[int, int, Channel]:
+        """Ask for a rank; gives the reading ends of its stdout and stderr, and our end of its line.
+
+        Raises: OSError: the nursery is gone.
+        """
         (out_reader, out_writer), (err_reader, err_writer) = os.pipe(), os.pipe()
+        ours, theirs = socket.socketpair()
         try:
-            self.channel.send(job, [out_writer, err_writer])
+            self.channel.send(job, [out_writer, err_writer, theirs.fileno()])
         except OSError:
             os.close(out_reader)
             os.close(err_reader)
+            ours.close()
             raise
         finally:
             os.close(out_writer)
             os.close(err_writer)
-        return out_reader, err_reader
+            theirs.close()
+        return out_reader, err_reader, Channel(ours)
 
-    def signal(self, rank: int, signum: int) -> None:
-        """Have a rank's process group signalled; nothing when it has ended or the nursery is gone."""
+    def signal(self, slot: int, signum: int) -> None:
+        """Have a process's group signalled; nothing when it has ended or the nursery is gone."""
         with suppress(OSError):
-            self.channel.send(Signal(rank, signum))
+            self.channel.send(Signal(slot, signum))
 
     def receive(self) -> Message | None:
         """The next message; None when the nursery is gone."""

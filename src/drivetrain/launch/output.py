@@ -60,6 +60,11 @@ class Stream:
         lines = self._tail.decode("utf-8", errors="replace").splitlines()
         return [line.rstrip() for line in lines if line.strip()][-num_lines:]
 
+    def go_on_in(self, rank: int, log: Log) -> None:
+        """What comes from now on belongs to this rank of another attempt, and to its log."""
+        self._log.leave()
+        self._rank, self._log, self._tail = rank, log, b""
+
     def close(self) -> None:
         """Stop reading; once."""
         if not self.has_ended:

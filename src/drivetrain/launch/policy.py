@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drivetrain.core.errors import PERMANENT_EXIT_CODES
 from drivetrain.core.units import count_text, duration_text
+from drivetrain.launch.lost import is_peer_lost
 
 _FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
-_PEER_LOST = re.compile(
-    r"gloo/transport|[Cc]onnection (closed|reset) by peer|DistNetworkError|DistStoreError|ncclRemoteError"
-    r"|ncclSystemError|remote process exited|collective operation timeout"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +33,7 @@ class RankEnd:
     @property
     def is_consequence(self) -> bool:
         """Whether it failed because it lost a peer, by its last words."""
-        return self.code != 0 and any(_PEER_LOST.search(line) for line in self.last_words)
+        return self.code != 0 and any(is_peer_lost(line) for line in self.last_words)
 
 
 @dataclass(frozen=True, slots=True)

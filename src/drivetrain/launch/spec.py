@@ -28,8 +28,8 @@ class LaunchSpec:
       command: program and arguments; what they mean says `program.resolve`.
       num_ranks: processes on this node.
       restarts: attempts after the first one.
-      hang_after_ns: without a new record in any rank's journal for so long, the ranks are taken to hang. A program that
-        keeps no journal is never taken to hang.
+      hang_after_ns: the shortest silence that counts as a hang, see `hang`. A program that keeps no journal is never
+        taken to hang.
       grace_ns: how long ranks that were told to end have until they are killed.
       env: variables for the ranks, over those of this process.
       preload: modules the nursery imports before it forks ranks; None means `DEFAULT_PRELOAD` for Python commands.
@@ -41,7 +41,7 @@ class LaunchSpec:
     command: tuple[str, ...]
     num_ranks: int = 1
     restarts: int = 3
-    hang_after_ns: int = 300 * NS_PER_S
+    hang_after_ns: int = 10 * NS_PER_S
     grace_ns: int = 3 * NS_PER_S
     env: Mapping[str, str] = field(default_factory=dict)
     preload: tuple[str, ...] | None = None
@@ -134,17 +134,16 @@ def rank_requests(
     port: int,
     num_cores: int,
     user: Mapping[str, str],
+    finished: Mapping[int, int],
 ) -> tuple[RankRequest, ...]:
-    """One request per rank; `user` as in `rank_environment`."""
-    return tuple(
-        RankRequest(
-            rank,
-            program,
-            rank_environment(spec, run, rank=rank, attempt=attempt, port=port, num_cores=num_cores, user=user),
-            str(spec.folder),
-        )
-        for rank in range(spec.num_ranks)
-    )
+    """One request per rank; `user` as in `rank_environment`, `finished` by rank as in `Watch`."""
+    requests = []
+    for rank in range(spec.num_ranks):
+        env = rank_environment(spec, run, rank=rank, attempt=attempt, port=port, num_cores=num_cores, user=user)
+        if rank in finished:
+            env[variables.FINISHED_STEP] = str(finished[rank])
+        requests.append(RankRequest(rank, program, env, str(spec.folder)))
+    return tuple(requests)
 
 
 def preload_of(spec: LaunchSpec, program: Program) -> tuple[str, ...]:

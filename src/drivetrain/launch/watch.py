@@ -1,12 +1,21 @@
-"""What the ranks of one attempt have recorded so far: how far they are, and when one was last heard of."""
+"""What the ranks of one attempt have recorded so far, and what their processes do."""
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from drivetrain.ledger import JournalTail
+from drivetrain.core.units import NS_PER_S
+from drivetrain.launch.hang import Look
+from drivetrain.ledger import Event, JournalTail
 from drivetrain.store import RunFolder
+
+_NUM_STEPS = 200  # the latest ones are the measure of the next
+_NUM_STEPS_LEAST = 20
+_BUSY_SHARE = 0.05  # of one core; what threads that only beat or listen use is far below
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,46 +36,119 @@ class Progress:
     num_ranks: int
 
 
+@dataclass(slots=True)
+class _Rank:
+    """What is known of one rank.
+
+    Attributes:
+      heard_ns: when a poll last found a record; None while there is none.
+      last_ns: the time of its last record.
+      begun_ns: when its open step began; None outside a step.
+      num_phases: how many phases are open inside it.
+      phase_ns: when the outermost of them began.
+      apart_ns: how long such phases have taken in this step; an evaluation, say, is no part of what a step takes.
+      used_ticks: processor time of its process when last looked at.
+      used_at_ns: when it was last seen to use the processor.
+      looked_ns: when that was looked at.
+    """
+
+    tail: JournalTail
+    heard_ns: int | None = None
+    last_ns: int = 0
+    begun_ns: int | None = None
+    num_phases: int = 0
+    phase_ns: int = 0
+    apart_ns: int = 0
+    used_ticks: int = 0
+    used_at_ns: int = 0
+    looked_ns: int = 0
+
+
 class Watch:
     """Follows the journals of an attempt's ranks.
 
     Attributes:
       steps: by rank, the last step it began; absent while it recorded none.
+      finished: by rank, the last step whose whole turn of the loop it finished, or that was finished where it resumed.
       scalars: the latest metrics that a rank logged.
-      heard_ns: monotonic, when a poll last found a record of a living rank; None while there is no journal, so that a
-        program that keeps none is never taken to hang.
-      last_ns: by rank, the time of its last record, monotonic.
     """
 
     def __init__(self, run: RunFolder, *, attempt: int, num_ranks: int) -> None:
         self.steps: dict[int, int] = {}
+        self.finished: dict[int, int] = {}
         self.scalars: Mapping[str, float] = {}
-        self.heard_ns: int | None = None
-        self.last_ns: dict[int, int] = {}
-        self._tails = [JournalTail(run.rank_journal(attempt, rank)) for rank in range(num_ranks)]
+        self._ranks = [_Rank(JournalTail(run.rank_journal(attempt, rank))) for rank in range(num_ranks)]
+        self._step_ns: deque[int] = deque(maxlen=_NUM_STEPS)
 
     def poll(self, now_ns: int) -> None:
         """Read what is new; `now_ns` is the monotonic time of asking."""
-        for rank, tail in enumerate(self._tails):
-            events = tail.poll()
+        for number, rank in enumerate(self._ranks):
+            events = rank.tail.poll()
             for event in events:
-                if event.kind == "step_begin":
-                    self.steps[rank] = event.step
-                elif event.kind == "log" and event.values is not None:
-                    self.scalars = event.values
+                self._take(number, rank, event)
             if events:
-                self.heard_ns = now_ns
-                self.last_ns[rank] = events[-1].mono_ns
+                rank.heard_ns = now_ns
+                rank.last_ns = events[-1].mono_ns
 
-    def silent_ns(self, now_ns: int) -> int:
-        """How long no rank has recorded anything; 0 while there is no journal."""
-        return 0 if self.heard_ns is None else now_ns - self.heard_ns
+    def looks(self, pids: Mapping[int, int], now_ns: int) -> list[Look]:
+        """At each rank that lives and has recorded something; one that keeps no journal is never taken to hang."""
+        looks = []
+        for number, pid in sorted(pids.items()):
+            rank = self._ranks[number]
+            if rank.heard_ns is None:
+                continue
+            state, ticks = _process(pid)
+            if now_ns > rank.looked_ns and ticks != rank.used_ticks:
+                elapsed_s = (now_ns - rank.looked_ns) / NS_PER_S
+                if (ticks - rank.used_ticks) / os.sysconf("SC_CLK_TCK") >= _BUSY_SHARE * elapsed_s:
+                    rank.used_at_ns = now_ns
+            rank.used_ticks, rank.looked_ns = ticks, now_ns
+            in_step = rank.begun_ns is not None and not rank.num_phases
+            step = self.steps.get(number, -1)
+            idle_ns = now_ns - rank.used_at_ns
+            looks.append(Look(number, step, in_step, now_ns - rank.heard_ns, idle_ns, state in ("T", "t")))
+        return looks
+
+    @property
+    def p99_step_ns(self) -> int | None:
+        """99th percentile of the latest steps of all ranks; None while there are too few to tell."""
+        if len(self._step_ns) < _NUM_STEPS_LEAST:
+            return None
+        return sorted(self._step_ns)[int(0.99 * (len(self._step_ns) - 1))]
 
     @property
     def furthest_step(self) -> int | None:
         """The last step that any rank began."""
         return max(self.steps.values(), default=None)
 
-    def least_far(self, ranks: list[int]) -> int:
-        """Of these ranks, the one that began the lowest step, or, among equals, fell silent first."""
-        return min(ranks, key=lambda rank: (self.steps.get(rank, -1), self.last_ns.get(rank, 0), rank))
+    def _take(self, number: int, rank: _Rank, event: Event) -> None:
+        if event.kind == "step_begin":
+            self.steps[number] = event.step
+            rank.begun_ns = event.mono_ns
+            rank.num_phases = rank.apart_ns = 0
+        elif event.kind == "step_end":
+            self.finished[number] = event.step
+            if rank.begun_ns is not None:
+                self._step_ns.append((event.mono_ns - rank.begun_ns - rank.apart_ns) // event.count)
+            rank.begun_ns = None
+        elif event.kind == "resume":
+            self.finished[number] = event.step - 1
+        elif event.kind == "log" and event.values is not None:
+            self.scalars = event.values
+        elif event.kind == "begin" and rank.begun_ns is not None:
+            rank.num_phases += 1
+            if rank.num_phases == 1:
+                rank.phase_ns = event.mono_ns
+        elif event.kind == "end" and rank.num_phases:
+            rank.num_phases -= 1
+            if not rank.num_phases:
+                rank.apart_ns += event.mono_ns - rank.phase_ns
+
+
+def _process(pid: int) -> tuple[str, int]:
+    """State letter and processor time in ticks, of a process and its threads; nothing for one that is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return "X", 0
+    return fields[0], int(fields[11]) + int(fields[12])

@@ -1,12 +1,20 @@
-"""What the launcher and its nursery say to each other over a socket pair: small messages, some with file descriptors.
+"""What the launcher, its nursery and its ranks say to each other over socket pairs: small messages, some with
+file descriptors.
 
     launcher                    nursery
        |          <- Ready         |   preloaded, can fork
-       | Spawn + 2 pipes ->        |   fork one rank
+       | Spawn + 3 ends ->         |   fork one rank; its stdout, stderr and line to the launcher
        |          <- Started       |   it has a process ...
        | Signal ->                 |   send a signal to its process group, unless it has ended
        |          <- Exited        |   ... which has ended
        | (closes) ->               |   end what is left, then leave
+
+    launcher                    rank
+       |          <- Keeps         |   when this attempt ends, the process can go on in the next one
+       |          <- Stumbled      |   lost its peers, and waits to hear what comes next
+       | Evidence ->               |   write down where every thread is
+       | Again ->                  |   the attempt is over; leave it, and begin the next one ...
+       |          <- Back          |   ... now
 
 A message is its length (4 bytes, with the descriptors attached) and JSON: the standard library's and not msgspec's,
 because environments and arguments may hold bytes that are no UTF-8, which Python carries as lone surrogates.
@@ -28,13 +36,14 @@ _LENGTH = struct.Struct("!I")
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """Start one rank; comes with the descriptors of its stdout and stderr.
+    """Start one rank; comes with the descriptors of its stdout, its stderr and its line to the launcher.
 
     Attributes:
+      slot: a number for the process, new for each; its rank may change from attempt to attempt.
       env: its whole environment.
     """
 
-    rank: int
+    slot: int
     kind: Kind
     argv: list[str]
     env: dict[str, str]
@@ -45,7 +54,7 @@ class Spawn:
 class Signal:
     """Send a signal to the process group of a rank."""
 
-    rank: int
+    slot: int
     signum: int
 
 
@@ -62,7 +71,7 @@ class Started:
       at_ns: monotonic, just before the fork.
     """
 
-    rank: int
+    slot: int
     pid: int
     at_ns: int
 
@@ -76,14 +85,63 @@ class Exited:
       at_ns: monotonic, when the nursery saw it.
     """
 
-    rank: int
+    slot: int
     pid: int
     code: int
     at_ns: int
 
 
-Message = Spawn | Signal | Ready | Started | Exited
-_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Spawn, Signal, Ready, Started, Exited)}
+@dataclass(frozen=True, slots=True)
+class Keeps:
+    """The rank's process can go on in another attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stumbled:
+    """The rank lost a peer and has left the program; it waits for `Again`.
+
+    Attributes:
+      words: what the program would have died of.
+    """
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Write down where every thread of the rank is, into a folder that exists."""
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The rank's attempt is over; go on in the next one.
+
+    Attributes:
+      env: variables that change; null removes one.
+      at_step: leave before this step, where all ranks can; null means at once.
+    """
+
+    env: dict[str, str | None]
+    at_step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """The rank has left its attempt and begins the next one.
+
+    Attributes:
+      attempt: which one it begins.
+    """
+
+    attempt: int
+
+
+Message = Spawn | Signal | Ready | Started | Exited | Keeps | Stumbled | Evidence | Again | Back
+_KINDS: dict[str, type[Message]] = {
+    kind.__name__: kind for kind in (Spawn, Signal, Ready, Started, Exited, Keeps, Stumbled, Evidence, Again, Back)
+}
 
 
 class Channel:
@@ -109,7 +167,7 @@ class Channel:
     def receive(self) -> tuple[Message, list[int]] | None:
         """The next message and its descriptors, which are the caller's to close; None when the other end is gone."""
         try:
-            head, descriptors, _, _ = socket.recv_fds(self._socket, _LENGTH.size, 2)
+            head, descriptors, _, _ = socket.recv_fds(self._socket, _LENGTH.size, 3)
             body = self._exactly(_LENGTH.unpack(head)[0]) if len(head) == _LENGTH.size else b""
         except ConnectionError:
             return None

@@ -15,6 +15,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "release": ("rank",),
     "start": ("rank",),
     "exit": ("rank",),
+    "again": ("rank",),
     "begin": ("rank", "phase"),
     "end": ("rank", "phase"),
     "step_begin": ("rank", "step"),
@@ -42,7 +43,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
       rank: the rank it is about, None when it is about the run.
       step: the step it names; `step_end` names the last of `count` steps.
       count: how many steps a `step_begin` opens at once.
-      phase: one of core.leaves.PHASES; other names are kept and count as unknown time.
+      phase: one of core.leaves.PHASES, perhaps with a detail after a slash (`restore/peers`), which the account leaves
+        out; other names are kept and count as unknown time.
       devices: how many accelerators an `alloc` gives the rank.
       attempt: which try of the run, from 0.
       code: the exit code; negative for a signal.

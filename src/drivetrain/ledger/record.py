@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 import threading
 import weakref
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ from drivetrain.ledger.journal import Header
 logger = logging.getLogger(__name__)
 
 _CLOSED = -1
+_DETAILED = re.compile(r"([a-z_]+)/[a-z0-9_-]{1,40}")  # init/rendezvous
 _PHASE_JSON: Mapping[str, bytes] = {str(phase): b'"%s"' % phase.encode() for phase in PHASES}
 
 
@@ -63,6 +65,7 @@ class Recorder:
         rank: int | None,
         lease_ns: int,
         started_ns: int | None = None,
+        again: bool = False,
     ) -> Self:
         """Start or continue a journal file; one that cannot be opened gives a recorder that counts what it loses.
 
@@ -73,6 +76,7 @@ class Recorder:
           rank: whose records these are, None for a supervisor.
           lease_ns: how long after its last beat the supervisor is taken to live.
           started_ns: for a rank: when its process began, monotonic ns; phase `init` is open from then on.
+          again: the process has been a rank of the attempt before, which it left at `started_ns`.
         """
         path = Path(path)
         try:
@@ -88,6 +92,8 @@ class Recorder:
         header = Header(run, attempt, rank, host_id(), os.getpid(), lease_ns, anchor.mono_ns, anchor.wall_ns)
         recorder._write(msgspec.json.encode(header) + b"\n")
         if rank is not None and started_ns is not None:
+            if again:
+                recorder._write(b'{"k":"again","t":%d}\n' % started_ns)
             recorder._write(b'{"k":"begin","t":%d,"phase":"init"}\n' % started_ns)
         return recorder
 
@@ -265,10 +271,15 @@ def phase(name: str) -> AbstractContextManager[None]:
 
 
 def _phase_json(name: str) -> bytes:
-    found = _PHASE_JSON.get(name)
-    if found is None:
-        raise ValueError(f"{name!r} is no phase; phases are {', '.join(_PHASE_JSON)}")
-    return found
+    return _PHASE_JSON.get(name) or _detailed_json(name)
+
+
+@functools.lru_cache(maxsize=256)
+def _detailed_json(name: str) -> bytes:
+    match = _DETAILED.fullmatch(name)
+    if match is None or match[1] not in _PHASE_JSON:
+        raise ValueError(f"{name!r} is no phase; phases are {', '.join(_PHASE_JSON)}, or one of them with /detail")
+    return b'"%s"' % name.encode()
 
 
 @functools.cache

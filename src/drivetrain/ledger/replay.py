@@ -114,7 +114,7 @@ class RankReplay:
         if not self.is_alive:
             return Leaf.DOWN if self._has_exited else Leaf.SETUP
         if self._phases:
-            return _PHASES.get(self._phases[-1], Leaf.UNKNOWN)
+            return _PHASES.get(self._phases[-1].partition("/")[0], Leaf.UNKNOWN)
         return Leaf.UNKNOWN if self._step is None else self._step
 
     def _add(self, start_ns: int, end_ns: int, what: Leaf | int) -> None:
@@ -170,6 +170,16 @@ class RankReplay:
         self._leave()
         self._has_exited = True
 
+    def _again(self, _: int, event: Event) -> None:
+        """The process has left its attempt and goes on in the next one: what was open is over, the step in vain."""
+        self._leave()
+        self.is_alive = True
+        self._has_exited = False
+        self.exit_code = None
+        self._attempt = event.attempt
+        self.num_starts += 1
+        self._first_step_here = len(self.steps)
+
     def _begin(self, _: int, event: Event) -> None:
         self._phases.append(event.phase)
 
@@ -212,6 +222,7 @@ _APPLY: Mapping[str, Callable[[RankReplay, int, Event], None]] = {
     "release": RankReplay._release,
     "start": RankReplay._start,
     "exit": RankReplay._exit,
+    "again": RankReplay._again,
     "begin": RankReplay._begin,
     "end": RankReplay._end,
     "step_begin": RankReplay._step_begin,

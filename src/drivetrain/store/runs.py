@@ -78,6 +78,10 @@ class RunFolder:
         """What one rank of one attempt printed."""
         return self.logs / f"attempt-{attempt}.rank-{rank}.log"
 
+    def evidence(self, attempt: int) -> Path:
+        """Where ranks write down what they are doing when one of them hangs."""
+        return self.path / "evidence" / f"attempt-{attempt}"
+
     @property
     def checkpoints(self) -> Path:
         """One folder per checkpoint."""

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch.distributed.checkpoint.api import CheckpointException
@@ -31,12 +31,11 @@ from drivetrain.core.errors import CheckpointError, CheckpointIncomplete
 from drivetrain.store import DISK_HINT, CheckpointManifest, SavedState, StoredFile
 from drivetrain.store import checkpoints as layout
 from drivetrain.train import state
+from drivetrain.train.settings import Tier
 from drivetrain.train.state import Parts, Snapshot
 from drivetrain.train.topology import Topology
 from drivetrain.train.trees import Tensors, join
 from drivetrain.train.unpickler import SafeReader, read_metadata
-
-Tier = Literal["bitwise", "samples"]
 
 
 class Checkpointer:

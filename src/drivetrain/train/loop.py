@@ -9,6 +9,7 @@ import torch
 
 from drivetrain.core.errors import DataError, UsageError
 from drivetrain.core.faults import Fault
+from drivetrain.launch import Control
 from drivetrain.ledger import Recorder
 from drivetrain.train.cadence import Cadence
 from drivetrain.train.feed import Feed
@@ -42,6 +43,8 @@ class Loop:
         save: Callable[[], None],
         watch: Watch | None = None,
         go_back: Callable[[], None] | None = None,
+        control: Control | None = None,
+        prepare: Callable[[int], None] | None = None,
     ) -> None:
         self._position = position
         self._feed = feed
@@ -55,6 +58,8 @@ class Loop:
         self._save = save
         self._watch = watch
         self._go_back = go_back
+        self._control = control
+        self._prepare = prepare
         self._rows: Iterator[Any] | None = None
         self._phase = "init"
         self._is_closed = False
@@ -63,11 +68,16 @@ class Loop:
         """Microbatches on the device, until `until` steps are finished; ends with everything saved."""
         position, recorder, cadence, faults = self._position, self._recorder, self._cadence, self._faults
         step_begin, step_end, watch = recorder.step_begin, recorder.step_end, self._watch
+        control, prepare = self._control, self._prepare
         self._enter("data_wait")
         step = -1
         try:
             while position.step < until:
                 step = position.step
+                if control is not None and control.is_over:
+                    control.check(step)
+                if prepare is not None:
+                    prepare(step)
                 batch = self._next()
                 if faults and step in faults:
                     faults[step].strike()
@@ -77,6 +87,7 @@ class Loop:
                 while position.step == step:
                     yield self._another()
                 step_end(step, then="data_wait")
+                position.finished = position.step
                 step = -1
                 if watch is not None and self._has_gone_back(watch, until):
                     continue
@@ -145,7 +156,7 @@ class Loop:
         if open_step >= 0:
             self._recorder.step_end(open_step, then="data_wait")
         if position.given:
-            self._recorder.skip(open_step)
+            self._recorder.resume(open_step)  # it is to be done again: what there is of it is lost
             position.given = position.taken = 0
             (self._model.zero_grad if self._replica is None else self._replica.discard)()
             self._rows = None if self._feed.exact else self._rows

@@ -18,7 +18,7 @@ from drivetrain.core.errors import AnomalyError, UsageError
 from drivetrain.core.protocols import Stateful
 from drivetrain.core.variables import whole_number
 from drivetrain.store import LocalBlobs, RunFolder
-from drivetrain.train import compiling, determinism, exits, forwards, parallel, precision, randomness, recompute
+from drivetrain.train import compiling, determinism, exits, forwards, memory, parallel, precision, randomness, recompute
 from drivetrain.train.blocks import find_blocks
 from drivetrain.train.cadence import Cadence
 from drivetrain.train.ema import Ema
@@ -27,11 +27,10 @@ from drivetrain.train.loop import Loop
 from drivetrain.train.parallel import Replica, Way
 from drivetrain.train.position import Position
 from drivetrain.train.safety import Safety
-from drivetrain.train.session import open_session, refuse_second
-from drivetrain.train.settings import Anomaly, Checkpoint, Fsdp, Parallel, Precision, Recompute, Settings
+from drivetrain.train.session import begin
+from drivetrain.train.settings import Anomaly, Checkpoint, Fsdp, Parallel, Precision, Recompute, Settings, Tier
 from drivetrain.train.state import Parts, check_optimizer
 from drivetrain.train.topology import Topology
-from drivetrain.train.trial import TrialPart
 from drivetrain.train.update import Update
 
 if TYPE_CHECKING:
@@ -98,41 +97,37 @@ class Run:
             device=device,
             name=name,
         )
-        self._trial = TrialPart.planned()
-        if self._trial is not None:
-            self.settings = self._trial.settings(self.settings)
         self._undo = ExitStack()
-        if self.settings.deterministic:
+        if deterministic:
             self._undo.enter_context(determinism.enforced())
         self._topology = topology = Topology.find(device)
         self._parallel, self._precision = _resolve(self.settings, topology)
-        refuse_second(topology)
-        topology.join()
-        try:
-            self._session = open_session(self.settings, topology)
-        except BaseException:
-            topology.leave()
-            raise
+        self._feed: Feed | None = None
+        self._network: nn.Module | None = None
+        self._replica: Replica | None = None
+        self._loop: Loop | None = None
+        self._is_closed = False
+        self._pid = os.getpid()
+        self._position = Position()
+        self._leaving = ExitStack()  # what must be let go of when an attempt ends and this process does not
+        self._leaving.callback(topology.leave)
+        self._control = memory.stay(self._leaving.close, topology)
+        self._session = begin(self.settings, topology)
+        self._leaving.callback(self._abandon)
         atexit.register(self.close)
         exits.install()  # once more, because joining puts a hook of torch's before ours
         self.rank, self.world_size, self.local_rank = topology.rank, topology.world_size, topology.local_rank
         self.device = topology.device
         self.folder: RunFolder = self._session.folder
         self.attempt = self._session.attempt
-        self._position = Position()
-        self._is_closed = False
-        self._pid = os.getpid()
-        self._feed: Feed | None = None
-        self._network: nn.Module | None = None
-        self._replica: Replica | None = None
         self._cache: compiling.Cache | None = None
-        self._loop: Loop | None = None
         self._ema: Ema | None = None
         self._safety: Safety | None = None
         self._saving: Saving | None = None
+        self._tier: Tier = "bitwise"
         self._random: dict[str, Any] | None = None  # what the generators are set to when the steps begin
         self._update: Callable[[torch.Tensor], None] = _step_before_setup
-        randomness.seed_all(self.settings.seed)
+        randomness.seed_all(seed)
 
     @property
     def id(self) -> str:
@@ -178,8 +173,6 @@ class Run:
         check_optimizer(network, optimizer)
         self._network = network
         forwards.unwrap(network)
-        if self._trial is not None:
-            optimizer, schedule = self._trial.prepare(network, optimizer, loader, schedule, self.settings)
         self._rework(network)
         precision.apply(network, self._precision, self.device)
         replica = self._replica = parallel.spread(network, optimizer, self._parallel, self._topology)
@@ -188,7 +181,8 @@ class Run:
         self._ema = None if self.settings.ema is None else Ema(network, self.settings.ema)
         safety = self._safety = Safety.of(self.settings, self._precision, self._session, self._topology, lambda _: "")
         extras = {**(extras or {}), **({} if safety is None else safety.extras)}
-        save = self._resume(Parts(network, optimizer, schedule, self._ema, feed, extras))
+        parts = Parts(network, optimizer, schedule, self._ema, feed, extras)
+        save = self._resume(parts)
         clip, ema = self.settings.clip, self._ema
         self._update = Update(
             self._position,
@@ -199,9 +193,7 @@ class Run:
             settle=None if replica is None else replica.settle,
             guard=None if safety is None else safety.guard(network, optimizer, self._topology, clip=clip, ema=ema),
         )
-        if self._trial is not None:
-            self._update = self._trial.watch(self._update, self._position, self._session.recorder)
-        self._loop = self._make_loop(network, feed, save)
+        self._loop = self._make_loop(parts, network, save)
         randomness.seed_all(self.settings.seed, "rank", self.rank, self._position.step)
         return network, optimizer, feed
 
@@ -222,15 +214,6 @@ class Run:
         if self._random is not None:
             randomness.restore(self._random, self.device)
             self._random = None
-        if self._trial is not None:
-            return self._trial.steps(
-                self._loop.steps,
-                until,
-                position=self._position,
-                device=self.device,
-                recorder=self._session.recorder,
-                keep=self.keep,
-            )
         return self._loop.steps(until)
 
     def step(self, loss: torch.Tensor) -> None:
@@ -324,25 +307,50 @@ class Run:
             compiling.apply(modules, self.device, self._session.recorder.phase)
 
     def _resume(self, parts: Parts) -> Callable[[], None]:
-        """Go to the newest checkpoint, tell the ledger from where; returns what saves the run."""
-        save: Callable[[], None] = _save_nothing
+        """Go to the newest state there is, tell the ledger from where; returns what saves the run."""
+        saving: Saving | None = None
         if self.settings.checkpoint is not None:
             from drivetrain.train.saving import Saving  # torch's distributed checkpoint costs 0.7 s to import
 
             saving = self._saving = Saving(
                 self.settings.checkpoint, self._session, self._topology, self._position, parts
             )
+        if not self._recall(parts, saving) and saving is not None:
             self._random = saving.resume()
-            save = saving.save
+            self._tier = saving.tier
         if self.attempt or self._position.step:
             self._session.recorder.resume(self._position.step)
-        return save
+        return _save_nothing if saving is None else saving.save
 
-    def _make_loop(self, model: nn.Module, feed: Feed, save: Callable[[], None]) -> Loop:
+    def _recall(self, parts: Parts, saving: Saving | None) -> bool:
+        """Go to the state that ranks of the attempt before still have in memory; whether there is one. Collective."""
+        if self._control is None or not self.attempt:
+            return False
+        offers = self._topology.gather(memory.offer())
+        saved_step = 0 if saving is None else saving.newest_step
+        source = self._topology.share(memory.source(offers, saved_step))
+        if source is None:
+            return False
+        with self._session.recorder.phase("restore/memory"):
+            held = memory.receive(source, self._topology, parts)
+        self._position.go_to(held.step)
+        self._tier = held.tier
+        if saving is not None:
+            saving.go_on(held.tier)
+        return True
+
+    def _make_loop(self, parts: Parts, model: nn.Module, save: Callable[[], None]) -> Loop:
         every = None if self.settings.checkpoint is None else self.settings.checkpoint.interval
+        prepare = None
+        if self._control is not None and self.world_size > 1:
+            seeds = randomness.StepSeeds(self.settings.seed, self.rank, self.device)
+            prepare = memory.StepStart(parts.model, seeds)
+            if parts.feed.exact and self._parallel in ("single", "ddp"):
+                self._leaving.callback(self._hold, parts, prepare)
+        memory.remember(None)
         return Loop(
             position=self._position,
-            feed=feed,
+            feed=parts.feed,
             model=model,
             replica=self._replica,
             device=self.device,
@@ -352,6 +360,8 @@ class Run:
             save=save,
             watch=None if self._safety is None else self._safety.watch,
             go_back=self._go_back,
+            control=self._control,
+            prepare=prepare,
         )
 
     def _go_back(self) -> None:
@@ -370,6 +380,25 @@ class Run:
             randomness.restore(random, self.device)
         self._safety.watch.went_back(self._position.step, history)
         self._session.recorder.resume(self._position.step)
+
+    def _hold(self, parts: Parts, start: memory.StepStart) -> None:
+        """Remember the state for the next attempt of this process, if it is whole."""
+        if self._position.is_whole and not self._is_closed:
+            memory.remember(memory.hold(parts, self._position, self._topology, self._tier, start.buffers))
+
+    def _abandon(self) -> None:
+        """The attempt is over and this process is not: let go of all that belongs to it."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        atexit.unregister(self.close)
+        self._session.recorder.begin("teardown/abort")
+        if self._loop is not None:
+            self._loop.close()
+        if self._replica is not None:
+            self._replica.release()
+        self._undo.close()
+        self._session.close(1)
 
     def _close(self, exit_code: int) -> None:
         if self._is_closed or os.getpid() != self._pid:  # a forked child must not end its parent's run

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from drivetrain.core.errors import UsageError
-from drivetrain.store import CheckpointManifest, retain_checkpoints
-from drivetrain.train.checkpoint import Checkpointer, Tier
+from drivetrain.store import CheckpointManifest, list_checkpoints, retain_checkpoints
+from drivetrain.train.checkpoint import Checkpointer
 from drivetrain.train.position import Position
 from drivetrain.train.session import Session
-from drivetrain.train.settings import Checkpoint
+from drivetrain.train.settings import Checkpoint, Tier
 from drivetrain.train.state import Parts, Snapshot, collect
 from drivetrain.train.topology import Topology
 
@@ -39,10 +39,11 @@ class Saving:
         manifest = self._checkpointer.newest()
         if manifest is None:
             return None
-        with self._recorder.phase("restore"):
+        with self._recorder.phase("restore/checkpoint"):
             self._check_ranks(manifest)
             own = self._checkpointer.load(manifest, self._parts)
-        self._position.step = self._newest_step = manifest.step
+        self._position.go_to(manifest.step)
+        self._newest_step = manifest.step
         if own is None or manifest.tier == "samples":
             self._tier = "samples"
         if own is None:
@@ -50,6 +51,21 @@ class Saving:
         self._parts.feed.load(own["feed"])
         random: dict[str, Any] = own["random"]
         return random
+
+    @property
+    def tier(self) -> Tier:
+        """What the state has with that of a run that never stopped."""
+        return self._tier
+
+    @property
+    def newest_step(self) -> int:
+        """The step of the newest checkpoint that has its name, 0 without one; looks at the disk."""
+        return max(list_checkpoints(self._folder), default=0)
+
+    def go_on(self, tier: Tier) -> None:
+        """The run goes on from a state that comes from elsewhere; it is not older than the newest checkpoint."""
+        self._tier = tier
+        self._newest_step = self._topology.share(max(list_checkpoints(self._folder), default=-1))
 
     def save(self) -> None:
         """Save the present step, unless that is done already; deletes the oldest.

@@ -106,6 +106,7 @@ def open_session(settings: Settings, topology: Topology, env: Mapping[str, str] 
         rank=topology.rank,
         lease_ns=lease_ns,
         started_ns=started_ns,
+        again=is_watched and variables.AGAIN in env,
     )
     set_current(recorder)
     if is_watched:
@@ -114,6 +115,29 @@ def open_session(settings: Settings, topology: Topology, env: Mapping[str, str] 
     recorder.start(at_ns=started_ns)
     recorder.beat()
     return Session(folder, attempt, recorder, Lease(recorder.beat))
+
+
+def begin(settings: Settings, topology: Topology) -> Session:
+    """Open the session and join the other ranks. Collective.
+
+    A launched rank opens it first, so that the ledger sees it wait for the others.
+    """
+    refuse_second(topology)
+    if variables.RUN not in os.environ:
+        topology.join()
+        try:
+            return open_session(settings, topology)
+        except BaseException:
+            topology.leave()
+            raise
+    session = open_session(settings, topology)
+    try:
+        with session.recorder.phase("init/rendezvous"):
+            topology.join()
+    except BaseException:
+        session.close(1)
+        raise
+    return session
 
 
 def _launched(run_id: str) -> RunFolder:

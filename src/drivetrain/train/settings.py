@@ -12,6 +12,8 @@ from drivetrain.core.errors import ConfigError
 from drivetrain.core.units import Every, parse_every
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "fp8"]
+Tier = Literal["bitwise", "samples"]
+"""What a run that was resumed has with the one that never stopped: the same weights, or the same samples per step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

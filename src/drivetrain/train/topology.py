@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 
 import torch
 from torch import distributed
+from torch.distributed import distributed_c10d
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
@@ -80,12 +81,22 @@ class Topology:
         if self.world_size > 1 and distributed.is_initialized():
             distributed.destroy_process_group()
 
-    def share(self, value: T) -> T:
-        """Rank 0's value, on every rank. Collective; values must pickle."""
+    def abort(self) -> None:
+        """Have collectives that wait end with an error; for another thread than theirs. Gloo's end when peers leave."""
+        if self.device.type == "cuda" and distributed.is_initialized():
+            distributed_c10d._abort_process_group()
+
+    def evidence(self) -> dict[str, bytes]:
+        """The latest collectives of this rank as torch's flight recorder has them, by file name."""
+        found: bytes = torch._C._distributed_c10d._dump_fr_trace_json()  # type: ignore[attr-defined]  # torch's stubs lack it
+        return {"collectives.json": found}
+
+    def share(self, value: T, source: int = 0) -> T:
+        """Rank 0's value, or another rank's, on every rank. Collective; values must pickle."""
         if self.world_size == 1:
             return value
         box = [value]
-        distributed.broadcast_object_list(box, src=0, device=torch.device("cpu"))
+        distributed.broadcast_object_list(box, src=source, device=torch.device("cpu"))
         return box[0]
 
     def on_main(self, act: Callable[[], T]) -> T:

@@ -61,10 +61,12 @@ class Update:
             self._apply()
             position.step += 1
             position.given = position.taken = 0
+            position.is_updating = False
 
     def _apply(self) -> None:
         if self._settle is not None:
             self._settle()
+        self._position.is_updating = True
         if self._guard is not None:
             self._guard.update(self._position.step)
         else:

@@ -1,0 +1,33 @@
+"""Tells a failure that explains itself from one that only says that another rank is gone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_PEER_LOST = re.compile(
+    r"gloo/transport|[Cc]onnection (closed|reset|refused)( by peer)?|Broken pipe|DistNetworkError|DistStoreError"
+    r"|ncclRemoteError|ncclSystemError|NCCL communicator was aborted|remote process exited|collective operation timeout"
+)
+
+
+def is_peer_lost(text: str) -> bool:
+    """Whether these words, of torch's collectives or its store, say that a peer is gone."""
+    return _PEER_LOST.search(text) is not None
+
+
+def is_about_a_lost_peer(error: BaseException) -> bool:
+    """Whether an error, or one that led to it, says that a peer is gone."""
+    return any(is_peer_lost(f"{type(each).__name__}: {each}") for each in chain(error))
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and all that led to it."""
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error]
+    while todo:
+        each = todo.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            todo += [each.__cause__, each.__context__]
