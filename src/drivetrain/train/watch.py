@@ -80,7 +80,7 @@ class Watch:
         self._history = history
         if self._kept is not None:
             reached = history.furthest
-            warnings.warn(f"went back from step {reached} to the checkpoint of step {to}", stacklevel=3)
+            warnings.warn(f"went back from step {reached} to the checkpoint of step {to}", stacklevel=5)  # likewise
 
     @property
     def history(self) -> History:
@@ -128,7 +128,7 @@ class Watch:
             with (self._kept / ANOMALIES).open("ab") as file:
                 file.write(msgspec.json.encode(row) + b"\n")
         of = f", samples {samples}" if samples else ""
-        warnings.warn(f"step {reading.step}{of}: {wrong}; {then}", stacklevel=5)
+        warnings.warn(f"step {reading.step}{of}: {wrong}; {then}", stacklevel=6)  # the loop over run.steps
 
     def _stopped(self, reading: Reading) -> AnomalyError:
         streak = self._history.streak
