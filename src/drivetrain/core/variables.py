@@ -15,6 +15,7 @@ STARTED_NS = "DRIVETRAIN_STARTED_NS"  # when the rank's process began, monotonic
 AGAIN = "DRIVETRAIN_AGAIN"  # set in a process that has been a rank of the attempt before
 FINISHED_STEP = "DRIVETRAIN_FINISHED_STEP"  # the last step that the rank's process before is known to have finished
 LEASE_NS = "DRIVETRAIN_LEASE_NS"  # how long after its last beat the launcher is taken to live
+MEETING = "DRIVETRAIN_MEETING"  # HOST:PORT of the store where ranks meet
 FAULT = "DRIVETRAIN_FAULT"  # planned failures, see core.faults
 
 

@@ -21,7 +21,15 @@ from drivetrain.launch.nursery_process import NurseryProcess
 from drivetrain.launch.output import Output, Terminal
 from drivetrain.launch.policy import Failure, failure_text, hint_for, why_give_up
 from drivetrain.launch.signals import SignalPipe
-from drivetrain.launch.spec import LEASE_NS, LaunchSpec, RankRequest, preload_of, rank_requests, thread_environment
+from drivetrain.launch.spec import (
+    LEASE_NS,
+    LaunchSpec,
+    RankRequest,
+    meeting_request,
+    preload_of,
+    rank_requests,
+    thread_environment,
+)
 from drivetrain.launch.watch import Progress, Watch
 from drivetrain.ledger import Recorder
 from drivetrain.store import RunFolder, drop_leftovers
@@ -92,6 +100,7 @@ class Launcher:
         self._beat_at_ns = self._poll_at_ns = 0
         self._hung: tuple[Look, int] | None = None  # and when it is killed
         self._finished: dict[int, int] = {}
+        self._meeting = ""
 
     def plan(self) -> tuple[RankRequest, ...]:
         """What the ranks of the first attempt would be started with; starts nothing."""
@@ -107,6 +116,7 @@ class Launcher:
             num_cores=_num_cores(),
             user=self._user,
             finished=self._finished,
+            meeting=self._meeting,
         )
 
     def run(self) -> Outcome:
@@ -182,7 +192,15 @@ class Launcher:
     def _begin(self) -> None:
         attempt = self._attempt
         attempt.has_begun = True
+        self._open_meeting()
         self._node.begin(self._requests(attempt.number), attempt.number, {rank: rank for rank in self._node.kept})
+
+    def _open_meeting(self) -> None:
+        port = _free_port()
+        request = None if self._node.has_meeting else meeting_request(self._spec, self._program, port)
+        if request is not None:
+            self._meeting = f"127.0.0.1:{port}"
+            self._node.open_meeting(request)
 
     def _conclude(self, failures: list[Failure]) -> None:
         """The attempt has failed: decide whether there is another, and so who stays."""

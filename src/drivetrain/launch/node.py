@@ -98,6 +98,7 @@ class Node:
         self._nursery: NurseryProcess | None = None
         self._attempt = 0
         self._num_forked = 0
+        self._meeting_slot: int | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -108,6 +109,11 @@ class Node:
     def pids(self) -> dict[int, int]:
         """Of the ranks that live."""
         return {rank: each.pid for rank, each in self._processes.items() if each.pid is not None}
+
+    @property
+    def has_meeting(self) -> bool:
+        """Whether the process where ranks meet lives."""
+        return self._meeting_slot is not None
 
     @property
     def kept(self) -> list[int]:
@@ -151,6 +157,18 @@ class Node:
             self._deaf_at_ns = mono_ns() + _DEAF_AFTER_NS
         self._nursery.signal(process.slot, signum)
 
+    def open_meeting(self, request: RankRequest) -> None:
+        """Start the process where ranks meet; it is no rank, and has nothing to say."""
+        assert self._nursery is not None
+        self._meeting_slot = self._new_slot()
+        program = request.program
+        job = Spawn(self._meeting_slot, program.kind, list(program.argv), {**self._env, **request.env}, request.cwd)
+        with suppress(OSError):  # the nursery is gone, which its channel shows next
+            out_fd, err_fd, line = self._nursery.spawn(job)
+            os.close(out_fd)
+            os.close(err_fd)
+            line.close()
+
     def ask_for_evidence(self, folder: Path) -> None:
         """Have every rank write down where its threads are; those that cannot will not."""
         for process in self._processes.values():
@@ -185,11 +203,14 @@ class Node:
             stream.drain()
             self._forget(stream)
 
+    def _new_slot(self) -> int:
+        self._num_forked += 1
+        return self._num_forked
+
     def _fork(self, request: RankRequest) -> None:
         assert self._nursery is not None
         program = request.program
-        self._num_forked += 1
-        slot = self._num_forked
+        slot = self._new_slot()
         job = Spawn(slot, program.kind, list(program.argv), {**self._env, **request.env}, request.cwd)
         try:
             out_fd, err_fd, line = self._nursery.spawn(job)
@@ -237,6 +258,9 @@ class Node:
         if isinstance(message, Ready):
             self._nursery.is_ready = True
             self._listener.on_ready()
+        elif isinstance(message, Started | Exited) and message.slot == self._meeting_slot:
+            if isinstance(message, Exited):
+                self._meeting_slot = None
         elif isinstance(message, Started):
             process = self._of_slot(message.slot)
             process.pid = message.pid
@@ -267,6 +291,7 @@ class Node:
         """The nursery died, and its ranks with it."""
         assert self._nursery is not None
         self._nursery.is_ready = False
+        self._meeting_slot = None
         self._deaf_at_ns = None
         for process in list(self._processes.values()):
             if process.pid is not None:

@@ -135,15 +135,31 @@ def rank_requests(
     num_cores: int,
     user: Mapping[str, str],
     finished: Mapping[int, int],
+    meeting: str,
 ) -> tuple[RankRequest, ...]:
-    """One request per rank; `user` as in `rank_environment`, `finished` by rank as in `Watch`."""
+    """One request per rank.
+
+    Args:
+      user: as in `rank_environment`.
+      finished: by rank, as in `Watch`.
+      meeting: address of the store where ranks meet; empty when there is none.
+    """
     requests = []
     for rank in range(spec.num_ranks):
         env = rank_environment(spec, run, rank=rank, attempt=attempt, port=port, num_cores=num_cores, user=user)
+        if meeting:
+            env[variables.MEETING] = meeting
         if rank in finished:
             env[variables.FINISHED_STEP] = str(finished[rank])
         requests.append(RankRequest(rank, program, env, str(spec.folder)))
     return tuple(requests)
+
+
+def meeting_request(spec: LaunchSpec, program: Program, port: int) -> RankRequest | None:
+    """The process where ranks meet; None where they are few, or may have no use for it."""
+    if spec.num_ranks < 2 or "drivetrain.train" not in preload_of(spec, program):
+        return None
+    return RankRequest(-1, Program("module", ("drivetrain.train.meeting", str(port))), {}, str(spec.folder))
 
 
 def preload_of(spec: LaunchSpec, program: Program) -> tuple[str, ...]:

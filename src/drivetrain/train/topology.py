@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar, cast
 
 import torch
 from torch import distributed
+from torch._C._distributed_c10d import Store, TCPStore
 from torch.distributed import distributed_c10d
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
+from drivetrain.core import variables
 from drivetrain.core.errors import ConfigError, DrivetrainError, UsageError
 from drivetrain.core.variables import whole_number
 
 T = TypeVar("T")
+
+_CONNECT = timedelta(seconds=60)
+_COLLECTIVE = timedelta(minutes=30)  # torch's own; hangs are found by the launcher, long before
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +76,21 @@ class Topology:
                     "this process is in a process group already, and dt.Run makes its own",
                     hint="leave out init_process_group, and close a dt.Run before making another",
                 )
-            store, rank, world_size = next(rendezvous("env://", self.rank, self.world_size))
+            store = self._store()
             # torchrun's store outlives a restart, and with it the addresses of ranks that are dead; without names of
             # its own for each try, every second restart fails to connect or waits for ever (torch 2.13).
             store = PrefixStore(f"try-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
-            distributed.init_process_group(self.backend, store=store, rank=rank, world_size=world_size)
+            distributed.init_process_group(
+                self.backend, store=store, rank=self.rank, world_size=self.world_size, timeout=_COLLECTIVE
+            )
+
+    def _store(self) -> Store:
+        """Where ranks meet: at the launcher's store, or, as torch has it, at rank 0's or torchrun's."""
+        host, _, port = os.environ.get(variables.MEETING, "").rpartition(":")
+        if host:
+            return TCPStore(host, int(port), is_master=False, timeout=_CONNECT)
+        store: Store = next(rendezvous("env://", self.rank, self.world_size))[0]
+        return store
 
     def leave(self) -> None:
         """Let go of the process group, if there is one; waits for nobody."""
