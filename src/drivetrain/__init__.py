@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from drivetrain.train import EarlyStop as EarlyStop
     from drivetrain.train import Fitted as Fitted
     from drivetrain.train import Fsdp as Fsdp
+    from drivetrain.train import HuggingFaceCallback as HuggingFaceCallback
+    from drivetrain.train import LightningCallback as LightningCallback
     from drivetrain.train import Run as Run
     from drivetrain.train import fit as fit
+    from drivetrain.train import step_done as step_done
 
 __version__ = "0.1.0"
 
@@ -35,10 +38,13 @@ _HOMES = {
     "EarlyStop": "drivetrain.train",
     "Fitted": "drivetrain.train",
     "Fsdp": "drivetrain.train",
+    "HuggingFaceCallback": "drivetrain.train",
+    "LightningCallback": "drivetrain.train",
     "Run": "drivetrain.train",
     "account": "drivetrain.ledger",
     "fit": "drivetrain.train",
     "phase": "drivetrain.ledger",
+    "step_done": "drivetrain.train",
 }
 _ROOMS = ("data",)
 
@@ -51,11 +57,14 @@ __all__ = [
     "EarlyStop",
     "Fitted",
     "Fsdp",
+    "HuggingFaceCallback",
+    "LightningCallback",
     "Run",
     "account",
     "data",
     "fit",
     "phase",
+    "step_done",
 ]
 
 

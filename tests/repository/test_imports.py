@@ -44,6 +44,21 @@ def test_the_data_room_never_loads_torch() -> None:
     assert "torch" not in _modules_after("import drivetrain.data")
 
 
+def test_callbacks_of_other_frameworks_load_none_of_them_until_used() -> None:
+    loaded = _modules_after("from drivetrain import HuggingFaceCallback, LightningCallback, step_done")
+    assert not loaded & {"lightning", "pytorch_lightning", "transformers", "accelerate"}
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("LightningCallback", "lightning"), ("HuggingFaceCallback", "transformers")]
+)
+def test_a_callback_without_its_framework_says_the_install_command(name: str, package: str) -> None:
+    absent = "for name in ('lightning', 'pytorch_lightning', 'transformers'): sys.modules[name] = None"
+    program = f"import sys\n{absent}\nimport drivetrain\ndrivetrain.{name}()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert f"{package} is not installed, and this needs it\n\nhint: pip install {package}" in done.stderr
+
+
 @pytest.mark.parametrize(("room", "package"), [("data", "pyarrow"), ("data", "cv2"), ("train", "torch")])
 def test_a_room_without_its_packages_says_the_install_command(room: str, package: str) -> None:
     program = f"import sys; sys.modules[{package!r}] = None; import drivetrain.{room}"

@@ -97,9 +97,12 @@ class Recorder:
             recorder._write(b'{"k":"begin","t":%d,"phase":"init"}\n' % started_ns)
         return recorder
 
-    def begin(self, phase: str) -> None:
-        """A phase opens; phases nest and may cross steps. Raises ValueError: there is no such phase."""
-        self._record(b'{"k":"begin","t":%d,"phase":%b}\n', _phase_json(phase))
+    def begin(self, phase: str, *, at_ns: int | None = None) -> None:
+        """A phase opens, or has opened at `at_ns`; phases nest and may cross steps.
+
+        Raises: ValueError: there is no such phase.
+        """
+        self._record(b'{"k":"begin","t":%d,"phase":%b}\n', _phase_json(phase), at_ns=at_ns)
 
     def end(self, phase: str) -> None:
         """The phase that was opened last under this name closes. Raises ValueError: there is no such phase."""

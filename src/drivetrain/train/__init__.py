@@ -9,6 +9,9 @@ new weights, `cadence` says when `saving` writes what `state` collects. `run` is
   callbacks.py    what a user may hang into fit
   early_stop.py   when further training no longer helps
   display.py      a bar on a terminal, or a line now and then
+  observer.py     the ledger of a loop that is not ours, as its owner tells it
+  step_done.py    one call a step, for any loop
+  lightning_callback.py, huggingface_callback.py   what those Trainers call
   session.py      whose run it is: a launcher's, torchrun's, or our own; its folder, attempt and recorder
   topology.py     rank, device, process group
   parallel.py     one model -> the same model on many ranks: which way, and what the loop asks of it
@@ -52,7 +55,22 @@ require("torch", extra="train")
 from drivetrain.train.callbacks import Callback  # noqa: E402
 from drivetrain.train.early_stop import EarlyStop  # noqa: E402
 from drivetrain.train.fit import Fitted, fit  # noqa: E402
+from drivetrain.train.huggingface_callback import HuggingFaceCallback  # noqa: E402
+from drivetrain.train.lightning_callback import LightningCallback  # noqa: E402
 from drivetrain.train.run import Run  # noqa: E402
 from drivetrain.train.settings import Anomaly, Checkpoint, Fsdp  # noqa: E402
+from drivetrain.train.step_done import step_done  # noqa: E402
 
-__all__ = ["Anomaly", "Callback", "Checkpoint", "EarlyStop", "Fitted", "Fsdp", "Run", "fit"]
+__all__ = [
+    "Anomaly",
+    "Callback",
+    "Checkpoint",
+    "EarlyStop",
+    "Fitted",
+    "Fsdp",
+    "HuggingFaceCallback",
+    "LightningCallback",
+    "Run",
+    "fit",
+    "step_done",
+]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from drivetrain.core import clock, environment, variables
 from drivetrain.core.errors import UsageError
@@ -19,9 +20,42 @@ from drivetrain.store import RunFolder, create_run, list_runs, run_folder
 from drivetrain.train.settings import Settings
 from drivetrain.train.topology import Topology
 
+T = TypeVar("T")
+
 _OWN_LEASE_NS = 10 * NS_PER_S
 _BEAT_S = 1.0
 _free_since_ns = 0  # when the last run of this process ended: its time belongs to one run at a time
+
+
+class Wanted(Protocol):
+    """What a run of our own is made with."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    def plain(self) -> dict[str, object]:
+        """The choices as JSON has them."""
+        ...
+
+
+class Ranks(Protocol):
+    """This process among the others, see `Topology`."""
+
+    @property
+    def rank(self) -> int:
+        """Its index among all."""
+        ...
+
+    @property
+    def world_size(self) -> int:
+        """How many there are."""
+        ...
+
+    def on_main(self, act: Callable[[], T]) -> T:
+        """Rank 0 acts; every rank gets its result. Collective."""
+        ...
 
 
 @dataclass(slots=True)
@@ -38,6 +72,11 @@ class Session:
     attempt: int
     recorder: Recorder
     _lease: Lease | None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether a launcher writes how the process began and ended."""
+        return self._lease is None
 
     def close(self, exit_code: int) -> None:
         """End the rank's part; where nobody watches it, also write that it ended."""
@@ -70,7 +109,7 @@ class Lease:
             self._beat()
 
 
-def refuse_second(topology: Topology, env: Mapping[str, str] = os.environ) -> None:
+def refuse_second(topology: Ranks, env: Mapping[str, str] = os.environ) -> None:
     """A rank that a launcher started has one run: a second would go on from the checkpoints of the first.
 
     Raises: UsageError: this attempt of this rank has a journal already.
@@ -84,7 +123,7 @@ def refuse_second(topology: Topology, env: Mapping[str, str] = os.environ) -> No
             )
 
 
-def open_session(settings: Settings, topology: Topology, env: Mapping[str, str] = os.environ) -> Session:
+def open_session(settings: Wanted, topology: Ranks, env: Mapping[str, str] = os.environ) -> Session:
     """Find or make the run and open this rank's journal. Collective, unless a launcher has named the run.
 
     Raises: UsageError: the launcher's variables are not what a launcher sets, or name no run.
@@ -150,7 +189,7 @@ def _launched(run_id: str) -> RunFolder:
     return folder
 
 
-def _own(settings: Settings, topology: Topology, env: Mapping[str, str]) -> RunFolder:
+def _own(settings: Wanted, topology: Ranks, env: Mapping[str, str]) -> RunFolder:
     """A new run; or, where torchrun has restarted the ranks, the one that its first try made."""
     config = settings.plain() | {"torchelastic_run_id": env.get("TORCHELASTIC_RUN_ID", "")}
     if whole_number(env, "TORCHELASTIC_RESTART_COUNT", 0):
