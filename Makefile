@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench docs lock
+.PHONY: help setup demo test test-slow check bench bench-gpu docs lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -36,6 +36,11 @@ check: setup  ## ruff, mypy, import-linter, docs
 
 bench: setup .venv-peers/.installed  ## our figures beside the peers', in one session
 	$(BIN)/python -m benchmarks
+
+bench-gpu: setup .venv-peers/.installed  ## the same on a GPU, with MFU; needs one
+	$(BIN)/python -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else "error: no GPU at hand")'
+	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python -m benchmarks step_overhead recovery mfu
 
 .venv-peers/.installed: benchmarks/requirements-peers.txt
 	$(PYTHON) -m venv .venv-peers
