@@ -184,6 +184,17 @@ def test_the_loop_may_be_left_and_entered_again() -> None:
     assert account.leaves.get("lost", 0) > 0
 
 
+def test_a_loop_that_was_stopped_ends_after_its_step_with_everything_saved() -> None:
+    with dt.Run(checkpoint=dt.Checkpoint(every="100step")) as run:
+        network, optimizer = parts()
+        model, _, batches = run.setup(network, optimizer, [X])
+        for x in run.steps(batches, until=10):
+            run.step(model(x).mean())
+            if run.step_index == 3:
+                run.stop()
+    assert (run.step_index, list_checkpoints(run.folder.checkpoints)) == (3, [3])
+
+
 def test_gradients_of_a_step_that_was_left_do_not_count() -> None:
     class Loader(list):
         batch_size = 4

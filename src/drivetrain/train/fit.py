@@ -132,21 +132,20 @@ class _Loop:
         on_step = self._hooks.on_step
         log_steps = self._log_steps if run.is_main else 0
         evaluate_steps = self._evaluate_steps
-        step = run.step_index
         began_ns = mono_ns()
-        pace = Pace(step, began_ns)
+        pace = Pace(run.step_index, began_ns)
         show_at_ns = began_ns + display.every_ns if display is not None else 2**63
         parts: list[torch.Tensor] = []  # losses of the step's earlier microbatches
         model.train()
         for batch in run.steps(batches, until=self._until):
-            began_ns = mono_ns()
+            began_ns, before = mono_ns(), run.step_index  # not the last `step`: after an anomaly a run may go back
             loss = loss_fn(model, batch)
             run.step(loss)
-            if run.step_index == step:
+            step = run.step_index
+            if step == before:
                 parts.append(loss.detach())
                 pace.body_ns += mono_ns() - began_ns
                 continue
-            step = run.step_index
             if parts:
                 loss = torch.stack([*parts, loss.detach()]).mean()
                 parts.clear()
@@ -163,9 +162,7 @@ class _Loop:
                 self._judge(step)
                 pace.lap(step, mono_ns())
                 if self._evaluations.is_enough:
-                    break
-        if step < self._until:  # stopped early: a loop up to here does no step, and ends as every loop does, by saving
-            list(run.steps(batches, until=step))
+                    run.stop()
 
     def _judge(self, step: int) -> None:
         run, model = self._run, self._model

@@ -62,6 +62,7 @@ class Loop:
         self._prepare = prepare
         self._rows: Iterator[Any] | None = None
         self._phase = "init"
+        self._until = 0
         self._is_closed = False
 
     def steps(self, until: int) -> Iterator[Any]:
@@ -69,10 +70,11 @@ class Loop:
         position, recorder, cadence, faults = self._position, self._recorder, self._cadence, self._faults
         step_begin, step_end, watch = recorder.step_begin, recorder.step_end, self._watch
         control, prepare = self._control, self._prepare
+        self._until = until
         self._enter("data_wait")
         step = -1
         try:
-            while position.step < until:
+            while position.step < self._until:
                 step = position.step
                 if control is not None and control.is_over:
                     control.check(step)
@@ -89,7 +91,7 @@ class Loop:
                 step_end(step, then="data_wait")
                 position.finished = position.step
                 step = -1
-                if watch is not None and self._has_gone_back(watch, until):
+                if watch is not None and self._has_gone_back(watch):
                     continue
                 is_due = position.step >= cadence.next_step and cadence.due(position.step)
                 if is_due and (watch is None or watch.is_calm):
@@ -97,6 +99,10 @@ class Loop:
             self._save()
         finally:
             self._leave(step)
+
+    def stop(self) -> None:
+        """End the steps after the one at hand, as if no more had been asked for."""
+        self._until = self._position.step
 
     def close(self) -> None:
         """Record no more; an iterator that is still around ends silently."""
@@ -125,10 +131,10 @@ class Loop:
         self._hand_out()
         return batch
 
-    def _has_gone_back(self, watch: Watch, until: int) -> bool:
+    def _has_gone_back(self, watch: Watch) -> bool:
         """Judge the numbers of the steps so far; where they ask for it, be at an earlier step."""
         position = self._position
-        is_end = position.step >= min(until, self._cadence.next_step)  # what is saved must have been judged
+        is_end = position.step >= min(self._until, self._cadence.next_step)  # what is saved must have been judged
         if not watch.settle(everything=is_end):
             return False
         assert self._go_back is not None

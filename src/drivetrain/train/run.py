@@ -225,6 +225,11 @@ class Run:
         """
         self._update(loss)
 
+    def stop(self) -> None:
+        """Let `steps` end after the step at hand, with everything saved, as it does at `until`. On all ranks alike."""
+        if self._loop is not None:
+            self._loop.stop()
+
     def log(self, **scalars: float | torch.Tensor) -> None:
         """Record numbers under `step_index`: `run.log(loss=loss)`. Reading a tensor waits for the device.
 
