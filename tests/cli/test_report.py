@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from drivetrain.ledger import Recorder
-from drivetrain.store import RunFolder, create_run
+from drivetrain.store import CheckpointManifest, RunFolder, SavedState, create_run
+from drivetrain.store.checkpoints import begin_checkpoint, seal_checkpoint
 
 TRUTH = "truth.json"
 
@@ -43,6 +44,17 @@ def test_a_run_is_accounted_for_and_its_page_written(run: RunFolder) -> None:
     assert "productive" in done.stdout
     assert f"report: {run.report_file}" in done.stdout
     assert run.report_file.is_file()
+
+
+@pytest.mark.parametrize(("tier", "words"), [("bitwise", "bitwise the same weights"), ("samples", "the same samples")])
+def test_it_says_where_and_how_exactly_the_run_would_go_on(run: RunFolder, tier: str, words: str) -> None:
+    begin_checkpoint(run.checkpoints, 1200)
+    manifest = CheckpointManifest(
+        step=1200, world_size=1, tier=tier, made_at_ns=0, files={}, state=SavedState({}, [{}]), versions={}
+    )
+    seal_checkpoint(run.checkpoints, manifest)
+    assert f"resumes: at step 1,200, with {words}" in drivetrain("report", "latest").stdout
+    assert json.loads(drivetrain("report", "latest", "--json").stdout)["checkpoints"] == [{"step": 1200, "tier": tier}]
 
 
 def test_lines_of_a_journal_that_cannot_be_read_are_counted_aloud(run: RunFolder) -> None:

@@ -48,8 +48,9 @@ def check_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
     ("num_ranks", "cases"),
     [
         (2, [{"parallel": "ddp"}, {"parallel": "fsdp"}, {"parallel": "hsdp"}]),
-        (2, [{"parallel": "ddp", "microbatches": 2}, {"parallel": "fsdp", "microbatches": 2, "recompute": "full"}]),
-        (4, [{"parallel": "hsdp"}, {"parallel": {"wrap": ["Block"], "reshard": 2}, "microbatches": 2}]),
+        (2, [{"parallel": "ddp", "microbatch": 2}, {"parallel": "fsdp", "microbatch": 2, "recompute": "full"}]),
+        (4, [{"parallel": "hsdp"}, {"parallel": {"wrap": ["Block"], "reshard": 2}, "microbatch": 1}]),
+        (3, [{"parallel": "ddp", "microbatch": 1}, {"parallel": "fsdp"}]),
     ],
 )
 def test_the_same_global_batch_gives_the_same_training(

@@ -1,11 +1,12 @@
 """Small training runs on several ranks, one after the other: `parallel_training.py RANKS FOLDER CASES`, JSON.
 
-Each case is what `dt.Run` takes, and `microbatches` of a step. Rank 0 leaves `FOLDER/NUMBER.pt`: losses of all steps,
+Each case is what `dt.Run` takes, and `microbatch`, its size. Rank 0 leaves `FOLDER/NUMBER.pt`: losses of all steps,
 names and values of the weights and averages, and whether the network's type and method were the user's.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import nn
 from torch.nn import functional
 
 import drivetrain as dt
+from drivetrain.data.share import Share
 
 GLOBAL_BATCH, STEPS = 8, 5
 
@@ -59,22 +61,22 @@ class Loader:
 
     global_batch = GLOBAL_BATCH
 
-    def __init__(self, num_microbatches: int) -> None:
-        self.num_microbatches, self.step = num_microbatches, 0
+    def __init__(self, microbatch: int | None) -> None:
+        self.microbatch, self.number = microbatch, 0
+        self.bind(rank=0, world_size=1)
 
     def bind(self, *, rank: int, world_size: int) -> None:
-        self.rank, self.num = rank, self.global_batch // world_size // self.num_microbatches
+        self.share = Share.divide(GLOBAL_BATCH, rank=rank, world_size=world_size, microbatch=self.microbatch)
+        self.num_microbatches, self.weights = self.share.num_microbatches, self.share.weights
 
     def seek(self, step: int) -> None:
-        self.step = step
+        self.number = step * self.num_microbatches
 
     def __iter__(self):
         while True:
-            for part in range(self.num_microbatches):
-                first = self.step * self.global_batch + (self.rank * self.num_microbatches + part) * self.num
-                rows = [torch.randn(9, generator=torch.Generator().manual_seed(first + i)) for i in range(self.num)]
-                yield torch.stack(rows)
-            self.step += 1
+            positions = self.share.positions(self.number).tolist()
+            self.number += 1
+            yield torch.stack([torch.randn(9, generator=torch.Generator().manual_seed(at)) for at in positions])
 
     def close(self) -> None:
         pass
@@ -82,19 +84,20 @@ class Loader:
 
 def train(case: dict[str, Any], file: Path) -> None:
     torch.set_num_threads(1)
-    num_microbatches = case.pop("microbatches", 1)
+    loader = Loader(case.pop("microbatch", None))
     if isinstance(case.get("parallel"), dict):
         case["parallel"] = dt.Fsdp(**case["parallel"])
     with dt.Run(clip=0.5, ema=0.9, device="cpu", **case) as run:
         network = Net()
         optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
-        model, optimizer, batches = run.setup(network, optimizer, Loader(num_microbatches))
+        model, optimizer, batches = run.setup(network, optimizer, loader)
         losses = []
+        weights = itertools.cycle(loader.weights)
         total = torch.zeros(())
         for x in run.steps(batches, until=STEPS):
             loss = model.score(x)
             run.step(loss)
-            total += loss.detach() / num_microbatches
+            total += loss.detach() * next(weights)
             if run.step_index > len(losses):
                 losses.append(float(run.all_sum(total)) / run.world_size)
                 total.zero_()

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from drivetrain.core.errors import ConfigError, DataError
+from drivetrain.core.errors import ConfigError, DataError, UsageError
 from drivetrain.train.feed import Feed, open_feed
 from drivetrain.train.topology import Topology
 
@@ -56,6 +56,25 @@ def test_an_ordered_loader_is_bound_and_begins_at_any_step() -> None:
     assert take(feed, 3, step=5) == [10, 11, 12]
     feed.close()
     assert loader.is_closed
+
+
+def test_weights_are_equal_unless_the_loader_knows_better() -> None:
+    class Uneven(Ordered):
+        weights = (0.25, 1.0)
+
+        def samples(self, step: int) -> list[str]:
+            return [f"s{step}"]
+
+    assert open_feed(Ordered(), ALONE, None).weights == (0.5, 0.5)
+    assert open_feed(Uneven(), ALONE, None).weights == (0.25, 1.0)
+    assert open_feed(Uneven(), ALONE, None).samples(3) == ["s3"]
+
+
+@pytest.mark.parametrize("loader", [Ordered(), [1]])
+def test_a_loader_that_names_no_samples_is_told_what_to_have(loader: object) -> None:
+    with pytest.raises(UsageError, match="cannot name the samples") as caught:
+        open_feed(loader, ALONE, None).samples(0)
+    assert "samples(step)" in caught.value.hint
 
 
 def test_an_ordered_loader_and_the_run_must_agree_on_the_global_batch() -> None:

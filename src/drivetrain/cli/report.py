@@ -36,7 +36,7 @@ def _report_run(name: str, *, as_json: bool, open_page: bool) -> None:
     import msgspec
 
     from drivetrain.ledger import table
-    from drivetrain.report import gather, summary, write_report
+    from drivetrain.report import PROMISE, gather, summary, write_report
     from drivetrain.store import open_run
 
     run = open_run(name)
@@ -48,6 +48,8 @@ def _report_run(name: str, *, as_json: bool, open_page: bool) -> None:
     else:
         click.echo(table(story.account))
         click.echo(_findings_text(story.findings))
+        if story.newest is not None:
+            click.echo(f"resumes: at step {story.newest.step:,}, with {PROMISE[story.newest.tier]}")
         click.echo(f"report: {write_report(run, story)}")
     if open_page:
         click.launch(str(run.report_file))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -31,7 +31,7 @@ class OrderedLoader(Protocol):
     global_batch: int
 
     def bind(self, *, rank: int, world_size: int) -> None:
-        """Take the share of one rank. Raises ValueError when `global_batch` cannot be shared equally."""
+        """Take the share of one rank. Raises ValueError when `global_batch` cannot be shared by so many."""
         ...
 
     @property
@@ -47,6 +47,28 @@ class OrderedLoader(Protocol):
 
     def close(self) -> None:
         """Stop threads and free buffers; may be called twice."""
+        ...
+
+
+@runtime_checkable
+class Weighted(Protocol):
+    """What an `OrderedLoader` may add: shares of ranks that are not all of the same size."""
+
+    @property
+    def weights(self) -> Sequence[float]:
+        """What the mean loss of each microbatch of this rank's step counts.
+
+        Such that the sum over microbatches, averaged over ranks, is the mean over the step: size * W / G.
+        """
+        ...
+
+
+@runtime_checkable
+class Naming(Protocol):
+    """What an `OrderedLoader` may add: names of the samples of any step."""
+
+    def samples(self, step: int, /) -> Sequence[str]:
+        """One name per sample of the step, of all ranks, in order; a pure function."""
         ...
 
 

@@ -7,7 +7,7 @@ The life of a value, each file one idea:
   sync.py        stamps -> pairs: as-of and nearest joins with a tolerance
   project.py     labelled points -> label map; classes.py merges sources' classes into eight groups
   build.py       the three above -> samples; shards.py and dataset.py write and read them; jpeg.py the pixels
-  order.py       (seed, epoch, position) -> sample; loader.py samples -> batches
+  order.py       (seed, epoch, position) -> sample; share.py positions -> one rank's; loader.py samples -> batches
   baselines.py   mean IoU, and what a guess without a model reaches; sheet.py a picture of samples
   arrays.py      names for arrays, and the legend of their shapes
 """

@@ -18,6 +18,7 @@ from drivetrain.core.units import bytes_text
 from drivetrain.data.arrays import Bytes, Ints
 from drivetrain.data.dataset import DataSet, Sample, Split
 from drivetrain.data.order import Order
+from drivetrain.data.share import Share
 
 _BUDGET_BYTES = 256 << 20
 
@@ -33,23 +34,6 @@ class Batch(TypedDict):
     label: Bytes
     key: list[str]
     position: Ints
-
-
-@dataclass(frozen=True, slots=True)
-class _Share:
-    """Which positions one rank takes in each microbatch; pure."""
-
-    global_batch: int
-    num_microbatches: int
-    microbatch: int
-    rank: int
-
-    def positions(self, number: int) -> Ints:
-        """Positions of microbatch `number`, counted from the beginning of training."""
-        step, part = divmod(number, self.num_microbatches)
-        local = self.num_microbatches * self.microbatch
-        start = step * self.global_batch + self.rank * local + part * self.microbatch
-        return np.arange(start, start + self.microbatch, dtype=np.int64)
 
 
 @dataclass
@@ -116,7 +100,7 @@ class _Cursor:
 class _Batches(Iterator[Batch]):
     """One pass from a position on: reads ahead in threads, gives in order, stops when closed or forgotten."""
 
-    def __init__(self, reader: _Reader, share: _Share, cursor: _Cursor, *, threads: int, num_ahead: int) -> None:
+    def __init__(self, reader: _Reader, share: Share, cursor: _Cursor, *, threads: int, num_ahead: int) -> None:
         self._cursor = cursor
         self._reader, self._share, self._num_ahead = reader, share, num_ahead
         self._ahead: deque[Future[Batch]] = deque()
@@ -157,7 +141,8 @@ class Loader:
 
     Contract:
     1. Which samples make up a step depends on (seed, step, global_batch) alone: not on ranks, threads or read-ahead.
-    2. Step s takes positions [s*G, (s+1)*G); rank r of W the contiguous r-th part, cut into microbatches.
+    2. Step s takes positions [s*G, (s+1)*G); rank r of W the contiguous r-th part, cut into microbatches. Where W does
+       not divide G, parts differ by one sample, and `weights` says what each microbatch counts.
     3. A sample that cannot be read is replaced by the next readable one of its epoch, counted and named in
        `bad_samples`; more than `max_bad` of them are a DataError, raised to whoever iterates.
     4. Iterating again starts at the position reached, or where `seek` or `load_state_dict` went. At most one iterator
@@ -221,6 +206,24 @@ class Loader:
         return self._share.num_microbatches
 
     @property
+    def weights(self) -> tuple[float, ...]:
+        """What the mean loss of each of this rank's microbatches counts, so that each sample of a step counts the same.
+
+        The gradient of the weighted sum, averaged over ranks, is that of the mean over the whole step.
+        """
+        return self._share.weights
+
+    def samples(self, step: int) -> list[str]:
+        """The keys of a step's samples, of all ranks, in order: a pure function of (seed, step, global_batch).
+
+        A sample that could not be read was replaced: see `bad_samples`.
+        """
+        if step < 0:
+            raise ValueError(f"step is {step}; it must be 0 or more")
+        positions = np.arange(step * self.global_batch, (step + 1) * self.global_batch, dtype=np.int64)
+        return [self.dataset.key(int(row)) for row in self._reader.rows[self._reader.order.samples_at(positions)]]
+
+    @property
     def bad_samples(self) -> dict[str, str]:
         """Samples that could not be read so far, with the reason; read-ahead may find them before they are due."""
         with self._bad.lock:
@@ -229,17 +232,11 @@ class Loader:
     def bind(self, *, rank: int, world_size: int) -> None:
         """Take the share of one rank and go to the first step.
 
-        Raises: ValueError: `global_batch` cannot be shared equally, or there is no such rank.
+        Raises: ValueError: there are more ranks than samples in a step, or there is no such rank.
         """
-        if not 0 <= rank < world_size:
-            raise ValueError(f"rank is {rank}; it must be in 0 .. {world_size - 1}")
-        local, rest = divmod(self.global_batch, world_size)
-        if rest or not local:
-            raise ValueError(f"global_batch {self.global_batch} cannot be shared equally by {world_size} ranks")
-        most = min(self._microbatch or local, local)
-        size = next(n for n in range(most, 0, -1) if local % n == 0)
+        share = Share.divide(self.global_batch, rank=rank, world_size=world_size, microbatch=self._microbatch)
         self.close()
-        self._share = _Share(self.global_batch, local // size, size, rank)
+        self._share = share
         self._cursor.number = 0
 
     def seek(self, step: int) -> None:
@@ -273,7 +270,7 @@ class Loader:
 
     def __iter__(self) -> Iterator[Batch]:
         self.close()
-        batch_bytes = self._share.microbatch * self.dataset.manifest.width * self.dataset.manifest.height * 4
+        batch_bytes = self._share.largest * self.dataset.manifest.width * self.dataset.manifest.height * 4
         # Two steps' worth or one batch per thread keeps threads busy; more would only use memory.
         wanted = max(2 * self.num_microbatches, self._threads + 1)
         num_ahead = max(1, min(wanted, self._budget_bytes // batch_bytes))
@@ -295,5 +292,5 @@ class Loader:
         share = self._share
         return (
             f"Loader({self.dataset.path}, {self.num_samples} samples, global_batch={self.global_batch}, "
-            f"rank {share.rank}, {share.num_microbatches} x {share.microbatch}, {bytes_text(self._budget_bytes)})"
+            f"rank {share.rank}, {share.num_microbatches} x {share.largest}, {bytes_text(self._budget_bytes)})"
         )

@@ -19,5 +19,6 @@ from drivetrain.report.listing import RunLine, list_lines
 from drivetrain.report.page import render, run_page, write_report
 from drivetrain.report.story import Story, gather
 from drivetrain.report.summary import summary
+from drivetrain.report.words import PROMISE
 
-__all__ = ["RunLine", "Story", "gather", "list_lines", "render", "run_page", "summary", "write_report"]
+__all__ = ["PROMISE", "RunLine", "Story", "gather", "list_lines", "render", "run_page", "summary", "write_report"]

@@ -24,14 +24,13 @@ from drivetrain.figures import (
 from drivetrain.monitor import Finding
 from drivetrain.report.html import facts, section, table
 from drivetrain.report.story import CheckpointLine, Story
-from drivetrain.report.words import MEANING
+from drivetrain.report.words import MEANING, PROMISE
 
 _MOST_RANKS = 64
 _MOST_CHECKPOINTS = 50
 _MOST_FACTS = 200
 _MOST_RESULTS = 200
 _MOST_CHARS = 1000
-_PROMISE = {"bitwise": "bitwise the same weights", "samples": "the same samples at every step"}
 _STATUS_CLASS = {"finished": "ok", "running": "warn", "failed": "err", "no records": "err"}
 
 
@@ -182,7 +181,7 @@ def _checkpoint_row(line: CheckpointLine) -> list[str]:
         return [f"{line.step:,}", "–", "–", "–", "damaged: its manifest cannot be read"]
     size = bytes_text(sum(file.size_bytes for file in manifest.files.values()))
     made = utc_text(manifest.made_at_ns)
-    return [f"{line.step:,}", size, str(manifest.world_size), made, _PROMISE[manifest.tier]]
+    return [f"{line.step:,}", size, str(manifest.world_size), made, PROMISE[manifest.tier]]
 
 
 def environment_section(story: Story) -> Markup:

@@ -69,6 +69,11 @@ class Story:
     as_of_ns: int
 
     @property
+    def newest(self) -> CheckpointManifest | None:
+        """What training would go on from: the newest checkpoint that can be read."""
+        return next((line.manifest for line in reversed(self.checkpoints) if line.manifest is not None), None)
+
+    @property
     def status(self) -> Status:
         """How the run stands."""
         return status_of(self.account, self.evidence)

@@ -25,5 +25,9 @@ def summary(story: Story) -> dict[str, object]:
         "num_steps_lost": account.num_steps_lost,
         "is_running": account.is_running,
         "findings": [asdict(finding) for finding in story.findings],
+        "checkpoints": [
+            {"step": line.step, "tier": None if line.manifest is None else line.manifest.tier}
+            for line in story.checkpoints
+        ],
         "results": {result.name: result.value for result in story.results},
     }

@@ -23,3 +23,6 @@ MEANING: Mapping[str, str] = {
     Leaf.DOWN: "devices held, process ended",
     Leaf.UNKNOWN: "no record says what happened",
 }
+
+PROMISE = {"bitwise": "bitwise the same weights", "samples": "the same samples at every step"}
+"""What a run resumed from a checkpoint has with one that never stopped, by tier."""

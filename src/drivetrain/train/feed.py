@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NoReturn, Protocol
 
 import torch
 
-from drivetrain.core.errors import ConfigError, DataError
-from drivetrain.core.protocols import OrderedLoader, Stateful
+from drivetrain.core.errors import ConfigError, DataError, UsageError
+from drivetrain.core.protocols import Naming, OrderedLoader, Stateful, Weighted
 from drivetrain.train import randomness
 from drivetrain.train.topology import Topology
 
@@ -20,14 +20,20 @@ class Feed(Protocol):
 
     Attributes:
       num_microbatches: how many one rank takes in a step.
+      weights: what the loss of each of them counts; their mean over ranks sums to 1.
       exact: whether the samples of a step stay the same when the number of ranks changes.
     """
 
     num_microbatches: int
+    weights: Sequence[float]
     exact: bool
 
     def microbatches(self, step: int, /) -> Iterator[Any]:
         """This rank's microbatches from the first of a step on, without end."""
+        ...
+
+    def samples(self, step: int, /) -> Sequence[str]:
+        """Names of the samples of a step, of all ranks, in order. Raises UsageError: the loader does not tell."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -77,11 +83,18 @@ class OrderedFeed:
             raise ConfigError(str(exc)) from exc
         self._loader = loader
         self.num_microbatches = loader.num_microbatches
+        self.weights: Sequence[float] = (
+            loader.weights if isinstance(loader, Weighted) else _equal(loader.num_microbatches)
+        )
 
     def microbatches(self, step: int, /) -> Iterator[Any]:
         """From `step` on; the loader itself never ends."""
         self._loader.seek(step)
         return iter(self._loader)
+
+    def samples(self, step: int, /) -> Sequence[str]:
+        """Those that the loader names."""
+        return self._loader.samples(step) if isinstance(self._loader, Naming) else _not_told(self._loader)
 
     def state(self) -> dict[str, Any]:
         """Nothing: the step is enough."""
@@ -103,6 +116,7 @@ class StatefulFeed:
     def __init__(self, loader: Any, num_microbatches: int) -> None:
         self._loader = loader
         self.num_microbatches = num_microbatches
+        self.weights: Sequence[float] = _equal(num_microbatches)
 
     def microbatches(self, _step: int, /) -> Iterator[Any]:
         """From the loaded position, or from the loader's beginning."""
@@ -112,6 +126,10 @@ class StatefulFeed:
                 yield batch
             if not num_given and epoch:
                 raise _empty(self._loader)
+
+    def samples(self, _step: int, /) -> Sequence[str]:
+        """None are known."""
+        return _not_told(self._loader)
 
     def state(self) -> dict[str, Any]:
         """The loader's own."""
@@ -138,6 +156,7 @@ class PlainFeed:
         self._loader = loader
         self._topology = topology
         self.num_microbatches = num_microbatches
+        self.weights: Sequence[float] = _equal(num_microbatches)
         self._epoch, self._given = 0, 0
         self._epoch_start: dict[str, Any] | None = None
         self._restored = False
@@ -154,6 +173,10 @@ class PlainFeed:
             if self._given == before == 0:
                 raise _empty(self._loader)
             self._epoch, self._given = self._epoch + 1, 0
+
+    def samples(self, _step: int, /) -> Sequence[str]:
+        """None are known."""
+        return _not_told(self._loader)
 
     def state(self) -> dict[str, Any]:
         """Epoch, batches given in it, and the generators at its beginning."""
@@ -193,6 +216,17 @@ class PlainFeed:
             )
         randomness.restore(now, device)
         return rows
+
+
+def _equal(num_microbatches: int) -> tuple[float, ...]:
+    return (1 / num_microbatches,) * num_microbatches
+
+
+def _not_told(loader: object) -> NoReturn:
+    raise UsageError(
+        f"the loader ({type(loader).__name__}) cannot name the samples of a step",
+        hint="use a loader of dt.data, or give yours a method samples(step) that returns names",
+    )
 
 
 def _accumulation(loader: object, world_size: int, global_batch: int | None) -> int:

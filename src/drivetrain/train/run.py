@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -192,6 +192,7 @@ class Run:
             ema=ema,
             settle=None if replica is None else replica.settle,
             guard=None if safety is None else safety.guard(network, optimizer, self._topology, clip=clip, ema=ema),
+            weights=feed.weights,
         )
         self._loop = self._make_loop(parts, network, save)
         randomness.seed_all(self.settings.seed, "rank", self.rank, self._position.step)
@@ -255,6 +256,15 @@ class Run:
         kept.local_path(name)  # a bad name is refused on every rank
         if self.is_main:
             kept.put(name, data)
+
+    def samples_at(self, step: int) -> Sequence[str]:
+        """Names of the samples of a step, past or future, of all ranks, in order: a pure function of seed and step.
+
+        Raises: UsageError: before `setup`, or the loader cannot tell.
+        """
+        if self._feed is None:
+            raise UsageError("run.samples_at was called before run.setup", hint="see help(dt.Run)")
+        return self._feed.samples(step)
 
     def all_sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """The sum of all ranks' tensors; the argument stays as it is. Collective."""

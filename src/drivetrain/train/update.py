@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -30,6 +30,7 @@ class Update:
         ema: Ema | None = None,
         settle: Callable[[], None] | None = None,
         guard: Guard | None = None,
+        weights: Sequence[float] = (1.0,),
     ) -> None:
         self._position = position
         self._optimizer_step = optimizer.step
@@ -39,6 +40,7 @@ class Update:
         self._ema = ema
         self._settle = settle
         self._guard = guard
+        self._weights = weights  # of each microbatch of a step
 
     def __call__(self, loss: torch.Tensor) -> None:
         """Backward; on the last microbatch of the step also clip, optimizer, schedule and averaging.
@@ -52,7 +54,8 @@ class Update:
                 hint="call it once per batch that run.steps gives; add losses before",
             )
         num_microbatches = position.num_microbatches
-        share = loss if num_microbatches == 1 else loss / num_microbatches
+        weight = self._weights[position.taken]
+        share = loss if weight == 1 else loss * weight
         if self._guard is not None:
             share = self._guard.before_backward(share, is_last=position.taken + 1 == num_microbatches)
         share.backward()  # type: ignore[no-untyped-call]  # torch has no types here
