@@ -17,11 +17,13 @@ LIGHT_ROOMS = (
     "store",
     "figures",
     "launch",
+    "bench",
     "monitor",
     "report",
     "cli.main",
     "cli.runs",
     "cli.report",
+    "cli.tune",
 )
 
 

@@ -11,6 +11,7 @@ Map, each file one idea:
   variables.py    the environment variables that a launcher and its ranks agree on
   extras.py       import an optional dependency or say how to install it
   faults.py       a planned failure, written as text, for tests and the demo
+  trials.py       what a trial run does otherwise than its recipe says, as text
   protocols.py    what a loader and a blob store must offer
 
 This room imports no other room and nothing heavier than msgspec.

@@ -72,6 +72,21 @@ class Naming(Protocol):
         ...
 
 
+@runtime_checkable
+class TunableLoader(Protocol):
+    """A loader that can be set anew until it is bound.
+
+    Attributes:
+      threads: that read and decode; without influence on the order of samples.
+      microbatch: most samples in one microbatch of a rank, likewise; None takes the whole of the rank's part.
+      seed: of the order.
+    """
+
+    threads: int
+    microbatch: int | None
+    seed: int
+
+
 class BlobStore(Protocol):
     """Bytes by key under one root; what local disk offers today and buckets will. Keys are relative POSIX paths.
 

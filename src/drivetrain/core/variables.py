@@ -17,6 +17,7 @@ FINISHED_STEP = "DRIVETRAIN_FINISHED_STEP"  # the last step that the rank's proc
 LEASE_NS = "DRIVETRAIN_LEASE_NS"  # how long after its last beat the launcher is taken to live
 MEETING = "DRIVETRAIN_MEETING"  # HOST:PORT of the store where ranks meet
 FAULT = "DRIVETRAIN_FAULT"  # planned failures, see core.faults
+TRIAL = "DRIVETRAIN_TRIAL"  # what a trial run does otherwise, see core.trials
 
 
 def home() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import weakref
 from collections import deque
@@ -147,6 +148,7 @@ class Loader:
        `bad_samples`; more than `max_bad` of them are a DataError, raised to whoever iterates.
     4. Iterating again starts at the position reached, or where `seek` or `load_state_dict` went. At most one iterator
        lives at a time; it ends when closed, forgotten, or when it raises, and its threads with it.
+    5. `threads` may be set at any time and counts from the next `iter` on, `microbatch` from the next `bind` on.
     """
 
     def __init__(
@@ -189,7 +191,7 @@ class Loader:
         self.global_batch = global_batch
         self._bad = _BadSamples(max_bad)
         self._reader = _Reader(self.dataset, rows, Order(len(rows), seed), flip, self._bad)
-        self._microbatch, self._threads, self._budget_bytes = microbatch, threads, budget_bytes
+        self.microbatch, self.threads, self._budget_bytes = microbatch, threads, budget_bytes
         self._cursor = _Cursor()
         self._live: weakref.ref[_Batches] | None = None
         self._pool: ThreadPoolExecutor | None = None  # of the last iterator, to wait for even after it was forgotten
@@ -199,6 +201,15 @@ class Loader:
     def num_samples(self) -> int:
         """Samples in one epoch."""
         return self._reader.order.num_samples
+
+    @property
+    def seed(self) -> int:
+        """Of order and augmentation; a new one counts from the next `iter` on."""
+        return self._reader.order.seed
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        self._reader = dataclasses.replace(self._reader, order=Order(self.num_samples, seed))
 
     @property
     def num_microbatches(self) -> int:
@@ -234,7 +245,7 @@ class Loader:
 
         Raises: ValueError: there are more ranks than samples in a step, or there is no such rank.
         """
-        share = Share.divide(self.global_batch, rank=rank, world_size=world_size, microbatch=self._microbatch)
+        share = Share.divide(self.global_batch, rank=rank, world_size=world_size, microbatch=self.microbatch)
         self.close()
         self._share = share
         self._cursor.number = 0
@@ -272,9 +283,9 @@ class Loader:
         self.close()
         batch_bytes = self._share.largest * self.dataset.manifest.width * self.dataset.manifest.height * 4
         # Two steps' worth or one batch per thread keeps threads busy; more would only use memory.
-        wanted = max(2 * self.num_microbatches, self._threads + 1)
+        wanted = max(2 * self.num_microbatches, self.threads + 1)
         num_ahead = max(1, min(wanted, self._budget_bytes // batch_bytes))
-        live = _Batches(self._reader, self._share, self._cursor, threads=self._threads, num_ahead=num_ahead)
+        live = _Batches(self._reader, self._share, self._cursor, threads=self.threads, num_ahead=num_ahead)
         self._live, self._pool = weakref.ref(live), live.pool
         return live
 

@@ -44,6 +44,8 @@ new weights, `cadence` says when `saving` writes what `state` collects. `run` is
   checkpoint.py   write and read it, all ranks together
   saving.py       a run's checkpoints: where to go on from, when one more is written
   unpickler.py    read torch's checkpoint index without running what a pickle asks for
+  trial.py        the recipe with a few things otherwise, cut short, for `drivetrain tune`
+  rivals.py       other optimizers in the place of the recipe's
   exits.py        an error of ours ends the process with its own exit code
 """
 

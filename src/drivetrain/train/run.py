@@ -31,6 +31,7 @@ from drivetrain.train.session import begin
 from drivetrain.train.settings import Anomaly, Checkpoint, Fsdp, Parallel, Precision, Recompute, Settings, Tier
 from drivetrain.train.state import Parts, check_optimizer
 from drivetrain.train.topology import Topology
+from drivetrain.train.trial import TrialPart
 from drivetrain.train.update import Update
 
 if TYPE_CHECKING:
@@ -97,8 +98,11 @@ class Run:
             device=device,
             name=name,
         )
+        self._trial = TrialPart.planned()
+        if self._trial is not None:
+            self.settings = self._trial.settings(self.settings)
         self._undo = ExitStack()
-        if deterministic:
+        if self.settings.deterministic:
             self._undo.enter_context(determinism.enforced())
         self._topology = topology = Topology.find(device)
         self._parallel, self._precision = _resolve(self.settings, topology)
@@ -127,7 +131,7 @@ class Run:
         self._tier: Tier = "bitwise"
         self._random: dict[str, Any] | None = None  # what the generators are set to when the steps begin
         self._update: Callable[[torch.Tensor], None] = _step_before_setup
-        randomness.seed_all(seed)
+        randomness.seed_all(self.settings.seed)
 
     @property
     def id(self) -> str:
@@ -173,6 +177,8 @@ class Run:
         check_optimizer(network, optimizer)
         self._network = network
         forwards.unwrap(network)
+        if self._trial is not None:
+            optimizer, schedule = self._trial.prepare(network, optimizer, loader, schedule, self.settings)
         self._rework(network)
         precision.apply(network, self._precision, self.device)
         replica = self._replica = parallel.spread(network, optimizer, self._parallel, self._topology)
@@ -194,6 +200,8 @@ class Run:
             guard=None if safety is None else safety.guard(network, optimizer, self._topology, clip=clip, ema=ema),
             weights=feed.weights,
         )
+        if self._trial is not None:
+            self._update = self._trial.watch(self._update, self._position, self._session.recorder)
         self._loop = self._make_loop(parts, network, save)
         randomness.seed_all(self.settings.seed, "rank", self.rank, self._position.step)
         return network, optimizer, feed
@@ -215,6 +223,15 @@ class Run:
         if self._random is not None:
             randomness.restore(self._random, self.device)
             self._random = None
+        if self._trial is not None:
+            return self._trial.steps(
+                self._loop.steps,
+                until,
+                position=self._position,
+                device=self.device,
+                recorder=self._session.recorder,
+                keep=self.keep,
+            )
         return self._loop.steps(until)
 
     def step(self, loss: torch.Tensor) -> None:
@@ -384,6 +401,7 @@ class Run:
         assert self._safety is not None
         assert self._saving is not None
         reached, history = self._position.step, self._safety.watch.history
+        self._position.is_updating = True  # should this attempt end meanwhile, the state is nobody's
         random = self._saving.resume()
         if self._position.step == reached:
             raise AnomalyError(

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.bench.runs import Lab, facts, measured, noisy
+
+from drivetrain.bench import tuning_text
+from drivetrain.bench.candidates import Machine
+from drivetrain.bench.contest import PLAIN
+from drivetrain.bench.measure import Measured
+from drivetrain.bench.tune import Tuner, Tuning
+from drivetrain.core.errors import RunFailedError
+
+MACHINE = Machine(has_compiler=True, has_bf16=True)
+
+
+def tune(effects: dict[str, Callable[[int], Measured] | str], *, budget_s: float = 70) -> tuple[Tuning, Lab]:
+    lab = Lab({PLAIN: noisy(0.1), **effects})
+    tuner = Tuner(lab.run, facts, now_s=lambda: lab.now_s, budget_s=budget_s)
+    return tuner.run(MACHINE, 40), lab
+
+
+EFFECTS = {
+    "bf16": noisy(0.06, seed=1),
+    "compile": noisy(0.08, seed=2),
+    "channels-last": noisy(0.1, seed=3, noise=0.002),
+    "fused optimizer": "no such kernel",
+    "recompute": lambda _: measured(0.13, peak_bytes=500),
+    "larger microbatch": lambda _: measured(0.3),
+    "4 loader threads": noisy(0.09, closing_loss=1.2, seed=4),
+}
+
+
+def test_each_change_gets_its_verdict_and_those_adopted_are_tried_together() -> None:
+    tuning, _ = tune({**EFFECTS, "together": noisy(0.05, seed=5)})
+    verdicts = {row.name: row.verdict for row in tuning.rows}
+    assert verdicts["bf16"] == verdicts["compile"] == "adopt"
+    assert verdicts["fused optimizer"] == "failed"
+    assert verdicts["larger microbatch"] == "slower"
+    assert verdicts["4 loader threads"] == "hurts the loss"
+    assert tuning.together is not None
+    assert tuning.together.verdict == "adopt"
+    assert tuning.together.adopt == 'dt.Run(precision="bf16"); dt.Run(compile=True)'
+    assert tuning.level == pytest.approx(1 - 0.05 / 7)
+
+
+def test_the_text_has_each_change_the_reasons_and_what_to_write() -> None:
+    tuning, _ = tune(EFFECTS)
+    text = tuning_text(tuning)
+    assert 'adopt\n  dt.Run(precision="bf16")\n  dt.Run(compile=True)' in text
+    assert "fused optimizer: no such kernel" in text
+    assert "larger microbatch: left out after one pair at 3.0 times the step time" in text
+    assert "has a chance of 5 %" in text
+
+
+def test_trials_end_about_when_the_time_is_up() -> None:
+    _, lab = tune({}, budget_s=40)
+    assert lab.now_s <= 41
+
+
+def test_a_quick_recipe_makes_more_steps() -> None:
+    lab = Lab({PLAIN: lambda _: measured(0.01)})
+    tuning = Tuner(lab.run, facts, now_s=lambda: lab.now_s, budget_s=5).run(MACHINE)
+    assert tuning.num_steps == 200
+    assert {trial.num_steps for trial in lab.trials[1:]} == {200}
+
+
+def test_a_recipe_that_does_not_run_is_an_error_with_its_last_words() -> None:
+    with pytest.raises(RunFailedError, match="no module named x"):
+        tune({PLAIN: "its last words: no module named x"})
