@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--ranks", type=int, help="Processes to start; 1 by default.")
 @click.option("--restarts", default=3, show_default=True, type=int, help="Attempts after the first one.")
 @click.option("--name", default="", help="What people call the run; its id by default.")
-@click.option("--hang-after", default="5m", show_default=True, help="Restart ranks that recorded nothing for so long.")
+@click.option("--hang-after", default="10s", show_default=True, help="Shortest silence that counts as a hang.")
 @click.option("--run", "run_name", help="Continue this run (an id, the beginning of one, or `latest`).")
 @click.option("--fault", "faults", multiple=True, help="Plan a failure, such as kill:rank=1,step=48.")
 @click.option("--dry-run", is_flag=True, help="Print what each rank would be started with, as JSON; start nothing.")

@@ -112,7 +112,7 @@ def failure_text(failures: Sequence[Failure], why: str, log: str) -> str:
 def hint_for(failure: Failure) -> str:
     """What to do about it."""
     if failure.silent_ns is not None:
-        return "if the program may be silent for so long, allow more: --hang-after 30m"
+        return "if the program may be silent for so long, allow more: --hang-after 1m"
     if failure.first.code == -signal.SIGKILL:
         return "SIGKILL often means that memory ran out: see `dmesg`, or use a smaller batch"
     return "mend the cause, then continue the same run: drivetrain run --run latest"
