@@ -37,6 +37,7 @@ def check_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
     assert found["is_user_type"]
     assert found["names"] == expected["names"]
     assert found["losses"] == pytest.approx(expected["losses"], abs=TOLERANCE)
+    assert found["buffer"] == pytest.approx(found["mean_buffer"], abs=1e-7)  # the same on every rank
     assert found["alone"] == pytest.approx(expected["alone"], abs=TOLERANCE)
     for kind in ("weights", "averages"):
         assert list(found[kind]) == list(expected[kind])

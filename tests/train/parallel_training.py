@@ -30,9 +30,12 @@ class Block(nn.Module):
         super().__init__()
         self.inner = nn.Sequential(nn.Linear(width, width), nn.Tanh())
         self.register_buffer("calls", torch.zeros(()))
+        self.register_buffer("mean", torch.zeros(()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.calls += 1
+        if self.training:
+            self.mean += x.detach().mean()
         return x + self.inner(x)
 
 
@@ -101,6 +104,8 @@ def train(case: dict[str, Any], file: Path) -> None:
             if run.step_index > len(losses):
                 losses.append(float(run.all_sum(total)) / run.world_size)
                 total.zero_()
+        mean = model.blocks[1].mean.clone()
+        model.eval()
         with torch.no_grad(), run.averaged(model), run.whole(model):
             alone = float(model.score(torch.ones(2, 9))) if run.is_main else 0.0  # no other rank calls it
             averages = {name: value.detach().clone() for name, value in model.named_parameters()}
@@ -110,7 +115,8 @@ def train(case: dict[str, Any], file: Path) -> None:
             "losses": losses,
             "weights": weights,
             "averages": averages,
-            "buffers": dict(model.named_buffers()),
+            "buffer": float(mean),
+            "mean_buffer": float(run.all_sum(mean)) / run.world_size,
             "alone": alone,
             "is_user_type": isinstance(model, Net) and model is network,
             "names": list(model.state_dict()),

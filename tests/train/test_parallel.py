@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import torch
-from torch import nn
+from torch import distributed, nn
 
-from drivetrain.core.errors import ConfigError
+from drivetrain.core.errors import ConfigError, UsageError
 from drivetrain.train import parallel
+from drivetrain.train.ddp import Ddp
 from drivetrain.train.fsdp import Sharded
 from drivetrain.train.settings import Fsdp
 from drivetrain.train.topology import Topology
@@ -39,6 +43,29 @@ def test_hsdp_shards_inside_a_node_and_keeps_two_copies_on_one() -> None:
 def test_a_mesh_that_does_not_fit_the_ranks_is_refused(choice: parallel.Way, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         parallel.resolve(choice, 3, 3)
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> Iterator[None]:
+    distributed.init_process_group("gloo", rank=0, world_size=1, store=distributed.FileStore(str(tmp_path / "s"), 1))
+    yield
+    distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("group")
+def test_a_loss_that_did_not_come_from_the_model_is_refused_under_ddp() -> None:
+    class Net(nn.Linear):
+        def encode(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x)
+
+    net = Net(3, 1)
+    ddp = Ddp(net, torch.device("cpu"))
+    net.encode(torch.ones(3)).sum().backward()
+    with pytest.raises(UsageError, match="did not come from calling the model"):
+        ddp.settle()
+    net(torch.ones(3)).sum().backward()
+    ddp.settle()
+    ddp.release()
 
 
 def network() -> nn.Module:

@@ -41,7 +41,7 @@ class Cache:
     """
 
     def __init__(self, folder: Path) -> None:
-        from torch._inductor.runtime.cache_dir_utils import default_cache_dir  # 4 s to import, for those who compile
+        from torch._inductor.runtime.cache_dir_utils import default_cache_dir  # slow to import
 
         self._before = os.environ.get(_VARIABLE)
         if self._before is None or self._before == default_cache_dir():

@@ -14,6 +14,8 @@ from drivetrain.core.protocols import Naming, OrderedLoader, Stateful, Weighted
 from drivetrain.train import randomness
 from drivetrain.train.topology import Topology
 
+_NUM_SHOWN = 16
+
 
 class Feed(Protocol):
     """What `Run.setup` makes of a loader.
@@ -34,6 +36,10 @@ class Feed(Protocol):
 
     def samples(self, step: int, /) -> Sequence[str]:
         """Names of the samples of a step, of all ranks, in order. Raises UsageError: the loader does not tell."""
+        ...
+
+    def named(self, step: int, /) -> str:
+        """The same for people, in short; empty where the loader does not tell."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -96,6 +102,14 @@ class OrderedFeed:
         """Those that the loader names."""
         return self._loader.samples(step) if isinstance(self._loader, Naming) else _not_told(self._loader)
 
+    def named(self, step: int, /) -> str:
+        """The first of them."""
+        if not isinstance(self._loader, Naming):
+            return ""
+        names = self._loader.samples(step)
+        more = f" and {len(names) - _NUM_SHOWN} more" if len(names) > _NUM_SHOWN else ""
+        return ", ".join(names[:_NUM_SHOWN]) + more
+
     def state(self) -> dict[str, Any]:
         """Nothing: the step is enough."""
         return {}
@@ -130,6 +144,10 @@ class StatefulFeed:
     def samples(self, _step: int, /) -> Sequence[str]:
         """None are known."""
         return _not_told(self._loader)
+
+    def named(self, _step: int, /) -> str:
+        """None are known."""
+        return ""
 
     def state(self) -> dict[str, Any]:
         """The loader's own."""
@@ -177,6 +195,10 @@ class PlainFeed:
     def samples(self, _step: int, /) -> Sequence[str]:
         """None are known."""
         return _not_told(self._loader)
+
+    def named(self, _step: int, /) -> str:
+        """None are known."""
+        return ""
 
     def state(self) -> dict[str, Any]:
         """Epoch, batches given in it, and the generators at its beginning."""

@@ -72,10 +72,10 @@ def spread(network: nn.Module, optimizer: torch.optim.Optimizer, way: Way, topol
     if way == "single":
         return None
     if way == "ddp":
-        from drivetrain.train.ddp import Ddp
+        from drivetrain.train.ddp import Ddp  # slow to import, and a rank alone needs neither of them
 
         return Ddp(network, topology.device)
-    from drivetrain.train.fsdp import Sharded  # costs 0.3 s to import
+    from drivetrain.train.fsdp import Sharded
 
     return Sharded(network, optimizer, way, topology)
 

@@ -124,7 +124,6 @@ class Run:
         self.device = topology.device
         self.folder: RunFolder = self._session.folder
         self.attempt = self._session.attempt
-        self._cache: compiling.Cache | None = None
         self._ema: Ema | None = None
         self._safety: Safety | None = None
         self._saving: Saving | None = None
@@ -185,7 +184,7 @@ class Run:
         feed = self._feed = open_feed(loader, self._topology, self.settings.global_batch)
         self._position.num_microbatches = feed.num_microbatches
         self._ema = None if self.settings.ema is None else Ema(network, self.settings.ema)
-        safety = self._safety = Safety.of(self.settings, self._precision, self._session, self._topology, lambda _: "")
+        safety = self._safety = Safety.of(self.settings, self._precision, self._session, self._topology, feed.named)
         extras = {**(extras or {}), **({} if safety is None else safety.extras)}
         parts = Parts(network, optimizer, schedule, self._ema, feed, extras)
         save = self._resume(parts)
@@ -334,7 +333,7 @@ class Run:
         if self.settings.recompute != "none":
             recompute.apply(blocks, self.settings.recompute)
         if self.settings.compile:
-            self._cache = compiling.Cache(self.folder.compiled)
+            self._undo.callback(compiling.Cache(self.folder.compiled).close)
             modules = blocks if isinstance(way, Fsdp) else [network]
             compiling.apply(modules, self.device, self._session.recorder.phase)
 
@@ -440,8 +439,6 @@ class Run:
         atexit.unregister(self.close)
         if self._loop is not None:
             self._loop.close()
-        if self._cache is not None:
-            self._cache.close()
         self._session.close(exit_code)
         self._undo.close()
         if exit_code == 0:  # after an error another rank may never come to a collective that leaving would wait for
