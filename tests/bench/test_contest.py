@@ -28,14 +28,6 @@ def test_over_two_blocks_a_steady_drift_cancels_out() -> None:
     assert len(set(places.values())) == 1
 
 
-def test_a_first_trial_that_was_run_already_is_not_run_again() -> None:
-    lab = Lab({})
-    first = measured(0.3)
-    results = hold_contest(lab.run, ENTRIES, Trial(), now_s=lambda: lab.now_s, until_s=3, first=first)
-    assert lab.names == ["a", "b"]
-    assert results.pairs("a")[0][0] is first
-
-
 def test_one_that_fails_is_tried_once_and_the_others_go_on() -> None:
     lab = Lab({"a": "no such kernel"})
     results = hold_contest(lab.run, ENTRIES, Trial(), now_s=lambda: lab.now_s, until_s=7)
@@ -70,6 +62,12 @@ def test_a_stop_keeps_what_is_known() -> None:
     results = hold_contest(run, ENTRIES, Trial(), now_s=lambda: lab.now_s, until_s=20)
     assert results.is_stopped
     assert len(results.pairs("a")) == 1
+
+
+def test_a_block_that_would_end_too_late_is_not_begun() -> None:
+    lab = Lab({})
+    hold_contest(lab.run, ENTRIES, Trial(), now_s=lambda: lab.now_s, until_s=5.5)
+    assert len(lab.names) == 3
 
 
 def test_a_first_block_that_takes_too_long_is_cut_short() -> None:

@@ -9,7 +9,7 @@ from drivetrain.bench import tuning_text
 from drivetrain.bench.candidates import Machine
 from drivetrain.bench.contest import PLAIN
 from drivetrain.bench.measure import Measured
-from drivetrain.bench.tune import Tuner, Tuning
+from drivetrain.bench.tune import Tuner, Tuning, enough_steps
 from drivetrain.core.errors import RunFailedError
 
 MACHINE = Machine(has_compiler=True, has_bf16=True)
@@ -59,11 +59,14 @@ def test_trials_end_about_when_the_time_is_up() -> None:
     assert lab.now_s <= 41
 
 
-def test_a_quick_recipe_makes_more_steps() -> None:
-    lab = Lab({PLAIN: lambda _: measured(0.01)})
-    tuning = Tuner(lab.run, facts, now_s=lambda: lab.now_s, budget_s=5).run(MACHINE)
-    assert tuning.num_steps == 200
-    assert {trial.num_steps for trial in lab.trials[1:]} == {200}
+@pytest.mark.parametrize(
+    ("step_s", "probe_s", "trial_s", "num_steps"),
+    [(0.1, 3.0, 60.0, 40), (0.01, 2.1, 60.0, 200), (0.001, 2.0, 60.0, 400), (0.1, 3.0, 4.0, 20), (2.0, 22.0, 10.0, 12)],
+)
+def test_quick_recipes_make_more_steps_and_slow_ones_fewer(
+    step_s: float, probe_s: float, trial_s: float, num_steps: int
+) -> None:
+    assert enough_steps(step_s, probe_s, trial_s) == num_steps
 
 
 def test_a_recipe_that_does_not_run_is_an_error_with_its_last_words() -> None:

@@ -86,7 +86,7 @@ def _compile(facts: Facts, machine: Machine) -> Found:
     if facts.settings["compile"]:
         return LeftOut("compile", "the recipe compiles already")
     if facts.device == "cpu" and not machine.has_compiler:
-        return LeftOut("compile", "there is no C++ compiler here (g++ or clang++)")
+        return LeftOut("compile", "there is no C++ compiler here; install g++, or set CXX")
     return [Candidate("compile", Trial(settings={"compile": True}), "dt.Run(compile=True)")]
 
 

@@ -70,7 +70,6 @@ def hold_contest(
     *,
     now_s: Callable[[], float],
     until_s: float,
-    first: Measured | None = None,
 ) -> Results:
     """Run the plain recipe and the entries in blocks; a block begins only when it should be over in time.
 
@@ -80,7 +79,6 @@ def hold_contest(
       base: what all have in common: steps, seed.
       now_s: seconds on a clock.
       until_s: when to be done, on that clock; a first block that takes longer is cut short.
-      first: the first block's plain trial, where it has been run already.
     """
     results = Results()
     last_s = 0.0
@@ -90,7 +88,7 @@ def hold_contest(
         if entries and not left:
             break
         number = len(results.blocks)
-        results.blocks.append({} if first is None or number else {PLAIN: first})
+        results.blocks.append({})
         try:
             _run_block(run, [Entry(PLAIN, Trial()), *left], base, number, results, lambda: now_s() >= until_s)
         except StoppedError:
@@ -112,8 +110,6 @@ def _run_block(
 ) -> None:
     block = results.blocks[number]
     for entry in mirrored(entries, number):
-        if entry.name in block:
-            continue
         if is_late() and (entry.name != PLAIN or not block):
             continue  # the plain trial is what all others of a block are compared with
         measured = run(entry.name, replace(base.joined(entry.trial), seed_offset=number))

@@ -13,6 +13,7 @@ from drivetrain.bench.tune import Row, Tuning
 from drivetrain.core.units import NS_PER_S, bytes_text, count_text, duration_text
 
 _NOTHING = "–"
+_WORTH_TELLING_S = 2.0  # of start-up
 _LOSSES = ("loss, equal steps", "loss, equal time")
 
 
@@ -27,7 +28,7 @@ def tuning_text(tuning: Tuning) -> str:
     if rows:
         head = ("change", "step time", "memory", *_LOSSES, "pairs", "verdict")
         lines += ["", *_table([head, *map(_tuning_cells, rows)]), "", _tuning_legend(tuning)]
-    lines += _remarks([(row.name, row.why) for row in rows if row.why])
+    lines += _remarks([remark for row in rows for remark in _remarks_on(row)])
     if tuning.left_out:
         lines += ["", "does not apply"]
         lines += [f"  {item.name}: {item.why}" for item in tuning.left_out]
@@ -112,6 +113,12 @@ def _advice(tuning: Tuning) -> list[str]:
     if together is not None and together.verdict != "adopt":
         lines.append(f"  one at a time: together the verdict is {together.verdict!r}")
     return lines
+
+
+def _remarks_on(row: Row) -> list[tuple[str, str]]:
+    startup_s = row.found.startup_s if row.found is not None else 0.0
+    late = f"its first steps take {_seconds(startup_s)} longer" if startup_s > _WORTH_TELLING_S else ""
+    return [(row.name, words) for words in (row.why, late) if words]
 
 
 def _remarks(remarks: Sequence[tuple[str, str]]) -> list[str]:

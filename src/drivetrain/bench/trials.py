@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from drivetrain.launch import Launcher, LaunchSpec, Progress
 from drivetrain.ledger import read_history
 from drivetrain.store import RunFolder, RunManifest, manifest_json, publish_bytes
 
+_COMPILED = "TORCHINDUCTOR_CACHE_DIR"  # shared, so that only the first trial that compiles something waits for it
 _BY_SIGNAL = 128  # a launcher that a person stopped exits with this and the signal
 
 
@@ -61,6 +63,7 @@ class Trials:
         self._recipe = recipe
         self._on_progress = on_progress
         self._environment = environment.capture()
+        self._compiled = {} if _COMPILED in os.environ else {_COMPILED: str(recipe.root / "compiled")}
         self.facts: Facts | None = None
 
     def run(self, name: str, trial: Trial) -> Measured | Failed:
@@ -72,12 +75,13 @@ class Trials:
           StoppedError: a person stopped it.
           UsageError: there is no such program.
         """
+        self._recipe.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = self._make_run(name)
         spec = LaunchSpec(
             command=self._recipe.command,
             num_ranks=self._recipe.num_ranks,
             restarts=0,
-            env={variables.TRIAL: trial.text()},
+            env={variables.TRIAL: trial.text(), **self._compiled},
         )
 
         def show(progress: Progress) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +19,10 @@ from drivetrain.core.trials import Facts, Trial
 FALSE_ALARMS = 0.05
 """Chance that any of the changes of one table is called faster or slower though none has an effect."""
 TOGETHER = "together"
-_PROBE_STEPS = 40
-_MOST_STEPS = 400
+_PROBE_STEPS = 10
+_FEWEST_STEPS, _USUAL_STEPS, _MOST_STEPS = 12, 40, 400
 _LEAST_S = 2.0  # of steps in one trial, where the recipe is quick
+_WANTED_BLOCKS = 4  # within the time; where steps are slow, trials are made shorter for it
 _FIRST_SHARE = 0.7  # of the time, for the changes one by one; the rest for those adopted, together
 
 
@@ -95,22 +97,21 @@ class Tuner:
         """Try what applies.
 
         Args:
-          num_steps: of each trial; by default as many as 40, or what makes two seconds, up to 400.
+          num_steps: of each trial; by default see `enough_steps`.
         Raises:
           RunFailedError: the recipe as it is does not run.
           StoppedError: a person stopped it before anything was known.
         """
-        base = Trial(num_steps=num_steps or _PROBE_STEPS)
-        probe = self._run(PLAIN, base)
+        probe = self._run(PLAIN, Trial(num_steps=_PROBE_STEPS))
+        probe_s = self._now_s() - self._began_s
         facts = self._facts()
         if isinstance(probe, Failed) or facts is None:
             raise RunFailedError(f"the recipe as it is does not run: {probe.why if isinstance(probe, Failed) else ''}")
-        if num_steps is None:
-            base = Trial(num_steps=_enough_steps(probe.step_s))
-        first = probe if len(probe.losses) == min(base.num_steps or 0, facts.num_steps) else None
         tried, left_out = candidates(facts, machine, probe.wait_share)
         share = _FIRST_SHARE if len(tried) > 1 else 1.0
-        results = self._contest(tried, base, first, share=share)
+        trial_s = share * (self._until_s - self._now_s()) / (_WANTED_BLOCKS * (len(tried) + 1))
+        base = Trial(num_steps=num_steps or enough_steps(probe.step_s, probe_s, trial_s))
+        results = self._contest(tried, base, share=share)
         level = 1 - FALSE_ALARMS / max(1, len(tried))
         rows = [_row(candidate, results, level) for candidate in tried]
         together = None if results.is_stopped else self._together(tried, rows, base)
@@ -125,13 +126,13 @@ class Tuner:
             is_stopped=results.is_stopped,
         )
 
-    def _contest(self, tried: Sequence[Candidate], base: Trial, first: Measured | None, *, share: float) -> Results:
+    def _contest(self, tried: Sequence[Candidate], base: Trial, *, share: float) -> Results:
         entries = [Entry(c.name, c.trial, may_be_slow=c.aim == "memory") for c in tried]
         if not entries:
             return Results()
         now_s = self._now_s()
         until_s = now_s + share * (self._until_s - now_s)
-        return hold_contest(self._run, entries, base, now_s=self._now_s, until_s=until_s, first=first)
+        return hold_contest(self._run, entries, base, now_s=self._now_s, until_s=until_s)
 
     def _together(self, tried: Sequence[Candidate], rows: Sequence[Row], base: Trial) -> Row | None:
         """What is adopted one by one may not add up, so it is tried together too."""
@@ -142,7 +143,7 @@ class Tuner:
         for candidate in chosen:
             all_at_once = all_at_once.joined(candidate.trial)
         joined = Candidate(TOGETHER, all_at_once, "; ".join(c.adopt for c in chosen))
-        return _row(joined, self._contest([joined], base, None, share=1.0), 1 - FALSE_ALARMS)
+        return _row(joined, self._contest([joined], base, share=1.0), 1 - FALSE_ALARMS)
 
 
 def look_at_machine() -> Machine:
@@ -152,13 +153,25 @@ def look_at_machine() -> Machine:
     except OSError:
         flags = ""
     return Machine(
-        has_compiler=any(shutil.which(name) for name in ("g++", "clang++")),
+        has_compiler=shutil.which(os.environ.get("CXX") or "g++") is not None,
         has_bf16="avx512_bf16" in flags or "amx_bf16" in flags,
     )
 
 
-def _enough_steps(step_s: float) -> int:
-    return max(_PROBE_STEPS, min(_MOST_STEPS, round(_LEAST_S / step_s)))
+def enough_steps(step_s: float, probe_s: float, trial_s: float) -> int:
+    """How many steps a trial should make.
+
+    At least 40, and of a quick recipe as many as take two seconds, up to 400; fewer, but 12, where otherwise four
+    blocks of trials would not be over in time.
+
+    Args:
+      step_s: of one step.
+      probe_s: of the probe in all, with its 10 steps.
+      trial_s: that a trial may take.
+    """
+    wanted = max(_USUAL_STEPS, min(_MOST_STEPS, round(_LEAST_S / step_s)))
+    start_s = max(0.0, probe_s - _PROBE_STEPS * step_s)
+    return max(_FEWEST_STEPS, min(wanted, int((trial_s - start_s) / step_s)))
 
 
 def _row(candidate: Candidate, results: Results, level: float) -> Row:

@@ -25,7 +25,7 @@ _INTERRUPTED = 130
     type=click.FloatRange(min=0.1),
     help="Begin no trial that would end later.",
 )
-@click.option("--steps", type=click.IntRange(min=10), help="Training steps of each trial; 40 to 400 by default.")
+@click.option("--steps", type=click.IntRange(min=10), help="Training steps of each trial; 12 to 400 by default.")
 @click.option("--optimizers", help="Compare optimizers to the end of training instead: adamw,muon,schedulefree@3.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.argument("recipe")
