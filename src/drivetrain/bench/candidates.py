@@ -59,12 +59,12 @@ def candidates(facts: Facts, machine: Machine, wait_share: float) -> tuple[list[
     """
     found: list[Found] = [
         _bf16(facts, machine),
-        _compile(facts, machine),
         _channels_last(facts),
         _fused(facts),
         _recompute(facts),
         _microbatch(facts),
         _threads(facts, wait_share),
+        _compile(facts, machine),  # the last, because its first trial may take minutes
     ]
     return (
         [candidate for item in found if not isinstance(item, LeftOut) for candidate in item],
