@@ -59,10 +59,10 @@ class Guard:
 
         The loss is added up over ranks while the last backward pass runs.
         """
-        share = loss.detach().float().reshape(())
+        share = loss.detach()
         self._loss = share if self._loss is None else self._loss + share
         if is_last and self.num_ranks > 1:
-            self._loss = self._loss / self.num_ranks
+            self._loss = self._loss.float() / self.num_ranks
             self._reduction = distributed.all_reduce(self._loss, async_op=True)
         return loss if self.scale is None else loss * self.scale.value
 
@@ -100,6 +100,7 @@ class Guard:
 
     def _on_device(self, step: int, loss: torch.Tensor, norm: torch.Tensor) -> None:
         limit = self.watch.limit
+        loss = loss.float().reshape(())
         is_finite = torch.isfinite(norm)
         is_bad = ~(is_finite & torch.isfinite(loss) & (loss <= limit))
         if self.watch.leaves_out(step):
