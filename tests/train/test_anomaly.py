@@ -47,6 +47,11 @@ class Rows:
         pass
 
 
+class NamedRows(Rows):
+    def samples(self, step: int) -> list[str]:
+        return [f"row-{step}.{number}" for number in range(4)]
+
+
 def network_of() -> nn.Module:
     torch.manual_seed(2)
     return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.1), nn.Linear(4, 1))
@@ -101,6 +106,15 @@ def test_a_bad_step_is_skipped_named_and_kept_and_counts_as_skipped(value: float
     account.check()
     assert account.leaves["skipped"] > 0
     assert account.leaves.get("lost", 0) == 0
+
+
+def test_the_samples_of_a_bad_step_are_named_where_the_loader_can() -> None:
+    _, run, said = train(NamedRows({7: BAD}), 9, anomaly=dt.Anomaly())
+    assert said == ["step 7 (row-7.0, row-7.1, row-7.2 and 1 more): the loss is nan; its update is skipped"]
+    row = json.loads((run.folder.kept / "anomalies.jsonl").read_text())
+    assert row["samples"] == ["row-7.0", "row-7.1", "row-7.2", "row-7.3"]
+    with pytest.raises(AnomalyError, match=r"1 steps in a row went wrong: 7 \(row-7\.0, "):
+        train(NamedRows({7: BAD}), 9, anomaly=dt.Anomaly(skip=0, then="stop"))
 
 
 def test_a_skipped_step_leaves_everything_as_it_was() -> None:

@@ -68,8 +68,6 @@ def test_weights_are_equal_unless_the_loader_knows_better() -> None:
     assert open_feed(Ordered(), ALONE, None).weights == (0.5, 0.5)
     assert open_feed(Uneven(), ALONE, None).weights == (0.25, 1.0)
     assert open_feed(Uneven(), ALONE, None).samples(3) == ["s3"]
-    assert open_feed(Uneven(), ALONE, None).named(3) == "s3"
-    assert open_feed(Ordered(), ALONE, None).named(3) == ""
 
 
 @pytest.mark.parametrize("loader", [Ordered(), [1]])

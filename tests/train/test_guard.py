@@ -37,7 +37,7 @@ class Trained:
         self.network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
         self.optimizer = torch.optim.AdamW(self.network.parameters(), 0.05, fused=True)
         self.ema = Ema(self.network, 0.9)
-        self.watch = Watch(policy or Anomaly(skip=100), silent(), None, lambda _: "")
+        self.watch = Watch(policy or Anomaly(skip=100), silent(), None, lambda _: ())
         self.guard = Guard(
             optimizer=self.optimizer,
             parameters=list(self.network.parameters()),
@@ -163,6 +163,14 @@ def test_what_the_watch_remembers_survives_a_round_trip() -> None:
     other.watch.load_state_dict(copy.deepcopy(one.watch.state_dict()))
     assert other.watch.state_dict() == one.watch.state_dict()
     assert other.watch.limit == one.watch.limit < math.inf
+
+
+def test_what_is_not_judged_yet_is_remembered_too() -> None:
+    one, other = Trained(reads_late=True), Trained(reads_late=True)
+    one.step(0, math.nan)
+    other.watch.load_state_dict(one.watch.state_dict())
+    other.watch.settle(everything=True)
+    assert other.watch.history.streak == (0,)
 
 
 def test_only_fused_optimizers_on_an_accelerator_are_read_late() -> None:

@@ -14,8 +14,6 @@ from drivetrain.core.protocols import Naming, OrderedLoader, Stateful, Weighted
 from drivetrain.train import randomness
 from drivetrain.train.topology import Topology
 
-_NUM_SHOWN = 16
-
 
 class Feed(Protocol):
     """What `Run.setup` makes of a loader.
@@ -36,10 +34,6 @@ class Feed(Protocol):
 
     def samples(self, step: int, /) -> Sequence[str]:
         """Names of the samples of a step, of all ranks, in order. Raises UsageError: the loader does not tell."""
-        ...
-
-    def named(self, step: int, /) -> str:
-        """The same for people, in short; empty where the loader does not tell."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -102,14 +96,6 @@ class OrderedFeed:
         """Those that the loader names."""
         return self._loader.samples(step) if isinstance(self._loader, Naming) else _not_told(self._loader)
 
-    def named(self, step: int, /) -> str:
-        """The first of them."""
-        if not isinstance(self._loader, Naming):
-            return ""
-        names = self._loader.samples(step)
-        more = f" and {len(names) - _NUM_SHOWN} more" if len(names) > _NUM_SHOWN else ""
-        return ", ".join(names[:_NUM_SHOWN]) + more
-
     def state(self) -> dict[str, Any]:
         """Nothing: the step is enough."""
         return {}
@@ -144,10 +130,6 @@ class StatefulFeed:
     def samples(self, _step: int, /) -> Sequence[str]:
         """None are known."""
         return _not_told(self._loader)
-
-    def named(self, _step: int, /) -> str:
-        """None are known."""
-        return ""
 
     def state(self) -> dict[str, Any]:
         """The loader's own."""
@@ -195,10 +177,6 @@ class PlainFeed:
     def samples(self, _step: int, /) -> Sequence[str]:
         """None are known."""
         return _not_told(self._loader)
-
-    def named(self, _step: int, /) -> str:
-        """None are known."""
-        return ""
 
     def state(self) -> dict[str, Any]:
         """Epoch, batches given in it, and the generators at its beginning."""

@@ -135,12 +135,15 @@ class Loop:
         """Judge the numbers of the steps so far; where they ask for it, be at an earlier step."""
         position = self._position
         is_end = position.step >= min(self._until, self._cadence.next_step)  # what is saved must have been judged
+        position.is_updating = True  # until it is decided, and the state is that before `step` again
         if not watch.settle(everything=is_end):
+            position.is_updating = False
             return False
         assert self._go_back is not None
         self._rows = None
         self._go_back()
         self._cadence.went_back(position.step)
+        position.is_updating = False
         return True
 
     def _hand_out(self) -> None:

@@ -184,7 +184,7 @@ class Run:
         feed = self._feed = open_feed(loader, self._topology, self.settings.global_batch)
         self._position.num_microbatches = feed.num_microbatches
         self._ema = None if self.settings.ema is None else Ema(network, self.settings.ema)
-        safety = self._safety = Safety.of(self.settings, self._precision, self._session, self._topology, feed.named)
+        safety = self._safety = Safety.of(self.settings, self._precision, self._session, self._topology, feed.samples)
         extras = {**(extras or {}), **({} if safety is None else safety.extras)}
         parts = Parts(network, optimizer, schedule, self._ema, feed, extras)
         save = self._resume(parts)
@@ -408,6 +408,7 @@ class Run:
                 "back to yet",
                 hint="the weights as they were made are no better: look at the first batches and the learning rate",
             )
+        self._position.is_updating = True  # what is restored lacks what is remembered below
         if random is not None:
             randomness.restore(random, self.device)
         self._safety.watch.went_back(self._position.step, history)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,7 +35,12 @@ class Safety:
 
     @classmethod
     def of(
-        cls, settings: Settings, precision: str, session: Session, topology: Topology, samples_of: Callable[[int], str]
+        cls,
+        settings: Settings,
+        precision: str,
+        session: Session,
+        topology: Topology,
+        samples_of: Callable[[int], Sequence[str]],
     ) -> Safety | None:
         """What the settings ask for; None where nobody looks at the numbers."""
         is_fp16 = precision == "fp16"

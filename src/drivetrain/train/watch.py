@@ -6,14 +6,15 @@ import contextlib
 import math
 import warnings
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
 
-from drivetrain.core.errors import AnomalyError
+from drivetrain.core.errors import AnomalyError, UsageError
 from drivetrain.ledger import Recorder
 from drivetrain.train.anomaly import History, Reading, Verdict, judge
 from drivetrain.train.settings import Anomaly
@@ -29,7 +30,7 @@ class Watch:
     """
 
     def __init__(
-        self, policy: Anomaly, recorder: Recorder, kept: Path | None, samples_of: Callable[[int], str]
+        self, policy: Anomaly, recorder: Recorder, kept: Path | None, samples_of: Callable[[int], Sequence[str]]
     ) -> None:
         self._policy = policy
         self._recorder = recorder
@@ -88,12 +89,20 @@ class Watch:
         return self._history
 
     def state_dict(self) -> dict[str, Any]:
-        """History and recent losses; plain."""
-        return {"history": self._history.plain(), "losses": [] if self._spikes is None else self._spikes.state()}
+        """History, recent losses and what is not judged yet; plain. Waits for numbers that are on their way.
+
+        A checkpoint is written when all is judged; a rank that dies in between finds the rest in a peer's memory.
+        """
+        return {
+            "history": self._history.plain(),
+            "losses": [] if self._spikes is None else self._spikes.state(),
+            "readings": [list(astuple(r.read() if isinstance(r, _Late) else r)) for r in self._readings],
+        }
 
     def load_state_dict(self, state: Mapping[str, Any], /) -> None:
         """Go back to what `state_dict` gave."""
         self._history = History.of(state["history"])
+        self._readings = deque(Reading(*numbers) for numbers in state["readings"])
         if self._spikes is not None:
             self._spikes.load(state["losses"])
             self.limit = self._spikes.limit
@@ -121,24 +130,37 @@ class Watch:
         self._recorder.skip(reading.step)
         if self._kept is None:
             return
-        samples = self._samples_of(reading.step)
+        samples = self._samples(reading.step)
         row = {"step": reading.step, "loss": reading.loss, "norm": reading.norm, "wrong": wrong, "samples": samples}
         with contextlib.suppress(OSError):  # a full disk must not stop training, and the warning says the same
             self._kept.mkdir(parents=True, exist_ok=True)
             with (self._kept / ANOMALIES).open("ab") as file:
                 file.write(msgspec.json.encode(row) + b"\n")
-        of = f", samples {samples}" if samples else ""
-        warnings.warn(f"step {reading.step}{of}: {wrong}; {then}", stacklevel=6)  # the loop over run.steps
+        warnings.warn(f"step {reading.step}{_named(samples)}: {wrong}; {then}", stacklevel=6)  # the loop over run.steps
 
     def _stopped(self, reading: Reading) -> AnomalyError:
         streak = self._history.streak
-        named = [f"{step} ({samples})" if (samples := self._samples_of(step)) else f"{step}" for step in streak]
+        named = [f"{step}{_named(self._samples(step))}" for step in streak]
         went_back = self._history.furthest >= 0
         return AnomalyError(
             f"{len(streak)} steps in a row went wrong: {', '.join(named)}; in the last one {reading.wrong}"
             + (f"; the run had gone back from step {self._history.furthest}, which did not help" if went_back else ""),
             hint="look at these samples, lower the learning rate, or clip; see 'When numbers go wrong' in the guide",
         )
+
+    def _samples(self, step: int) -> list[str]:
+        """Names of a step's samples; none where the loader cannot tell."""
+        try:
+            return list(self._samples_of(step))
+        except UsageError:
+            return []
+
+
+def _named(samples: list[str], num_shown: int = 3) -> str:
+    if not samples:
+        return ""
+    more = len(samples) - num_shown
+    return f" ({', '.join(samples[:num_shown])}{f' and {more} more' if more > 0 else ''})"
 
 
 class _Late:
