@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import subprocess
@@ -49,7 +50,7 @@ def test_the_folder_says_what_was_asked() -> None:
     with dt.Run(clip=2.0, checkpoint=dt.Checkpoint(keep=7)) as run:
         config = run.folder.manifest().config
     assert config["clip"] == 2.0
-    assert config["checkpoint"] == {"every": "10m", "keep": 7}
+    assert config["checkpoint"] == dataclasses.asdict(dt.Checkpoint(keep=7))
 
 
 def test_a_step_of_several_microbatches_is_the_step_of_the_whole_batch() -> None:

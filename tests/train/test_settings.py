@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 import drivetrain as dt
@@ -76,7 +78,7 @@ def test_going_back_needs_checkpoints() -> None:
 
 def test_settings_are_plain_values_that_a_run_can_store() -> None:
     settings = Settings(global_batch=8, checkpoint=dt.Checkpoint(every="50step"))
-    assert settings.plain()["checkpoint"] == {"every": "50step", "keep": 3}
+    assert settings.plain()["checkpoint"] == dataclasses.asdict(dt.Checkpoint(every="50step"))
     divided = Settings(parallel=dt.Fsdp(wrap=["Block"])).plain()["parallel"]
     assert divided == {"replicate": 1, "reshard": True, "wrap": ("Block",), "offload": False}
     assert settings.checkpoint is not None

@@ -1,7 +1,8 @@
 """A complete small training run, started by tests as one or several ranks: `tiny_training.py OPTIONS`, JSON.
 
 Options: steps, every (a checkpoint interval), samples (in all), width (hidden units), loader (`ordered` or `stateful`),
-digest (a file that rank 0 writes the hash of its final weights and averages to), fail (`disk`: files stay small).
+digest (a file that rank 0 writes the hash of its final weights and averages to), fail (`disk`: the one that checkpoints
+are written to is full).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import nn
 from torch.nn import functional
 
 import drivetrain as dt
+from drivetrain.store.writer_process import WriterProcess
 
 
 class Ordered:
@@ -76,7 +78,7 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     torch.set_num_threads(1)
     if options.get("fail") == "disk":
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        _fill_disk_of_writer()
     run = dt.Run(clip=1.0, ema=0.9, seed=3, checkpoint=dt.Checkpoint(every=options["every"], keep=2), device="cpu")
     width = options.get("width", 33)
     network = nn.Sequential(nn.Linear(16, width), nn.Tanh(), nn.Dropout(0.2), nn.Linear(width, 1))
@@ -97,6 +99,19 @@ def main() -> None:
             else:
                 _add(digest, network)
         Path(options["digest"]).write_text(digest.hexdigest())
+
+
+def _fill_disk_of_writer() -> None:
+    """Whatever process writes the checkpoints can make only small files; this one is as it was."""
+    start = WriterProcess.__init__
+
+    def limited(self: WriterProcess, *args: object) -> None:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+        start(self, *args)  # type: ignore[arg-type]
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    WriterProcess.__init__ = limited  # type: ignore[method-assign]
 
 
 def _add(digest: hashlib._Hash, network: nn.Module) -> None:

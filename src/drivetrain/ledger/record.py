@@ -127,9 +127,9 @@ class Recorder:
         else:
             self._record(b'{"k":"step_end","t":%d,"step":%d,"count":%d,"then":%b}\n', step, count, _phase_json(then))
 
-    def commit(self, step: int) -> None:
-        """A checkpoint became complete that covers all steps below this one."""
-        self._record(b'{"k":"commit","t":%d,"step":%d}\n', step)
+    def commit(self, step: int, *, at_ns: int | None = None) -> None:
+        """A checkpoint became complete, here or at `at_ns`, that covers all steps below this one."""
+        self._record(b'{"k":"commit","t":%d,"step":%d}\n', step, at_ns=at_ns)
 
     def resume(self, step: int) -> None:
         """This rank goes on from this step: what it did from there on before is to be done again."""

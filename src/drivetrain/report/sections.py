@@ -179,7 +179,7 @@ def _checkpoint_row(line: CheckpointLine) -> list[str]:
     manifest = line.manifest
     if manifest is None:
         return [f"{line.step:,}", "–", "–", "–", "damaged: its manifest cannot be read"]
-    size = bytes_text(sum(file.size_bytes for file in manifest.files.values()))
+    size = bytes_text(manifest.size_bytes)
     made = utc_text(manifest.made_at_ns)
     return [f"{line.step:,}", size, str(manifest.world_size), made, PROMISE[manifest.tier]]
 

@@ -1,16 +1,19 @@
-"""Folders of checkpoints: what makes one complete, which are there, which one to use, which to delete.
+"""What a checkpoint holds, and the folders of the local disk that hold them.
 
 A checkpoint `step-00000050` holds the state before step 50. It is written as `step-00000050.incomplete`; its manifest
 names every file with size and hash, is written last, and then the folder gets its name. So a folder with the name is
-complete, unless something was altered later, which `verify_checkpoint` finds.
+complete, unless something was altered later, which `verify_checkpoint` finds. In a bucket, where nothing is
+renamed, the manifest that is written last makes it visible.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,14 +21,16 @@ from typing import Any, Literal
 import msgspec
 
 from drivetrain.core.errors import CheckpointError, CheckpointIncomplete
-from drivetrain.store.manifests import StoredFile, manifest_json
+from drivetrain.store.layout import StoredTensor
+from drivetrain.store.manifests import StoredFile
 from drivetrain.store.publish import DISK_HINT, INCOMPLETE, finish_folder
 
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 DAMAGED = ".damaged"
-FORMAT = 1
+FORMAT = 2
+Tier = Literal["bitwise", "samples"]
 _NAME = re.compile(r"step-([0-9]{8,})")
 
 
@@ -43,6 +48,15 @@ class SavedState:
 
 
 @dataclass(frozen=True, slots=True)
+class Shard:
+    """One rank's file of tensors: its size, and of its header size and XXH3-128. The tensors' pieces have their own."""
+
+    size_bytes: int
+    header_bytes: int
+    header_xxh3: str
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointManifest:
     """What a checkpoint holds.
 
@@ -52,77 +66,86 @@ class CheckpointManifest:
       tier: what a run resumed from it on as many ranks has with the run that never stopped: `bitwise` the same weights,
         or only the same `samples` at every step, because the number of ranks has changed before.
       made_at_ns: UTC nanoseconds.
-      files: by path relative to the folder.
       state: everything that is not a tensor.
+      finite: whether weights, averages and the optimizer's state hold no infinity and no NaN.
+      metrics: what the run had logged last, by name, of what decides which checkpoint is best.
+      shards: the files of tensors, by name.
+      tensors: by name, and where their pieces are.
+      files: other files by path relative to the folder; all there are, in format 1.
       versions: of what wrote it.
-      format: of this manifest.
+      format: of this manifest. 1 held tensors as torch's distributed checkpoint wrote them.
     """
 
     step: int
     world_size: int
-    tier: Literal["bitwise", "samples"]
+    tier: Tier
     made_at_ns: int
-    files: dict[str, StoredFile]
     state: SavedState
+    files: dict[str, StoredFile] = field(default_factory=dict)
+    finite: bool = True
+    metrics: dict[str, float] = field(default_factory=dict)
+    shards: dict[str, Shard] = field(default_factory=dict)
+    tensors: dict[str, StoredTensor] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
-    format: int = FORMAT
+    format: int = 1
 
     def __post_init__(self) -> None:
         if len(self.state.ranks) != self.world_size:
             raise ValueError(f"it has the state of {len(self.state.ranks)} ranks, but world_size is {self.world_size}")
+        if self.format > FORMAT:
+            raise ValueError(f"it has format {self.format}, and this Drivetrain reads up to {FORMAT}")
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all its files but the manifest."""
+        files: list[StoredFile | Shard] = [*self.files.values(), *self.shards.values()]
+        return sum(file.size_bytes for file in files)
+
+
+def step_name(step: int) -> str:
+    """The name of a step's checkpoint."""
+    return f"step-{step:08d}"
+
+
+def step_of(name: str) -> int | None:
+    """The step that a name is of; None when it is no checkpoint's."""
+    match = _NAME.fullmatch(name)
+    return int(match[1]) if match else None
 
 
 def checkpoint_folder(checkpoints: Path, step: int) -> Path:
     """Where the checkpoint of a step lies, or will."""
-    return checkpoints / f"step-{step:08d}"
+    return checkpoints / step_name(step)
 
 
 def list_checkpoints(checkpoints: Path) -> list[int]:
     """Steps of the checkpoints that have their name, ascending; nothing is opened."""
     if not checkpoints.is_dir():
         return []
-    found = (_NAME.fullmatch(path.name) for path in checkpoints.iterdir() if path.is_dir())
-    return sorted(int(match[1]) for match in found if match)
+    found = (step_of(path.name) for path in checkpoints.iterdir() if path.is_dir())
+    return sorted(step for step in found if step is not None)
 
 
-def begin_checkpoint(checkpoints: Path, step: int) -> Path:
-    """An empty folder to write the checkpoint of a step into; leftovers of killed writers are removed.
+def read_checkpoint(path: Path) -> CheckpointManifest:
+    """The manifest of a checkpoint folder; opens no other file.
 
-    Raises: CheckpointError: the disk would not take it.
+    Raises: CheckpointIncomplete: it is missing or is not what we write.
     """
-    aside = _aside(checkpoints, step)
+    return LocalShelf(path.parent).manifest(int(path.name.partition("-")[2]))
+
+
+def decode_manifest(content: bytes, where: str, hint: str) -> CheckpointManifest:
+    """A manifest from its file's content. Raises CheckpointIncomplete: it is not what we write."""
     try:
-        drop_leftovers(checkpoints)
-        aside.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise CheckpointError(f"cannot write {aside}: {exc.strerror}", hint=DISK_HINT) from exc
-    return aside
+        return msgspec.json.decode(content, type=CheckpointManifest)
+    except msgspec.DecodeError as exc:
+        raise CheckpointIncomplete(f"{where} cannot be read: {exc}", hint=hint) from exc
 
 
-def describe_files(folder: Path, names: list[str]) -> dict[str, StoredFile]:
-    """Size and hash of files just written; raises OSError."""
-    return {name: StoredFile.of(folder / name) for name in names}
-
-
-def seal_checkpoint(checkpoints: Path, manifest: CheckpointManifest) -> Path:
-    """Write the manifest into the folder of `begin_checkpoint`, flush it all and give it its name.
-
-    Raises: CheckpointError: there is one of this step already, or the disk would not take it; then the unfinished
-      folder is gone and earlier checkpoints stay.
-    """
-    aside, path = _aside(checkpoints, manifest.step), checkpoint_folder(checkpoints, manifest.step)
-    try:
-        (aside / MANIFEST).write_bytes(manifest_json(manifest))
-        finish_folder(aside, path)
-    except OSError as exc:
-        drop_incomplete(checkpoints, manifest.step)
-        raise CheckpointError(f"cannot write {aside}: {exc.strerror}", hint=DISK_HINT) from exc
-    return path
-
-
-def drop_incomplete(checkpoints: Path, step: int) -> None:
-    """Remove what was written of a checkpoint that is not going to be finished."""
-    shutil.rmtree(_aside(checkpoints, step), ignore_errors=True)
+def others_hint(steps: list[int], step: int) -> str:
+    """What there is beside a checkpoint that cannot be used."""
+    others = [str(other) for other in steps if other != step]
+    return f"the others are of steps {', '.join(others)}" if others else "there is no other checkpoint"
 
 
 def drop_leftovers(checkpoints: Path) -> None:
@@ -131,74 +154,133 @@ def drop_leftovers(checkpoints: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def read_checkpoint(path: Path) -> CheckpointManifest:
-    """The manifest of a checkpoint folder; opens no other file.
+@dataclass(frozen=True, slots=True)
+class LocalShelf:
+    """A `store.shelf.Shelf` whose checkpoints are folders of the local disk, or of one that all nodes share."""
 
-    Raises: CheckpointIncomplete: it is missing or is not what we write.
-    """
-    try:
-        return msgspec.json.decode((path / MANIFEST).read_bytes(), type=CheckpointManifest)
-    except (OSError, msgspec.DecodeError) as exc:
-        raise CheckpointIncomplete(f"{path / MANIFEST} cannot be read: {exc}", hint=_earlier(path)) from exc
+    folder: Path
 
+    @property
+    def address(self) -> str:
+        """The folder."""
+        return str(self.folder)
 
-def verify_checkpoint(path: Path) -> CheckpointManifest:
-    """Compare every file with the manifest, by size and hash; reads all of them.
+    def steps(self) -> list[int]:
+        """Steps of complete checkpoints, ascending."""
+        return list_checkpoints(self.folder)
 
-    Raises: CheckpointIncomplete: names the first file that is missing or altered.
-    """
-    manifest = read_checkpoint(path)
-    for name, stored in manifest.files.items():
-        problem = stored.difference(path / name)
-        if problem:
-            raise CheckpointIncomplete(
-                f"checkpoint of step {manifest.step}: {path / name} {problem}", hint=_earlier(path)
-            )
-    return manifest
-
-
-def newest_complete(
-    checkpoints: Path, *, on_damaged: Callable[[CheckpointIncomplete], None]
-) -> CheckpointManifest | None:
-    """The newest checkpoint that is whole, or None.
-
-    Each newer one that is not is told to `on_damaged` and renamed to `step-00000050.damaged`, so that it neither counts
-    as one to keep nor stands in the way of a new one.
-    """
-    for step in reversed(list_checkpoints(checkpoints)):
-        path = checkpoint_folder(checkpoints, step)
+    def manifest(self, step: int) -> CheckpointManifest:
+        """Of a complete one. Raises CheckpointIncomplete: it is missing or is not what we write."""
+        file = checkpoint_folder(self.folder, step) / MANIFEST
+        hint = others_hint(self.steps(), step)
         try:
-            return verify_checkpoint(path)
-        except CheckpointIncomplete as exc:
-            on_damaged(exc)
-            set_aside = path.with_name(path.name + DAMAGED)
-            shutil.rmtree(set_aside, ignore_errors=True)
-            path.rename(set_aside)
-    return None
+            return decode_manifest(file.read_bytes(), str(file), hint)
+        except OSError as exc:
+            raise CheckpointIncomplete(f"{file} cannot be read: {exc.strerror}", hint=hint) from exc
 
+    def begin(self, step: int) -> None:
+        """Make room for a new one; what killed writers have left is removed. Raises CheckpointError: it cannot."""
+        try:
+            drop_leftovers(self.folder)
+            self._aside(step).mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise self._refused(step, exc) from exc
 
-def retain_checkpoints(checkpoints: Path, keep: int) -> None:
-    """Delete all but the newest `keep`; call it when the newest is visible. Each vanishes by name first.
+    def put(self, step: int, name: str, data: memoryview | bytes) -> None:
+        """Write a file of an unfinished one, durably, whole or not at all. Raises CheckpointError: it cannot."""
+        path = self._aside(step) / name
+        aside = path.with_name(f".{name}")
+        try:
+            with aside.open("wb", buffering=0) as file:
+                _write(file.fileno(), memoryview(data))
+            aside.rename(path)
+        except OSError as exc:
+            raise self._refused(step, exc) from exc
 
-    One that cannot be deleted stays, with a warning in the log: that is no reason to end a training run.
-    """
-    for step in list_checkpoints(checkpoints)[:-keep]:
-        path = checkpoint_folder(checkpoints, step)
-        doomed = path.with_name(path.name + INCOMPLETE)
+    def unfinished(self, step: int, name: str) -> bytes | None:
+        """A file of an unfinished one, if it is there."""
+        try:
+            return (self._aside(step) / name).read_bytes()
+        except OSError:
+            return None
+
+    def seal(self, step: int, manifest: bytes, leftovers: Mapping[str, object]) -> None:
+        """Make an unfinished one complete: without the files of these names, with its manifest.
+
+        Raises: CheckpointError: there is one of this step already, or the disk would not take it; then what was written
+          is gone and earlier checkpoints stay.
+        """
+        aside = self._aside(step)
+        try:
+            for name in leftovers:
+                (aside / name).unlink()
+            (aside / MANIFEST).write_bytes(manifest)
+            finish_folder(aside, checkpoint_folder(self.folder, step))
+        except OSError as exc:
+            self.drop_unfinished(step)
+            raise self._refused(step, exc) from exc
+
+    def drop_unfinished(self, step: int) -> None:
+        """Remove what was written of one that is not going to be finished."""
+        shutil.rmtree(self._aside(step), ignore_errors=True)
+
+    def set_aside(self, step: int) -> None:
+        """Rename one to `step-00000050.damaged`: it does not count any more and stands in nobody's way."""
+        path = checkpoint_folder(self.folder, step)
+        aside = path.with_name(path.name + DAMAGED)
+        shutil.rmtree(aside, ignore_errors=True)
+        path.rename(aside)
+
+    def delete(self, step: int) -> None:
+        """Remove one; it vanishes by name first. One that cannot be deleted stays, with a warning in the log."""
+        path = checkpoint_folder(self.folder, step)
+        doomed = self._aside(step)
         try:
             path.rename(doomed)
         except OSError as exc:
             logger.warning("%s could not be deleted: %s", path, exc.strerror)
         shutil.rmtree(doomed, ignore_errors=True)
 
+    def path(self, step: int, name: str) -> str:
+        """Where a file of a complete one is, for messages and for readers of the disk."""
+        return str(checkpoint_folder(self.folder, step) / name)
 
-def _aside(checkpoints: Path, step: int) -> Path:
-    path = checkpoint_folder(checkpoints, step)
-    return path.with_name(path.name + INCOMPLETE)
+    def open(self, step: int, name: str) -> LocalReader:
+        """A file of a complete one. Raises OSError."""
+        return LocalReader(os.open(self.path(step, name), os.O_RDONLY | os.O_CLOEXEC))
+
+    def _aside(self, step: int) -> Path:
+        path = checkpoint_folder(self.folder, step)
+        return path.with_name(path.name + INCOMPLETE)
+
+    def _refused(self, step: int, exc: OSError) -> CheckpointError:
+        return CheckpointError(f"cannot write {self._aside(step)}: {exc.strerror}", hint=DISK_HINT)
 
 
-def _earlier(path: Path) -> str:
-    earlier = [step for step in list_checkpoints(path.parent) if path != checkpoint_folder(path.parent, step)]
-    if not earlier:
-        return "there is no other checkpoint"
-    return f"the others are of steps {', '.join(map(str, earlier))}"
+class LocalReader:
+    """An open file. Any thread may read."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.size_bytes = os.fstat(descriptor).st_size
+
+    def read_into(self, begin: int, target: memoryview) -> None:
+        """Fill `target` with the bytes from `begin` on. Raises OSError, also when the file ends before."""
+        while len(target):
+            num_read = os.preadv(self._descriptor, [target], begin)
+            if not num_read:
+                raise OSError(0, "it ends too early")
+            begin, target = begin + num_read, target[num_read:]
+
+    def close(self) -> None:
+        """Twice is fine."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            with suppress(OSError):
+                os.close(descriptor)
+
+
+def _write(descriptor: int, data: memoryview) -> None:
+    while len(data):
+        data = data[os.write(descriptor, data[: 8 << 20]) :]
+    os.fsync(descriptor)

@@ -41,9 +41,12 @@ new weights, `cadence` says when `saving` writes what `state` collects. `run` is
   cadence.py      when a checkpoint is due
   trees.py        nested state <-> plain JSON and named tensors
   state.py        everything a checkpoint must hold
-  checkpoint.py   write and read it, all ranks together
+  boxes.py        a live tensor, whole or sharded, as the box that this rank holds
+  staging.py      memory shared with the process that writes
+  checkpoint.py   write and read it, all ranks together, while training goes on
+  reading.py      a checkpoint's tensors into live memory, verified on the way
   saving.py       a run's checkpoints: where to go on from, when one more is written
-  unpickler.py    read torch's checkpoint index without running what a pickle asks for
+  format1.py      checkpoints that earlier versions wrote
   trial.py        the recipe with a few things otherwise, cut short, for `drivetrain tune`
   rivals.py       other optimizers in the place of the recipe's
   exits.py        an error of ours ends the process with its own exit code

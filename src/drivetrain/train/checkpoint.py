@@ -1,182 +1,346 @@
-"""Write and read checkpoints, all ranks together: tensors through torch's distributed checkpoint, the rest as JSON.
+"""Write and read checkpoints, all ranks together, while training goes on.
 
-A save, in this order, so that at any moment the newest checkpoint with a name is complete:
-  1. every rank collects its state and tells the others what is plain, or what went wrong;
-  2. torch writes each tensor once, shared among the ranks, into `step-N.incomplete`;
-  3. every rank hashes the files it wrote;
-  4. rank 0 writes the manifest, flushes, renames; then records the commit and deletes the oldest.
-When a step fails on one rank, all ranks raise the same CheckpointError and the unfinished folder is removed.
+A save, in this order, so that at any moment the newest checkpoint that is listed is complete:
+  1. the save before it is waited for; every rank collects its state and tells the others what went wrong, if anything;
+  2. rank 0 makes room; every rank copies the tensors that it is to write into memory shared with its writer process;
+  3. training goes on. The writers write, hash and flush; rank 0's waits for all, adds the manifest, shows it;
+  4. rank 0 looks at its writer between steps, and tells when it was complete.
+When any of it fails on one rank, all raise the same CheckpointError at the next save or at the end, and the unfinished
+checkpoint is removed.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
-from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.filesystem import FileSystemWriter
-from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
-from torch.distributed.checkpoint.planner import SavePlan, SavePlanner
-from torch.distributed.checkpoint.state_dict_loader import load
-from torch.distributed.checkpoint.state_dict_saver import save
-from torch.distributed.checkpoint.storage import WriteResult
-from torch.futures import Future
 
-from drivetrain.core import clock
 from drivetrain.core.errors import CheckpointError, CheckpointIncomplete
-from drivetrain.store import DISK_HINT, CheckpointManifest, SavedState, StoredFile
-from drivetrain.store import checkpoints as layout
-from drivetrain.train import state
-from drivetrain.train.settings import Tier
+from drivetrain.store import DISK_HINT, CheckpointManifest, LocalShelf, Retention, Shelf, Tier, newest_good
+from drivetrain.store.checkpoints import checkpoint_folder
+from drivetrain.store.layout import Block, FilePlan, plan_file, share_out
+from drivetrain.store.verify import verify_checkpoint
+from drivetrain.store.writer_process import Sealed, WriterProcess
+from drivetrain.store.writing import Common, Job, tensors_of
+from drivetrain.train import boxes, reading, state
+from drivetrain.train.format1 import read_format1
+from drivetrain.train.staging import Staging
 from drivetrain.train.state import Parts, Snapshot
 from drivetrain.train.topology import Topology
 from drivetrain.train.trees import Tensors, join
-from drivetrain.train.unpickler import SafeReader, read_metadata
 
 
 class Checkpointer:
-    """A run's checkpoints. All methods are collective."""
+    """A run's checkpoints. For the training thread; methods are collective unless they say otherwise.
 
-    def __init__(self, folder: Path, topology: Topology) -> None:
-        self._folder = folder
-        self._topology = topology
+    Attributes:
+      is_saving: whether a save is in flight on this rank.
+    """
 
-    def save(self, step: int, tier: Tier, collect: Callable[[], Snapshot]) -> None:
-        """Write the checkpoint of a step; returns when it is complete and visible.
+    def __init__(self, shelf: Shelf, topology: Topology, *, failures: int = 0, patience_s: float = 300.0) -> None:
+        """Touches nothing yet.
 
-        Raises: CheckpointError: on every rank; those written before stay as they were.
+        Args:
+          failures: how many saves in a row may fail before that is an error.
+          patience_s: how long to try a bucket that does not answer.
         """
-        snapshot, own = self._collected(step, collect)
+        self._shelf = shelf
+        self._topology = topology
+        self._failures = failures
+        self._patience_s = patience_s
+        self._staging: Staging | None = None
+        self._writer: WriterProcess | None = None
+        self._blocks: list[Block] = []
+        self._plan: FilePlan | None = None
+        self._step = -1  # of the save in flight
+        self._error = ""
+        self._num_failed = 0
+        self._is_written = self._is_sealed = True
+        self._sealed: list[Sealed] = []
+
+    @property
+    def is_saving(self) -> bool:
+        """Whether a save is in flight on this rank, so that `completed` may have something to tell. Not collective."""
+        return not (self._is_written and self._is_sealed)
+
+    def prepare(self, collect: Callable[[], Snapshot]) -> None:
+        """Start the writer and find memory for states like this one, for a quick first save. Not collective.
+
+        What goes wrong here goes wrong in the save again, which tells all ranks.
+        """
+        snapshot, _ = _tried(collect)
+        if snapshot is not None:
+            with suppress(OSError, TypeError):
+                _, staging = self._start()
+                staging.reserve(self._planned(snapshot).size_bytes)
+
+    def save(
+        self, step: int, tier: Tier, collect: Callable[[], Snapshot], *, retention: Retention, metrics: dict[str, float]
+    ) -> None:
+        """Begin the checkpoint of a step; returns when the state may change again.
+
+        Raises: CheckpointError: on every rank: something cannot be saved, or too many saves have failed.
+        """
+        snapshot, error = _tried(collect)
+        if not self._settled(step, error):
+            return
+        assert snapshot is not None
+        common = Common(tier, snapshot.shared, {"torch": str(torch.__version__)}, metrics, retention)
+        self._step, self._error = step, ""
+        self._is_written, self._is_sealed = False, self._topology.rank > 0
         try:
-            aside = self._topology.on_main(lambda: layout.begin_checkpoint(self._folder, step))
-            self._write(step, aside, snapshot.tensors)
-            files = self._describe(step, aside)
-            manifest = CheckpointManifest(
-                step=step,
-                world_size=self._topology.world_size,
-                tier=tier,
-                made_at_ns=clock.wall_ns(),
-                files=files,
-                state=SavedState(snapshot.shared, own),
-                versions={"torch": str(torch.__version__)},
-            )
-            self._topology.on_main(lambda: str(layout.seal_checkpoint(self._folder, manifest)))
-        except BaseException:
-            if self._topology.rank == 0:
-                layout.drop_incomplete(self._folder, step)
-            raise
+            self._give(step, snapshot, common if self._topology.rank == 0 else None)
+        except CheckpointError as exc:
+            self._over(exc.message)
+        except (OSError, TypeError) as exc:  # no memory, or a tensor that no file can hold
+            self._over(str(exc))
+
+    def finish(self) -> None:
+        """Wait until the save in flight is complete.
+
+        Raises: CheckpointError: on every rank: it is not, and was not because of whatever the message says.
+        """
+        step = self._step
+        before, _ = self._outcome(None)
+        if before:
+            raise _not_written(step, before)
+
+    def wait(self) -> None:
+        """Wait until the save in flight has ended, well or not; rank 0 warns if not."""
+        step = self._step
+        before, _ = self._outcome(None)
+        if before and self._topology.rank == 0:
+            warnings.warn(_not_written(step, before).message, stacklevel=2)
+
+    def completed(self) -> list[Sealed]:
+        """What became complete since the last call, which rank 0 alone hears. Not collective, waits for nothing."""
+        while self.is_saving and self._hear(0.0):
+            pass
+        found, self._sealed = self._sealed, []
+        return found
+
+    def close(self, *, at_once: bool, timeout_s: float = 60.0) -> None:
+        """End writer and memory; not collective, twice is fine.
+
+        Args:
+          at_once: give up the save in flight, whose leftovers the next one removes; else wait for it.
+          timeout_s: how long to wait for it.
+        """
+        if self._writer is not None:
+            while not at_once and self.is_saving and self._hear(timeout_s):
+                pass
+            self._writer.stop(at_once=at_once or self.is_saving)
+            self._writer = None
+        if self._staging is not None:
+            self._staging.close()
+            self._staging = None
+        self._is_written = self._is_sealed = True
 
     def newest(self) -> CheckpointManifest | None:
-        """The newest complete checkpoint, the same on every rank; rank 0 warns of newer ones that are not."""
-        return self._topology.on_main(lambda: layout.newest_complete(self._folder, on_damaged=_warn))
+        """The newest good checkpoint, the same on every rank; rank 0 warns of newer ones that are not.
+
+        One that is the last is read and verified here: if reading it into the model failed, there would be no state to
+        begin with. Of others the tensors are verified by `load`.
+        """
+        return self._topology.on_main(lambda: _newest(self._shelf))
+
+    def set_aside(self, damaged: CheckpointIncomplete, step: int) -> None:
+        """Take a checkpoint that could not be loaded out of the way; rank 0 warns."""
+
+        def act() -> None:
+            _warn(damaged)
+            self._shelf.set_aside(step)
+
+        self._topology.on_main(act)
 
     def load(self, manifest: CheckpointManifest, parts: Parts) -> dict[str, Any] | None:
         """Put the shared state back into `parts`.
 
         Returns: this rank's own state, or None when the number of ranks has changed.
         Raises:
-          CheckpointIncomplete: a file cannot be read.
+          CheckpointIncomplete: on every rank: a file is missing or altered; model and average may be half read.
           UsageError: model or optimizer are not those that were saved.
         """
-        folder = layout.checkpoint_folder(self._folder, manifest.step)
-        metadata = read_metadata(folder)
-        is_same_size = manifest.world_size == self._topology.world_size
-        tensors = _allocate(metadata, f"rank/{self._topology.rank}/" if is_same_size else None)
-        tensors.update(state.in_place(parts, tensors))
-        try:
-            with _alone_is_fine():
-                load(tensors, storage_reader=SafeReader(folder, metadata), no_dist=self._topology.world_size == 1)
-        except CheckpointException as exc:
-            raise CheckpointIncomplete(f"checkpoint of step {manifest.step}: {_first(exc)}") from exc
+        rank = self._topology.rank if manifest.world_size == self._topology.world_size else None
+        tensors = self._read(manifest, parts, rank)
         try:
             state.restore(parts, manifest.state.shared, tensors)
-            return join(manifest.state.ranks[self._topology.rank], tensors) if is_same_size else None
+            return None if rank is None else join(manifest.state.ranks[rank], tensors)
         except KeyError as exc:
             raise CheckpointIncomplete(f"the manifest of the checkpoint of step {manifest.step} lacks {exc}") from exc
 
-    def _collected(self, step: int, collect: Callable[[], Snapshot]) -> tuple[Snapshot, list[Any]]:
-        snapshot, error = None, ""
+    def _read(self, manifest: CheckpointManifest, parts: Parts, rank: int | None) -> Tensors:
+        if manifest.format == 1:
+            assert isinstance(self._shelf, LocalShelf)
+            folder = checkpoint_folder(self._shelf.folder, manifest.step)
+            return read_format1(folder, rank, self._topology.world_size, lambda shapes: state.in_place(parts, shapes))
+        tensors = targets(manifest, parts, rank)
+        error = None
         try:
-            snapshot = collect()
-        except Exception as exc:  # noqa: BLE001 - the others wait: whatever it is, they must hear of it
-            error = f"{type(exc).__name__}: {exc}"
-        own = self._agreed(step, None if snapshot is None else snapshot.own, error)
-        assert snapshot is not None
-        return snapshot, own
+            reading.read_tensors(self._shelf, manifest, tensors)
+        except CheckpointIncomplete as exc:
+            error = exc
+        for other in self._topology.gather(error):
+            if other is not None:
+                raise other
+        return tensors
 
-    def _write(self, step: int, aside: Path, tensors: Tensors) -> None:
-        try:
-            with _alone_is_fine():
-                save(tensors, storage_writer=_Writer(str(aside)), no_dist=self._topology.world_size == 1)
-        except CheckpointException as exc:
-            raise CheckpointError(f"checkpoint of step {step} was not written: {_first(exc)}", hint=DISK_HINT) from exc
+    def _give(self, step: int, snapshot: Snapshot, common: Common | None) -> None:
+        """Copy what this rank is to write, and hand it to the writer."""
+        plan, rank = self._planned(snapshot), self._topology.rank
+        writer, staging = self._start()
+        staging.fill(plan, [_part(snapshot.tensors[block.name], block) for block, _ in plan.blocks])
+        writer.give(
+            Job(
+                step=step,
+                rank=rank,
+                world_size=self._topology.world_size,
+                size_bytes=plan.size_bytes,
+                header_bytes=len(plan.header),
+                tensors=tensors_of(plan, rank),
+                weights=snapshot.weights,
+                own=snapshot.own,
+                common=common,
+            )
+        )
 
-    def _describe(self, step: int, aside: Path) -> dict[str, StoredFile]:
-        rank = self._topology.rank
-        files, error = {}, ""
-        try:
-            names = [path.name for path in aside.glob(f"__{rank}_*")]
-            files = layout.describe_files(aside, names + [".metadata"] * (rank == 0))
-        except OSError as exc:
-            error = str(exc)
-        per_rank = self._agreed(step, files, error)
-        return {name: stored for files in per_rank for name, stored in sorted(files.items())}
+    def _settled(self, step: int, error: str) -> bool:
+        """Wait for the save before and have room made for one of `step`; False when this one is passed over.
 
-    def _agreed(self, step: int, value: Any, error: str) -> list[Any]:
-        """Every rank's value, or the first error of any of them, on all."""
-        outcomes = self._topology.gather((value, error))
-        for rank, (_, failure) in enumerate(outcomes):
+        Raises: CheckpointError: a rank has an error, or too many saves have failed.
+        """
+        step_before = self._step
+        for rank, failure in enumerate(self._topology.gather(error)):
             if failure:
-                raise CheckpointError(f"checkpoint of step {step} was not written: rank {rank}: {failure}")
-        return [value for value, _ in outcomes]
+                raise _not_written(step, f"rank {rank}: {failure}")
+        before, now = self._outcome(step)
+        if step_before >= 0 and not before:
+            self._num_failed = 0
+        for failed_step, problem in ((step_before, before), (step, now)):
+            if problem:
+                self._num_failed += 1
+                if self._num_failed > self._failures:
+                    raise _not_written(failed_step, problem)
+                if self._topology.rank == 0:
+                    warnings.warn(_not_written(failed_step, problem).message, stacklevel=2)
+        return not now
 
+    def _outcome(self, next_step: int | None) -> tuple[str, str]:
+        """What went wrong with the save in flight, and with making room for the next; empty where nothing did."""
+        while not self._is_written:
+            self._hear(None)
+        failures = [f"rank {rank}: {error}" for rank, error in enumerate(self._topology.gather(self._error)) if error]
+        found = self._topology.on_main(lambda: self._decided(failures, next_step))
+        self._step, self._error = -1, ""
+        return found
 
-class _Writer(FileSystemWriter):
-    """Torch's writer, that says what the system said and not what torch found odd afterwards."""
-
-    def write_data(self, plan: SavePlan, planner: SavePlanner) -> Future[list[WriteResult]]:
-        """Write this rank's part; raises OSError when the disk would not take it."""
+    def _decided(self, failures: list[str], next_step: int | None) -> tuple[str, str]:
+        """Rank 0: end the save in flight, make room for the next."""
+        if failures and self._writer is not None:
+            self._writer.abandon()
+        while not self._is_sealed:
+            self._hear(None)
+        before, now = failures[0] if failures else self._error, ""
         try:
-            return super().write_data(plan, planner)
-        except Exception as exc:  # noqa: BLE001 - torch wraps what the system said in whatever it found
-            cause: BaseException | None = exc
-            while cause is not None and not isinstance(cause, OSError):
-                cause = cause.__cause__ or cause.__context__
-            raise cause or exc from None
+            if before:
+                self._shelf.drop_unfinished(self._step)
+            if next_step is not None:
+                self._shelf.begin(next_step)
+        except CheckpointError as exc:
+            now = exc.message
+        return before, now
+
+    def _hear(self, timeout_s: float | None) -> bool:
+        """Take in what the writer says next; False when it says nothing in that time."""
+        assert self._writer is not None
+        try:
+            message = self._writer.hear(timeout_s)
+        except CheckpointError as exc:
+            self._over(exc.message)
+            return True
+        if message is None:
+            return False
+        if message.error:
+            self._over(message.error)
+        elif isinstance(message, Sealed):
+            self._is_sealed = True
+            self._sealed.append(message)
+        else:
+            self._is_written = True
+        return True
+
+    def _over(self, error: str) -> None:
+        self._error = error
+        self._is_written = self._is_sealed = True
+
+    def _start(self) -> tuple[WriterProcess, Staging]:
+        if self._writer is None or self._staging is None:
+            self._staging = Staging(self._topology.device)
+            self._writer = WriterProcess(self._staging.descriptor, self._shelf.address, self._patience_s)
+        return self._writer, self._staging
+
+    def _planned(self, snapshot: Snapshot) -> FilePlan:
+        """This rank's file; made anew only when something has another shape than last time."""
+        tensors = snapshot.tensors.items()
+        found = [boxes.block(name, index, tensor) for index, (name, tensor) in enumerate(tensors)]
+        held = [block for block in found if block is not None]
+        if self._plan is None or held != self._blocks:
+            self._blocks = held
+            self._plan = plan_file(share_out(held, self._topology.rank, self._topology.world_size))
+        return self._plan
 
 
-def _allocate(metadata: Metadata, own_prefix: str | None) -> Tensors:
-    """Room for the shared tensors of a checkpoint and those under one prefix; model and average stay without memory."""
-    tensors = {}
-    for name, stored in metadata.state_dict_metadata.items():
-        if not isinstance(stored, TensorStorageMetadata):
-            continue
-        if name.startswith("rank/") and (own_prefix is None or not name.startswith(own_prefix)):
-            continue
-        device = "meta" if name.startswith(("model/", "ema/")) else "cpu"
-        tensors[name] = torch.empty(stored.size, dtype=stored.properties.dtype, device=device)
-    return tensors
+def targets(manifest: CheckpointManifest, parts: Parts, rank: int | None) -> Tensors:
+    """The tensors that a checkpoint is read into: live ones of model and average, new ones of all else.
+
+    Args:
+      rank: whose own tensors to read too; None for nobody's.
+    Raises: UsageError: the model is not the one that was saved.
+    """
+    found = state.in_place(parts, {name: stored.shape for name, stored in manifest.tensors.items()})
+    parameters = state.parameters_of(parts, manifest.state.shared)
+    for name, stored in manifest.tensors.items():
+        is_wanted = not name.startswith(("model/", "ema/", "rank/")) or name.startswith(f"rank/{rank}/")
+        if name not in found and is_wanted:
+            dtype = getattr(torch, stored.dtype)
+            parameter = parameters.get(name)
+            found[name] = boxes.room(stored.shape, dtype, parameter)
+    return found
 
 
-def _first(exc: CheckpointException) -> str:
-    """The first failure of a collective save or load, in a line."""
-    if not exc.failures:
-        return str(exc)
-    rank, (cause, _) = min(exc.failures.items(), key=lambda item: item[0])
-    return f"rank {rank}: {cause.strerror if isinstance(cause, OSError) else repr(cause)}"
+def _tried(collect: Callable[[], Snapshot]) -> tuple[Snapshot | None, str]:
+    try:
+        return collect(), ""
+    except Exception as exc:  # noqa: BLE001 - the others wait: whatever it is, they must hear of it
+        return None, f"{type(exc).__name__}: {exc}"
+
+
+def _part(tensor: torch.Tensor, block: Block) -> torch.Tensor:
+    """The memory of a block, which is what this rank holds of a tensor or some of its first axis."""
+    box = boxes.held(tensor)
+    if block.lengths == tuple(box.local.shape):
+        return box.local
+    return box.local.narrow(0, block.offsets[0] - box.offsets[0], block.lengths[0])
+
+
+def _newest(shelf: Shelf) -> CheckpointManifest | None:
+    while (manifest := newest_good(shelf, on_bad=_warn)) is not None:
+        if manifest.format > 1 and len(shelf.steps()) > 1:
+            return manifest
+        try:
+            return verify_checkpoint(shelf, manifest.step)
+        except CheckpointIncomplete as exc:
+            _warn(exc)
+            shelf.set_aside(manifest.step)
+    return None
+
+
+def _not_written(step: int, problem: str) -> CheckpointError:
+    return CheckpointError(f"checkpoint of step {step} was not written: {problem}", hint=DISK_HINT)
 
 
 def _warn(damaged: CheckpointIncomplete) -> None:
     warnings.warn(f"not resumed from: {damaged.message}", stacklevel=2)
-
-
-@contextmanager
-def _alone_is_fine() -> Iterator[None]:
-    """Without torch's warning that a single process is assumed to be meant as one."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
-        yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -19,6 +19,39 @@ from drivetrain.train.transfer import to_device
 from drivetrain.train.watch import Watch
 
 _END = object()
+
+
+class Saver(Protocol):
+    """What a loop asks of checkpoints; see `saving.Saving`."""
+
+    is_watching: bool
+
+    def look(self) -> None:
+        """Between steps, while `is_watching`."""
+        ...
+
+    def save(self) -> None:
+        """A save is due."""
+        ...
+
+    def finish(self) -> None:
+        """The steps are done: save, and wait until that is complete."""
+        ...
+
+
+class NoSaver:
+    """Of a run without checkpoints."""
+
+    is_watching = False
+
+    def look(self) -> None:
+        """Nothing."""
+
+    def save(self) -> None:
+        """Nothing."""
+
+    def finish(self) -> None:
+        """Nothing."""
 
 
 class Loop:
@@ -40,7 +73,7 @@ class Loop:
         recorder: Recorder,
         cadence: Cadence,
         faults: Mapping[int, Fault],
-        save: Callable[[], None],
+        saver: Saver,
         watch: Watch | None = None,
         go_back: Callable[[], None] | None = None,
         control: Control | None = None,
@@ -55,7 +88,7 @@ class Loop:
         self._recorder = recorder
         self._cadence = cadence
         self._faults = faults
-        self._save = save
+        self._saver = saver
         self._watch = watch
         self._go_back = go_back
         self._control = control
@@ -69,7 +102,7 @@ class Loop:
         """Microbatches on the device, until `until` steps are finished; ends with everything saved."""
         position, recorder, cadence, faults = self._position, self._recorder, self._cadence, self._faults
         step_begin, step_end, watch = recorder.step_begin, recorder.step_end, self._watch
-        control, prepare = self._control, self._prepare
+        control, prepare, saver = self._control, self._prepare, self._saver
         self._until = until
         self._enter("data_wait")
         step = -1
@@ -91,12 +124,14 @@ class Loop:
                 step_end(step, then="data_wait")
                 position.finished = position.step
                 step = -1
+                if saver.is_watching:
+                    saver.look()
                 if watch is not None and self._has_gone_back(watch):
                     continue
                 is_due = position.step >= cadence.next_step and cadence.due(position.step)
                 if is_due and (watch is None or watch.is_calm):
-                    self._save()
-            self._save()
+                    saver.save()
+            saver.finish()
         finally:
             self._leave(step)
 

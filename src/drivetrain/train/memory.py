@@ -138,7 +138,9 @@ def receive(source_rank: int, topology: Topology, parts: Parts) -> Held:
             distributed.broadcast(tensor.reshape(-1).view(torch.uint8), src=source_rank)
         tensors[name] = tensor
     with torch.no_grad():
-        for name, live in state.in_place(parts, tensors).items():
+        for name, live in state.in_place(
+            parts, {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        ).items():
             live.copy_(tensors[name])
     state.restore(parts, shared, tensors)
     if world_size != topology.world_size:

@@ -23,7 +23,7 @@ from drivetrain.train.blocks import find_blocks
 from drivetrain.train.cadence import Cadence
 from drivetrain.train.ema import Ema
 from drivetrain.train.feed import Feed, open_feed
-from drivetrain.train.loop import Loop
+from drivetrain.train.loop import Loop, NoSaver
 from drivetrain.train.parallel import Replica, Way
 from drivetrain.train.position import Position
 from drivetrain.train.safety import Safety
@@ -187,7 +187,7 @@ class Run:
         safety = self._safety = Safety.of(self.settings, self._precision, self._session, self._topology, feed.samples)
         extras = {**(extras or {}), **({} if safety is None else safety.extras)}
         parts = Parts(network, optimizer, schedule, self._ema, feed, extras)
-        save = self._resume(parts)
+        self._resume(parts)
         clip, ema = self.settings.clip, self._ema
         self._update = Update(
             self._position,
@@ -201,7 +201,7 @@ class Run:
         )
         if self._trial is not None:
             self._update = self._trial.watch(self._update, self._position, self._session.recorder)
-        self._loop = self._make_loop(parts, network, save)
+        self._loop = self._make_loop(parts, network)
         randomness.seed_all(self.settings.seed, "rank", self.rank, self._position.step)
         return network, optimizer, feed
 
@@ -252,7 +252,10 @@ class Run:
 
         Each rank that calls it is recorded; by habit only rank 0 does.
         """
-        self._session.recorder.log(self._position.step, {name: _number(name, v) for name, v in scalars.items()})
+        values = {name: _number(name, value) for name, value in scalars.items()}
+        self._session.recorder.log(self._position.step, values)
+        if self._saving is not None:
+            self._saving.note(values)
 
     def phase(self, name: str) -> AbstractContextManager[None]:
         """Time inside the block counts as this phase, such as `eval`.
@@ -337,11 +340,13 @@ class Run:
             modules = blocks if isinstance(way, Fsdp) else [network]
             compiling.apply(modules, self.device, self._session.recorder.phase)
 
-    def _resume(self, parts: Parts) -> Callable[[], None]:
-        """Go to the newest state there is, tell the ledger from where; returns what saves the run."""
+    def _resume(self, parts: Parts) -> None:
+        """Go to the newest state there is, tell the ledger from where."""
         saving: Saving | None = None
         if self.settings.checkpoint is not None:
-            from drivetrain.train.saving import Saving  # torch's distributed checkpoint costs 0.7 s to import
+            from drivetrain.train.saving import (
+                Saving,
+            )  # it starts processes, which a run without checkpoints has no use for
 
             saving = self._saving = Saving(
                 self.settings.checkpoint, self._session, self._topology, self._position, parts
@@ -351,7 +356,6 @@ class Run:
             self._tier = saving.tier
         if self.attempt or self._position.step:
             self._session.recorder.resume(self._position.step)
-        return _save_nothing if saving is None else saving.save
 
     def _recall(self, parts: Parts, saving: Saving | None) -> bool:
         """Go to the state that ranks of the attempt before still have in memory; whether there is one. Collective."""
@@ -370,7 +374,7 @@ class Run:
             saving.go_on(held.tier)
         return True
 
-    def _make_loop(self, parts: Parts, model: nn.Module, save: Callable[[], None]) -> Loop:
+    def _make_loop(self, parts: Parts, model: nn.Module) -> Loop:
         every = None if self.settings.checkpoint is None else self.settings.checkpoint.interval
         prepare = None
         if self._control is not None and self.world_size > 1:
@@ -388,7 +392,7 @@ class Run:
             recorder=self._session.recorder,
             cadence=Cadence(every, self._position.step, self._topology.share),
             faults=faults.planned(self.rank, self.attempt),
-            save=save,
+            saver=self._saving or NoSaver(),
             watch=None if self._safety is None else self._safety.watch,
             go_back=self._go_back,
             control=self._control,
@@ -428,6 +432,8 @@ class Run:
         self._session.recorder.begin("teardown/abort")
         if self._loop is not None:
             self._loop.close()
+        if self._saving is not None:
+            self._saving.abandon()
         if self._replica is not None:
             self._replica.release()
         self._undo.close()
@@ -440,6 +446,10 @@ class Run:
         atexit.unregister(self.close)
         if self._loop is not None:
             self._loop.close()
+        if self._saving is not None and exit_code == 0:
+            self._saving.close()
+        elif self._saving is not None:
+            self._saving.abandon()
         self._session.close(exit_code)
         self._undo.close()
         if exit_code == 0:  # after an error another rank may never come to a collective that leaving would wait for
@@ -458,10 +468,6 @@ def _resolve(settings: Settings, topology: Topology) -> tuple[Way, precision.Res
 
 def _step_before_setup(_: torch.Tensor) -> None:
     raise UsageError("run.step was called before run.setup", hint="see help(dt.Run)")
-
-
-def _save_nothing() -> None:
-    """A run without checkpoints."""
 
 
 def _number(name: str, value: float | torch.Tensor) -> float:

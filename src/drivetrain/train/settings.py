@@ -9,36 +9,74 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from drivetrain.core.errors import ConfigError
-from drivetrain.core.units import Every, parse_every
+from drivetrain.core.units import Every, parse_duration_ns, parse_every
+from drivetrain.store import Retention
+from drivetrain.store import Tier as Tier
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "fp8"]
-Tier = Literal["bitwise", "samples"]
 """What a run that was resumed has with the one that never stopped: the same weights, or the same samples per step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """When a run saves itself, and how many of the saved states stay.
+    """When a run saves itself, where, and which of the saved states stay.
 
     Attributes:
       every: an interval in steps (`50step`: at every multiple of it) or in time (`10m`: at the nearest end of a step).
-      keep: how many complete checkpoints to keep, newest first; at least 1.
+      keep: how many complete ones to keep, newest first; at least 1. The newest with finite weights always stays.
+      keep_every: also keep, for good, the first of each so many steps (`1000step`) or so much time (`1h`).
+      best: also keep the one at which this metric of `run.log` was best; rank 0's last value before the save counts.
+      mode: whether less of it is better, or more.
+      to: a path, `file://`, `s3://bucket/prefix`, `gs://` or `az://`, where each run has a folder; empty: with the run.
+      wait: train on only when the checkpoint is complete. Otherwise a process of its own writes it meanwhile, which
+        takes as much memory again as what is saved; at most one save is in flight, the next one waits for it.
+      failures: how many saves in a row may fail before training ends with that error.
+      patience: how long to try a bucket that does not answer before a save counts as failed.
     """
 
     every: str = "10m"
     keep: int = 3
+    keep_every: str = ""
+    best: str = ""
+    mode: Literal["min", "max"] = "min"
+    to: str = ""
+    wait: bool = False
+    failures: int = 0
+    patience: str = "5m"
 
     def __post_init__(self) -> None:
-        try:
-            parse_every(self.every)
-        except (ValueError, TypeError) as exc:
-            raise ConfigError(f"Checkpoint.every: {exc}", hint='write every="50step" or every="10m"') from exc
+        for field in ("every", "keep_every")[: 2 if self.keep_every else 1]:
+            try:
+                parse_every(getattr(self, field))
+            except (ValueError, TypeError) as exc:
+                raise ConfigError(
+                    f"Checkpoint.{field}: {exc}", hint=f'write {field}="50step" or {field}="10m"'
+                ) from exc
         _whole("Checkpoint.keep", self.keep, at_least=1)
+        _whole("Checkpoint.failures", self.failures, at_least=0)
+        _one_of("Checkpoint.mode", self.mode, ("min", "max"))
+        for field in ("best", "to"):
+            if not isinstance(getattr(self, field), str):
+                raise ConfigError(f"Checkpoint.{field} is {getattr(self, field)!r}, but must be text")
+        try:
+            parse_duration_ns(self.patience)
+        except (ValueError, TypeError) as exc:
+            raise ConfigError(f"Checkpoint.patience: {exc}", hint='write patience="5m"') from exc
 
     @property
     def interval(self) -> Every:
         """`every` as a value."""
         return parse_every(self.every)
+
+    @property
+    def retention(self) -> Retention:
+        """Which checkpoints stay, as a value."""
+        return Retention(self.keep, parse_every(self.keep_every) if self.keep_every else None, self.best, self.mode)
+
+    @property
+    def patience_ns(self) -> int:
+        """`patience` as a value."""
+        return parse_duration_ns(self.patience)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

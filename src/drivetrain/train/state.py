@@ -12,6 +12,7 @@ from torch import nn
 from drivetrain.core.errors import ConfigError, UsageError
 from drivetrain.core.protocols import Stateful
 from drivetrain.train import randomness
+from drivetrain.train.boxes import spread_like
 from drivetrain.train.ema import Ema
 from drivetrain.train.feed import Feed
 from drivetrain.train.trees import Tensors, join, split
@@ -40,11 +41,13 @@ class Snapshot:
       tensors: by name; those under `rank/` are this rank's, all others are the same on every rank.
       shared: the same on every rank, plain.
       own: this rank's generators and place in the data, plain; its tensors are under `rank/R/`.
+      weights: names of the tensors that are finite as long as training is sound: a mask in a buffer may be infinite.
     """
 
     tensors: Tensors
     shared: dict[str, Any]
     own: dict[str, Any]
+    weights: frozenset[str] = frozenset()
 
 
 def collect(parts: Parts, rank: int, device: torch.device) -> Snapshot:
@@ -61,20 +64,22 @@ def collect(parts: Parts, rank: int, device: torch.device) -> Snapshot:
         "extras": {name: split(extra.state_dict(), f"extras/{name}", tensors) for name, extra in parts.extras.items()},
     }
     own = {"random": randomness.capture(device), "feed": parts.feed.state()}
-    return Snapshot(tensors, shared, split(own, f"rank/{rank}", tensors))
+    weights = frozenset(f"model/{name}" for name, _ in parts.model.named_parameters(remove_duplicate=False))
+    learned = frozenset(name for name in tensors if name in weights or name.startswith(("optimizer/state/", "ema/")))
+    return Snapshot(tensors, shared, split(own, f"rank/{rank}", tensors), learned)
 
 
-def in_place(parts: Parts, saved: Mapping[str, torch.Tensor]) -> Tensors:
+def in_place(parts: Parts, saved: Mapping[str, tuple[int, ...]]) -> Tensors:
     """The live tensors of model and average, which a checkpoint's are read into.
 
     Args:
-      saved: tensors in the checkpoint; their data is not looked at, so `meta` tensors will do.
+      saved: shapes of the tensors in the checkpoint, by name.
     Raises: UsageError: the model is not the one that was saved; lists what is missing, unexpected and reshaped.
     """
     live: Tensors = {}
     split(parts.model.state_dict(), "model", live)
     difference = compare(
-        {name: tuple(tensor.shape) for name, tensor in saved.items() if name.startswith("model/")},
+        {name: shape for name, shape in saved.items() if name.startswith("model/")},
         {name: tuple(tensor.shape) for name, tensor in live.items()},
     )
     if difference:
@@ -85,6 +90,17 @@ def in_place(parts: Parts, saved: Mapping[str, torch.Tensor]) -> Tensors:
     if parts.ema is not None and any(name.startswith("ema/") for name in saved):
         split(parts.ema.weights, "ema", live)
     return live
+
+
+def parameters_of(parts: Parts, shared: Mapping[str, Any]) -> Tensors:
+    """The parameter that each of the optimizer's saved tensors belongs to, by the tensor's name."""
+    parameters = dict(parts.model.named_parameters())
+    found: Tensors = {}
+    for name, values in shared["optimizer"]["state"].items():
+        tensors = [value["$tensor"] for value in values.values() if isinstance(value, dict) and "$tensor" in value]
+        if name in parameters:
+            found.update(dict.fromkeys(tensors, parameters[name]))
+    return found
 
 
 def compare(saved: Mapping[str, tuple[int, ...]], live: Mapping[str, tuple[int, ...]], num_shown: int = 10) -> str:
@@ -157,8 +173,12 @@ def _numbered(parts: Parts, named: dict[str, Any]) -> dict[str, Any]:
         )
     numbers = {name: number for number, name in names.items()}
     groups = parts.optimizer.state_dict()["param_groups"]
+    parameters = dict(parts.model.named_parameters())
     return {
-        "state": {numbers[name]: values for name, values in named["state"].items()},
+        "state": {
+            numbers[name]: {key: spread_like(parameters[name], value) for key, value in values.items()}
+            for name, values in named["state"].items()
+        },
         "param_groups": [
             {**values, "params": group["params"]} for values, group in zip(named["param_groups"], groups, strict=True)
         ],

@@ -10,7 +10,7 @@ import torch
 from torch.distributed.checkpoint import FileSystemWriter, save
 
 from drivetrain.core.errors import UnsafePickleError
-from drivetrain.train.unpickler import read_metadata
+from drivetrain.train.format1 import read_metadata
 
 
 class Evil:

@@ -1,16 +1,25 @@
-"""Read torch's checkpoint index (`.metadata`, a pickle) without running what a pickle may ask for."""
+"""Checkpoints of format 1, which torch's distributed checkpoint wrote: they stay readable.
+
+Their index (`.metadata`, a pickle) is read without running what a pickle may ask for.
+"""
 
 from __future__ import annotations
 
 import io
 import pickle
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemReader
-from torch.distributed.checkpoint.metadata import Metadata, StorageMeta
+from torch.distributed.checkpoint.metadata import Metadata, StorageMeta, TensorStorageMetadata
+from torch.distributed.checkpoint.state_dict_loader import load
 
-from drivetrain.core.errors import UnsafePickleError
+from drivetrain.core.errors import CheckpointIncomplete, UnsafePickleError
+from drivetrain.train.trees import Tensors
 
 _ADMITTED = {
     "torch": {"Size", "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"}
@@ -71,3 +80,34 @@ class SafeReader(FileSystemReader):
             self._metadata.storage_meta = StorageMeta()
         self._metadata.storage_meta.load_id = self.load_id
         return self._metadata
+
+
+def read_format1(
+    folder: Path, rank: int | None, world_size: int, in_place: Callable[[dict[str, tuple[int, ...]]], Tensors]
+) -> Tensors:
+    """The tensors of a checkpoint: those that ranks share, and one rank's own. Collective.
+
+    Args:
+      rank: whose own tensors to read too; None for nobody's.
+      in_place: given the shapes in the checkpoint, the live tensors to read into; the others are made.
+    Raises: CheckpointIncomplete: a file cannot be read.
+    """
+    metadata = read_metadata(folder)
+    stored = {
+        name: entry
+        for name, entry in metadata.state_dict_metadata.items()
+        if isinstance(entry, TensorStorageMetadata)
+        and (not name.startswith("rank/") or (rank is not None and name.startswith(f"rank/{rank}/")))
+    }
+    tensors = in_place({name: tuple(entry.size) for name, entry in stored.items()})
+    for name, entry in stored.items():
+        if name not in tensors and not name.startswith("ema/"):
+            tensors[name] = torch.empty(entry.size, dtype=entry.properties.dtype)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+            load(tensors, storage_reader=SafeReader(folder, metadata), no_dist=world_size == 1)
+    except CheckpointException as exc:
+        rank_, (cause, _) = min(exc.failures.items(), key=lambda item: item[0])
+        raise CheckpointIncomplete(f"{folder}: rank {rank_}: {cause!r}") from exc
+    return tensors
