@@ -91,6 +91,7 @@ def main() -> None:
     os.nice(_NICE)
     channel = Channel(socket.socket(fileno=setting.channel))
     Writer(channel, setting.memory, open_shelf(setting.address, setting.patience_s)).serve()
+    os._exit(0)  # there is nothing left to finish, and the rank waits for the end
 
 
 if __name__ == "__main__":
