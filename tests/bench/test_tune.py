@@ -9,8 +9,10 @@ from drivetrain.bench import tuning_text
 from drivetrain.bench.candidates import Machine
 from drivetrain.bench.contest import PLAIN
 from drivetrain.bench.measure import Measured
+from drivetrain.bench.trials import Failed
 from drivetrain.bench.tune import Tuner, Tuning, enough_steps
 from drivetrain.core.errors import RunFailedError
+from drivetrain.core.trials import Trial
 
 MACHINE = Machine(has_compiler=True, has_bf16=True)
 
@@ -67,6 +69,18 @@ def test_quick_recipes_make_more_steps_and_slow_ones_fewer(
     step_s: float, probe_s: float, trial_s: float, num_steps: int
 ) -> None:
     assert enough_steps(step_s, probe_s, trial_s) == num_steps
+
+
+def test_what_is_known_is_told_when_the_recipe_fails_later() -> None:
+    lab = Lab({PLAIN: noisy(0.1)})
+
+    def run(name: str, trial: Trial) -> Measured | Failed:
+        return Failed("the disk is full") if name == PLAIN and trial.seed_offset == 2 else lab.run(name, trial)
+
+    tuning = Tuner(run, facts, now_s=lambda: lab.now_s, budget_s=70).run(MACHINE, 40)
+    assert tuning.failure == "the disk is full"
+    assert "as it is: the disk is full" in tuning_text(tuning)
+    assert {row.found.num_pairs for row in tuning.rows if row.found} == {2}
 
 
 def test_a_recipe_that_does_not_run_is_an_error_with_its_last_words() -> None:

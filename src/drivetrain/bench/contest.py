@@ -115,6 +115,8 @@ def _run_block(
         measured = run(entry.name, replace(base.joined(entry.trial), seed_offset=number))
         if isinstance(measured, Failed):
             results.failed[entry.name] = measured.why
+            if entry.name == PLAIN:
+                return
             continue
         block[entry.name] = measured
         plain = block.get(PLAIN)

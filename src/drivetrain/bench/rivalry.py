@@ -91,6 +91,7 @@ class Rivalry:
       level: of each interval, so that all of the table hold together with 95 %.
       standings: one for each optimizer.
       is_stopped: whether a person ended it early.
+      failure: why the recipe as it is failed with a later seed, which ended the comparison; empty otherwise.
     """
 
     plain: Measured
@@ -98,6 +99,7 @@ class Rivalry:
     level: float
     standings: list[Standing]
     is_stopped: bool
+    failure: str
 
 
 class Arena:
@@ -132,7 +134,7 @@ class Arena:
                     raise
                 is_stopped = True
                 break
-            if all(entry.name in self._failed for entry in entries):
+            if PLAIN in self._failed or all(entry.name in self._failed for entry in entries):
                 break
             last_s = self._now_s() - began_s
         level = 1 - FALSE_ALARMS / max(1, len(entries))
@@ -143,6 +145,7 @@ class Arena:
             level=level,
             standings=standings,
             is_stopped=is_stopped,
+            failure=self._failed.get(PLAIN, ""),
         )
 
     def _run_seed(self, entries: Sequence[Entry]) -> None:
@@ -151,7 +154,7 @@ class Arena:
         self._seeds.append({})
         self._timed.append({})
         self._try([Entry(PLAIN, Trial()), *entries], number, self._seeds[number])
-        if PLAIN in self._failed:
+        if PLAIN in self._failed and not number:
             raise RunFailedError(f"the recipe as it is does not run: {self._failed[PLAIN]}")
         if not number:
             plain_s = self._seeds[0][PLAIN].step_s

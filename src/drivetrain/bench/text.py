@@ -28,6 +28,7 @@ def tuning_text(tuning: Tuning) -> str:
     if rows:
         head = ("change", "step time", "memory", *_LOSSES, "pairs", "verdict")
         lines += ["", *_table([head, *map(_tuning_cells, rows)]), "", _tuning_legend(tuning)]
+    lines += _remarks([(PLAIN, tuning.failure)] if tuning.failure else [])
     lines += _remarks([remark for row in rows for remark in _remarks_on(row)])
     if tuning.left_out:
         lines += ["", "does not apply"]
@@ -62,6 +63,7 @@ def rivalry_text(rivalry: Rivalry) -> str:
                 "same batches after the last step, the weights held; in equal time a slower optimizer makes fewer "
                 "steps, its schedule compressed to end with them."
             ),
+            *_remarks([(PLAIN, rivalry.failure)] if rivalry.failure else []),
             *_remarks([(row.name, row.why) for row in rivalry.standings if row.why]),
         ]
     )

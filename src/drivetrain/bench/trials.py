@@ -18,6 +18,7 @@ from drivetrain.ledger import read_history
 from drivetrain.store import RunFolder, RunManifest, manifest_json, publish_bytes
 
 _COMPILED = "TORCHINDUCTOR_CACHE_DIR"  # shared, so that only the first trial that compiles something waits for it
+_PRELOAD = ("numpy", "torch", "torch._dynamo", "drivetrain.train")  # what a trial needs: it saves no checkpoints
 _BY_SIGNAL = 128  # a launcher that a person stopped exits with this and the signal
 
 
@@ -82,6 +83,7 @@ class Trials:
             num_ranks=self._recipe.num_ranks,
             restarts=0,
             env={variables.TRIAL: trial.text(), **self._compiled},
+            preload=_PRELOAD,
         )
 
         def show(progress: Progress) -> None:

@@ -58,6 +58,7 @@ class Tuning:
       together: all adopted changes at once, where there are several and time allowed.
       left_out: what does not apply.
       is_stopped: whether a person ended it early.
+      failure: why the recipe as it is failed in a later block, which ended the trials; empty otherwise.
     """
 
     facts: Facts
@@ -68,6 +69,7 @@ class Tuning:
     together: Row | None
     left_out: list[LeftOut]
     is_stopped: bool
+    failure: str
 
     @property
     def adopted(self) -> list[Row]:
@@ -112,6 +114,9 @@ class Tuner:
         trial_s = share * (self._until_s - self._now_s()) / (_WANTED_BLOCKS * (len(tried) + 1))
         base = Trial(num_steps=num_steps or enough_steps(probe.step_s, probe_s, trial_s))
         results = self._contest(tried, base, share=share)
+        failure = results.failed.get(PLAIN, "")
+        if failure and len(results.blocks) == 1:
+            raise RunFailedError(f"the recipe as it is ran once, and then not again: {failure}")
         level = 1 - FALSE_ALARMS / max(1, len(tried))
         rows = [_row(candidate, results, level) for candidate in tried]
         together = None if results.is_stopped else self._together(tried, rows, base)
@@ -124,6 +129,7 @@ class Tuner:
             together=together,
             left_out=left_out,
             is_stopped=results.is_stopped,
+            failure=failure,
         )
 
     def _contest(self, tried: Sequence[Candidate], base: Trial, *, share: float) -> Results:
