@@ -38,7 +38,9 @@ def test_a_failed_run_says_why_and_exits_with_the_ranks_code(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--ranks", "0", "--", "true"], "0 ranks cannot run anything"),
+        (["--ranks", "0", "--", "true"], "--ranks is 0, expected 1 or more"),
+        (["--ranks", "8:2", "--", "true"], "hint: --ranks 2:8"),
+        (["--ranks", "a:b", "--", "true"], "--ranks is 'a:b'"),
         (["--", "no-such-program"], "there is no program no-such-program"),
         (["--", "python", "no-such-script.py"], "there is no script no-such-script.py"),
         (["--hang-after", "5 apples", "--", "true"], "--hang-after"),

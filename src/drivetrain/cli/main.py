@@ -16,6 +16,7 @@ from drivetrain.core.errors import DrivetrainError
 _VERBS = {
     "demo": "A drive log becomes a trained model and a report.",
     "run": "Start ranks, watch them, restart them, account for them.",
+    "resize": "Give a run that is running another number of ranks.",
     "report": "Where a run's device time went.",
     "data": "Drive logs and data sets: ingest, check, show.",
     "runs": "List runs, newest first.",

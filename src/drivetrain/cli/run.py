@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
-@click.option("--ranks", type=int, help="Processes to start; 1 by default.")
+@click.option("--ranks", metavar="N|MIN:MAX", help="Processes to start, 1 by default; or how few it may go on with.")
 @click.option("--restarts", default=3, show_default=True, type=int, help="Attempts after the first one.")
 @click.option("--name", default="", help="What people call the run; its id by default.")
 @click.option("--hang-after", default="10s", show_default=True, help="Shortest silence that counts as a hang.")
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Print what each rank would be started with, as JSON; start nothing.")
 @click.argument("command_line", metavar="-- COMMAND...", nargs=-1, type=click.UNPROCESSED)
 def command(
-    ranks: int | None,
+    ranks: str | None,
     restarts: int,
     name: str,
     hang_after: str,
@@ -43,17 +43,19 @@ def command(
 
     Exit codes: 0 all ranks ended well · 1..125 that of the rank that failed first · 2 wrong usage · 130 Ctrl-C.
     """
-    from drivetrain.launch import LaunchSpec
+    from drivetrain.launch import LaunchSpec, parse_range
     from drivetrain.store import open_run
 
     run = open_run(run_name) if run_name else None
     if run is not None:
         manifest = run.manifest()
         command_line = command_line or tuple(manifest.command)
-        ranks = manifest.num_ranks if ranks is None else ranks
+        ranks = str(manifest.num_ranks) if ranks is None else ranks
+    min_ranks, num_ranks = parse_range("--ranks", ranks or "1")
     spec = LaunchSpec(
         command=command_line,
-        num_ranks=1 if ranks is None else ranks,
+        num_ranks=num_ranks,
+        min_ranks=min_ranks,
         restarts=restarts,
         hang_after_ns=duration_ns("--hang-after", hang_after),
         faults=faults,

@@ -10,6 +10,9 @@ which processes that can go on do, or the `Outcome`. How quick that is: benchmar
   node.py             the ranks' processes on this machine, those that outlive an attempt among them
   claim.py            who may run a run, and which attempt comes next
   attempt.py          one attempt: who lives, who was told to end, how each ended
+  layout.py           which node has which ranks, which process becomes which rank (pure)
+  elastic.py          how many ranks it goes on with, and where they leave for another number (pure)
+  resize.py           how a person asks for another number of ranks
   policy.py           which rank failed first, whether to try again, the words for it (pure)
   lost.py             whether an error only says that another rank is gone (pure)
   watch.py            how far ranks are and when they were last heard of, from their journals; what their processes do
@@ -25,8 +28,10 @@ which processes that can go on do, or the `Outcome`. How quick that is: benchmar
 
 from drivetrain.launch.control import Control, Stay
 from drivetrain.launch.control import current as current_control
+from drivetrain.launch.elastic import parse_range
 from drivetrain.launch.launcher import Launcher, Outcome
 from drivetrain.launch.output import Output, Terminal
+from drivetrain.launch.resize import ask_for
 from drivetrain.launch.spec import LaunchSpec, RankRequest, rank_environment, requests_text
 from drivetrain.launch.watch import Progress
 
@@ -40,7 +45,9 @@ __all__ = [
     "RankRequest",
     "Stay",
     "Terminal",
+    "ask_for",
     "current_control",
+    "parse_range",
     "rank_environment",
     "requests_text",
 ]

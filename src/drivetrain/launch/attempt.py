@@ -22,6 +22,7 @@ class Attempt:
     Attributes:
       has_begun: whether ranks were asked for.
       failure: why it failed, once concluded; None when every rank ended well, or a person stopped it.
+      is_leaving: whether its ranks were asked to leave together, for another number of ranks.
     """
 
     def __init__(self, number: int, num_ranks: int, *, grace_ns: int, watch: Watch) -> None:
@@ -30,10 +31,13 @@ class Attempt:
         self.has_begun = False
         self.watch = watch
         self.failure: Failure | None = None
+        self.is_leaving = False
         self._grace_ns = grace_ns
         self._ends: dict[int, RankEnd] = {}
         self._stumbles: dict[int, RankEnd] = {}
         self._kept: frozenset[int] = frozenset()
+        self._left: set[int] = set()
+        self._leave_by_ns = 0
         self._to_tell: set[int] = set()
         self._told: set[int] = set()
         self._is_concluded = False
@@ -75,9 +79,29 @@ class Attempt:
         self._silent_ns = silent_ns
         self._hung_rank = rank
 
-    def resize(self, now_ns: int) -> None:
-        """It is to end for another number of ranks."""
-        self._settle(now_ns)
+    def ask_to_leave(self, by_ns: int) -> None:
+        """Its ranks were asked to leave together; those that have not by then end with it."""
+        self.is_leaving = True
+        self._leave_by_ns = by_ns
+
+    def leave(self, rank: int) -> None:
+        """A rank has left, and waits for the next attempt."""
+        self._left.add(rank)
+
+    @property
+    def left(self) -> frozenset[int]:
+        """Ranks that have left and wait."""
+        return frozenset(self._left - self._ends.keys())
+
+    @property
+    def has_ended_well(self) -> bool:
+        """Whether every rank came to its own end."""
+        return len(self._ends) == self.num_ranks and all(end.code == 0 for end in self._ends.values())
+
+    def has_left(self, now_ns: int) -> bool:
+        """Whether its ranks have left as they were asked to, as far as they will."""
+        is_time = now_ns >= self._leave_by_ns or self._left.issuperset(self.unended)
+        return self.is_leaving and not self._is_concluded and self._settles_at_ns is None and is_time
 
     def has_settled(self, now_ns: int) -> bool:
         """Whether it has failed and all that belongs to the failure is known."""
@@ -116,7 +140,9 @@ class Attempt:
     @property
     def next_due_ns(self) -> int | None:
         """When to look again, if at any given time."""
-        return self._kill_at_ns if self._is_concluded else self._settles_at_ns
+        if self._is_concluded:
+            return self._kill_at_ns
+        return self._leave_by_ns if self.is_leaving and self._settles_at_ns is None else self._settles_at_ns
 
     def _settle(self, at_ns: int) -> None:
         self._settles_at_ns = at_ns if self._settles_at_ns is None else min(self._settles_at_ns, at_ns)

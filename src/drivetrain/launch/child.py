@@ -95,7 +95,7 @@ def _run_attempts(job: Spawn, control: Control) -> int:
         error = _run(job)
         again = control.leave(error)
         if again is None:
-            return 0 if error is None else _code_of(error)
+            return 0 if error is None or control.ends_well else _code_of(error)
         assert error is not None
         for each in chain(error):
             traceback.clear_frames(each.__traceback__)  # what the program held goes with its frames

@@ -29,6 +29,21 @@ def claimed(run: RunFolder) -> Iterator[None]:
         os.close(descriptor)
 
 
+def is_claimed(run: RunFolder) -> bool:
+    """Whether a launcher runs it at this moment."""
+    try:
+        descriptor = os.open(run.journal, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def next_attempt(run: RunFolder) -> int:
     """One past the last attempt that left a journal or a log."""
     names = [path.name for folder in (run.journal, run.logs) if folder.is_dir() for path in folder.iterdir()]

@@ -6,6 +6,7 @@ What holds:
 3. A rank that is still inside after 0.1 s has its collectives aborted and gets `AttemptOver` wherever its main thread
    is, again every 0.25 s; whether it comes back is for the launcher to see.
 4. A rank that loses a peer before it has heard of that waits for the launcher's word, 30 s at most.
+5. A rank that is told to leave at a step does so before that step, and waits for the launcher's word likewise.
 """
 
 from __future__ import annotations
@@ -22,12 +23,11 @@ from pathlib import Path
 from types import FrameType
 
 from drivetrain.core.errors import AttemptOver
-from drivetrain.launch.lost import is_about_a_lost_peer
-from drivetrain.launch.wire import Again, Back, Channel, Evidence, Keeps, Message, Stumbled
+from drivetrain.launch.lost import chain, is_about_a_lost_peer
+from drivetrain.launch.wire import Again, Back, Channel, End, Evidence, Keeps, Leave, Left, Message, Stumbled
 
 _SIGNAL = signal.SIGRTMIN + 4  # nobody else's, unlike SIGUSR1
 _FIRST_PRESS_MS, _PRESS_MS = 100, 250
-_AT_STEP_MS = 2500  # how long a rank has to get to the step at which it is to leave
 _WORD_S = 30.0
 
 
@@ -50,17 +50,20 @@ class Control:
     """The line of this process. Made by the child that becomes the rank, after the fork.
 
     Attributes:
-      is_over: whether the attempt has ended; made to be looked at every step.
+      is_over: whether the attempt has ended, or is about to; made to be looked at every step.
+      ends_well: whether the process was told that the run goes on without it.
     """
 
     def __init__(self, channel: Channel) -> None:
         self.is_over = False
+        self.ends_well = False
         self._channel = channel
         self._pid = os.getpid()
         self._main = threading.main_thread()
         self._keeps = False
         self._stay: Stay | None = None  # of the attempt that the program is in
         self._again: Again | None = None
+        self._leave: Leave | None = None
         self._word = threading.Event()
         self._is_inside = False
         self._sends = threading.Lock()
@@ -77,8 +80,8 @@ class Control:
 
     def check(self, step: int) -> None:
         """Called before a step. Raises AttemptOver: the attempt has ended, here if it is to end at a given step."""
-        again = self._again
-        if self.is_over and (again is None or again.at_step is None or step >= again.at_step):
+        leave = self._leave
+        if self.is_over and (leave is None or step >= leave.at_step):
             raise AttemptOver
 
     def enter(self) -> None:
@@ -88,19 +91,25 @@ class Control:
     def leave(self, error: BaseException | None) -> Again | None:
         """The program has ended, with this error or None; what comes next, None for the end of the process."""
         self._is_inside = False
-        if not self._keeps or error is None or not (self.is_over or is_about_a_lost_peer(error)):
+        if not self._keeps or error is None or not self._is_of_the_attempt(error):
             return None
         stay, self._stay = self._stay, None
         if stay is not None:
             stay.leave()
-        if not self.is_over:
-            self._say(Stumbled(f"{type(error).__name__}: {error}"))
+        if self._again is None and not self.ends_well:
+            self._say(Stumbled(f"{type(error).__name__}: {error}") if self._leave is None else Left())
             self._word.wait(_WORD_S)
         with self._hears:
             again, self._again = self._again, None
+            self._leave = None
             self._word.clear()
             self.is_over = False
         return again
+
+    def _is_of_the_attempt(self, error: BaseException) -> bool:
+        """Whether it only says that the attempt has ended; while ranks are on their way to a step, they may fail."""
+        is_told = self.is_over and (self._leave is None or any(isinstance(each, AttemptOver) for each in chain(error)))
+        return is_told or is_about_a_lost_peer(error)
 
     def come_back(self, attempt: int) -> None:
         """The next attempt begins here."""
@@ -125,8 +134,8 @@ class Control:
                     return
                 self._take(received[0])
                 patience_ms = _FIRST_PRESS_MS if self.is_over else None
-                if self._again is not None and self._again.at_step is not None:
-                    patience_ms = _AT_STEP_MS
+                if self._leave is not None:
+                    patience_ms = self._leave.within_ms
             elif self.is_over and self._is_inside:
                 self._press()
                 patience_ms = _PRESS_MS
@@ -134,9 +143,15 @@ class Control:
                 patience_ms = None
 
     def _take(self, message: Message) -> None:
-        if isinstance(message, Again):
+        if isinstance(message, Leave):
             with self._hears:
-                self._again = message
+                self._leave = message
+                self.is_over = True
+        elif isinstance(message, Again | End):
+            with self._hears:
+                self._again = message if isinstance(message, Again) else None
+                self.ends_well = isinstance(message, End)
+                self._leave = None
                 self.is_over = True
                 self._word.set()
         elif isinstance(message, Evidence):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import selectors
@@ -15,11 +16,14 @@ from drivetrain.core.clock import mono_ns
 from drivetrain.core.units import NS_PER_S, count_text
 from drivetrain.launch.attempt import Attempt
 from drivetrain.launch.claim import claimed, next_attempt
+from drivetrain.launch.elastic import Next, after_failure, farewell, resized_text
 from drivetrain.launch.hang import Look, hung
+from drivetrain.launch.layout import Layout, finished_after, moves_of
 from drivetrain.launch.node import Node
 from drivetrain.launch.nursery_process import NurseryProcess
 from drivetrain.launch.output import Output, Terminal
-from drivetrain.launch.policy import Failure, failure_text, hint_for, why_give_up
+from drivetrain.launch.policy import Failure, failure_text, hint_for
+from drivetrain.launch.resize import offer_range, take_request, withdraw_range
 from drivetrain.launch.signals import SignalPipe
 from drivetrain.launch.spec import (
     LEASE_NS,
@@ -68,7 +72,9 @@ class Launcher:
     5. When the launcher itself is killed, its nursery ends the ranks and all they started.
     6. Every start and exit is in the journal; without a `release`, the lease says until when the run lived.
     7. A nursery that does not listen (stopped, say) is killed, and its ranks with it, when they should have been.
-    8. In the end no unfinished checkpoint is left of ranks that were killed as they wrote it.
+    8. Where trying again is vain and there may be fewer ranks, the run goes on with one less; a person may ask for
+       another number (see `resize`), to which the ranks go over at a step that all reach.
+    9. In the end no unfinished checkpoint is left of ranks that were killed as they wrote it.
     """
 
     def __init__(
@@ -99,7 +105,12 @@ class Launcher:
         self._stopped_by: int | None = None
         self._beat_at_ns = self._poll_at_ns = 0
         self._hung: tuple[Look, int] | None = None  # and when it is killed
+        self._layout = Layout((spec.num_ranks,))
+        self._wanted = spec.num_ranks
+        self._num_before = 0  # ranks of the attempt before
         self._finished: dict[int, int] = {}
+        self._gone: int | None = None
+        self._allocated: set[int] = set()
         self._meeting = ""
 
     def plan(self) -> tuple[RankRequest, ...]:
@@ -111,11 +122,13 @@ class Launcher:
             self._spec,
             self._program,
             self._run,
+            layout=self._layout,
             attempt=attempt,
             port=_free_port(),
             num_cores=_num_cores(),
             user=self._user,
             finished=self._finished,
+            gone=self._gone,
             meeting=self._meeting,
         )
 
@@ -137,9 +150,11 @@ class Launcher:
             stack.callback(self._recorder.close)
             self._selector = stack.enter_context(selectors.DefaultSelector())
             self._recorder.submit()
-            for rank in range(self._spec.num_ranks):
-                self._recorder.alloc(rank, 1)
-                stack.callback(self._recorder.release, rank)
+            stack.callback(self._release, 0)
+            self._alloc()
+            if self._spec.is_elastic:
+                offer_range(self._run, self._spec.least_ranks, self._spec.num_ranks)
+                stack.callback(withdraw_range, self._run)
             stack.callback(drop_leftovers, self._run.checkpoints)
             self._node = self._make_node()
             stack.callback(self._close_node)
@@ -147,22 +162,50 @@ class Launcher:
             return self._run_attempts()
 
     def _run_attempts(self) -> Outcome:
-        failures: list[Failure] = []
-        while True:
-            self._run_attempt(self._first_attempt + len(failures), failures)
-            failure = self._attempt.failure
-            num_attempts = len(failures) + 1
-            if self._stopped_by is not None:
-                name = signal.Signals(self._stopped_by).name
-                return Outcome(128 + self._stopped_by, num_attempts, f"stopped by {name}")
-            if failure is None:
+        failures: list[Failure] = []  # since the number of ranks last changed
+        for num_attempts in itertools.count(1):
+            self._run_attempt(self._first_attempt + num_attempts - 1, failures)
+            outcome = self._follow(failures, num_attempts)
+            if outcome is not None:
+                return outcome
+        raise AssertionError  # a row of numbers has no end
+
+    def _follow(self, failures: list[Failure], num_attempts: int) -> Outcome | None:
+        """The attempt is over: say what comes next; returns how the run ended when nothing does."""
+        attempt, failure = self._attempt, self._attempt.failure
+        number = attempt.number + 1
+        if self._stopped_by is not None:
+            name = signal.Signals(self._stopped_by).name
+            return Outcome(128 + self._stopped_by, num_attempts, f"stopped by {name}")
+        if failure is None:
+            if not attempt.is_leaving or attempt.has_ended_well:
                 return Outcome(0, num_attempts)
-            failures.append(failure)
-            why = why_give_up(failures, self._spec.restarts)
-            if why is not None:
-                log = str(self._run.rank_log(failure.attempt, failure.first.rank))
-                return Outcome(failure.exit_code, num_attempts, failure_text(failures, why, log), hint_for(failure))
+            self._note(f"as asked for, {resized_text(attempt.num_ranks, self._wanted, number)}")
+            self._change_size(self._wanted, failures)
+            return None
+        failures.append(failure)
+        following = self._after(failures)
+        if not following.num_ranks:
+            log = str(self._run.rank_log(failure.attempt, failure.first.rank))
+            text = failure_text(failures, following.why, log)
+            return Outcome(failure.exit_code, num_attempts, text, hint_for(failure))
+        if following.why:
+            self._note(f"{failure}; {following.why}; {resized_text(attempt.num_ranks, following.num_ranks, number)}")
+            self._change_size(following.num_ranks, failures)
+        else:
             self._note(f"{failure}; {self._how_it_goes_on(failure)}")
+        return None
+
+    def _after(self, failures: list[Failure]) -> Next:
+        spec = self._spec
+        return after_failure(
+            failures, restarts=spec.restarts, num_ranks=self._layout.num_ranks, min_ranks=spec.least_ranks
+        )
+
+    def _change_size(self, num_ranks: int, failures: list[Failure]) -> None:
+        """The next attempt has another number of ranks; its failures count anew."""
+        self._layout = Layout((num_ranks,))
+        failures.clear()
 
     def _how_it_goes_on(self, failure: Failure) -> str:
         kept = self._node.kept
@@ -172,8 +215,9 @@ class Launcher:
     def _run_attempt(self, number: int, failures: list[Failure]) -> None:
         """Begin an attempt and wait until it is over."""
         spec = self._spec
-        watch = Watch(self._run, attempt=number, num_ranks=spec.num_ranks)
-        self._attempt = attempt = Attempt(number, spec.num_ranks, grace_ns=spec.grace_ns, watch=watch)
+        num_ranks = self._layout.num_ranks
+        watch = Watch(self._run, attempt=number, num_ranks=num_ranks)
+        self._attempt = attempt = Attempt(number, num_ranks, grace_ns=spec.grace_ns, watch=watch)
         self._hung = None
         if self._node.is_ready:
             self._begin()
@@ -183,6 +227,9 @@ class Launcher:
             self._turn()
             if attempt.has_settled(mono_ns()):
                 self._conclude(failures)
+            elif attempt.has_left(mono_ns()):
+                self._node.replaces = False
+                attempt.conclude(None, attempt.left)
         watch.poll(mono_ns())
         if not attempt.is_concluded:
             attempt.conclude(attempt.judge(), ())
@@ -193,7 +240,28 @@ class Launcher:
         attempt = self._attempt
         attempt.has_begun = True
         self._open_meeting()
-        self._node.begin(self._requests(attempt.number), attempt.number, {rank: rank for rank in self._node.kept})
+        kept, before = self._node.kept, self._num_before
+        moves = moves_of(self._layout, [kept])
+        self._finished, self._gone = finished_after(self._layout, moves, self._finished, before)
+        self._num_before = attempt.num_ranks
+        self._node.begin(self._requests(attempt.number), attempt.number, moves)
+        for rank in kept:
+            if rank >= attempt.num_ranks:
+                self._recorder.exit(rank, 0)
+        self._release(attempt.num_ranks)
+        self._alloc()
+
+    def _alloc(self) -> None:
+        for rank in range(self._layout.num_ranks):
+            if rank not in self._allocated:
+                self._allocated.add(rank)
+                self._recorder.alloc(rank, 1)
+
+    def _release(self, first: int) -> None:
+        """Give back the devices of all ranks from this one on."""
+        for rank in sorted(rank for rank in self._allocated if rank >= first):
+            self._allocated.remove(rank)
+            self._recorder.release(rank)
 
     def _open_meeting(self) -> None:
         port = _free_port()
@@ -206,7 +274,7 @@ class Launcher:
         """The attempt has failed: decide whether there is another, and so who stays."""
         self._attempt.watch.poll(mono_ns())
         failure = self._attempt.judge()
-        goes_on = failure is not None and why_give_up([*failures, failure], self._spec.restarts) is None
+        goes_on = failure is not None and self._after([*failures, failure]).num_ranks > 0
         self._node.replaces = False
         self._attempt.conclude(failure, self._node.kept if goes_on else ())
 
@@ -241,11 +309,27 @@ class Launcher:
         attempt.watch.poll(now_ns)
         if pids:
             self._tell_progress()
+        if self._spec.is_elastic and attempt.has_begun and not (attempt.is_concluded or attempt.is_leaving):
+            self._heed_request(now_ns)
         if self._hung is None and not attempt.is_concluded:
             looks = attempt.watch.looks(pids, now_ns)
             look = hung(looks, floor_ns=self._spec.hang_after_ns, p99_step_ns=attempt.watch.p99_step_ns)
             if look is not None:
                 self._end_hang(look, [each.rank for each in looks], now_ns)
+
+    def _heed_request(self, now_ns: int) -> None:
+        """Another number of ranks may have been asked for: have all leave together."""
+        wanted = take_request(self._run)
+        if wanted in (None, self._layout.num_ranks):
+            return
+        self._wanted = wanted
+        watch = self._attempt.watch
+        watch.poll(now_ns)
+        at = farewell(watch.furthest_step, watch.turn_ns)
+        can_leave = len(self._node.kept) == self._layout.num_ranks
+        self._attempt.ask_to_leave(now_ns + at.within_ns + self._spec.grace_ns if can_leave else now_ns)
+        if can_leave:
+            self._node.leave(at.at_step, at.within_ns)
 
     def _end_hang(self, look: Look, ranks: list[int], now_ns: int) -> None:
         """Record it, have all ranks write down where they are, and soon kill the one that hangs."""
@@ -285,6 +369,10 @@ class Launcher:
     def on_stumbled(self, rank: int, words: str) -> None:
         """A rank has lost a peer and waits."""
         self._attempt.stumble(rank, words, mono_ns())
+
+    def on_left(self, rank: int) -> None:
+        """A rank has left its attempt as it was told to."""
+        self._attempt.leave(rank)
 
     def on_lost(self) -> None:
         """The nursery died, and its ranks with it: the next attempt gets another."""

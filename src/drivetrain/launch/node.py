@@ -13,11 +13,25 @@ from pathlib import Path
 from typing import Protocol
 
 from drivetrain.core.clock import mono_ns
-from drivetrain.core.units import NS_PER_S
+from drivetrain.core.units import NS_PER_MS, NS_PER_S
 from drivetrain.launch.nursery_process import NurseryProcess
 from drivetrain.launch.output import Log, Output, Stream
 from drivetrain.launch.spec import RankRequest
-from drivetrain.launch.wire import Again, Back, Channel, Evidence, Exited, Keeps, Ready, Spawn, Started, Stumbled
+from drivetrain.launch.wire import (
+    Again,
+    Back,
+    Channel,
+    End,
+    Evidence,
+    Exited,
+    Keeps,
+    Leave,
+    Left,
+    Ready,
+    Spawn,
+    Started,
+    Stumbled,
+)
 from drivetrain.ledger import Recorder
 from drivetrain.store import RunFolder
 
@@ -36,6 +50,9 @@ class Listener(Protocol):
 
     def on_stumbled(self, rank: int, words: str) -> None:
         """A rank has lost a peer and waits for the next attempt."""
+
+    def on_left(self, rank: int) -> None:
+        """A rank has left its attempt as it was told to, and waits for the next one."""
 
     def on_lost(self) -> None:
         """The process that forks the ranks died, and all of them with it; each has been told as ended."""
@@ -93,6 +110,7 @@ class Node:
         self._listener = listener
         self.replaces = True
         self._processes: dict[int, _Process] = {}
+        self._departing: dict[int, _Process] = {}  # by slot, those that the run goes on without
         self._streams: set[Stream] = set()
         self._deaf_at_ns: int | None = None
         self._nursery: NurseryProcess | None = None
@@ -135,7 +153,8 @@ class Node:
         """Begin an attempt: processes that live go on in it, the other ranks are forked.
 
         Args:
-          moves: by new rank, the rank that its process had; what is not named here has no process.
+          moves: by new rank, the rank that its process had; what is not named here has no process. The run goes on
+            without processes that are not in it.
         """
         self._attempt = attempt
         self.replaces = True
@@ -143,15 +162,27 @@ class Node:
         before, self._processes = self._processes, {}
         for request in requests:
             if request.rank in moves:
-                self._processes[request.rank] = before[moves[request.rank]]
+                self._processes[request.rank] = before.pop(moves[request.rank])
                 self._go_on(self._processes[request.rank], request)
             else:
                 self._fork(request)
+        for process in before.values():
+            self._dismiss(process)
+
+    def leave(self, at_step: int, within_ns: int) -> None:
+        """Have every rank leave its attempt before a step; `on_left` tells of each."""
+        for process in self._processes.values():
+            with suppress(OSError):
+                process.line.send(Leave(at_step, within_ns // NS_PER_MS))
 
     def signal(self, rank: int, signum: int) -> None:
         """Signal the process group of a rank, as it is numbered now."""
         process = self._processes.get(rank)
-        if process is None or self._nursery is None:
+        if process is not None:
+            self._signal(process, signum)
+
+    def _signal(self, process: _Process, signum: int) -> None:
+        if self._nursery is None:
             return
         if signum == signal.SIGKILL and self._deaf_at_ns is None:
             self._deaf_at_ns = mono_ns() + _DEAF_AFTER_NS
@@ -180,12 +211,12 @@ class Node:
         if self._deaf_at_ns is not None and now_ns >= self._deaf_at_ns and self._nursery is not None:
             self._nursery.kill()
         due_ns = [] if self._deaf_at_ns is None else [self._deaf_at_ns]
-        for rank, process in self._processes.items():
+        for process in [*self._processes.values(), *self._departing.values()]:
             if process.back_by_ns is None or process.is_given_up:
                 continue
             if now_ns >= process.back_by_ns:
                 process.is_given_up = True
-                self.signal(rank, signal.SIGKILL)
+                self._signal(process, signal.SIGKILL)
             else:
                 due_ns.append(process.back_by_ns)
         return min(due_ns, default=None)
@@ -196,9 +227,10 @@ class Node:
             self._selector.unregister(self._nursery.channel)
             self._nursery.close(now=now)
             self._nursery = None
-        for process in self._processes.values():
+        for process in [*self._processes.values(), *self._departing.values()]:
             self._hang_up(process)
         self._processes.clear()
+        self._departing.clear()
         for stream in list(self._streams):
             stream.drain()
             self._forget(stream)
@@ -238,6 +270,14 @@ class Node:
         with suppress(OSError):  # it is gone, which the nursery tells
             process.line.send(Again({**gone, **request.env}))
 
+    def _dismiss(self, process: _Process) -> None:
+        """Let a process end well; what becomes of it is nobody's concern any more, except that it must be gone."""
+        self._departing[process.slot] = process
+        process.back_by_ns = mono_ns() + self._grace_ns
+        process.is_given_up = False
+        with suppress(OSError):
+            process.line.send(End())
+
     def _on_line(self, process: _Process) -> None:
         if process.line.fileno() < 0:
             return  # hung up since the selector found it
@@ -251,6 +291,8 @@ class Node:
             process.back_by_ns = None
         elif isinstance(message, Stumbled) and process.back_by_ns is None:
             self._listener.on_stumbled(process.request.rank, message.words)
+        elif isinstance(message, Left) and process.back_by_ns is None:
+            self._listener.on_left(process.request.rank)
 
     def _on_nursery(self) -> None:
         assert self._nursery is not None
@@ -271,15 +313,18 @@ class Node:
             self._lose_nursery()
 
     def _of_slot(self, slot: int) -> _Process:
-        return next(each for each in self._processes.values() if each.slot == slot)
+        known = [*self._processes.values(), *self._departing.values()]
+        return next(each for each in known if each.slot == slot)
 
     def _end(self, process: _Process, code: int, at_ns: int) -> None:
         """A process has ended: one that never came back is forked anew, of others the listener is told."""
         rank = process.request.rank
-        self._recorder.exit(rank, code)
         for stream in process.streams:
             stream.drain()
         self._hang_up(process)
+        if self._departing.pop(process.slot, None) is not None:
+            return
+        self._recorder.exit(rank, code)
         del self._processes[rank]
         if process.back_by_ns is not None and self.is_ready and self.replaces:
             self._fork(process.request)
@@ -293,7 +338,7 @@ class Node:
         self._nursery.is_ready = False
         self._meeting_slot = None
         self._deaf_at_ns = None
-        for process in list(self._processes.values()):
+        for process in [*self._processes.values(), *self._departing.values()]:
             if process.pid is not None:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)  # what the rank had started

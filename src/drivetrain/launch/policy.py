@@ -87,13 +87,18 @@ def why_give_up(failures: Sequence[Failure], restarts: int) -> str | None:
     a crash or a hang that comes again without a step more than before would come for ever.
     """
     last = failures[-1]
-    if last.silent_ns is None and last.first.code in PERMANENT_EXIT_CODES:
+    if is_permanent(last):
         return f"exit code {last.first.code} says that trying again cannot help"
     if len(failures) > 1 and _is_own_fault(last) and _is_own_fault(failures[-2]) and not _got_further(failures):
         return "it got no further than the attempt before, so that another would end the same way"
     if len(failures) > restarts:
         return f"all {restarts} restarts are used up" if restarts else "no restarts are allowed"
     return None
+
+
+def is_permanent(failure: Failure) -> bool:
+    """Whether its exit code says that trying again cannot help."""
+    return failure.silent_ns is None and failure.first.code in PERMANENT_EXIT_CODES
 
 
 def failure_text(failures: Sequence[Failure], why: str, log: str) -> str:

@@ -11,6 +11,7 @@ from drivetrain.core import variables
 from drivetrain.core.errors import UsageError
 from drivetrain.core.faults import Fault
 from drivetrain.core.units import NS_PER_S, duration_text
+from drivetrain.launch.layout import Layout
 from drivetrain.launch.program import Program, resolve
 from drivetrain.store import RunFolder
 
@@ -26,7 +27,8 @@ class LaunchSpec:
 
     Attributes:
       command: program and arguments; what they mean says `program.resolve`.
-      num_ranks: processes on this node.
+      num_ranks: processes to start with, and the most there will be.
+      min_ranks: the fewest that the run may go on with; None where their number is fixed.
       restarts: attempts after the first one.
       hang_after_ns: the shortest silence that counts as a hang, see `hang`. A program that keeps no journal is never
         taken to hang.
@@ -40,6 +42,7 @@ class LaunchSpec:
 
     command: tuple[str, ...]
     num_ranks: int = 1
+    min_ranks: int | None = None
     restarts: int = 3
     hang_after_ns: int = 10 * NS_PER_S
     grace_ns: int = 3 * NS_PER_S
@@ -53,6 +56,8 @@ class LaunchSpec:
             raise UsageError("there is no command to run", hint="drivetrain run --ranks 2 -- python train.py")
         if self.num_ranks < 1:
             raise UsageError(f"{self.num_ranks} ranks cannot run anything", hint="ask for 1 or more: --ranks 1")
+        if not 1 <= self.least_ranks <= self.num_ranks:
+            raise UsageError(f"at least {self.least_ranks} ranks cannot be had of {self.num_ranks}")
         if self.restarts < 0:
             raise UsageError(f"restarts is {self.restarts}, expected 0 or more", hint="0 never restarts: --restarts 0")
         if self.hang_after_ns <= 0:
@@ -60,6 +65,16 @@ class LaunchSpec:
         for text in self.faults:
             if Fault.parse(text).rank >= self.num_ranks:
                 raise UsageError(f"fault {text} can never strike: there are {self.num_ranks} ranks, counted from 0")
+
+    @property
+    def least_ranks(self) -> int:
+        """The fewest that the run may go on with."""
+        return self.num_ranks if self.min_ranks is None else self.min_ranks
+
+    @property
+    def is_elastic(self) -> bool:
+        """Whether the number of ranks may change."""
+        return self.least_ranks < self.num_ranks
 
     @property
     def folder(self) -> Path:
@@ -89,23 +104,26 @@ class RankRequest:
 
 
 def rank_environment(
-    spec: LaunchSpec, run: RunFolder, *, rank: int, attempt: int, port: int, num_cores: int, user: Mapping[str, str]
+    spec: LaunchSpec,
+    run: RunFolder,
+    *,
+    rank: int,
+    attempt: int,
+    port: int,
+    num_cores: int,
+    user: Mapping[str, str],
+    layout: Layout | None = None,
 ) -> dict[str, str]:
     """The variables a rank is given, those of torchrun first.
 
     Args:
+      layout: where the ranks of the attempt are; by default all that the spec asks for, on this node.
       port: where rank 0 will listen for the others.
       num_cores: cores to share among the ranks.
       user: the launcher's own environment; an OMP_NUM_THREADS in it stays.
     """
     env = {
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": str(spec.num_ranks),
-        "LOCAL_WORLD_SIZE": str(spec.num_ranks),
-        "GROUP_RANK": "0",
-        "GROUP_WORLD_SIZE": "1",
-        "MASTER_ADDR": "127.0.0.1",
+        **(layout or Layout((spec.num_ranks,))).environment(rank),
         "MASTER_PORT": str(port),
         "TORCHELASTIC_RUN_ID": run.id,
         "TORCHELASTIC_RESTART_COUNT": str(attempt),
@@ -115,6 +133,8 @@ def rank_environment(
         variables.ATTEMPT: str(attempt),
         variables.LEASE_NS: str(LEASE_NS),
     }
+    if spec.is_elastic:
+        env[variables.ELASTIC] = "1"
     if spec.faults:
         env[variables.FAULT] = ";".join(spec.faults)
     return {**env, **thread_environment(spec, num_cores=num_cores, user=user), **spec.env}
@@ -130,11 +150,13 @@ def rank_requests(
     program: Program,
     run: RunFolder,
     *,
+    layout: Layout,
     attempt: int,
     port: int,
     num_cores: int,
     user: Mapping[str, str],
     finished: Mapping[int, int],
+    gone: int | None,
     meeting: str,
 ) -> tuple[RankRequest, ...]:
     """One request per rank.
@@ -142,15 +164,20 @@ def rank_requests(
     Args:
       user: as in `rank_environment`.
       finished: by rank, as in `Watch`.
+      gone: the same of all ranks that are gone, see `finished_after`.
       meeting: address of the store where ranks meet; empty when there is none.
     """
     requests = []
-    for rank in range(spec.num_ranks):
-        env = rank_environment(spec, run, rank=rank, attempt=attempt, port=port, num_cores=num_cores, user=user)
+    for rank in range(layout.num_ranks):
+        env = rank_environment(
+            spec, run, rank=rank, attempt=attempt, port=port, num_cores=num_cores, user=user, layout=layout
+        )
         if meeting:
             env[variables.MEETING] = meeting
         if rank in finished:
             env[variables.FINISHED_STEP] = str(finished[rank])
+        if gone is not None:
+            env[variables.GONE_STEP] = str(gone)
         requests.append(RankRequest(rank, program, env, str(spec.folder)))
     return tuple(requests)
 

@@ -15,6 +15,7 @@ from drivetrain.store import RunFolder
 
 _NUM_STEPS = 200  # the latest ones are the measure of the next
 _NUM_STEPS_LEAST = 20
+_NUM_TURNS = 50
 _BUSY_SHARE = 0.05  # of one core; what threads that only beat or listen use is far below
 
 
@@ -44,6 +45,7 @@ class _Rank:
       heard_ns: when a poll last found a record; None while there is none.
       last_ns: the time of its last record.
       begun_ns: when its open step began; None outside a step.
+      turned_ns: when the last step began that it recorded.
       num_phases: how many phases are open inside it.
       phase_ns: when the outermost of them began.
       apart_ns: how long such phases have taken in this step; an evaluation, say, is no part of what a step takes.
@@ -56,6 +58,7 @@ class _Rank:
     heard_ns: int | None = None
     last_ns: int = 0
     begun_ns: int | None = None
+    turned_ns: int | None = None
     num_phases: int = 0
     phase_ns: int = 0
     apart_ns: int = 0
@@ -79,6 +82,7 @@ class Watch:
         self.scalars: Mapping[str, float] = {}
         self._ranks = [_Rank(JournalTail(run.rank_journal(attempt, rank))) for rank in range(num_ranks)]
         self._step_ns: deque[int] = deque(maxlen=_NUM_STEPS)
+        self._turn_ns: deque[int] = deque(maxlen=_NUM_TURNS)
 
     def poll(self, now_ns: int) -> None:
         """Read what is new; `now_ns` is the monotonic time of asking."""
@@ -117,6 +121,11 @@ class Watch:
         return sorted(self._step_ns)[int(0.99 * (len(self._step_ns) - 1))]
 
     @property
+    def turn_ns(self) -> int | None:
+        """How long the loop has taken lately from one step's beginning to the next; None where none is known."""
+        return sorted(self._turn_ns)[len(self._turn_ns) // 2] if self._turn_ns else None
+
+    @property
     def furthest_step(self) -> int | None:
         """The last step that any rank began."""
         return max(self.steps.values(), default=None)
@@ -124,7 +133,9 @@ class Watch:
     def _take(self, number: int, rank: _Rank, event: Event) -> None:
         if event.kind == "step_begin":
             self.steps[number] = event.step
-            rank.begun_ns = event.mono_ns
+            if rank.turned_ns is not None:
+                self._turn_ns.append(event.mono_ns - rank.turned_ns)
+            rank.begun_ns = rank.turned_ns = event.mono_ns
             rank.num_phases = rank.apart_ns = 0
         elif event.kind == "step_end":
             self.finished[number] = event.step

@@ -13,8 +13,11 @@ file descriptors.
        |          <- Keeps         |   when this attempt ends, the process can go on in the next one
        |          <- Stumbled      |   lost its peers, and waits to hear what comes next
        | Evidence ->               |   write down where every thread is
+       | Leave ->                  |   leave the attempt at a step that all ranks can reach ...
+       |          <- Left          |   ... and wait to hear what comes next
        | Again ->                  |   the attempt is over; leave it, and begin the next one ...
        |          <- Back          |   ... now
+       | End ->                    |   there is no next one for this process; it ends well
 
 A message is its length (4 bytes, with the descriptors attached) and JSON: the standard library's and not msgspec's,
 because environments and arguments may hold bytes that are no UTF-8, which Python carries as lone surrogates.
@@ -120,11 +123,32 @@ class Again:
 
     Attributes:
       env: variables that change; null removes one.
-      at_step: leave before this step, where all ranks can; null means at once.
     """
 
     env: dict[str, str | None]
-    at_step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Leave the attempt before a step, where all ranks can.
+
+    Attributes:
+      at_step: the step that none begins.
+      within_ms: a rank that has not come there by then leaves wherever it is.
+    """
+
+    at_step: int
+    within_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The rank has left the attempt as it was told to, and waits for `Again` or `End`."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The run goes on without this rank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +162,10 @@ class Back:
     attempt: int
 
 
-Message = Spawn | Signal | Ready | Started | Exited | Keeps | Stumbled | Evidence | Again | Back
+Message = Spawn | Signal | Ready | Started | Exited | Keeps | Stumbled | Evidence | Leave | Left | Again | Back | End
 _KINDS: dict[str, type[Message]] = {
-    kind.__name__: kind for kind in (Spawn, Signal, Ready, Started, Exited, Keeps, Stumbled, Evidence, Again, Back)
+    kind.__name__: kind
+    for kind in (Spawn, Signal, Ready, Started, Exited, Keeps, Stumbled, Evidence, Leave, Left, Again, Back, End)
 }
 
 

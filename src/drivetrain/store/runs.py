@@ -83,6 +83,16 @@ class RunFolder:
         return self.path / "evidence" / f"attempt-{attempt}"
 
     @property
+    def resize_range(self) -> Path:
+        """How few and how many ranks its launcher can give it; absent where their number is fixed."""
+        return self.path / "ranks.json"
+
+    @property
+    def resize_request(self) -> Path:
+        """The number of ranks that a person asks its launcher for."""
+        return self.path / "ranks.wanted"
+
+    @property
     def checkpoints(self) -> Path:
         """One folder per checkpoint."""
         return self.path / "checkpoints"

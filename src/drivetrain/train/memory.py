@@ -114,12 +114,20 @@ def hold(parts: Parts, position: Position, topology: Topology, tier: Tier, buffe
 
 
 def offer() -> Offer:
-    """What this process brings."""
+    """What this process brings; it speaks for ranks that are gone too, which may have no successor."""
     if _held is not None:
-        return Offer(_held.step, _held.step - 1)
-    finished = os.environ.get(variables.FINISHED_STEP, "")
-    is_new = variables.AGAIN not in os.environ
-    return Offer(None, int(finished) if is_new and finished else None)
+        finished: int | None = _held.step - 1
+    else:
+        finished = _known(variables.FINISHED_STEP) if variables.AGAIN not in os.environ else None
+    gone = _known(variables.GONE_STEP)
+    if finished is not None and gone is not None:
+        finished = min(finished, gone)
+    return Offer(None if _held is None else _held.step, finished)
+
+
+def _known(name: str) -> int | None:
+    text = os.environ.get(name, "")
+    return int(text) if text else None
 
 
 def receive(source_rank: int, topology: Topology, parts: Parts) -> Held:

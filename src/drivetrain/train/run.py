@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import torch
 from torch import nn
 
-from drivetrain.core import faults
+from drivetrain.core import faults, variables
 from drivetrain.core.errors import AnomalyError, UsageError
 from drivetrain.core.protocols import Stateful
 from drivetrain.core.variables import whole_number
@@ -377,7 +377,7 @@ class Run:
     def _make_loop(self, parts: Parts, model: nn.Module) -> Loop:
         every = None if self.settings.checkpoint is None else self.settings.checkpoint.interval
         prepare = None
-        if self._control is not None and self.world_size > 1:
+        if self._control is not None and (self.world_size > 1 or variables.ELASTIC in os.environ):
             seeds = randomness.StepSeeds(self.settings.seed, self.rank, self.device)
             prepare = memory.StepStart(parts.model, seeds)
             if parts.feed.exact and self._parallel in ("single", "ddp"):

@@ -1,0 +1,88 @@
+"""Decides, from values alone, how many ranks or nodes a run goes on with, and where ranks leave for another number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from drivetrain.core.errors import UsageError
+from drivetrain.core.units import NS_PER_MS, count_text
+from drivetrain.launch.policy import Failure, is_permanent, why_give_up
+
+_RANGE = re.compile(r"([0-9]{1,6})(?::([0-9]{1,6}))?")
+_AHEAD_NS = 150 * NS_PER_MS  # by when a word to all ranks has come to each, with a margin for a busy machine
+_LEAST_AHEAD = 2  # steps; the step that is open, and one more
+_PATIENCE_NS = 2500 * NS_PER_MS
+
+
+def parse_range(option: str, text: str) -> tuple[int, int]:
+    """Least and most, of `2:8` or `4`. Raises UsageError: it is neither, or the least is 0 or more than the most."""
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        raise UsageError(f"{option} is {text!r}", hint=f"write a number, or the least and the most: {option} 2:8")
+    least, most = int(match[1]), int(match[2] or match[1])
+    if least < 1:
+        raise UsageError(f"{option} is {text}, expected 1 or more", hint=f"{option} {'1' if most < 1 else f'1:{most}'}")
+    if least > most:
+        raise UsageError(f"{option} is {text}, but the least comes first", hint=f"{option} {most}:{least}")
+    return least, most
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What follows a failure.
+
+    Attributes:
+      num_ranks: of the next attempt; 0 when there is none.
+      why: why not simply another attempt; empty when it is one.
+    """
+
+    num_ranks: int
+    why: str = ""
+
+
+def after_failure(failures: Sequence[Failure], *, restarts: int, num_ranks: int, min_ranks: int) -> Next:
+    """Try again, go on with one rank fewer where trying again is vain, or give up.
+
+    Args:
+      failures: those since the number of ranks last changed, the last one just now.
+    """
+    why = why_give_up(failures, restarts)
+    if why is None:
+        return Next(num_ranks)
+    if num_ranks > min_ranks and not is_permanent(failures[-1]):
+        return Next(num_ranks - 1, why)
+    return Next(0, why)
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """Where all ranks leave an attempt together.
+
+    Attributes:
+      at_step: the step that none begins.
+      within_ns: how long a rank has to get there; one that has not leaves wherever it is.
+    """
+
+    at_step: int
+    within_ns: int
+
+
+def farewell(furthest_step: int | None, turn_ns: int | None) -> Farewell:
+    """A step that no rank has begun before all have heard of it.
+
+    Args:
+      furthest_step: that any rank began; None before the first.
+      turn_ns: how long the loop takes for a step; None where that is not known.
+    """
+    if furthest_step is None:
+        return Farewell(0, _PATIENCE_NS)
+    turn_ns = turn_ns or NS_PER_MS
+    ahead = max(_LEAST_AHEAD, 1 + -(-_AHEAD_NS // turn_ns))
+    return Farewell(furthest_step + ahead, _PATIENCE_NS + 2 * ahead * turn_ns)
+
+
+def resized_text(before: int, after: int, attempt: int) -> str:
+    """What is said when the number of ranks changes."""
+    return f"from {count_text(before, 'rank')} to {count_text(after, 'rank')}, attempt {attempt}"

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+
+from drivetrain.core.errors import UsageError
+from drivetrain.core.units import NS_PER_MS, NS_PER_S
+from drivetrain.launch.elastic import Next, after_failure, farewell, parse_range
+from drivetrain.launch.policy import Failure, RankEnd
+
+
+def failed(code: int, attempt: int = 0, furthest: int | None = 5) -> Failure:
+    return Failure(attempt, RankEnd(0, code, 0), furthest, furthest)
+
+
+def test_a_range_is_the_least_and_the_most_or_one_number() -> None:
+    assert parse_range("--ranks", "2:8") == (2, 8)
+    assert parse_range("--ranks", "4") == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [("8:2", "--ranks 2:8"), ("0:2", "--ranks 1:2"), ("0", "--ranks 1"), ("a:b", "--ranks 2:8"), ("2:", "")],
+)
+def test_what_is_no_range_is_refused_with_a_hint(text: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_range("--ranks", text)
+    assert text in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+def test_where_trying_again_is_vain_there_is_one_rank_fewer_until_there_are_the_fewest() -> None:
+    twice = [failed(3), failed(3, attempt=1)]
+    assert after_failure(twice[:1], restarts=3, num_ranks=3, min_ranks=2) == Next(3)
+    assert after_failure(twice, restarts=3, num_ranks=3, min_ranks=2).num_ranks == 2
+    assert after_failure(twice, restarts=3, num_ranks=2, min_ranks=2).num_ranks == 0
+
+
+def test_an_exit_code_that_says_trying_is_vain_ends_the_run_however_many_ranks_there_are() -> None:
+    assert after_failure([failed(2)], restarts=3, num_ranks=3, min_ranks=1).num_ranks == 0
+
+
+def test_ranks_leave_at_a_step_that_none_has_begun_when_all_have_heard_of_it() -> None:
+    quick, slow = farewell(10, NS_PER_MS), farewell(10, 4 * NS_PER_S)
+    assert quick.at_step == 10 + 151
+    assert slow.at_step == 12
+    assert slow.within_ns > 8 * NS_PER_S
+    assert farewell(None, None).at_step == 0
