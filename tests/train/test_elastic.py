@@ -80,7 +80,7 @@ def of_one_rank(steps: int) -> list[list[int]]:
 
 def test_ranks_come_and_go_at_a_step_and_no_step_is_done_twice() -> None:
     steps = 120
-    with training("--ranks", "1:3", steps=steps) as run:
+    with training("--ranks", "1:3", steps=steps, every="7step") as run:
         run.until(step=3)
         ask_for(open_run("latest"), 1)
         run.until(of=1)
