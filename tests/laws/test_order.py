@@ -23,13 +23,13 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
 
 
 @given(n=st.integers(1, 3000), key=st.integers(0, 2**64 - 1))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_each_epoch_is_a_permutation(n: int, key: int) -> None:
     assert np.array_equal(np.sort(permute(np.arange(n, dtype=np.int64), n, key=key)), np.arange(n))
 
 
 @given(n=st.integers(1, 2**40), seed=st.integers(-(2**63), 2**63), start=st.integers(0, 2**55))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_a_position_means_the_same_alone_and_among_others(n: int, seed: int, start: int) -> None:
     order = Order(n, seed)
     positions = np.arange(start, start + 20)
@@ -76,7 +76,7 @@ def _steps(dataset: DataSet, world_size: int, threads: int, *, first: int, micro
 
 
 @pytest.mark.parametrize("threads", [0, 1, 4])
-@pytest.mark.parametrize("world_size", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("world_size", [1, 2, 3, 4, 5, 7])
 def test_ranks_threads_and_microbatches_change_nothing(dataset: DataSet, world_size: int, threads: int) -> None:
     alone = _steps(dataset, 1, 0, first=0, microbatch=None)
     for microbatch in (None, 2):

@@ -66,6 +66,7 @@ def test_a_loss_that_did_not_come_from_the_model_is_refused_under_ddp() -> None:
     net(torch.ones(3)).sum().backward()
     ddp.settle()
     ddp.release()
+    assert net(torch.ones(3)).requires_grad  # the network goes on alone
 
 
 def network() -> nn.Module:

@@ -22,9 +22,10 @@ class Ddp:
 
     def __init__(self, network: nn.Module, device: torch.device) -> None:
         self._network = network
-        self._ddp = ddp = _SteadyDDP(network, device)
+        self._ddp = _SteadyDDP(network, device)
         self._even_buffers = buffers.evener(network)
-        forwards.wrap(network, ddp.around)
+        self._is_called = False  # whether a forward has prepared the averaging that a backward then does
+        forwards.wrap(network, self._around)
 
     def sync_next(self, is_last: bool) -> None:
         """Whether the next backward averages gradients over ranks, or only adds them up on each."""
@@ -35,12 +36,12 @@ class Ddp:
 
         Raises: UsageError: no backward can have averaged them, because the network was not called.
         """
-        if not self._ddp.is_called:
+        if not self._is_called:
             raise UsageError(
                 "the loss did not come from calling the model, so gradients would not be averaged over ranks",
                 hint="compute it with model(...); other methods of the model may be called from its forward",
             )
-        self._ddp.is_called = False
+        self._is_called = False
         if self._even_buffers is not None:
             self._even_buffers()
 
@@ -53,12 +54,25 @@ class Ddp:
         return nullcontext()
 
     def release(self) -> None:
-        """Let go of the process group; the network cannot train any more.
+        """Let go of the process group; the network is then on its own.
 
         Were its reducer the last to hold the group, gloo's threads would be joined with the interpreter locked, and one
         that has just finished a collective may be waiting for that lock, to free a tensor: neither would ever end.
         """
+        forwards.peel(self._network)
         del self._ddp.reducer, self._ddp.logger
+
+    def _around(self, inner: Forward) -> Forward:
+        ddp = self._ddp
+        ddp.inner = inner
+        is_grad_enabled, call = torch.is_grad_enabled, ddp.forward
+
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            if ddp.require_backward_grad_sync and is_grad_enabled():
+                self._is_called = True
+            return call(*args, **kwargs)  # type: ignore[no-untyped-call]  # torch has no types here
+
+        return forward
 
 
 class _SteadyDDP(DistributedDataParallel):
@@ -70,7 +84,7 @@ class _SteadyDDP(DistributedDataParallel):
     before the first step, last parameters first: about the order in which a backward pass makes them.
 
     Attributes:
-      is_called: whether a forward has prepared the averaging of gradients that a backward then does.
+      inner: the network's own forward.
     """
 
     def __init__(self, network: nn.Module, device: torch.device) -> None:
@@ -82,23 +96,11 @@ class _SteadyDDP(DistributedDataParallel):
         )
         self.reducer._push_all_rebuilt_params()  # as if all gradients had arrived, in the reducer's order
         self._has_rebuilt_buckets = self.reducer._rebuild_buckets()
-        self.is_called = False
-        self._inner: Forward = network.forward
-
-    def around(self, inner: Forward) -> Forward:
-        """The forward to put around the network's own."""
-        self._inner = inner
-
-        def forward(*args: Any, **kwargs: Any) -> Any:
-            if self.require_backward_grad_sync and torch.is_grad_enabled():
-                self.is_called = True
-            return self.forward(*args, **kwargs)  # type: ignore[no-untyped-call]  # torch has no types here
-
-        return forward
+        self.inner: Forward = network.forward
 
     def _run_ddp_forward(self, *args: Any, **kwargs: Any) -> Any:
         with self._inside_ddp_forward():
-            return self._inner(*args, **kwargs)  # not the module: its forward is what called us
+            return self.inner(*args, **kwargs)  # not the module: its forward is what called us
 
     def _build_params_for_reducer(self) -> tuple[list[nn.Parameter], list[bool]]:
         parameters, sparse = super()._build_params_for_reducer()  # type: ignore[no-untyped-call]  # torch has no types here

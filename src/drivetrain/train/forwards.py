@@ -19,13 +19,16 @@ def wrap(module: nn.Module, around: Callable[[Forward], Forward]) -> None:
     module.forward = outer
 
 
+def peel(module: nn.Module) -> None:
+    """Take the outermost layer off."""
+    inner = getattr(module.forward, _INNER)
+    del module.forward
+    if inner != module.forward:  # a layer below, or a forward that is the module's own and not its class's
+        module.forward = inner
+
+
 def unwrap(model: nn.Module) -> None:
     """Take all our layers off a model and its modules: what an earlier run in this process has put there."""
     for module in model.modules():
-        forward = module.forward
-        while hasattr(forward, _INNER):
-            forward = getattr(forward, _INNER)
-        if forward is not module.forward and "forward" in vars(module):
-            del module.forward
-            if forward != module.forward:  # it was the module's own and not its class's
-                module.forward = forward
+        while hasattr(module.forward, _INNER):
+            peel(module)
