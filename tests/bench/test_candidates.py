@@ -16,7 +16,7 @@ def test_all_of_the_shelf_is_tried_where_all_applies() -> None:
         "fused optimizer",
         "recompute",
         "larger microbatch",
-        "4 loader threads",
+        "loader threads=4",
         "compile",
     ]
     assert left_out == []

@@ -29,8 +29,8 @@ EFFECTS = {
     "channels-last": noisy(0.1, seed=3, noise=0.002),
     "fused optimizer": "no such kernel",
     "recompute": lambda _: measured(0.13, peak_bytes=500),
-    "larger microbatch": lambda _: measured(0.3),
-    "4 loader threads": noisy(0.09, closing_loss=1.2, seed=4),
+    "larger microbatch": lambda _: measured(0.4),
+    "loader threads=4": noisy(0.09, closing_loss=1.2, seed=4),
 }
 
 
@@ -40,7 +40,7 @@ def test_each_change_gets_its_verdict_and_those_adopted_are_tried_together() -> 
     assert verdicts["bf16"] == verdicts["compile"] == "adopt"
     assert verdicts["fused optimizer"] == "failed"
     assert verdicts["larger microbatch"] == "slower"
-    assert verdicts["4 loader threads"] == "hurts the loss"
+    assert verdicts["loader threads=4"] == "hurts the loss"
     assert tuning.together is not None
     assert tuning.together.verdict == "adopt"
     assert tuning.together.adopt == 'dt.Run(precision="bf16"); dt.Run(compile=True)'
@@ -52,7 +52,7 @@ def test_the_text_has_each_change_the_reasons_and_what_to_write() -> None:
     text = tuning_text(tuning)
     assert 'adopt\n  dt.Run(precision="bf16")\n  dt.Run(compile=True)' in text
     assert "fused optimizer: no such kernel" in text
-    assert "larger microbatch: left out after one pair at 3.0 times the step time" in text
+    assert "larger microbatch: left out after one pair at 4.0 times the step time" in text
     assert "has a chance of 5 %" in text
 
 

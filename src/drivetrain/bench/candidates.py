@@ -129,4 +129,4 @@ def _threads(facts: Facts, wait_share: float) -> Found:
         return LeftOut("loader threads", f"steps wait for data only {100 * wait_share:.1f} % of their time")
     number = max(1, 2 * facts.threads)
     line = f"{facts.loader}({'num_workers' if facts.loader == 'DataLoader' else 'threads'}={number})"
-    return [Candidate(f"{number} loader threads", Trial(threads=number), line)]
+    return [Candidate(f"loader threads={number}", Trial(threads=number), line)]

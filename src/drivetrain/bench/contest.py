@@ -12,7 +12,7 @@ from drivetrain.core.trials import Trial
 
 PLAIN = "as it is"
 MOST_BLOCKS = 12
-HOPELESS = 1.5  # times the step time: a change for speed that starts like this gets no second pair
+HOPELESS = 3.0  # times the step time: a change for speed that starts so gets no second pair; noise seldom makes that
 
 RunTrial = Callable[[str, Trial], Measured | Failed]
 """Runs a trial of this name; raises StoppedError when a person stops it."""
