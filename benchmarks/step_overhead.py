@@ -29,6 +29,8 @@ OURS = {
     "run": "dt.Run with its journal",
     "run-ema": "dt.Run with its journal and ema",
     "run-saving": "dt.Run with its journal and checkpoints every 10 m",
+    "run-anomaly": "dt.Run with its journal, looking at every step's numbers",
+    "run-spike": "dt.Run with its journal, looking for spikes too",
 }
 THEIRS = {"fabric": "Lightning Fabric", "accel": "Accelerate"}
 
@@ -123,7 +125,8 @@ def _ours(way: str) -> Iterator[float]:
     import drivetrain as dt
 
     checkpoint = dt.Checkpoint(every="10m") if way == "run-saving" else None
-    with dt.Run(clip=1.0, ema=0.999 if way == "run-ema" else None, checkpoint=checkpoint) as run:
+    anomaly = {"run-anomaly": dt.Anomaly(then="stop"), "run-spike": dt.Anomaly(then="stop", spike=8)}.get(way)
+    with dt.Run(clip=1.0, ema=0.999 if way == "run-ema" else None, checkpoint=checkpoint, anomaly=anomaly) as run:
         model, _, batches = run.setup(*_parts())
         for x, y in run.steps(batches, until=NUM_STEPS + NUM_WARMUP):
             run.step(nn.functional.mse_loss(model(x), y))

@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+import drivetrain as dt
+from drivetrain.core.errors import ConfigError
 from drivetrain.train import forwards, precision
+from drivetrain.train.precision import Resolved
 
 CPU = torch.device("cpu")
 
@@ -28,16 +31,32 @@ def test_auto_on_a_cpu_is_float32() -> None:
     assert precision.resolve("bf16", CPU) == "bf16"
 
 
-def test_bf16_wraps_the_forward_and_gives_float32() -> None:
+@pytest.mark.parametrize(("name", "dtype"), [("bf16", torch.bfloat16), ("fp16", torch.float16)])
+def test_half_precision_wraps_the_forward_and_gives_float32(name: Resolved, dtype: torch.dtype) -> None:
     net = Net()
-    precision.apply(net, "bf16", CPU)
+    precision.apply(net, name, CPU)
     output = net(torch.ones(2, 4))
-    assert net.seen == [torch.bfloat16]
+    assert net.seen == [dtype]
     assert output["y"].dtype == torch.float32
     assert output["n"].dtype == torch.int64
     output["y"].sum().backward()
     assert net.layer.weight.grad is not None
     assert net.layer.weight.grad.dtype == torch.float32
+
+
+def test_fp8_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="precision is 'fp8', which cpu has not"):
+        dt.Run(precision="fp8", device="cpu")
+    device = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA A100")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
+    with pytest.raises(ConfigError, match=r"NVIDIA A100 has compute capability 8\.0 and fp8 needs 8\.9"):
+        precision.resolve("fp8", device)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match="torchao is not installed"):
+        precision.resolve("fp8", device)
 
 
 @pytest.mark.parametrize("second", ["fp32", "bf16"])
