@@ -202,3 +202,22 @@ def test_an_overflow_is_no_anomaly_until_the_scale_cannot_shrink() -> None:
     assert Reading(3, 1.0, math.inf, loss_scale=2.0).is_overflow
     assert not Reading(3, 1.0, math.inf, loss_scale=1.0).is_overflow
     assert not Reading(3, math.nan, math.nan, loss_scale=2.0).is_overflow
+
+
+def test_a_checkpoint_with_weights_that_are_not_finite_is_no_place_to_go_back_to() -> None:
+    """Memory that fails once, right before a checkpoint is written: the steps are made again, from the one before."""
+
+    def spoil_once(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        loss = square_loss(model, x)
+        if torch.equal(x, rows_of_step_9) and not spoiled:
+            spoiled.append(True)
+            with torch.no_grad():
+                model[0].weight[0, 0] = BAD
+        return loss
+
+    spoiled: list[bool] = []
+    rows_of_step_9 = torch.randn(4, 3, generator=torch.Generator().manual_seed(9))
+    network, run, said = train(Rows({}), loss=spoil_once, anomaly=dt.Anomaly(skip=1))
+    assert "went back from step 11 to the checkpoint of step 5" in said
+    assert all_finite(network)
+    assert run.step_index == 20
