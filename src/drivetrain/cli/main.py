@@ -20,6 +20,7 @@ _VERBS = {
     "report": "Where a run's device time went.",
     "data": "Drive logs and data sets: ingest, check, show.",
     "runs": "List runs, newest first.",
+    "checkpoint": "A run's checkpoints: list, verify, export.",
     "tune": "Which optimisations, or which optimizer, a recipe should adopt.",
 }
 """Verb -> its help; the file of the same name has its `command`."""

@@ -10,13 +10,20 @@ from typing import Any, TypeVar
 from drivetrain.core.errors import CheckpointError, CheckpointIncomplete, StoreError
 from drivetrain.core.extras import require
 from drivetrain.core.units import NS_PER_S, duration_text
-from drivetrain.store.checkpoints import MANIFEST, CheckpointManifest, decode_manifest, others_hint, step_name, step_of
+from drivetrain.store.checkpoints import (
+    DAMAGED,
+    MANIFEST,
+    CheckpointManifest,
+    decode_manifest,
+    others_hint,
+    step_name,
+    step_of,
+)
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _LONGEST_PAUSE_S = 10.0
-_SET_ASIDE = f"damaged-{MANIFEST}"
 
 
 class BucketShelf:
@@ -62,7 +69,7 @@ class BucketShelf:
     def begin(self, step: int) -> None:
         """Remove what killed writers have left. Raises CheckpointError."""
         keys = self._keys("", CheckpointError)
-        complete = {key.split("/")[0] for key in keys if key.endswith((f"/{MANIFEST}", f"/{_SET_ASIDE}"))}
+        complete = {key.split("/")[0] for key in keys if key.endswith(f"/{MANIFEST}")}
         for key in keys:
             name = key.split("/")[0]
             if step_of(name) is not None and name not in complete:
@@ -109,11 +116,15 @@ class BucketShelf:
                 self._delete(key)
 
     def set_aside(self, step: int) -> None:
-        """Give its manifest another name: it does not count any more."""
-        manifest = self.unfinished(step, MANIFEST)
-        if manifest is not None:
-            self.put(step, _SET_ASIDE, manifest)
-        self._delete(f"{step_name(step)}/{MANIFEST}")
+        """Move its objects, the manifest first, to `step-00000050.damaged`: it does not count any more."""
+        keys = self._keys(f"{step_name(step)}/")
+        for key in sorted(keys, key=lambda key: not key.endswith(f"/{MANIFEST}")):
+            moved = f"{step_name(step)}{DAMAGED}/{key.partition('/')[2]}"
+
+            def move(key: str = key, moved: str = moved) -> None:
+                self._obstore.rename(self._store, self._key(key), self._key(moved))
+
+            self._tried(f"set aside {key}", move, StoreError)
 
     def delete(self, step: int) -> None:
         """Remove one; its manifest goes first."""

@@ -46,6 +46,7 @@ new weights, `cadence` says when `saving` writes what `state` collects. `run` is
   checkpoint.py   write and read it, all ranks together, while training goes on
   reading.py      a checkpoint's tensors into live memory, verified on the way
   saving.py       a run's checkpoints: where to go on from, when one more is written
+  exporting.py    the live weights as one file for people without Drivetrain
   format1.py      checkpoints that earlier versions wrote
   trial.py        the recipe with a few things otherwise, cut short, for `drivetrain tune`
   rivals.py       other optimizers in the place of the recipe's

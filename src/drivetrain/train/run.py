@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -285,6 +286,23 @@ class Run:
             raise UsageError("run.samples_at was called before run.setup", hint="see help(dt.Run)")
         return self._feed.samples(step)
 
+    def export(self, path: str | os.PathLike[str], *, averaged: bool = False, force: bool = False) -> None:
+        """Write the present weights into one safetensors file, under the model's own names. Collective; rank 0 writes.
+
+        Args:
+          averaged: averaged weights in place of the last ones.
+          force: write over a file that is there.
+        Raises:
+          UsageError: the file is there, or the run averages nothing.
+          StoreError: the disk would not take it.
+        """
+        from drivetrain.train.exporting import export  # imports DTensor
+
+        if self._network is None:
+            raise UsageError("run.export was called before run.setup")
+        with self.averaged(self._network) if averaged else nullcontext():
+            export(self._network, Path(path), self._topology, force=force)
+
     def all_sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """The sum of all ranks' tensors; the argument stays as it is. Collective."""
         return self._topology.all_sum(tensor)
@@ -344,9 +362,7 @@ class Run:
         """Go to the newest state there is, tell the ledger from where."""
         saving: Saving | None = None
         if self.settings.checkpoint is not None:
-            from drivetrain.train.saving import (
-                Saving,
-            )  # it starts processes, which a run without checkpoints has no use for
+            from drivetrain.train.saving import Saving  # imports DTensor, of no use to a run without checkpoints
 
             saving = self._saving = Saving(
                 self.settings.checkpoint, self._session, self._topology, self._position, parts
