@@ -43,8 +43,9 @@ class Cache:
     def __init__(self, folder: Path) -> None:
         from torch._inductor.runtime.cache_dir_utils import default_cache_dir  # slow to import
 
-        self._before = os.environ.get(_VARIABLE)
-        if self._before is None or self._before == default_cache_dir():
+        chosen = os.environ.get(_VARIABLE)  # by the user, or by that import, which sets it to the default
+        self._before = None if chosen == default_cache_dir() else chosen
+        if self._before is None:
             _make_own(folder)
             os.environ[_VARIABLE] = str(folder)
 
