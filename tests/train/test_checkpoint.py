@@ -208,3 +208,56 @@ def test_a_loader_that_cannot_divide_its_samples_anew_is_refused(own_home: Path)
     done = ranks(folder, 1, loader="stateful", steps=12)
     assert done.returncode == 2
     assert "written by 2 ranks, there are 1 now" in done.stderr
+
+
+def killed(num_kills: int, seed: int) -> dict[str, int]:
+    script = Path(__file__).with_name("killed_often.py")
+    command = [sys.executable, str(script), str(num_kills), str(seed)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=850, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_killed_two_hundred_times_at_random_it_always_leaves_a_checkpoint_that_is_whole(own_home: Path) -> None:
+    found = killed(200, seed=0)
+    assert found["unfinished"] > 10, "the kills did not strike within saves"
+    assert found["step"] > 100
+
+
+def trained(choice: dt.Checkpoint, until: int, spoil: int = -1) -> None:
+    """Train some steps; before step `spoil` a weight becomes infinite."""
+    with next_attempt(), dt.Run(checkpoint=choice, device="cpu") as run:
+        network = nn.Linear(3, 1)
+        model, _, batches = run.setup(network, torch.optim.SGD(network.parameters(), lr=0.1), [X])
+        for x in run.steps(batches, until=until):
+            run.step(model(x).square().mean())
+            run.log(loss=abs(run.step_index - 3))
+            if run.step_index == spoil:
+                network.weight.data[0, 0] = float("inf")
+
+
+@pytest.mark.filterwarnings("ignore:reading and skipping")
+def test_weights_that_are_not_finite_are_never_gone_on_from(folder: RunFolder) -> None:
+    trained(dt.Checkpoint(every="1step", keep=1, wait=True), 4, spoil=3)
+    found = {step: read_checkpoint(checkpoint_folder(folder.checkpoints, step)).finite for step in (2, 4)}
+    assert found == {2: True, 4: False}
+    with pytest.warns(UserWarning, match="not resumed from: checkpoint of step 4: its weights are not finite"):
+        trained(dt.Checkpoint(every="10step"), 4)
+    assert read_checkpoint(checkpoint_folder(folder.checkpoints, 4)).finite
+
+
+def test_the_best_by_a_metric_stays(folder: RunFolder) -> None:
+    trained(dt.Checkpoint(every="1step", keep=1, best="loss"), 6)
+    assert list_checkpoints(folder.checkpoints) == [3, 6]
+
+
+def test_failed_saves_are_told_and_so_many_in_a_row_let_pass(folder: RunFolder, monkeypatch) -> None:
+    folder.checkpoints.mkdir()
+    (folder.checkpoints / "step-00000001").write_text("in the way")
+    with pytest.raises(CheckpointError, match="checkpoint of step 1 was not written"):
+        trained(dt.Checkpoint(every="1step"), 3)
+    with pytest.warns(UserWarning, match="checkpoint of step 1 was not written"):
+        trained(dt.Checkpoint(every="1step", failures=1), 3)
+    assert list_checkpoints(folder.checkpoints) == [2, 3]
