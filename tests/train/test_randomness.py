@@ -33,3 +33,16 @@ def test_seeds_and_keys_give_streams_of_their_own() -> None:
         streams.append(tuple(draw()))
     assert streams[0] == streams[1]
     assert len(set(streams)) == 4
+
+
+def drawn_at(seed: int, rank: int, step: int) -> tuple[float, ...]:
+    randomness.StepSeeds(seed, rank, CPU)(step)
+    return tuple(draw())
+
+
+def test_what_a_step_draws_is_a_function_of_seed_rank_and_step() -> None:
+    keys = [(seed, rank, step) for seed in (0, 1) for rank in range(4) for step in (0, 1, 2, 3, 10**9)]
+    first = {key: drawn_at(*key) for key in keys}
+    assert {key: drawn_at(*key) for key in reversed(keys)} == first
+    for number in range(4):  # of each generator that draws uniformly; the fifth is Gaussian like the third
+        assert len({draws[number] for draws in first.values()}) == len(keys)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from pathlib import Path
+from typing import Literal, get_args
 
 from drivetrain.core import variables
 from drivetrain.core.errors import UsageError
 
-_FORM = re.compile(r"(kill|hang|raise):rank=([0-9]+),step=([0-9]+)(?:,attempt=([0-9]+))?")
+Kind = Literal["kill", "stop", "hang", "raise", "full", "room"]
+_KINDS = get_args(Kind)
+_FORM = re.compile(rf"({'|'.join(_KINDS)}):rank=([0-9]+),step=([0-9]+)(?:,attempt=([0-9]+))?")
+_FULL_BYTES = 1 << 17  # room for the journal of some thousand steps, and for no checkpoint that is larger
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +27,15 @@ class Fault:
     """One rank fails as it is about to begin one step of one attempt.
 
     Attributes:
-      kind: `kill` (SIGKILL to itself), `hang` (stops making progress) or `raise` (an exception).
+      kind: `kill` (SIGKILL to itself), `stop` (SIGSTOP, from which a SIGCONT lets it go on), `hang` (no progress any
+        more), `raise` (an exception), `full` (from now on, the disk takes no file above 128 KiB from this rank and what
+        it has started), `room` (the disk takes them again).
       rank: which one, from 0.
       step: before which step, from 0.
       attempt: in which attempt, from 0; a later attempt passes the same step unharmed.
     """
 
-    kind: Literal["kill", "hang", "raise"]
+    kind: Kind
     rank: int
     step: int
     attempt: int = 0
@@ -39,20 +48,40 @@ class Fault:
         """
         match = _FORM.fullmatch(text)
         if match is None:
-            raise UsageError(f"{text!r} is no fault", hint="write it like kill:rank=1,step=48 (kill, hang or raise)")
+            raise UsageError(f"{text!r} is no fault", hint=f"write it like kill:rank=1,step=48 ({', '.join(_KINDS)})")
         kind, rank, step, attempt = match.groups(default="0")
         return cls(kind, int(rank), int(step), int(attempt))  # type: ignore[arg-type]  # the pattern allows only these
 
     def __str__(self) -> str:
         return f"{self.kind}:rank={self.rank},step={self.step},attempt={self.attempt}"
 
-    def strike(self) -> NoReturn:
-        """Fail now, in this process."""
-        if self.kind == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
+    def strike(self) -> None:
+        """Do it now, to this process; returns from `stop`, `full` and `room` alone."""
+        if self.kind in ("kill", "stop"):
+            os.kill(os.getpid(), signal.SIGKILL if self.kind == "kill" else signal.SIGSTOP)
+        elif self.kind in ("full", "room"):
+            _limit_files(_FULL_BYTES if self.kind == "full" else None)
+        elif self.kind == "raise":
+            raise RuntimeError(f"planned fault {self}")
         while self.kind == "hang":
             time.sleep(3600)
-        raise RuntimeError(f"planned fault {self}")
+
+
+def _limit_files(most_bytes: int | None) -> None:
+    """Set the largest file that this process and all below it may write; None allows what was allowed at first."""
+    for pid in _family(os.getpid()):
+        with suppress(ProcessLookupError):
+            _, allowed_bytes = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            limit_bytes = allowed_bytes if most_bytes is None else most_bytes
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit_bytes, allowed_bytes))
+
+
+def _family(pid: int) -> Iterator[int]:
+    """A process and all below it."""
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            yield from _family(int(child))
 
 
 def planned(rank: int, attempt: int) -> dict[int, Fault]:

@@ -90,13 +90,19 @@ class StepStart:
     def __init__(self, model: nn.Module, seeds: randomness.StepSeeds) -> None:
         self._seeds = seeds
         self._live = list(model.buffers())
-        self.buffers = [buffer.detach().clone() for buffer in self._live]
+        self._copies = [buffer.detach().clone() for buffer in self._live]
+        self._step = -1
 
     def __call__(self, step: int) -> None:
         """Before the batch of a step is fetched."""
         self._seeds(step)
+        self._step = step
         if self._live:
-            torch._foreach_copy_(self.buffers, self._live)
+            torch._foreach_copy_(self._copies, self._live)
+
+    def buffers_before(self, step: int) -> list[torch.Tensor]:
+        """The model's, in the order of `model.buffers()`, as they were before the step at hand or the next one."""
+        return self._copies if step == self._step else self._live
 
 
 def hold(parts: Parts, position: Position, topology: Topology, tier: Tier, buffers: Sequence[torch.Tensor]) -> Held:
@@ -137,13 +143,14 @@ def receive(source_rank: int, topology: Topology, parts: Parts) -> Held:
     """
     is_source = topology.rank == source_rank
     mine = _held if is_source else None
-    sent = () if mine is None else (mine.step, mine.world_size, mine.tier, mine.shared, _shapes(mine.tensors))
-    step, world_size, tier, shared, shapes = topology.share(sent, source=source_rank)  # type: ignore[misc]
+    ours = {} if mine is None else {name: _without_gaps(tensor) for name, tensor in mine.tensors.items()}
+    sent = () if mine is None else (mine.step, mine.world_size, mine.tier, mine.shared, _layouts(ours))
+    step, world_size, tier, shared, layouts = topology.share(sent, source=source_rank)  # type: ignore[misc]
     tensors = {}
-    for name, (shape, dtype, device) in shapes.items():
-        tensor = torch.empty(shape, dtype=dtype, device=device) if mine is None else mine.tensors[name].contiguous()
+    for name, (shape, stride, dtype, device) in layouts.items():
+        tensor = torch.empty_strided(shape, stride, dtype=dtype, device=device) if mine is None else ours[name]
         if tensor.numel() and topology.world_size > 1:
-            distributed.broadcast(tensor.reshape(-1).view(torch.uint8), src=source_rank)
+            distributed.broadcast(tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8), src=source_rank)
         tensors[name] = tensor
     with torch.no_grad():
         for name, live in state.in_place(
@@ -156,8 +163,15 @@ def receive(source_rank: int, topology: Topology, parts: Parts) -> Held:
     return Held(step, world_size, tier, shared, tensors)
 
 
-def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, tuple[tuple[int, ...], torch.dtype, str]]:
-    return {name: (tuple(tensor.shape), tensor.dtype, tensor.device.type) for name, tensor in tensors.items()}
+def _without_gaps(tensor: torch.Tensor) -> torch.Tensor:
+    """Itself where its numbers fill its memory, in whatever order (channels last, say), else a copy."""
+    return tensor if torch.empty_like(tensor, device="meta").stride() == tensor.stride() else tensor.contiguous()
+
+
+def _layouts(
+    tensors: dict[str, torch.Tensor],
+) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], torch.dtype, str]]:
+    return {name: (tuple(each.shape), each.stride(), each.dtype, each.device.type) for name, each in tensors.items()}
 
 
 _held: Held | None = None

@@ -437,7 +437,11 @@ class Run:
     def _hold(self, parts: Parts, start: memory.StepStart) -> None:
         """Remember the state for the next attempt of this process, if it is whole."""
         if self._position.is_whole and not self._is_closed:
-            memory.remember(memory.hold(parts, self._position, self._topology, self._tier, start.buffers))
+            memory.remember(
+                memory.hold(
+                    parts, self._position, self._topology, self._tier, start.buffers_before(self._position.step)
+                )
+            )
 
     def _abandon(self) -> None:
         """The attempt is over and this process is not: let go of all that belongs to it."""
