@@ -55,10 +55,11 @@ class Plan:
 
 
 def plan_of(seed: int) -> Plan:
-    """Two exact failures of one or more ranks, then one or two somewhere, and kills while the ranks recover."""
+    """Two exact failures of one or more ranks, then one or two somewhere, kills while ranks recover, a full disk."""
     drawn = random.Random(seed)
     num_ranks = 2 + seed % 2
-    steps = sorted(drawn.sample(range(15, STEPS - 15), 4))
+    *steps, full_from = drawn.sample(range(15, STEPS - 15), 5)
+    steps.sort()
     faults = []
     for attempt, step in enumerate(steps[:2]):
         kinds = ["kill", drawn.choice(["kill", "stop"])]
@@ -74,7 +75,12 @@ def plan_of(seed: int) -> Plan:
     meanwhile = {
         drawn.randrange(4): (drawn.randrange(num_ranks), drawn.uniform(0, 0.1)) for _ in range(drawn.choice([0, 1, 2]))
     }
-    every = drawn.choice(["20step", "45step", "100ms"])
+    every = drawn.choice(["20step", "45step", "300ms"])
+    full_rank, full_until = drawn.randrange(num_ranks), min(full_from + 60, STEPS - 10)
+    if full_until not in steps:
+        for attempt in range(9):
+            for kind, step in (("full", full_from), ("room", full_until)):
+                faults.append(f"{kind}:rank={full_rank},step={step},attempt={attempt}")
     return Plan(seed, num_ranks, WAYS[seed // 2 % 3], every, tuple(faults), tuple(strikes), meanwhile)
 
 
@@ -183,10 +189,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
     known: dict[tuple[int, str], str] = {}
 
     def digest(plan: Plan) -> str:
-        key = plan.num_ranks, plan.way
+        key = plan.num_ranks, "anomaly" if plan.way == "anomaly" else "loop"  # fit is such a loop
         if key not in known:
             folder = tmp_path_factory.mktemp("undisturbed")
-            known[key] = train(folder, Plan(-1, plan.num_ranks, plan.way, "1000step", (), (), {})).digest
+            known[key] = train(folder, Plan(-1, *key, "1000step", (), (), {})).digest
         return known[key]
 
     return digest
@@ -202,7 +208,7 @@ def check(plan: Plan, folder: Path, undisturbed: Callable[[Plan], str]) -> Done:
     return done
 
 
-@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize("seed", [0, 6])
 def test_a_disturbed_run_ends_with_the_weights_of_one_left_alone(
     seed: int, tmp_path: Path, undisturbed: Callable[[Plan], str]
 ) -> None:
