@@ -24,6 +24,8 @@ from drivetrain.store import (
     list_checkpoints,
     read_checkpoint,
     run_folder,
+    shelf_of,
+    verify_checkpoint,
 )
 
 SCRIPT = Path(__file__).with_name("tiny_training.py")
@@ -261,3 +263,18 @@ def test_failed_saves_are_told_and_so_many_in_a_row_let_pass(folder: RunFolder, 
     with pytest.warns(UserWarning, match="checkpoint of step 1 was not written"):
         trained(dt.Checkpoint(every="1step", failures=1), 3)
     assert list_checkpoints(folder.checkpoints) == [2, 3]
+
+
+@pytest.mark.filterwarnings("ignore:reading and skipping")
+def test_a_run_saves_to_a_bucket_and_goes_on_from_it(folder: RunFolder, s3: str) -> None:
+    choice = dt.Checkpoint(every="2step", keep=2, to=s3)
+    trained(choice, 5)
+    shelf = shelf_of(folder.checkpoints)
+    assert shelf.address == f"{s3}/{folder.id}"
+    assert shelf.steps() == [4, 5]
+    assert list_checkpoints(folder.checkpoints) == []
+    with next_attempt(), dt.Run(checkpoint=choice, device="cpu") as run:
+        network = nn.Linear(3, 1)
+        run.setup(network, torch.optim.SGD(network.parameters(), lr=0.1), [X])
+        assert run.step_index == 5
+    assert verify_checkpoint(shelf, 5).tier == "bitwise"
