@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from drivetrain.core.errors import CheckpointIncomplete
+from drivetrain.core.errors import CheckpointIncomplete, StoreError
 from drivetrain.ledger import Account, account_of, read_history, scalars
 from drivetrain.monitor import Evidence, Finding, evidence_of, findings
 from drivetrain.report.kept import Gallery, Result, read_gallery, read_results
@@ -14,10 +15,11 @@ from drivetrain.store import (
     CheckpointManifest,
     RunFolder,
     RunManifest,
-    checkpoint_folder,
-    list_checkpoints,
-    read_checkpoint,
+    Shelf,
+    shelf_of,
 )
+
+logger = logging.getLogger(__name__)
 
 Status = Literal["no records", "running", "finished", "failed"]
 
@@ -112,14 +114,22 @@ def gather(run: RunFolder) -> Story:
         gallery=read_gallery(run.kept),
         results=results,
         results_error=results_error,
-        checkpoints=[_checkpoint_line(run, step) for step in list_checkpoints(run.checkpoints)],
+        checkpoints=_checkpoint_lines(shelf_of(run.checkpoints)),
         num_unreadable=records.num_unreadable,
         as_of_ns=as_of_ns,
     )
 
 
-def _checkpoint_line(run: RunFolder, step: int) -> CheckpointLine:
+def _checkpoint_lines(shelf: Shelf) -> list[CheckpointLine]:
     try:
-        return CheckpointLine(step, read_checkpoint(checkpoint_folder(run.checkpoints, step)))
+        return [_checkpoint_line(shelf, step) for step in shelf.steps()]
+    except StoreError as exc:
+        logger.warning("the checkpoints are left out: %s", exc.message)
+        return []
+
+
+def _checkpoint_line(shelf: Shelf, step: int) -> CheckpointLine:
+    try:
+        return CheckpointLine(step, shelf.manifest(step))
     except CheckpointIncomplete:
         return CheckpointLine(step, None)

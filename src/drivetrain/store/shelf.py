@@ -110,7 +110,7 @@ def open_shelf(address: str, patience_s: float = 300.0) -> Shelf:
 def shelf_of(checkpoints: Path) -> Shelf:
     """The shelf of a run, given its folder of checkpoints, which may say that they are elsewhere."""
     try:
-        return open_shelf((checkpoints / ELSEWHERE).read_text(encoding="utf-8").strip())
+        return open_shelf((checkpoints / ELSEWHERE).read_text(encoding="utf-8").strip(), patience_s=20.0)
     except FileNotFoundError:
         return LocalShelf(checkpoints)
 
