@@ -319,6 +319,7 @@ class Node:
     def _end(self, process: _Process, code: int, at_ns: int) -> None:
         """A process has ended: one that never came back is forked anew, of others the listener is told."""
         rank = process.request.rank
+        self._deaf_at_ns = None  # it listens, then
         for stream in process.streams:
             stream.drain()
         self._hang_up(process)

@@ -75,7 +75,13 @@ def room(shape: tuple[int, ...], dtype: torch.dtype, parameter: torch.Tensor | N
     """Memory for a tensor, sharded like the parameter that it belongs to where it has its shape."""
     if not isinstance(parameter, DTensor) or tuple(parameter.shape) != shape:
         return torch.empty(shape, dtype=dtype)
-    local = torch.empty(parameter.to_local().shape, dtype=dtype, device=parameter.device)
+    return around(torch.empty(parameter.to_local().shape, dtype=dtype, device=parameter.device), parameter)
+
+
+def around(local: torch.Tensor, parameter: torch.Tensor | None) -> torch.Tensor:
+    """A shard as part of a tensor that is sharded like the parameter it belongs to; anything else as it is."""
+    if not isinstance(parameter, DTensor) or parameter.to_local().shape != local.shape or not local.dim():
+        return local
     return DTensor.from_local(
         local,
         parameter.device_mesh,

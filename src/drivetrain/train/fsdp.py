@@ -29,7 +29,7 @@ class Sharded:
         _refuse_split_ties(network, blocks)
         buffers.broadcast([*network.parameters(), *network.buffers()])
         names = {id(parameter): name for name, parameter in network.named_parameters()}
-        mesh = _mesh(choice, topology)
+        self._mesh = mesh = _mesh(choice, topology)
         offload = CPUOffloadPolicy(pin_memory=True) if choice.offload else OffloadPolicy()
         for block in blocks:
             fully_shard(block, mesh=mesh, reshard_after_forward=choice.reshard, offload_policy=offload)
@@ -72,7 +72,13 @@ class Sharded:
                 group.post_forward_mesh_info = mesh_info
 
     def release(self) -> None:
-        """Nothing: the process group is held by name."""
+        """Let go of the mesh's process groups; the network cannot train any more.
+
+        Torch's caches of operations hold the mesh for ever, the mesh holds the groups, and peers that wait for this
+        rank learn only from closed connections that it has left.
+        """
+        root = self._mesh._root_mesh or self._mesh
+        root._pg_registry.clear()
 
 
 def _check(network: nn.Module, optimizer: torch.optim.Optimizer, choice: Fsdp, topology: Topology) -> None:

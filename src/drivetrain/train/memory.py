@@ -3,39 +3,72 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import distributed, nn
+from torch import distributed
 
 from drivetrain.core import variables
-from drivetrain.launch import Control, Stay, current_control
-from drivetrain.train import randomness, state
-from drivetrain.train.position import Position
-from drivetrain.train.settings import Tier
+from drivetrain.store import Tier
+from drivetrain.train import boxes, state
 from drivetrain.train.state import Parts
 from drivetrain.train.topology import Topology
+from drivetrain.train.trees import Tensors
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """The state of a run as it was before a step.
+class Part:
+    """Which part of the state a rank has.
+
+    Attributes:
+      number: from 0.
+      num_parts: into how many the state is divided; 1 where every rank has all of it.
+    """
+
+    number: int
+    num_parts: int
+
+    @classmethod
+    def of(cls, topology: Topology, num_parts: int) -> Part:
+        """That of this rank: copies of the model follow each other, as in the mesh of `fsdp`."""
+        return cls(topology.rank % num_parts, num_parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """All of a part but its tensors' data; the same on every rank that has the part.
 
     Attributes:
       step: steps finished.
       world_size: of the attempt in which it was made.
       tier: what the state has in common with that of a run that never stopped, see store.CheckpointManifest.
       shared: all that is no tensor.
-      tensors: by name, on the rank's device; equal on all ranks.
+      shapes: by the tensor's name: of the whole, and of what this part has of it.
+      kinds: of each part of a tensor: its strides, dtype and device type. An update does not add up in the same order
+        in another memory layout.
     """
 
     step: int
     world_size: int
     tier: Tier
     shared: dict[str, Any]
-    tensors: dict[str, torch.Tensor]
+    shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    kinds: dict[str, tuple[tuple[int, ...], torch.dtype, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A part of a run's state as it was before a step, in the memory of this process.
+
+    Attributes:
+      tensors: what the rank has of each tensor, by name.
+    """
+
+    part: Part
+    outline: Outline
+    tensors: Tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +76,22 @@ class Offer:
     """What one rank brings to the beginning of an attempt.
 
     Attributes:
-      held_step: the step of the state in its memory; None when it has none.
+      part: the number of the part that this rank is to have.
+      held_step: the step of that part in its memory; None when it has none.
       finished_step: the last step that this rank, as whichever process, is known to have finished, None when that is
         not known; of a rank that holds a state it is the step before it.
     """
 
+    part: int
     held_step: int | None
     finished_step: int | None
 
 
-def source(offers: Sequence[Offer], saved_step: int) -> int | None:
-    """The rank whose memory all ranks go on from, or None for the newest checkpoint.
+def sources(offers: Sequence[Offer], saved_step: int) -> dict[int, int] | None:
+    """From which rank's memory each part of the state comes; None to go on from the newest checkpoint.
 
-    All that is held must be of one step, and every rank must have finished the whole turn of the loop before it, so
-    that nothing the program does in a turn is left out; and it must not be older than the checkpoint.
+    All that is held must be of one step, not older than the checkpoint; some rank must hold each part; and every rank
+    must have finished the whole turn of the loop before it, so that nothing the program does in a turn is left out.
 
     Args:
       offers: by rank.
@@ -66,69 +101,53 @@ def source(offers: Sequence[Offer], saved_step: int) -> int | None:
     if len(held) != 1:
         return None
     (step,) = held
+    found: dict[int, int] = {}
+    for rank, offer in enumerate(offers):
+        if offer.held_step is not None:
+            found.setdefault(offer.part, rank)
     is_whole = all(offer.finished_step is not None and offer.finished_step >= step - 1 for offer in offers)
-    if step < saved_step or not is_whole:
-        return None
-    return next(rank for rank, offer in enumerate(offers) if offer.held_step is not None)
+    is_complete = all(offer.part in found for offer in offers)
+    return found if is_whole and is_complete and step >= saved_step else None
 
 
-def stay(leave: Callable[[], None], topology: Topology) -> Control | None:
-    """Tell the launcher, if there is one, that this process can go on in another attempt once it has called `leave`."""
-    control = current_control()
-    if control is not None:
-        control.keep(Stay(leave, topology.abort, topology.evidence))
-    return control
-
-
-class StepStart:
-    """What a rank with peers does before each step, so that any of them can take over the state of another.
-
-    The generators become a function of (seed, rank, step), and buffers, which a forward pass changes before there is an
-    update, are copied.
-    """
-
-    def __init__(self, model: nn.Module, seeds: randomness.StepSeeds) -> None:
-        self._seeds = seeds
-        self._live = list(model.buffers())
-        self._copies = [buffer.detach().clone() for buffer in self._live]
-        self._step = -1
-
-    def __call__(self, step: int) -> None:
-        """Before the batch of a step is fetched."""
-        self._seeds(step)
-        self._step = step
-        if self._live:
-            torch._foreach_copy_(self._copies, self._live)
-
-    def buffers_before(self, step: int) -> list[torch.Tensor]:
-        """The model's, in the order of `model.buffers()`, as they were before the step at hand or the next one."""
-        return self._copies if step == self._step else self._live
-
-
-def hold(parts: Parts, position: Position, topology: Topology, tier: Tier, buffers: Sequence[torch.Tensor]) -> Held:
+def hold(
+    parts: Parts, step: int, topology: Topology, num_parts: int, tier: Tier, buffers: Sequence[torch.Tensor]
+) -> Held:
     """Remember the state before a step; the tensors are the live ones, not copies.
 
     Args:
+      num_parts: into how many the state is divided among ranks.
       buffers: of the model as they were before the step, in the order of `model.buffers()`.
     """
     snapshot = state.collect(parts, topology.rank, topology.device)
-    tensors = {name: tensor for name, tensor in snapshot.tensors.items() if not name.startswith("rank/")}
+    found = {name: tensor for name, tensor in snapshot.tensors.items() if not name.startswith("rank/")}
     for (name, _), before in zip(parts.model.named_buffers(), buffers, strict=True):
-        if f"model/{name}" in tensors:
-            tensors[f"model/{name}"] = before
-    return Held(position.step, topology.world_size, tier, snapshot.shared, tensors)
+        if f"model/{name}" in found:
+            found[f"model/{name}"] = before
+    tensors = {name: _without_gaps(boxes.held(tensor).local) for name, tensor in found.items()}
+    shapes = {name: (tuple(found[name].shape), tuple(tensor.shape)) for name, tensor in tensors.items()}
+    kinds = {name: (tensor.stride(), tensor.dtype, tensor.device.type) for name, tensor in tensors.items()}
+    outline = Outline(step, topology.world_size, tier, snapshot.shared, shapes, kinds)
+    return Held(Part.of(topology, num_parts), outline, tensors)
 
 
-def offer() -> Offer:
-    """What this process brings; it speaks for ranks that are gone too, which may have no successor."""
+def offer(topology: Topology, num_parts: int) -> Offer:
+    """What this process brings, where the state is divided into so many parts.
+
+    Of a state that was divided otherwise, or among another number of ranks, it can bring nothing. It speaks for ranks
+    that are gone too, which may have no successor.
+    """
+    part = Part.of(topology, num_parts)
+    step, finished = None, None
     if _held is not None:
-        finished: int | None = _held.step - 1
-    else:
-        finished = _known(variables.FINISHED_STEP) if variables.AGAIN not in os.environ else None
+        if _held.part == part and (num_parts == 1 or _held.outline.world_size == topology.world_size):
+            step, finished = _held.outline.step, _held.outline.step - 1
+    elif variables.AGAIN not in os.environ:
+        finished = _known(variables.FINISHED_STEP)
     gone = _known(variables.GONE_STEP)
     if finished is not None and gone is not None:
         finished = min(finished, gone)
-    return Offer(None if _held is None else _held.step, finished)
+    return Offer(part.number, step, finished)
 
 
 def _known(name: str) -> int | None:
@@ -136,31 +155,40 @@ def _known(name: str) -> int | None:
     return int(text) if text else None
 
 
-def receive(source_rank: int, topology: Topology, parts: Parts) -> Held:
-    """Put the source's state into `parts` on every rank. Collective.
+def receive(found: Mapping[int, int], topology: Topology, num_parts: int, parts: Parts) -> tuple[int, Tier]:
+    """Put the state of the sources into `parts` on every rank. Collective.
 
-    Returns: what was received.
+    Args:
+      found: the source of each part, as `sources` gives it.
+    Returns: the step it is of, and its tier from here on.
     """
-    is_source = topology.rank == source_rank
-    mine = _held if is_source else None
-    ours = {} if mine is None else {name: _without_gaps(tensor) for name, tensor in mine.tensors.items()}
-    sent = () if mine is None else (mine.step, mine.world_size, mine.tier, mine.shared, _layouts(ours))
-    step, world_size, tier, shared, layouts = topology.share(sent, source=source_rank)  # type: ignore[misc]
-    tensors = {}
-    for name, (shape, stride, dtype, device) in layouts.items():
-        tensor = torch.empty_strided(shape, stride, dtype=dtype, device=device) if mine is None else ours[name]
-        if tensor.numel() and topology.world_size > 1:
-            distributed.broadcast(tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8), src=source_rank)
-        tensors[name] = tensor
+    number = Part.of(topology, num_parts).number
+    source, group = found[number], _group(topology, number, num_parts)
+    mine = _held if topology.rank == source else None
+    outline = topology.share(None if mine is None else mine.outline, source=source, group=group)
+    assert outline is not None
+    tensors = {name: _arrived(name, outline, source, topology, group) for name in outline.shapes}
+    live = state.in_place(parts, {name: whole for name, (whole, _) in outline.shapes.items()})
     with torch.no_grad():
-        for name, live in state.in_place(
-            parts, {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-        ).items():
-            live.copy_(tensors[name])
-    state.restore(parts, shared, tensors)
-    if world_size != topology.world_size:
-        tier = "samples"
-    return Held(step, world_size, tier, shared, tensors)
+        for name, target in live.items():
+            boxes.held(target).local.copy_(tensors[name])
+    owners = state.parameters_of(parts, outline.shared)
+    rest = {name: boxes.around(tensor, owners.get(name)) for name, tensor in tensors.items() if name not in live}
+    state.restore(parts, outline.shared, {**rest, **live})
+    return outline.step, outline.tier if outline.world_size == topology.world_size else "samples"
+
+
+def _arrived(
+    name: str, outline: Outline, source: int, topology: Topology, group: distributed.ProcessGroup | None
+) -> torch.Tensor:
+    """A part of a tensor, from the source; who holds it already, holds the same, and receives it in place."""
+    tensor = None if _held is None or _held.outline.step != outline.step else _held.tensors.get(name)
+    stride, dtype, device = outline.kinds[name]
+    if tensor is None or tensor.stride() != stride:
+        tensor = torch.empty_strided(outline.shapes[name][1], stride, dtype=dtype, device=device)
+    if tensor.numel() and topology.world_size > 1:
+        distributed.broadcast(tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8), src=source, group=group)
+    return tensor
 
 
 def _without_gaps(tensor: torch.Tensor) -> torch.Tensor:
@@ -168,10 +196,14 @@ def _without_gaps(tensor: torch.Tensor) -> torch.Tensor:
     return tensor if torch.empty_like(tensor, device="meta").stride() == tensor.stride() else tensor.contiguous()
 
 
-def _layouts(
-    tensors: dict[str, torch.Tensor],
-) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], torch.dtype, str]]:
-    return {name: (tuple(each.shape), each.stride(), each.dtype, each.device.type) for name, each in tensors.items()}
+def _group(topology: Topology, number: int, num_parts: int) -> distributed.ProcessGroup | None:
+    """The ranks that have the same part; None for all. Collective."""
+    if num_parts == 1:
+        return None
+    groups: list[distributed.ProcessGroup] = [
+        distributed.new_group(list(range(part, topology.world_size, num_parts))) for part in range(num_parts)
+    ]
+    return groups[number]
 
 
 _held: Held | None = None

@@ -63,6 +63,11 @@ def resolve(parallel: Parallel, world_size: int, ranks_per_node: int) -> Way:
     return parallel
 
 
+def num_parts(way: Way, world_size: int) -> int:
+    """Into how many parts the state is divided among ranks; 1 where each rank has all of it."""
+    return world_size // way.replicate if isinstance(way, Fsdp) else 1
+
+
 def spread(network: nn.Module, optimizer: torch.optim.Optimizer, way: Way, topology: Topology) -> Replica | None:
     """Make the network one of many, in place; the optimizer is given the parts where it is sharded. Collective.
 

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import torch
 from torch import nn
 
-from drivetrain.core import faults, variables
+from drivetrain.core import faults
 from drivetrain.core.errors import AnomalyError, UsageError
 from drivetrain.core.protocols import Stateful
 from drivetrain.core.variables import whole_number
 from drivetrain.store import LocalBlobs, RunFolder
-from drivetrain.train import compiling, determinism, exits, forwards, memory, parallel, precision, randomness, recompute
+from drivetrain.train import compiling, determinism, exits, forwards, parallel, precision, randomness, recompute
 from drivetrain.train.blocks import find_blocks
 from drivetrain.train.cadence import Cadence
+from drivetrain.train.comeback import Comeback
 from drivetrain.train.ema import Ema
 from drivetrain.train.feed import Feed, open_feed
 from drivetrain.train.loop import Loop, NoSaver
@@ -114,11 +115,9 @@ class Run:
         self._is_closed = False
         self._pid = os.getpid()
         self._position = Position()
-        self._leaving = ExitStack()  # what must be let go of when an attempt ends and this process does not
-        self._leaving.callback(topology.leave)
-        self._control = memory.stay(self._leaving.close, topology)
+        self._comeback = Comeback(topology)
         self._session = begin(self.settings, topology)
-        self._leaving.callback(self._abandon)
+        self._comeback.on_leave(self._abandon)
         atexit.register(self.close)
         exits.install()  # once more, because joining puts a hook of torch's before ours
         self.rank, self.world_size, self.local_rank = topology.rank, topology.world_size, topology.local_rank
@@ -367,38 +366,30 @@ class Run:
             saving = self._saving = Saving(
                 self.settings.checkpoint, self._session, self._topology, self._position, parts
             )
-        if not self._recall(parts, saving) and saving is not None:
+        tier = self._comeback.recall(
+            parts,
+            self._position,
+            saving,
+            self._session.recorder,
+            num_parts=parallel.num_parts(self._parallel, self.world_size),
+            attempt=self.attempt,
+        )
+        if tier is None and saving is not None:
             self._random = saving.resume()
-            self._tier = saving.tier
+            tier = saving.tier
+        self._tier = tier or "bitwise"
         if self.attempt or self._position.step:
             self._session.recorder.resume(self._position.step)
 
-    def _recall(self, parts: Parts, saving: Saving | None) -> bool:
-        """Go to the state that ranks of the attempt before still have in memory; whether there is one. Collective."""
-        if self._control is None or not self.attempt:
-            return False
-        offers = self._topology.gather(memory.offer())
-        saved_step = 0 if saving is None else saving.newest_step
-        source = self._topology.share(memory.source(offers, saved_step))
-        if source is None:
-            return False
-        with self._session.recorder.phase("restore/memory"):
-            held = memory.receive(source, self._topology, parts)
-        self._position.go_to(held.step)
-        self._tier = held.tier
-        if saving is not None:
-            saving.go_on(held.tier)
-        return True
-
     def _make_loop(self, parts: Parts, model: nn.Module) -> Loop:
         every = None if self.settings.checkpoint is None else self.settings.checkpoint.interval
-        prepare = None
-        if self._control is not None and (self.world_size > 1 or variables.ELASTIC in os.environ):
-            seeds = randomness.StepSeeds(self.settings.seed, self.rank, self.device)
-            prepare = memory.StepStart(parts.model, seeds)
-            if parts.feed.exact and self._parallel in ("single", "ddp"):
-                self._leaving.callback(self._hold, parts, prepare)
-        memory.remember(None)
+        start = self._comeback.begin(
+            parts,
+            self._position,
+            seed=self.settings.seed,
+            num_parts=parallel.num_parts(self._parallel, self.world_size),
+            tier=lambda: self._tier,
+        )
         return Loop(
             position=self._position,
             feed=parts.feed,
@@ -411,8 +402,8 @@ class Run:
             saver=self._saving or NoSaver(),
             watch=None if self._safety is None else self._safety.watch,
             go_back=self._go_back,
-            control=self._control,
-            prepare=prepare,
+            control=self._comeback.control,
+            prepare=start,
         )
 
     def _go_back(self) -> None:
@@ -434,30 +425,12 @@ class Run:
         self._safety.watch.went_back(self._position.step, history)
         self._session.recorder.resume(self._position.step)
 
-    def _hold(self, parts: Parts, start: memory.StepStart) -> None:
-        """Remember the state for the next attempt of this process, if it is whole."""
-        if self._position.is_whole and not self._is_closed:
-            memory.remember(
-                memory.hold(
-                    parts, self._position, self._topology, self._tier, start.buffers_before(self._position.step)
-                )
-            )
-
     def _abandon(self) -> None:
         """The attempt is over and this process is not: let go of all that belongs to it."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        atexit.unregister(self.close)
-        self._session.recorder.begin("teardown/abort")
-        if self._loop is not None:
-            self._loop.close()
-        if self._saving is not None:
-            self._saving.abandon()
-        if self._replica is not None:
-            self._replica.release()
-        self._undo.close()
-        self._session.close(1)
+        if not self._is_closed:
+            self._session.recorder.begin("teardown/abort")
+        self._close(1)
+        self._release()
 
     def _close(self, exit_code: int) -> None:
         if self._is_closed or os.getpid() != self._pid:  # a forked child must not end its parent's run
@@ -473,9 +446,13 @@ class Run:
         self._session.close(exit_code)
         self._undo.close()
         if exit_code == 0:  # after an error another rank may never come to a collective that leaving would wait for
-            if self._replica is not None:
-                self._replica.release()
+            self._release()
             self._topology.leave()
+
+    def _release(self) -> None:
+        replica, self._replica = self._replica, None
+        if replica is not None:
+            replica.release()
 
 
 def _resolve(settings: Settings, topology: Topology) -> tuple[Way, precision.Resolved]:

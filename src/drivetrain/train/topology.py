@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 
 import torch
 from torch import distributed
-from torch._C._distributed_c10d import Store, TCPStore
+from torch._C._distributed_c10d import ProcessGroup, Store, TCPStore
 from torch.distributed import distributed_c10d
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
@@ -107,12 +107,12 @@ class Topology:
         found: bytes = torch._C._distributed_c10d._dump_fr_trace_json()  # type: ignore[attr-defined]  # torch's stubs lack it
         return {"collectives.json": found}
 
-    def share(self, value: T, source: int = 0) -> T:
-        """Rank 0's value, or another rank's, on every rank. Collective; values must pickle."""
+    def share(self, value: T, source: int = 0, group: ProcessGroup | None = None) -> T:
+        """Rank 0's value, or another rank's, on every rank, or on those of a group. Collective; values must pickle."""
         if self.world_size == 1:
             return value
         box = [value]
-        distributed.broadcast_object_list(box, src=source, device=torch.device("cpu"))
+        distributed.broadcast_object_list(box, src=source, group=group, device=torch.device("cpu"))
         return box[0]
 
     def on_main(self, act: Callable[[], T]) -> T:

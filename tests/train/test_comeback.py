@@ -1,0 +1,80 @@
+"""A rank dies, the others' processes stay: where the state of the next attempt comes from, and that it is right."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from drivetrain.ledger import read_history
+from drivetrain.store import create_run
+
+SCRIPT = """
+import hashlib, json, os, sys
+from pathlib import Path
+import torch
+from torch import nn
+import drivetrain as dt
+sys.path.insert(0, {folder!r})
+from tiny_training import Ordered
+
+options = json.loads(sys.argv[1])
+torch.set_num_threads(1)
+print("pid", os.getpid())
+checkpoint = dt.Checkpoint(every=options.get("every", "100step"))
+with dt.Run(parallel=options["parallel"], ema=0.9, clip=1.0, checkpoint=checkpoint, device="cpu") as run:
+    network = nn.Sequential(nn.Linear(16, 32), nn.BatchNorm1d(32), nn.Dropout(0.2), nn.Linear(32, 1))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=100)
+    model, _, batches = run.setup(network, optimizer, Ordered(24), schedule=schedule)
+    for batch in run.steps(batches, until=options["steps"]):
+        run.step((model(batch["x"]) - batch["x"].sum(1, keepdim=True)).square().mean())
+    digest = hashlib.sha256()
+    for tensor in network.state_dict().values():
+        whole = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+        digest.update(whole.numpy().tobytes())
+    if run.is_main:
+        Path(options["digest"]).write_text(digest.hexdigest())
+"""
+
+
+def train(tmp_path: Path, name: str, num_ranks: int, *faults: str, **options: object) -> tuple[str, int, list[str]]:
+    """The final weights' hash, how many processes there were, and the phases of all journals."""
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT.format(folder=str(Path(__file__).parent)))
+    folder = create_run(["x"], num_ranks)
+    command = [sys.executable, "-m", "drivetrain", "run", "--run", folder.id, "--ranks", str(num_ranks)]
+    for fault in faults:
+        command += ["--fault", fault]
+    given = {"steps": 16, "digest": str(tmp_path / name), "parallel": "ddp", **options}
+    command += ["--", sys.executable, str(script), json.dumps(given)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=dict(os.environ))
+    assert done.returncode == 0, done.stdout + done.stderr
+    phases = [event.phase for event in read_history(folder).events if event.kind == "begin"]
+    pids = {line.split()[-1] for line in done.stdout.splitlines() if " pid " in line}
+    return (tmp_path / name).read_text(), len(pids), phases
+
+
+@pytest.mark.parametrize(("num_ranks", "parallel"), [(2, "ddp"), (4, "hsdp")])
+def test_state_in_the_memory_of_a_survivor_is_the_state_of_the_run(
+    own_home: Path, tmp_path: Path, num_ranks: int, parallel: str
+) -> None:
+    whole, *_ = train(tmp_path, "whole", num_ranks, parallel=parallel)
+    digest, num_processes, phases = train(tmp_path, "killed", num_ranks, "kill:rank=1,step=7", parallel=parallel)
+    assert digest == whole
+    assert num_processes == num_ranks + 1
+    assert phases.count("restore/memory") == num_ranks
+    assert "restore/checkpoint" not in phases
+
+
+def test_without_a_copy_of_each_part_all_go_to_the_checkpoint(own_home: Path, tmp_path: Path) -> None:
+    whole, *_ = train(tmp_path, "whole", 2, parallel="fsdp")
+    digest, num_processes, phases = train(tmp_path, "killed", 2, "kill:rank=1,step=7", parallel="fsdp", every="5step")
+    assert digest == whole
+    assert num_processes == 3
+    assert "restore/memory" not in phases
+    assert phases.count("restore/checkpoint") == 2
