@@ -25,7 +25,7 @@ from tiny_training import Ordered
 options = json.loads(sys.argv[1])
 torch.set_num_threads(1)
 print("pid", os.getpid())
-checkpoint = dt.Checkpoint(every=options.get("every", "100step"))
+checkpoint = dt.Checkpoint(every=options.get("every", "100step"), wait=True)
 with dt.Run(parallel=options["parallel"], ema=0.9, clip=1.0, checkpoint=checkpoint, device="cpu") as run:
     network = nn.Sequential(nn.Linear(16, 32), nn.BatchNorm1d(32), nn.Dropout(0.2), nn.Linear(32, 1))
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
