@@ -13,7 +13,6 @@ from torch.nn import functional
 from drivetrain.train import memory
 from drivetrain.train.ema import Ema
 from drivetrain.train.feed import open_feed
-from drivetrain.train.position import Position
 from drivetrain.train.state import Parts
 from drivetrain.train.topology import Topology
 
@@ -88,15 +87,11 @@ def main() -> None:
     if topology.rank == source:
         old = parts_of(topology, 1)
         go_on(old, 3)
-        position = Position()
-        position.go_to(3)
-        memory.remember(memory.hold(old, position, topology, "bitwise", list(old.model.buffers())))
-    assert memory.offer() == memory.Offer(
-        3 if topology.rank == source else None, 2 if topology.rank == source else None
-    )
+        memory.remember(memory.hold(old, 3, topology, 1, "bitwise", list(old.model.buffers())))
+    is_source = topology.rank == source
+    assert memory.offer(topology, 1) == memory.Offer(0, 3 if is_source else None, 2 if is_source else None)
     new = parts_of(topology, 2)
-    held = memory.receive(source, topology, new)
-    assert (held.step, held.world_size, held.tier) == (3, topology.world_size, "bitwise")
+    assert memory.receive({0: source}, topology, 1, new) == (3, "bitwise")
     go_on(new, 2)
     expected = parts_of(topology, 1)
     go_on(expected, 5)

@@ -12,41 +12,50 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from drivetrain.train.memory import Offer, StepStart, source
+from drivetrain.train.comeback import StepStart
+from drivetrain.train.memory import Offer, sources
 from drivetrain.train.randomness import StepSeeds
 
 RANKS = Path(__file__).with_name("memory_ranks.py")
 steps = st.integers(0, 4)
-offers = st.lists(
-    st.builds(lambda step: Offer(step, step - 1), steps) | st.builds(Offer, st.none(), st.none() | st.integers(-1, 4)),
-    min_size=1,
-    max_size=5,
-)
 
 
-@given(offers=offers, saved_step=steps)
+@st.composite
+def offers_of(draw: st.DrawFn) -> list[Offer]:
+    """Of ranks that divide the state into some number of parts, those of one copy after those of another."""
+    num_parts = draw(st.integers(1, 3))
+    found = []
+    for rank in range(num_parts * draw(st.integers(1, 3))):
+        step, finished = draw(st.none() | steps), draw(st.none() | st.integers(-1, 4))
+        found.append(Offer(rank % num_parts, step, finished if step is None else step - 1))
+    return found
+
+
+@given(offers=offers_of(), saved_step=steps)
 def test_memory_is_used_where_all_agree_and_nothing_newer_is_saved(offers: list[Offer], saved_step: int) -> None:
-    rank = source(offers, saved_step)
+    found = sources(offers, saved_step)
     held = {each.held_step for each in offers if each.held_step is not None}
-    if rank is None:
-        (step,) = held if len(held) == 1 else (None,)
-        everyone_finished = all(each.finished_step is not None for each in offers) and (
-            step is None or min(each.finished_step for each in offers) >= step - 1
-        )
-        assert step is None or step < saved_step or not everyone_finished
-    else:
-        assert held == {offers[rank].held_step}
-        assert offers[rank].held_step >= saved_step
-        assert all(each.finished_step >= offers[rank].held_step - 1 for each in offers)
+    step = min(held, default=-1)
+    parts = {each.part for each in offers}
+    is_usable = (
+        len(held) == 1
+        and step >= saved_step
+        and all(each.finished_step is not None and each.finished_step >= step - 1 for each in offers)
+        and {each.part for each in offers if each.held_step is not None} == parts
+    )
+    assert (found is not None) == is_usable
+    for part, rank in (found or {}).items():
+        assert (offers[rank].part, offers[rank].held_step) == (part, step)
+    assert found is None or found.keys() == parts
 
 
-@given(offers=offers, saved_step=steps, seed=st.randoms())
+@given(offers=offers_of(), saved_step=steps, seed=st.randoms())
 def test_which_rank_holds_what_decides_nothing_but_the_source(
     offers: list[Offer], saved_step: int, seed: object
 ) -> None:
     shuffled = list(offers)
     seed.shuffle(shuffled)
-    assert (source(offers, saved_step) is None) == (source(shuffled, saved_step) is None)
+    assert (sources(offers, saved_step) is None) == (sources(shuffled, saved_step) is None)
 
 
 @pytest.mark.parametrize("num_ranks", [1, 2])
