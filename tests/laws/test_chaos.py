@@ -18,7 +18,7 @@ import pytest
 
 from drivetrain.core.units import NS_PER_S
 from drivetrain.launch import Launcher, LaunchSpec, Outcome
-from drivetrain.ledger import JournalTail, account
+from drivetrain.ledger import JournalTail, account, read_history, recoveries
 from drivetrain.store import RunFolder, create_run
 
 SCRIPT = Path(__file__).resolve().parents[1] / "train" / "chaos_training.py"
@@ -198,14 +198,23 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
     return digest
 
 
-def check(plan: Plan, folder: Path, undisturbed: Callable[[Plan], str]) -> Done:
+def check(plan: Plan, folder: Path, undisturbed: Callable[[Plan], str]) -> None:
+    """The same weights, an account that adds up, and each recovery with its phases."""
     done = train(folder, plan)
     assert done.digest == undisturbed(plan), (plan, done.notes)
     assert done.outcome.num_attempts > 1, (plan, done.notes)
     found = account(done.run)
     found.check()
     assert found.leaves.get("unknown", 0) <= 0.01 * found.allocated_ns, (plan, found.leaves)
-    return done
+    told = recoveries(read_history(done.run).events)
+    assert len(told) == done.outcome.num_attempts - 1
+    for recovery in told:
+        assert recovery.failed, recovery
+        assert recovery.noticed_ns is not None, recovery
+    last = told[-1]
+    assert last.met_ns is not None, last
+    assert last.stepped_ns is not None, last
+    assert last.restored_from != "nothing", last
 
 
 @pytest.mark.parametrize("seed", [0, 6])

@@ -51,7 +51,7 @@ def main() -> None:
         clip=1.0,
         ema=0.9,
         seed=3,
-        checkpoint=dt.Checkpoint(every=options["every"], keep=2, failures=20),
+        checkpoint=dt.Checkpoint(every=options["every"], keep=2, failures=1000),
         anomaly=dt.Anomaly(skip=3) if way == "anomaly" else None,
         device="cpu",
     )

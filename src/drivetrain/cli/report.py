@@ -36,7 +36,7 @@ def _report_run(name: str, *, as_json: bool, open_page: bool) -> None:
     import msgspec
 
     from drivetrain.ledger import table
-    from drivetrain.report import PROMISE, gather, summary, write_report
+    from drivetrain.report import PROMISE, gather, recoveries_text, summary, write_report
     from drivetrain.store import open_run
 
     run = open_run(name)
@@ -47,6 +47,8 @@ def _report_run(name: str, *, as_json: bool, open_page: bool) -> None:
         click.echo(msgspec.json.encode({**summary(story), "report": str(write_report(run, story))}).decode())
     else:
         click.echo(table(story.account))
+        if story.recoveries:
+            click.echo(f"\n{recoveries_text(story.recoveries)}")
         click.echo(_findings_text(story.findings))
         if story.newest is not None:
             click.echo(f"resumes: at step {story.newest.step:,}, with {PROMISE[story.newest.tier]}")

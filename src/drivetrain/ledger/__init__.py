@@ -12,6 +12,7 @@ one set of rules holds for both.
   replay.py     one rank's events -> spans of time and steps (pure)
   verdict.py    steps -> productive, lost, skipped (pure)
   accounting.py all of it together: `account_of`, `Account`, `Interval` (pure)
+  recoveries.py events -> each recovery, phase by phase (pure)
   runs.py       the journals of a run folder -> its account and logged metrics
   text.py       an account as text
 """
@@ -20,6 +21,7 @@ from drivetrain.ledger.accounting import Account, Interval, account_of
 from drivetrain.ledger.events import Event
 from drivetrain.ledger.journal import JournalTail
 from drivetrain.ledger.record import Recorder, current, phase, set_current
+from drivetrain.ledger.recoveries import Recovery, recoveries
 from drivetrain.ledger.runs import account, read_history, scalars
 from drivetrain.ledger.text import table
 from drivetrain.ledger.timeline import Timeline, account_of_timeline, read_timeline, timeline_json
@@ -30,6 +32,7 @@ __all__ = [
     "Interval",
     "JournalTail",
     "Recorder",
+    "Recovery",
     "Timeline",
     "account",
     "account_of",
@@ -38,6 +41,7 @@ __all__ = [
     "phase",
     "read_history",
     "read_timeline",
+    "recoveries",
     "scalars",
     "set_current",
     "table",

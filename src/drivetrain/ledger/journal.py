@@ -114,12 +114,12 @@ def events_of(header: Header, records: Iterable[Record], anchor: Anchor | None =
         record.attempt = record.attempt or header.attempt
         mono_ns, wall_ns = record.t, anchor.to_wall_ns(record.t)
         if record.end is not None:
-            yield Event("end", header.host, mono_ns, wall_ns, record.rank, phase=record.end)
+            yield Event("end", header.host, mono_ns, wall_ns, record.rank, phase=record.end, attempt=record.attempt)
         event = event_of(record, record.k, header.host, mono_ns, wall_ns, record.ahead_ns)
         if event is not None:
             yield event
         if record.then is not None:
-            yield Event("begin", header.host, mono_ns, wall_ns, record.rank, phase=record.then)
+            yield Event("begin", header.host, mono_ns, wall_ns, record.rank, phase=record.then, attempt=record.attempt)
 
 
 class JournalTail:

@@ -6,6 +6,7 @@ Life of a page: `gather` reads a run's folder into a `Story`; `render` turns the
   story.py      the run's folder as values
   kept.py       pictures and results that the training script kept
   sections.py   the page's parts
+  recoveries.py the recoveries, for page, terminal and programs
   curves.py     the part with the metrics
   words.py      what each leaf means
   html.py       the shell, tables, the content-security policy
@@ -17,8 +18,20 @@ Life of a page: `gather` reads a run's folder into a `Story`; `render` turns the
 
 from drivetrain.report.listing import RunLine, list_lines
 from drivetrain.report.page import render, run_page, write_report
+from drivetrain.report.recoveries import recoveries_text
 from drivetrain.report.story import Story, gather
 from drivetrain.report.summary import summary
 from drivetrain.report.words import PROMISE
 
-__all__ = ["PROMISE", "RunLine", "Story", "gather", "list_lines", "render", "run_page", "summary", "write_report"]
+__all__ = [
+    "PROMISE",
+    "RunLine",
+    "Story",
+    "gather",
+    "list_lines",
+    "recoveries_text",
+    "render",
+    "run_page",
+    "summary",
+    "write_report",
+]

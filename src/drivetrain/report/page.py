@@ -9,6 +9,7 @@ from drivetrain.core.clock import utc_text
 from drivetrain.figures import Markup, element
 from drivetrain.report.curves import curves_section
 from drivetrain.report.html import page
+from drivetrain.report.recoveries import recoveries_section
 from drivetrain.report.sections import (
     account_section,
     checkpoints_section,
@@ -27,6 +28,7 @@ _SECTIONS = (
     findings_section,
     account_section,
     timeline_section,
+    recoveries_section,
     results_section,
     curves_section,
     pictures_section,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from drivetrain.core.errors import CheckpointIncomplete, StoreError
-from drivetrain.ledger import Account, account_of, read_history, scalars
+from drivetrain.ledger import Account, Recovery, account_of, read_history, recoveries, scalars
 from drivetrain.monitor import Evidence, Finding, evidence_of, findings
 from drivetrain.report.kept import Gallery, Result, read_gallery, read_results
 from drivetrain.store import (
@@ -49,6 +49,7 @@ class Story:
       account: where the device time went.
       evidence: deaths, checkpoints, hangs.
       findings: the losses worth acting on.
+      recoveries: how each attempt followed the one before.
       scalars: metrics over steps.
       gallery: pictures.
       results: final values.
@@ -62,6 +63,7 @@ class Story:
     account: Account
     evidence: Evidence
     findings: Sequence[Finding]
+    recoveries: Sequence[Recovery]
     scalars: Scalars
     gallery: Gallery
     results: Sequence[Result]
@@ -110,6 +112,7 @@ def gather(run: RunFolder) -> Story:
         account=account,
         evidence=evidence,
         findings=findings(account, evidence),
+        recoveries=recoveries(records.events),
         scalars=scalars(records.events),
         gallery=read_gallery(run.kept),
         results=results,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from drivetrain.report.recoveries import recoveries_json
 from drivetrain.report.story import Story
 
 
@@ -29,5 +30,6 @@ def summary(story: Story) -> dict[str, object]:
             {"step": line.step, "tier": None if line.manifest is None else line.manifest.tier}
             for line in story.checkpoints
         ],
+        "recoveries": recoveries_json(story.recoveries),
         "results": {result.name: result.value for result in story.results},
     }
