@@ -1,7 +1,7 @@
-"""A training whose number of ranks changes as it runs: `elastic_training.py STEPS CHECKPOINT`.
+"""A training whose number of ranks changes as it runs: `elastic_training.py STEPS CHECKPOINT FOLDER`.
 
 Each rank prints a line of JSON for each step it has finished, with the positions of its samples; rank 0, in the end,
-the sum of the weights.
+the sum of the weights. It ends a few steps after a file `enough` has come into the folder, if not before.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -49,8 +50,17 @@ class Numbered:
         pass
 
 
+def _is_enough(folder: Path, step: int, is_main: bool) -> bool:
+    """Rank 0 says which step is the last; the others are never more than one ahead of it."""
+    last = folder / "last"
+    if is_main and (folder / "enough").exists() and not last.exists():
+        (folder / "aside").write_text(str(step + 5))
+        (folder / "aside").rename(last)
+    return last.exists() and step >= int(last.read_text())
+
+
 def main() -> None:
-    until, every = int(sys.argv[1]), sys.argv[2]
+    until, every, folder = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
     torch.set_num_threads(1)
     run = dt.Run(seed=3, checkpoint=dt.Checkpoint(every=every), device="cpu")
     network = nn.Sequential(nn.Linear(8, 9), nn.BatchNorm1d(9), nn.Tanh(), nn.Linear(9, 1))
@@ -61,6 +71,8 @@ def main() -> None:
         run.step(model(batch["x"]).square().mean())
         line = {"step": step, "rank": run.rank, "of": run.world_size, "positions": batch["position"].tolist()}
         print(json.dumps(line), flush=True)
+        if _is_enough(folder, step, run.is_main):
+            run.stop()
         time.sleep(SHORT_S)
     if run.is_main:
         total = sum(float(parameter.detach().double().sum()) for parameter in network.parameters())

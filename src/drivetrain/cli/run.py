@@ -9,6 +9,7 @@ import click
 
 from drivetrain.cli.errors import show_error
 from drivetrain.cli.options import duration_ns
+from drivetrain.core.errors import UsageError
 
 if TYPE_CHECKING:
     from drivetrain.launch import LaunchSpec
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--ranks", metavar="N|MIN:MAX", help="Processes to start, 1 by default; or how few it may go on with.")
+@click.option("--nodes", metavar="N|MIN:MAX", default="1", help="Machines, each with --ranks; see --meet.")
+@click.option("--meet", default="", help="Give the same name, and the same command, on each node.")
 @click.option("--restarts", default=3, show_default=True, type=int, help="Attempts after the first one.")
 @click.option("--name", default="", help="What people call the run; its id by default.")
 @click.option("--hang-after", default="10s", show_default=True, help="Shortest silence that counts as a hang.")
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 @click.argument("command_line", metavar="-- COMMAND...", nargs=-1, type=click.UNPROCESSED)
 def command(
     ranks: str | None,
+    nodes: str,
+    meet: str,
     restarts: int,
     name: str,
     hang_after: str,
@@ -37,6 +42,9 @@ def command(
     """Start COMMAND as ranks on this machine, watch them, restart them when they fail.
 
     `drivetrain run --ranks 2 -- python train.py --lr 0.1`
+
+    On each of 1 to 4 machines that share DRIVETRAIN_HOME:
+    `drivetrain run --nodes 1:4 --meet job-1 --ranks 8 -- python train.py`
 
     Each rank finds the environment that torchrun would give it. `python` means the interpreter that runs drivetrain;
     Python scripts and modules are forked from a process that has torch imported already.
@@ -50,12 +58,17 @@ def command(
     if run is not None:
         manifest = run.manifest()
         command_line = command_line or tuple(manifest.command)
-        ranks = str(manifest.num_ranks) if ranks is None else ranks
+        ranks = str(manifest.num_ranks) if ranks is None and not meet else ranks
     min_ranks, num_ranks = parse_range("--ranks", ranks or "1")
+    min_nodes, num_nodes = parse_range("--nodes", nodes)
+    if num_nodes > 1 and not meet:
+        raise UsageError(f"--nodes {nodes} needs a name to meet by", hint=f"--nodes {nodes} --meet job-1, on each node")
     spec = LaunchSpec(
         command=command_line,
         num_ranks=num_ranks,
         min_ranks=min_ranks,
+        num_nodes=num_nodes,
+        min_nodes=min_nodes,
         restarts=restarts,
         hang_after_ns=duration_ns("--hang-after", hang_after),
         faults=faults,
@@ -63,6 +76,8 @@ def command(
     spec.program()  # what cannot start leaves no run behind
     if dry_run:
         _print_plan(spec, run)
+    elif meet:
+        sys.exit(_launch_together(spec, meet, name, "" if run is None else run.id))
     else:
         sys.exit(_launch(spec, run or _create(spec, name)))
 
@@ -80,15 +95,27 @@ def _create(spec: LaunchSpec, name: str) -> RunFolder:
     from drivetrain.core import environment
     from drivetrain.store import create_run
 
-    return create_run(list(spec.command), spec.num_ranks, name=name, environment=environment.capture())
+    num_ranks = spec.num_ranks * spec.num_nodes
+    return create_run(list(spec.command), num_ranks, name=name, environment=environment.capture())
 
 
-def _launch(spec: LaunchSpec, run: RunFolder) -> int:
+def _launch_together(spec: LaunchSpec, meet: str, name: str, run_id: str) -> int:
+    """Lead or follow to the end; returns the exit code."""
+    from drivetrain.launch import run_together
+    from drivetrain.store import run_folder
+
+    def lead(run_id: str) -> int:
+        return _launch(spec, run_folder(run_id) if run_id else _create(spec, name), meet)
+
+    return run_together(meet, spec, lead, run=run_id, on_note=_say)
+
+
+def _launch(spec: LaunchSpec, run: RunFolder, meet: str = "") -> int:
     """Run to the end; returns the exit code."""
     from drivetrain.launch import Launcher
 
     _say(f"run {run.id}")
-    outcome = Launcher(spec, run, on_note=_say).run()
+    outcome = Launcher(spec, run, on_note=_say, meet=meet).run()
     if outcome.exit_code:
         show_error(outcome.reason, outcome.hint)
     _say(_account_text(run))

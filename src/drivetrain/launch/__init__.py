@@ -1,4 +1,4 @@
-"""Starts the ranks of a run on one node, gives each its environment, watches, restarts in place; knows no torch.
+"""Starts the ranks of a run on one node or several, watches, restarts in place; knows no torch.
 
 Life of a run: a `LaunchSpec` (what to start) and a run folder -> requests, one per rank -> the nursery forks
 them -> an attempt: output shown and kept, deaths and hangs noticed -> the policy judges its end -> another attempt, in
@@ -18,6 +18,10 @@ which processes that can go on do, or the `Outcome`. How quick that is: benchmar
   watch.py            how far ranks are and when they were last heard of, from their journals; what their processes do
   hang.py             which rank hangs (pure)
   output.py           pipes -> log files and prefixed lines
+  nodes.py            several machines' ranks as one; remote_node.py another machine's, seen from the leader
+  follower.py         the launcher there; local.py what this machine has to give
+  door.py             where launchers find each other; line.py what they say, once both have proved that they may
+  together.py         leads a run or follows, and leads on when the leader is lost
   signals.py          Ctrl-C as bytes on a descriptor
   nursery_process.py  the launcher's side of the nursery
   wire.py             what the two say to each other
@@ -29,10 +33,12 @@ which processes that can go on do, or the `Outcome`. How quick that is: benchmar
 from drivetrain.launch.control import Control, Stay
 from drivetrain.launch.control import current as current_control
 from drivetrain.launch.elastic import parse_range
-from drivetrain.launch.launcher import Launcher, Outcome
+from drivetrain.launch.launcher import Launcher
+from drivetrain.launch.outcome import Outcome
 from drivetrain.launch.output import Output, Terminal
 from drivetrain.launch.resize import ask_for
 from drivetrain.launch.spec import LaunchSpec, RankRequest, rank_environment, requests_text
+from drivetrain.launch.together import run_together
 from drivetrain.launch.watch import Progress
 
 __all__ = [
@@ -50,4 +56,5 @@ __all__ = [
     "parse_range",
     "rank_environment",
     "requests_text",
+    "run_together",
 ]

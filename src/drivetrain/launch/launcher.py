@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
 import selectors
 import signal
-import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from typing import Any
 
-from drivetrain.core.clock import mono_ns
-from drivetrain.core.units import NS_PER_S, count_text
+from drivetrain.core.clock import host_id, mono_ns
+from drivetrain.core.units import NS_PER_S, count_text, duration_text
 from drivetrain.launch.attempt import Attempt
 from drivetrain.launch.claim import claimed, next_attempt
+from drivetrain.launch.door import Door
 from drivetrain.launch.elastic import Next, after_failure, farewell, resized_text
 from drivetrain.launch.hang import Look, hung
-from drivetrain.launch.layout import Layout, finished_after, moves_of
+from drivetrain.launch.layout import Layout, finished_after
+from drivetrain.launch.line import Line
+from drivetrain.launch.local import free_port, make_node, num_cores
 from drivetrain.launch.node import Node
-from drivetrain.launch.nursery_process import NurseryProcess
+from drivetrain.launch.nodes import Nodes
+from drivetrain.launch.outcome import Outcome
 from drivetrain.launch.output import Output, Terminal
 from drivetrain.launch.policy import Failure, failure_text, hint_for
+from drivetrain.launch.remote_node import About, RemoteNode
 from drivetrain.launch.resize import offer_range, take_request, withdraw_range
 from drivetrain.launch.signals import SignalPipe
 from drivetrain.launch.spec import (
@@ -30,34 +33,15 @@ from drivetrain.launch.spec import (
     LaunchSpec,
     RankRequest,
     meeting_request,
-    preload_of,
     rank_requests,
-    thread_environment,
 )
 from drivetrain.launch.watch import Progress, Watch
 from drivetrain.ledger import Recorder
 from drivetrain.store import RunFolder, drop_leftovers
 
+_WAIT_FOR_NODES_NS = 300 * NS_PER_S
 _POLL_NS = NS_PER_S // 5
 _EVIDENCE_NS = 3 * NS_PER_S // 10  # how long ranks have to write down where they are
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended.
-
-    Attributes:
-      exit_code: 0; or that of the rank that failed first when it is from 1 to 125, else 1; or 128 + the signal that
-        stopped the launcher (130 for Ctrl-C).
-      num_attempts: how many this launcher made.
-      reason: one paragraph on why there was no further attempt; empty when the run ended well.
-      hint: what to do about it.
-    """
-
-    exit_code: int
-    num_attempts: int
-    reason: str = ""
-    hint: str = ""
 
 
 class Launcher:
@@ -85,20 +69,26 @@ class Launcher:
         output: Output | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         on_note: Callable[[str], None] | None = None,
+        meet: str = "",
     ) -> None:
         """Prepare; starts nothing. A run that has attempts already goes on with the next number.
 
         Args:
           output: takes what ranks print; by default our own stdout and stderr, see `Terminal`.
           on_progress: called about 5 times a second while ranks run, and once when they have ended.
+          meet: the name under which launchers of other nodes find this one, see `door`; for who leads it.
           on_note: takes one line whenever there is something to tell, such as a restart.
         Raises: UsageError: there is no such program or script.
         """
         self._spec = spec
         self._run = run
-        self._output = output or Terminal(spec.num_ranks)
+        self._output = output or Terminal(spec.num_ranks * spec.num_nodes)
         self._on_progress = on_progress
         self._on_note = on_note
+        self._meet = meet
+        self._door: Door | None = None
+        self._num_joined = 0
+        self._exit_code: int | None = None
         self._user = {**os.environ, **spec.env}
         self._program = spec.program()
         self._first_attempt = next_attempt(run)
@@ -124,8 +114,8 @@ class Launcher:
             self._run,
             layout=self._layout,
             attempt=attempt,
-            port=_free_port(),
-            num_cores=_num_cores(),
+            port=free_port(),
+            num_cores=num_cores(),
             user=self._user,
             finished=self._finished,
             gone=self._gone,
@@ -152,36 +142,88 @@ class Launcher:
             self._recorder.submit()
             stack.callback(self._release, 0)
             self._alloc()
-            if self._spec.is_elastic:
+            if self._spec.least_ranks < self._spec.num_ranks:
                 offer_range(self._run, self._spec.least_ranks, self._spec.num_ranks)
                 stack.callback(withdraw_range, self._run)
             stack.callback(drop_leftovers, self._run.checkpoints)
-            self._node = self._make_node()
-            stack.callback(self._close_node)
+            self._nodes = Nodes(self._make_local(), self._layout)
+            stack.callback(self._close_nodes)
             self._selector.register(self._signals, selectors.EVENT_READ, self._on_signal)
-            return self._run_attempts()
+            if self._meet:
+                self._door = Door(self._meet, self._run.id, self._selector, self._on_join)
+                stack.callback(self._door.close)
+            outcome = self._run_attempts()
+            self._exit_code = outcome.exit_code
+            return outcome
+
+    def _make_local(self) -> Node:
+        return make_node(
+            self._spec,
+            self._program,
+            self._run,
+            output=self._output,
+            recorder=self._recorder,
+            selector=self._selector,
+            listener=self,
+        )
 
     def _run_attempts(self) -> Outcome:
         failures: list[Failure] = []  # since the number of ranks last changed
         for num_attempts in itertools.count(1):
-            self._run_attempt(self._first_attempt + num_attempts - 1, failures)
+            number = self._first_attempt + num_attempts - 1
+            if self._door is not None and not self._gather(number):
+                return self._too_few(num_attempts - 1)
+            self._run_attempt(number, failures)
             outcome = self._follow(failures, num_attempts)
             if outcome is not None:
                 return outcome
         raise AssertionError  # a row of numbers has no end
+
+    def _gather(self, number: int) -> bool:
+        """Wait until enough nodes are there, and take in those that are; whether they are enough."""
+        spec, until_ns = self._spec, mono_ns() + _WAIT_FOR_NODES_NS
+        watch = Watch(self._run, attempt=number, num_ranks=0)
+        self._attempt = Attempt(number, 0, grace_ns=spec.grace_ns, watch=watch)
+        while self._nodes.num_there < spec.least_nodes and self._stopped_by is None and mono_ns() < until_ns:
+            self._turn()
+        self._nodes.take_in()
+        self._lay_out((spec.num_ranks,) * len(self._nodes))
+        return len(self._nodes) >= spec.least_nodes and self._stopped_by is None
+
+    def _lay_out(self, sizes: tuple[int, ...]) -> None:
+        self._layout = self._nodes.layout = Layout(sizes, self._host)
+
+    @property
+    def _host(self) -> str:
+        return "127.0.0.1" if self._door is None else self._door.host
+
+    def _too_few(self, num_attempts: int) -> Outcome:
+        if self._stopped_by is not None:
+            return self._stopped(num_attempts)
+        least, num_there = self._spec.least_nodes, len(self._nodes)
+        waited = duration_text(_WAIT_FOR_NODES_NS)
+        text = f"{count_text(num_there, 'node')} came within {waited}, but at least {least} are needed"
+        return Outcome(1, num_attempts, text, f"start the same command on each node, with --meet {self._meet}")
+
+    def _stopped(self, num_attempts: int) -> Outcome:
+        assert self._stopped_by is not None
+        name = signal.Signals(self._stopped_by).name
+        return Outcome(128 + self._stopped_by, num_attempts, f"stopped by {name}")
 
     def _follow(self, failures: list[Failure], num_attempts: int) -> Outcome | None:
         """The attempt is over: say what comes next; returns how the run ended when nothing does."""
         attempt, failure = self._attempt, self._attempt.failure
         number = attempt.number + 1
         if self._stopped_by is not None:
-            name = signal.Signals(self._stopped_by).name
-            return Outcome(128 + self._stopped_by, num_attempts, f"stopped by {name}")
+            return self._stopped(num_attempts)
         if failure is None:
             if not attempt.is_leaving or attempt.has_ended_well:
                 return Outcome(0, num_attempts)
             self._note(f"as asked for, {resized_text(attempt.num_ranks, self._wanted, number)}")
             self._change_size(self._wanted, failures)
+            return None
+        if self._nodes.lost:  # no fault of the program's, and found by `_on_gone`
+            failures.clear()
             return None
         failures.append(failure)
         following = self._after(failures)
@@ -197,18 +239,18 @@ class Launcher:
         return None
 
     def _after(self, failures: list[Failure]) -> Next:
-        spec = self._spec
-        return after_failure(
-            failures, restarts=spec.restarts, num_ranks=self._layout.num_ranks, min_ranks=spec.least_ranks
-        )
+        spec, num_ranks = self._spec, self._layout.num_ranks
+        least = spec.least_ranks if self._door is None else num_ranks
+        return after_failure(failures, restarts=spec.restarts, num_ranks=num_ranks, min_ranks=least)
 
     def _change_size(self, num_ranks: int, failures: list[Failure]) -> None:
         """The next attempt has another number of ranks; its failures count anew."""
-        self._layout = Layout((num_ranks,))
+        if self._door is None:  # else `_gather` sees who is there
+            self._lay_out((num_ranks,))
         failures.clear()
 
     def _how_it_goes_on(self, failure: Failure) -> str:
-        kept = self._node.kept
+        kept = self._nodes.kept
         who = f"{count_text(len(kept), 'rank')} {'stays' if len(kept) == 1 else 'stay'}, " if kept else ""
         return f"{who}restarting, attempt {failure.attempt + 1}"
 
@@ -219,16 +261,16 @@ class Launcher:
         watch = Watch(self._run, attempt=number, num_ranks=num_ranks)
         self._attempt = attempt = Attempt(number, num_ranks, grace_ns=spec.grace_ns, watch=watch)
         self._hung = None
-        if self._node.is_ready:
+        if self._nodes.is_ready:
             self._begin()
         else:
-            self._node.open()
+            self._nodes.open()
         while not attempt.is_over and not (attempt.is_concluded and not attempt.has_begun):
             self._turn()
             if attempt.has_settled(mono_ns()):
                 self._conclude(failures)
             elif attempt.has_left(mono_ns()):
-                self._node.replaces = False
+                self._nodes.replace(False)
                 attempt.conclude(None, attempt.left)
         watch.poll(mono_ns())
         if not attempt.is_concluded:
@@ -240,11 +282,11 @@ class Launcher:
         attempt = self._attempt
         attempt.has_begun = True
         self._open_meeting()
-        kept, before = self._node.kept, self._num_before
-        moves = moves_of(self._layout, [kept])
+        kept, before = self._nodes.kept, self._num_before
+        moves = self._nodes.moves()
         self._finished, self._gone = finished_after(self._layout, moves, self._finished, before)
         self._num_before = attempt.num_ranks
-        self._node.begin(self._requests(attempt.number), attempt.number, moves)
+        self._nodes.begin(self._requests(attempt.number), attempt.number, moves)
         for rank in kept:
             if rank >= attempt.num_ranks:
                 self._recorder.exit(rank, 0)
@@ -264,19 +306,19 @@ class Launcher:
             self._recorder.release(rank)
 
     def _open_meeting(self) -> None:
-        port = _free_port()
-        request = None if self._node.has_meeting else meeting_request(self._spec, self._program, port)
+        port = free_port()
+        request = None if self._nodes.local.has_meeting else meeting_request(self._spec, self._program, port)
         if request is not None:
-            self._meeting = f"127.0.0.1:{port}"
-            self._node.open_meeting(request)
+            self._meeting = f"{self._host}:{port}"
+            self._nodes.local.open_meeting(request)
 
     def _conclude(self, failures: list[Failure]) -> None:
         """The attempt has failed: decide whether there is another, and so who stays."""
         self._attempt.watch.poll(mono_ns())
         failure = self._attempt.judge()
-        goes_on = failure is not None and self._after([*failures, failure]).num_ranks > 0
-        self._node.replaces = False
-        self._attempt.conclude(failure, self._node.kept if goes_on else ())
+        goes_on = failure is not None and (bool(self._nodes.lost) or self._after([*failures, failure]).num_ranks > 0)
+        self._nodes.replace(False)
+        self._attempt.conclude(failure, self._nodes.kept if goes_on else ())
 
     def _turn(self) -> None:
         """Wait for whatever comes first, and deal with it."""
@@ -301,35 +343,38 @@ class Launcher:
             self._signal_ranks(*due)
         if self._hung is not None and now_ns >= self._hung[1]:
             rank, self._hung = self._hung[0].rank, None
-            self._node.signal(rank, signal.SIGKILL)
-        return self._node.keep_time(now_ns)
+            self._nodes.signal(rank, signal.SIGKILL)
+        return self._nodes.keep_time(now_ns)
 
     def _look_at_journals(self, now_ns: int) -> None:
-        attempt, pids = self._attempt, self._node.pids
+        attempt, states = self._attempt, self._nodes.process_states()
         attempt.watch.poll(now_ns)
-        if pids:
+        if states:
             self._tell_progress()
         if self._spec.is_elastic and attempt.has_begun and not (attempt.is_concluded or attempt.is_leaving):
             self._heed_request(now_ns)
         if self._hung is None and not attempt.is_concluded:
-            looks = attempt.watch.looks(pids, now_ns)
+            looks = attempt.watch.looks(states, now_ns)
             look = hung(looks, floor_ns=self._spec.hang_after_ns, p99_step_ns=attempt.watch.p99_step_ns)
             if look is not None:
                 self._end_hang(look, [each.rank for each in looks], now_ns)
 
     def _heed_request(self, now_ns: int) -> None:
         """Another number of ranks may have been asked for: have all leave together."""
-        wanted = take_request(self._run)
-        if wanted in (None, self._layout.num_ranks):
+        if self._door is None:
+            wanted = take_request(self._run) or self._layout.num_ranks
+        else:
+            wanted = self._spec.num_ranks * self._nodes.num_there
+        if wanted == self._layout.num_ranks:
             return
         self._wanted = wanted
         watch = self._attempt.watch
         watch.poll(now_ns)
         at = farewell(watch.furthest_step, watch.turn_ns)
-        can_leave = len(self._node.kept) == self._layout.num_ranks
+        can_leave = len(self._nodes.kept) == self._layout.num_ranks
         self._attempt.ask_to_leave(now_ns + at.within_ns + self._spec.grace_ns if can_leave else now_ns)
         if can_leave:
-            self._node.leave(at.at_step, at.within_ns)
+            self._nodes.leave(at.at_step, at.within_ns)
 
     def _end_hang(self, look: Look, ranks: list[int], now_ns: int) -> None:
         """Record it, have all ranks write down where they are, and soon kill the one that hangs."""
@@ -340,26 +385,27 @@ class Launcher:
         folder = self._run.evidence(self._attempt.number)
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-            self._node.ask_for_evidence(folder)
-        self._node.signal(look.rank, signal.SIGCONT)  # a stopped process writes nothing down
+            self._nodes.ask_for_evidence(folder)
+        self._nodes.signal(look.rank, signal.SIGCONT)  # a stopped process writes nothing down
 
     def _signal_ranks(self, signum: int, ranks: list[int]) -> None:
         for rank in ranks:
-            self._node.signal(rank, signum)
+            self._nodes.signal(rank, signum)
 
     def _on_signal(self) -> None:
         for signum in self._signals.read():
             if self._stopped_by is None:
                 self._stopped_by = signum
-                self._node.replaces = False
+                self._nodes.replace(False)
                 self._attempt.conclude(None, ())
                 self._note(f"{signal.Signals(signum).name}: ending the ranks; once more kills them")
             else:
                 self._signal_ranks(signal.SIGKILL, self._attempt.unended)
 
     def on_ready(self) -> None:
-        """The nursery can fork."""
-        if not self._attempt.is_concluded:
+        """A nursery can fork."""
+        attempt = self._attempt
+        if attempt.num_ranks and self._nodes.is_ready and not (attempt.is_concluded or attempt.has_begun):
             self._begin()
 
     def on_ended(self, rank: int, code: int, at_ns: int, last_words: tuple[str, ...]) -> None:
@@ -377,31 +423,42 @@ class Launcher:
     def on_lost(self) -> None:
         """The nursery died, and its ranks with it: the next attempt gets another."""
         self._note("the process that starts the ranks died, and they with it")
+        self._end_all(self._layout.block(0))
+
+    def _end_all(self, ranks: range) -> None:
         for rank in self._attempt.unended:
-            self._attempt.end(rank, -signal.SIGKILL, mono_ns(), ())
+            if rank in ranks:
+                self._attempt.end(rank, -signal.SIGKILL, mono_ns(), ())
 
-    def _make_node(self) -> Node:
-        spec = self._spec
-        env = {**self._user, **thread_environment(spec, num_cores=_num_cores(), user=self._user)}
-        modules = preload_of(spec, self._program)
-        return Node(
-            self._run,
-            make_nursery=lambda: NurseryProcess(modules, env=env, cwd=spec.folder, grace_ns=spec.grace_ns),
-            env=self._user,
-            grace_ns=spec.grace_ns,
-            output=self._output,
-            recorder=self._recorder,
-            selector=self._selector,
-            listener=self,
-        )
+    def _on_join(self, line: Line, said: dict[str, Any]) -> int:
+        """A node has come; it gets ranks at the end of the attempt, which ends for it."""
+        if self._nodes.num_come >= self._spec.num_nodes:
+            return 0
+        self._num_joined += 1
+        about = About(self._num_joined, str(said.get("name"))[:60], str(said.get("host"))[:200], said["ahead_ns"])
+        node = RemoteNode(about, line, selector=self._selector, listener=self, on_gone=self._on_gone)
+        self._nodes.waiting.append(node)
+        if about.host != host_id():
+            self._recorder.clock(about.host, about.ahead_ns)
+        self._note(f"{about} has come")
+        return self._num_joined
 
-    def _close_node(self) -> None:
-        self._node.close(now=not self._attempt.has_begun)
+    def _on_gone(self, node: RemoteNode) -> None:
+        """A node is lost, and its ranks with it."""
+        self._note(f"{node.about} is gone")
+        if node in self._nodes.waiting:
+            self._nodes.waiting.remove(node)
+        for rank in node.process_states():
+            self._recorder.exit(rank, -signal.SIGKILL)
+        self._end_all(self._nodes.ranks_of(node))
+
+    def _close_nodes(self) -> None:
+        self._nodes.close(now=not self._attempt.has_begun, exit_code=self._exit_code)
 
     def _tell_progress(self) -> None:
         if self._on_progress is not None:
             attempt, watch = self._attempt, self._attempt.watch
-            num_alive = len(self._node.pids)
+            num_alive = len(self._nodes.process_states())
             self._on_progress(
                 Progress(attempt.number, watch.furthest_step, watch.scalars, num_alive, attempt.num_ranks)
             )
@@ -409,19 +466,3 @@ class Launcher:
     def _note(self, text: str) -> None:
         if self._on_note is not None:
             self._on_note(text)
-
-
-def _num_cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-def _free_port() -> int:
-    """A port of this host that nobody listens on, below those that the kernel gives to outgoing connections.
-
-    From those, a connection of another rank could take it between now and the moment rank 0 listens.
-    """
-    for port in random.sample(range(20_000, 32_768), 64):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    return 29_500

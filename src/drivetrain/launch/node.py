@@ -17,6 +17,7 @@ from drivetrain.core.units import NS_PER_MS, NS_PER_S
 from drivetrain.launch.nursery_process import NurseryProcess
 from drivetrain.launch.output import Log, Output, Stream
 from drivetrain.launch.spec import RankRequest
+from drivetrain.launch.watch import process_state
 from drivetrain.launch.wire import (
     Again,
     Back,
@@ -128,6 +129,10 @@ class Node:
         """Of the ranks that live."""
         return {rank: each.pid for rank, each in self._processes.items() if each.pid is not None}
 
+    def process_states(self) -> dict[int, tuple[str, int]]:
+        """By rank that lives: state letter of its process, and its processor time in ticks."""
+        return {rank: process_state(pid) for rank, pid in self.pids.items()}
+
     @property
     def has_meeting(self) -> bool:
         """Whether the process where ranks meet lives."""
@@ -153,15 +158,15 @@ class Node:
         """Begin an attempt: processes that live go on in it, the other ranks are forked.
 
         Args:
-          moves: by new rank, the rank that its process had; what is not named here has no process. The run goes on
-            without processes that are not in it.
+          moves: by new rank, the rank that its process had; what is not named here, or has died since, is forked. The
+            run goes on without processes that are not in it.
         """
         self._attempt = attempt
         self.replaces = True
         self._deaf_at_ns = None
         before, self._processes = self._processes, {}
         for request in requests:
-            if request.rank in moves:
+            if moves.get(request.rank) in before:
                 self._processes[request.rank] = before.pop(moves[request.rank])
                 self._go_on(self._processes[request.rank], request)
             else:

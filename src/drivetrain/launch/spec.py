@@ -28,7 +28,10 @@ class LaunchSpec:
     Attributes:
       command: program and arguments; what they mean says `program.resolve`.
       num_ranks: processes to start with, and the most there will be.
+        With several nodes, of each.
       min_ranks: the fewest that the run may go on with; None where their number is fixed.
+      num_nodes: the most that there will be, each with its own launcher.
+      min_nodes: the fewest that the run may go on with; None where all are needed.
       restarts: attempts after the first one.
       hang_after_ns: the shortest silence that counts as a hang, see `hang`. A program that keeps no journal is never
         taken to hang.
@@ -43,6 +46,8 @@ class LaunchSpec:
     command: tuple[str, ...]
     num_ranks: int = 1
     min_ranks: int | None = None
+    num_nodes: int = 1
+    min_nodes: int | None = None
     restarts: int = 3
     hang_after_ns: int = 10 * NS_PER_S
     grace_ns: int = 3 * NS_PER_S
@@ -58,13 +63,21 @@ class LaunchSpec:
             raise UsageError(f"{self.num_ranks} ranks cannot run anything", hint="ask for 1 or more: --ranks 1")
         if not 1 <= self.least_ranks <= self.num_ranks:
             raise UsageError(f"at least {self.least_ranks} ranks cannot be had of {self.num_ranks}")
+        if not 1 <= self.least_nodes <= self.num_nodes:
+            raise UsageError(f"at least {self.least_nodes} nodes cannot be had of {self.num_nodes}")
+        if self.num_nodes > 1 and self.least_ranks < self.num_ranks:
+            raise UsageError(
+                f"{self.least_ranks} to {self.num_ranks} ranks on each of several nodes: only one number may change",
+                hint=f"--ranks {self.num_ranks}",
+            )
         if self.restarts < 0:
             raise UsageError(f"restarts is {self.restarts}, expected 0 or more", hint="0 never restarts: --restarts 0")
         if self.hang_after_ns <= 0:
             raise UsageError(f"hang_after is {duration_text(self.hang_after_ns)}, expected more than nothing")
         for text in self.faults:
-            if Fault.parse(text).rank >= self.num_ranks:
-                raise UsageError(f"fault {text} can never strike: there are {self.num_ranks} ranks, counted from 0")
+            if Fault.parse(text).rank >= self.num_ranks * self.num_nodes:
+                num_ranks = self.num_ranks * self.num_nodes
+                raise UsageError(f"fault {text} can never strike: there are {num_ranks} ranks, counted from 0")
 
     @property
     def least_ranks(self) -> int:
@@ -74,7 +87,12 @@ class LaunchSpec:
     @property
     def is_elastic(self) -> bool:
         """Whether the number of ranks may change."""
-        return self.least_ranks < self.num_ranks
+        return self.least_ranks < self.num_ranks or self.least_nodes < self.num_nodes
+
+    @property
+    def least_nodes(self) -> int:
+        """The fewest nodes that the run may go on with."""
+        return self.num_nodes if self.min_nodes is None else self.min_nodes
 
     @property
     def folder(self) -> Path:
@@ -184,7 +202,7 @@ def rank_requests(
 
 def meeting_request(spec: LaunchSpec, program: Program, port: int) -> RankRequest | None:
     """The process where ranks meet; None where they are few, or may have no use for it."""
-    if spec.num_ranks < 2 or "drivetrain.train" not in preload_of(spec, program):
+    if spec.num_ranks * spec.num_nodes < 2 or "drivetrain.train" not in preload_of(spec, program):
         return None
     return RankRequest(-1, Program("module", ("drivetrain.train.meeting", str(port))), {}, str(spec.folder))
 

@@ -94,14 +94,17 @@ class Watch:
                 rank.heard_ns = now_ns
                 rank.last_ns = events[-1].mono_ns
 
-    def looks(self, pids: Mapping[int, int], now_ns: int) -> list[Look]:
-        """At each rank that lives and has recorded something; one that keeps no journal is never taken to hang."""
+    def looks(self, states: Mapping[int, tuple[str, int]], now_ns: int) -> list[Look]:
+        """At each rank that lives and has recorded something; one that keeps no journal is never taken to hang.
+
+        Args:
+          states: by rank, see `process_state`.
+        """
         looks = []
-        for number, pid in sorted(pids.items()):
+        for number, (state, ticks) in sorted(states.items()):
             rank = self._ranks[number]
             if rank.heard_ns is None:
                 continue
-            state, ticks = _process(pid)
             if now_ns > rank.looked_ns and ticks != rank.used_ticks:
                 elapsed_s = (now_ns - rank.looked_ns) / NS_PER_S
                 if (ticks - rank.used_ticks) / os.sysconf("SC_CLK_TCK") >= _BUSY_SHARE * elapsed_s:
@@ -156,7 +159,7 @@ class Watch:
                 rank.apart_ns += event.mono_ns - rank.phase_ns
 
 
-def _process(pid: int) -> tuple[str, int]:
+def process_state(pid: int) -> tuple[str, int]:
     """State letter and processor time in ticks, of a process and its threads; nothing for one that is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()

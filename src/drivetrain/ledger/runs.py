@@ -95,7 +95,8 @@ def read_history(run: str | os.PathLike[str] | HasJournal) -> History:
         parts += journal.parts
         num_unreadable += journal.num_unreadable
     # A supervisor's records come first among those of one instant: a process starts before it says that it began.
-    parts.sort(key=lambda part: (part[0].rank is not None, part[0].t))
+    # Supervisors stay in the order of their files, the launcher's first: it is by its clock that questions are asked.
+    parts.sort(key=lambda part: (part[0].rank is not None, 0 if part[0].rank is None else part[0].t))
     anchors: dict[str, Anchor] = {}
     for header, _ in sorted(parts, key=lambda part: part[0].t):
         anchors.setdefault(header.host, header.anchor)

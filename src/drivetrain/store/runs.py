@@ -65,6 +65,10 @@ class RunFolder:
         """The launcher's records, of all attempts."""
         return self.journal / "launcher.jsonl"
 
+    def node_journal(self, number: int) -> Path:
+        """The records of a launcher that follows another one's word."""
+        return self.journal / f"launcher.node-{number}.jsonl"
+
     def rank_journal(self, attempt: int, rank: int) -> Path:
         """The records of one rank of one attempt."""
         return self.journal / f"attempt-{attempt}.rank-{rank}.jsonl"
