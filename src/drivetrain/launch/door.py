@@ -21,6 +21,7 @@ from drivetrain.launch.line import Line, is_proof, new_secret, proof
 from drivetrain.store import home
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_MOST_KNOCKING = 256
 _ANSWER_NS = 5 * NS_PER_S  # how long one that knocks has to prove that it knows the token
 
 
@@ -122,6 +123,9 @@ class Door:
         try:
             end, _ = self._listener.accept()
         except OSError:
+            return
+        if len(self._knocking) >= _MOST_KNOCKING:
+            end.close()
             return
         line, nonce = Line(end), new_secret()
         self._knocking[line] = (nonce, mono_ns() + _ANSWER_NS)

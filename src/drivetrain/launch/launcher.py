@@ -40,6 +40,7 @@ from drivetrain.ledger import Recorder
 from drivetrain.store import RunFolder, drop_leftovers
 
 _WAIT_FOR_NODES_NS = 300 * NS_PER_S
+_EARLY_NS = 60 * NS_PER_S  # how long a node that comes waits for ranks that have not begun a step yet
 _POLL_NS = NS_PER_S // 5
 _EVIDENCE_NS = 3 * NS_PER_S // 10  # how long ranks have to write down where they are
 
@@ -93,7 +94,7 @@ class Launcher:
         self._program = spec.program()
         self._first_attempt = next_attempt(run)
         self._stopped_by: int | None = None
-        self._beat_at_ns = self._poll_at_ns = 0
+        self._beat_at_ns = self._poll_at_ns = self._begun_ns = 0
         self._hung: tuple[Look, int] | None = None  # and when it is killed
         self._layout = Layout((spec.num_ranks,))
         self._wanted = spec.num_ranks
@@ -224,6 +225,7 @@ class Launcher:
             return None
         if self._nodes.lost:  # no fault of the program's, and found by `_on_gone`
             failures.clear()
+            self._note(f"the run goes on with the nodes that are left, attempt {number}")
             return None
         failures.append(failure)
         following = self._after(failures)
@@ -281,6 +283,7 @@ class Launcher:
     def _begin(self) -> None:
         attempt = self._attempt
         attempt.has_begun = True
+        self._begun_ns = mono_ns()
         self._open_meeting()
         kept, before = self._nodes.kept, self._num_before
         moves = self._nodes.moves()
@@ -335,6 +338,8 @@ class Launcher:
         if now_ns >= self._beat_at_ns:
             self._recorder.beat()
             self._beat_at_ns = now_ns + LEASE_NS // 3
+            if self._door is not None:
+                self._door.keep_time(now_ns)
         if now_ns >= self._poll_at_ns:
             self._poll_at_ns = now_ns + _POLL_NS
             self._look_at_journals(now_ns)
@@ -365,13 +370,14 @@ class Launcher:
             wanted = take_request(self._run) or self._layout.num_ranks
         else:
             wanted = self._spec.num_ranks * self._nodes.num_there
-        if wanted == self._layout.num_ranks:
+        watch = self._attempt.watch
+        can_leave = len(self._nodes.kept) == self._layout.num_ranks
+        is_early = now_ns < self._begun_ns + _EARLY_NS and (not can_leave or watch.furthest_step is None)
+        if wanted == self._layout.num_ranks or (self._door is not None and is_early):
             return
         self._wanted = wanted
-        watch = self._attempt.watch
         watch.poll(now_ns)
         at = farewell(watch.furthest_step, watch.turn_ns)
-        can_leave = len(self._nodes.kept) == self._layout.num_ranks
         self._attempt.ask_to_leave(now_ns + at.within_ns + self._spec.grace_ns if can_leave else now_ns)
         if can_leave:
             self._nodes.leave(at.at_step, at.within_ns)
