@@ -40,8 +40,12 @@ def test_an_exit_code_that_says_trying_is_vain_ends_the_run_however_many_ranks_t
 
 
 def test_ranks_leave_at_a_step_that_none_has_begun_when_all_have_heard_of_it() -> None:
-    quick, slow = farewell(10, NS_PER_MS), farewell(10, 4 * NS_PER_S)
+    quick, slow, none = farewell(10, NS_PER_MS), farewell(10, 4 * NS_PER_S), farewell(None, None)
+    assert quick is not None
+    assert slow is not None
+    assert none is not None
     assert quick.at_step == 10 + 151
     assert slow.at_step == 12
     assert slow.within_ns > 8 * NS_PER_S
-    assert farewell(None, None).at_step == 0
+    assert none.at_step == 0
+    assert farewell(3, None) is None

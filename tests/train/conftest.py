@@ -47,12 +47,12 @@ class Training:
             if text.endswith("}\n"):
                 self.lines.append(json.loads(text.partition("] ")[2]))
 
-    def samples_are_right(self, *others: Training, may_repeat: bool = False) -> bool:
-        """Whether all samples of all steps were used, each once; or at least once, and no others."""
+    def wrong_samples(self, *others: Training, may_repeat: bool = False) -> dict[int, list[int]]:
+        """By step, its samples where they are not those of one rank, each once; at least once, if they may repeat."""
         whole = Training(self.process)
         whole.lines = [line for run in (self, *others) for line in run.lines]
-        found = whole.samples()
-        return [sorted(set(each)) if may_repeat else each for each in found] == of_one_rank(len(found))
+        found = [sorted(set(each)) if may_repeat else each for each in whole.samples()]
+        return {step: each for step, each in enumerate(found) if each != list(range(12 * step, 12 * step + 12))}
 
     def samples(self) -> list[list[int]]:
         """The positions of each step's samples, over all ranks and as often as they were used."""
@@ -72,11 +72,6 @@ def started(*options: str, folder: Path, steps: int = 100_000, every: str = "100
             yield Training(process)
         finally:
             process.terminate()
-
-
-def of_one_rank(steps: int) -> list[list[int]]:
-    """The positions of each step's samples as one rank takes them."""
-    return [list(range(12 * step, 12 * step + 12)) for step in range(steps)]
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def test_ranks_come_and_go_at_a_step_and_no_step_is_done_twice(training: Callabl
         said = run.end()
     assert "from 3 ranks to 1 rank, attempt 1" in said
     assert "from 1 rank to 2 ranks, attempt 2" in said
-    assert run.samples_are_right()
+    assert run.wrong_samples() == {}
     account = ledger.account(open_run("latest"))
     account.check()
     assert "unknown" not in account.leaves
@@ -42,5 +42,5 @@ def test_a_rank_that_fails_again_and_again_is_left_out(training: Callable) -> No
         said = run.end()
     assert "all 1 restarts are used up; from 2 ranks to 1 rank, attempt 2" in said
     assert Counter(line["of"] for line in run.lines if line.get("step", -1) >= 8) == {1: 12}
-    assert run.samples_are_right()
+    assert run.wrong_samples() == {}
     ledger.account(open_run("latest")).check()

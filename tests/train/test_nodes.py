@@ -28,7 +28,7 @@ def test_two_nodes_of_one_rank_end_with_the_weights_of_two_ranks_on_one(training
         first.end()
         second.end()
     assert weights(first, second) == weights(alone)
-    assert first.samples_are_right(second)
+    assert first.wrong_samples(second) == {}
     assert len(list_runs()) == 2
     account = ledger.account(open_run("latest"))
     account.check()
@@ -51,7 +51,7 @@ def test_a_node_comes_and_is_lost_and_no_sample_is_missed(training: Callable, tm
     assert "node 1" in said
     assert "is gone" in said
     assert first.lines[-2]["of"] == 1
-    assert first.samples_are_right(second, may_repeat=True)
+    assert first.wrong_samples(second, may_repeat=True) == {}
     account = ledger.account(open_run("latest"))
     account.check()
     assert "unknown" not in account.leaves
@@ -70,7 +70,7 @@ def test_a_follower_leads_on_when_the_leader_is_killed(training: Callable, tmp_p
             (tmp_path / "enough").touch()
             said = second.end()
     assert "the leader is gone" in said
-    assert first.samples_are_right(second, may_repeat=True)
+    assert first.wrong_samples(second, may_repeat=True) == {}
     assert min(line["step"] for line in second.lines if line.get("of") == 1) > 5
     assert len(list_runs()) == 1
     ledger.account(open_run("latest")).check()

@@ -69,17 +69,18 @@ class Farewell:
     within_ns: int
 
 
-def farewell(furthest_step: int | None, turn_ns: int | None) -> Farewell:
-    """A step that no rank has begun before all have heard of it.
+def farewell(furthest_step: int | None, turn_ns: int | None) -> Farewell | None:
+    """A step that no rank has begun before all have heard of it; None while that cannot be told.
 
     Args:
       furthest_step: that any rank began; None before the first.
-      turn_ns: how long the loop takes for a step; None where that is not known.
+      turn_ns: how long the loop takes for a step; None while that is not known.
     """
     if furthest_step is None:
         return Farewell(0, _PATIENCE_NS)
-    turn_ns = turn_ns or NS_PER_MS
-    ahead = max(_LEAST_AHEAD, 1 + -(-_AHEAD_NS // turn_ns))
+    if turn_ns is None:
+        return None
+    ahead = max(_LEAST_AHEAD, 1 + -(-_AHEAD_NS // max(1, turn_ns)))
     return Farewell(furthest_step + ahead, _PATIENCE_NS + 2 * ahead * turn_ns)
 
 

@@ -366,18 +366,20 @@ class Launcher:
 
     def _heed_request(self, now_ns: int) -> None:
         """Another number of ranks may have been asked for: have all leave together."""
-        if self._door is None:
-            wanted = take_request(self._run) or self._layout.num_ranks
-        else:
-            wanted = self._spec.num_ranks * self._nodes.num_there
-        watch = self._attempt.watch
-        can_leave = len(self._nodes.kept) == self._layout.num_ranks
-        is_early = now_ns < self._begun_ns + _EARLY_NS and (not can_leave or watch.furthest_step is None)
-        if wanted == self._layout.num_ranks or (self._door is not None and is_early):
-            return
-        self._wanted = wanted
+        watch, num_ranks = self._attempt.watch, self._layout.num_ranks
         watch.poll(now_ns)
         at = farewell(watch.furthest_step, watch.turn_ns)
+        can_leave = len(self._nodes.kept) == num_ranks
+        is_early = now_ns < self._begun_ns + _EARLY_NS and (not can_leave or watch.furthest_step is None)
+        if at is None or (self._door is not None and is_early):
+            return
+        if self._door is None:
+            wanted = take_request(self._run) or num_ranks
+        else:
+            wanted = self._spec.num_ranks * self._nodes.num_there
+        if wanted == num_ranks:
+            return
+        self._wanted = wanted
         self._attempt.ask_to_leave(now_ns + at.within_ns + self._spec.grace_ns if can_leave else now_ns)
         if can_leave:
             self._nodes.leave(at.at_step, at.within_ns)

@@ -16,6 +16,7 @@ from drivetrain.store import RunFolder
 _NUM_STEPS = 200  # the latest ones are the measure of the next
 _NUM_STEPS_LEAST = 20
 _NUM_TURNS = 50
+_NUM_TURNS_LEAST = 5  # of quick ones; the first are slower than the others
 _BUSY_SHARE = 0.05  # of one core; what threads that only beat or listen use is far below
 
 
@@ -125,8 +126,10 @@ class Watch:
 
     @property
     def turn_ns(self) -> int | None:
-        """How long the loop has taken lately from one step's beginning to the next; None where none is known."""
-        return sorted(self._turn_ns)[len(self._turn_ns) // 2] if self._turn_ns else None
+        """How long the loop has taken lately from one step's beginning to the next; None while too few are known."""
+        turns = sorted(self._turn_ns)
+        is_known = len(turns) >= _NUM_TURNS_LEAST or sum(turns) >= NS_PER_S
+        return turns[len(turns) // 2] if is_known else None
 
     @property
     def furthest_step(self) -> int | None:
