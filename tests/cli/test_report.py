@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from drivetrain.ledger import Recorder
-from drivetrain.store import CheckpointManifest, RunFolder, SavedState, create_run
-from drivetrain.store.checkpoints import begin_checkpoint, seal_checkpoint
+from drivetrain.store import CheckpointManifest, LocalShelf, RunFolder, SavedState, create_run, manifest_json
 
 TRUTH = "truth.json"
 
@@ -48,11 +47,10 @@ def test_a_run_is_accounted_for_and_its_page_written(run: RunFolder) -> None:
 
 @pytest.mark.parametrize(("tier", "words"), [("bitwise", "bitwise the same weights"), ("samples", "the same samples")])
 def test_it_says_where_and_how_exactly_the_run_would_go_on(run: RunFolder, tier: str, words: str) -> None:
-    begin_checkpoint(run.checkpoints, 1200)
-    manifest = CheckpointManifest(
-        step=1200, world_size=1, tier=tier, made_at_ns=0, files={}, state=SavedState({}, [{}]), versions={}
-    )
-    seal_checkpoint(run.checkpoints, manifest)
+    shelf = LocalShelf(run.checkpoints)
+    shelf.begin(1200)
+    manifest = CheckpointManifest(step=1200, world_size=1, tier=tier, made_at_ns=0, state=SavedState({}, [{}]))
+    shelf.seal(1200, manifest_json(manifest), {})
     assert f"resumes: at step 1,200, with {words}" in drivetrain("report", "latest").stdout
     assert json.loads(drivetrain("report", "latest", "--json").stdout)["checkpoints"] == [{"step": 1200, "tier": tier}]
 
