@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
+import queue
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -17,50 +19,63 @@ SCRIPT = Path(__file__).with_name("elastic_training.py")
 
 
 class Training:
-    """A launcher with its ranks, and the lines that they have printed."""
+    """A launcher with its ranks, and the lines that they have printed; all are read as they come."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self.lines: list[dict[str, Any]] = []
+        self._errors: list[str] = []
+        self._new: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._readers = [threading.Thread(target=read) for read in (self._read, self._read_errors)]
+        for reader in self._readers:
+            reader.start()
 
-    def until(self, **wanted: int) -> None:
-        """Read what ranks print up to a line that is as wanted, its step at least so far."""
-        for text in self.process.stdout:
-            line = json.loads(text.partition("] ")[2])
-            self.lines.append(line)
-            if all(
-                line.get(key, -1) >= value if key == "step" else line.get(key) == value for key, value in wanted.items()
-            ):
-                return
-        raise AssertionError(f"ended before {wanted}: {self.process.stderr.read()}")
-
-    def end(self) -> str:
-        """Read the rest; returns what the launcher said."""
-        out, errors = self.process.communicate(timeout=60)
-        self.lines += [json.loads(text.partition("] ")[2]) for text in out.splitlines()]
-        assert self.process.returncode == 0, errors
-        return errors
-
-    def read_rest(self) -> None:
-        """Read what ranks printed until there were none."""
+    def _read(self) -> None:
         for text in self.process.stdout:
             if text.endswith("}\n"):
-                self.lines.append(json.loads(text.partition("] ")[2]))
+                self._new.put(json.loads(text.partition("] ")[2]))
+        self._new.put(None)
+
+    def _read_errors(self) -> None:
+        self._errors += self.process.stderr
+
+    def until(self, **wanted: int) -> None:
+        """Take what ranks print up to a line that is as wanted, its step at least so far."""
+        while (line := self._new.get(timeout=60)) is not None:
+            self.lines.append(line)
+            if all(line.get(k, -1) >= value if k == "step" else line.get(k) == value for k, value in wanted.items()):
+                return
+        self.close()
+        raise AssertionError(f"ended before {wanted}: {''.join(self._errors)}")
+
+    def end(self, code: int = 0) -> str:
+        """Wait for its end, with this exit code; returns what the launcher said."""
+        while (line := self._new.get(timeout=60)) is not None:
+            self.lines.append(line)
+        self.close()
+        said = "".join(self._errors)
+        assert self.process.wait(timeout=30) == code, said
+        return said
+
+    def close(self) -> None:
+        """Wait until there is nothing to read."""
+        for reader in self._readers:
+            reader.join(timeout=30)
 
     def wrong_samples(self, *others: Training, may_repeat: bool = False) -> dict[int, list[int]]:
         """By step, its samples where they are not those of one rank, each once; at least once, if they may repeat."""
-        whole = Training(self.process)
-        whole.lines = [line for run in (self, *others) for line in run.lines]
-        found = [sorted(set(each)) if may_repeat else each for each in whole.samples()]
+        lines = [line for run in (self, *others) for line in run.lines]
+        found = [sorted(set(each)) if may_repeat else each for each in samples_of(lines)]
         return {step: each for step, each in enumerate(found) if each != list(range(12 * step, 12 * step + 12))}
 
-    def samples(self) -> list[list[int]]:
-        """The positions of each step's samples, over all ranks and as often as they were used."""
-        by_step: dict[int, list[int]] = {}
-        for line in self.lines:
-            if "step" in line:
-                by_step.setdefault(line["step"], []).extend(line["positions"])
-        return [sorted(by_step[step]) for step in range(len(by_step))]
+
+def samples_of(lines: list[dict[str, Any]]) -> list[list[int]]:
+    """The positions of each step's samples, over all ranks and as often as they were used."""
+    by_step: dict[int, list[int]] = {}
+    for line in lines:
+        if "step" in line:
+            by_step.setdefault(line["step"], []).extend(line["positions"])
+    return [sorted(by_step.get(step, [])) for step in range(max(by_step) + 1)]
 
 
 @contextmanager
@@ -68,10 +83,12 @@ def started(*options: str, folder: Path, steps: int = 100_000, every: str = "100
     arguments = [str(SCRIPT), str(steps), every, str(folder)]
     command = [sys.executable, "-m", "drivetrain", "run", *options, "--", sys.executable, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        run = Training(process)
         try:
-            yield Training(process)
+            yield run
         finally:
             process.terminate()
+            run.close()
 
 
 @pytest.fixture

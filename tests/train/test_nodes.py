@@ -36,6 +36,36 @@ def test_two_nodes_of_one_rank_end_with_the_weights_of_two_ranks_on_one(training
     assert (set(account.by_rank), account.num_steps_kept) == ({0, 1}, 10)
 
 
+def test_a_rank_that_dies_on_another_node_is_forked_there_and_changes_nothing(training: Callable) -> None:
+    with training("--ranks", "2", steps=12) as alone:
+        alone.end()
+    fault = ("--fault", "kill:rank=1,step=7")
+    with training(*BOTH, *fault, steps=12) as first, training(*BOTH, *fault, steps=12) as second:
+        said = first.end() + second.end()
+    assert "rank 1 was killed by SIGKILL" in said
+    assert weights(first, second) == weights(alone)
+    assert first.wrong_samples(second, may_repeat=True) == {}
+    ledger.account(open_run("latest")).check()
+
+
+@pytest.mark.slow
+def test_a_follower_that_is_interrupted_leaves_and_the_leader_ends_all(training: Callable) -> None:
+    with training(*TWO, every="5step") as first:
+        first.until(step=0)
+        with training(*TWO, every="5step") as second:
+            second.until(of=2)
+            second.process.send_signal(signal.SIGINT)
+            second.end(code=130)
+        first.until(of=2)
+        first.until(of=1)
+        with training(*TWO, every="5step") as third:
+            third.until(of=2)
+            first.process.send_signal(signal.SIGINT)
+            first.end(code=130)
+            third.end(code=130)
+    assert len(list_runs()) == 1
+
+
 @pytest.mark.slow
 def test_a_node_comes_and_is_lost_and_no_sample_is_missed(training: Callable, tmp_path: Path) -> None:
     with training(*TWO, every="5step") as first:
@@ -44,7 +74,7 @@ def test_a_node_comes_and_is_lost_and_no_sample_is_missed(training: Callable, tm
             first.until(of=2)
             second.until(of=2)
             os.kill(second.process.pid, signal.SIGKILL)
-            second.read_rest()
+            second.end(code=-signal.SIGKILL)
         first.until(of=1)
         (tmp_path / "enough").touch()
         said = first.end()
@@ -65,7 +95,7 @@ def test_a_follower_leads_on_when_the_leader_is_killed(training: Callable, tmp_p
             second.until(of=2)
             second.until(step=second.lines[-1]["step"] + 10)
             os.kill(first.process.pid, signal.SIGKILL)
-            first.read_rest()
+            first.end(code=-signal.SIGKILL)
             second.until(of=1)
             (tmp_path / "enough").touch()
             said = second.end()
