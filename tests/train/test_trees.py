@@ -17,10 +17,10 @@ leaves = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-(2**53), 2**53),
-    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(),
     st.text(max_size=5),
 )
-keys = st.one_of(st.text(max_size=5), st.integers(-9, 9), st.just("$tensor"), st.just("$items"))
+keys = st.one_of(st.text(max_size=5), st.integers(-9, 9), st.just("$tensor"), st.just("$items"), st.just("$float"))
 trees = st.recursive(
     leaves,
     lambda inner: st.one_of(

@@ -2,11 +2,12 @@
 
 Dicts with text keys, lists, text, numbers, booleans and None are JSON as they are. What JSON has not is wrapped in a
 dict with one key that begins with `$`: `$tensor` (a tensor's name), `$tuple`, `$items` (a dict with other keys),
-`$counter`.
+`$counter`, `$float` (`inf`, `-inf` or `nan`).
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +23,8 @@ def split(tree: Any, name: str, tensors: Tensors) -> Any:
 
     Raises: TypeError: a value that is neither a container, plain, nor a tensor; the message says where.
     """
+    if isinstance(tree, float) and not math.isfinite(tree):
+        return {"$float": str(float(tree))}
     if tree is None or isinstance(tree, str | bool | int | float):
         return tree
     if isinstance(tree, torch.Tensor):
@@ -55,6 +58,8 @@ def join(plain: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
         ((kind, value),) = plain.items()
         if kind == "$tensor":
             return tensors[value]
+        if kind == "$float":
+            return float(value)
         if kind == "$tuple":
             return tuple(join(value, tensors))
         if kind == "$counter":
