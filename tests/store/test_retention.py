@@ -45,3 +45,4 @@ def test_each_rule_keeps_its_own() -> None:
     assert steps(Retention(1, Every(20, "step"))) == [20, 40, 50]
     assert steps(Retention(1, best="loss"), s10=3.0, s20=1.0, s30=float("nan"), s40=2.0) == [20, 50]
     assert steps(Retention(1, best="acc", mode="max"), s10=3.0, s20=1.0) == [10, 50]
+    assert steps(Retention(1, best="loss"), s10=2.0, s20=1.0, s30=1.0, s40=1.0) == [20, 50]

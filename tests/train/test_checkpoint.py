@@ -255,6 +255,18 @@ def test_the_best_by_a_metric_stays(folder: RunFolder) -> None:
     assert list_checkpoints(folder.checkpoints) == [3, 6]
 
 
+def test_a_metric_that_is_not_a_number_is_never_the_best_and_stops_no_save(folder: RunFolder) -> None:
+    losses = {2: float("nan"), 4: float("-inf"), 5: 1.0}
+    with next_attempt(), dt.Run(checkpoint=dt.Checkpoint(every="1step", keep=1, best="loss"), device="cpu") as run:
+        network = nn.Linear(3, 1)
+        model, _, batches = run.setup(network, torch.optim.SGD(network.parameters(), lr=0.1), [X])
+        for x in run.steps(batches, until=8):
+            run.step(model(x).square().mean())
+            run.log(loss=losses.get(run.step_index, 2.0))
+    assert list_checkpoints(folder.checkpoints) == [5, 8]
+    assert read_checkpoint(checkpoint_folder(folder.checkpoints, 5)).metrics == {"loss": 1.0}
+
+
 def test_failed_saves_are_told_and_so_many_in_a_row_let_pass(folder: RunFolder, monkeypatch) -> None:
     folder.checkpoints.mkdir()
     (folder.checkpoints / "step-00000001").write_text("in the way")

@@ -26,7 +26,8 @@ class Retention:
     Attributes:
       newest: so many of the newest, at least 1.
       every: also the first of each so many steps or so much time, for good; None for no such.
-      best: a metric's name; the checkpoint with the best value of it stays too; empty for none.
+      best: a metric's name; the checkpoint with the best value of it stays too, the first where several have it, which
+        is the one next to the evaluation; empty for none.
       mode: whether less of it is better, or more.
     """
 
@@ -51,5 +52,5 @@ def what_to_delete(known: Sequence[Known], policy: Retention) -> list[int]:
     measured = [one for one in good if one.metric is not None and one.metric == one.metric]
     if policy.best and measured:
         sign = 1 if policy.mode == "min" else -1
-        kept.add(min(measured, key=lambda one: (sign * (one.metric or 0.0), -one.step)).step)
+        kept.add(min(measured, key=lambda one: (sign * (one.metric or 0.0), one.step)).step)
     return [one.step for one in ordered if one.step not in kept]

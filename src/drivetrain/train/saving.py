@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,6 +59,7 @@ class Saving:
         manifest, own = found
         self._position.go_to(manifest.step)
         self._newest_step = manifest.step
+        self._metrics = dict(manifest.metrics)
         if own is None or manifest.tier == "samples":
             self._tier = "samples"
         if own is None:
@@ -114,10 +116,10 @@ class Saving:
         self._tell()
 
     def note(self, metrics: Mapping[str, float]) -> None:
-        """What was logged last, for the choice of the best."""
+        """What was logged last, for the choice of the best; what is no finite number is never that."""
         name = self._choice.best
         if name in metrics:
-            self._metrics[name] = metrics[name]
+            self._metrics = {name: metrics[name]} if math.isfinite(metrics[name]) else {}
 
     def close(self) -> None:
         """The run has ended well: wait for the save in flight, a minute at most; twice is fine."""
