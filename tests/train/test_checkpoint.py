@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -275,6 +276,44 @@ def test_failed_saves_are_told_and_so_many_in_a_row_let_pass(folder: RunFolder, 
     with pytest.warns(UserWarning, match="checkpoint of step 1 was not written"):
         trained(dt.Checkpoint(every="1step", failures=1), 3)
     assert list_checkpoints(folder.checkpoints) == [2, 3]
+
+
+def test_where_saves_are_waited_for_so_many_may_fail_too(folder: RunFolder) -> None:
+    folder.checkpoints.mkdir()
+    (folder.checkpoints / "step-00000001").write_text("in the way")
+    with pytest.warns(UserWarning, match="checkpoint of step 1 was not written"):
+        trained(dt.Checkpoint(every="1step", failures=1, wait=True), 3)
+    assert list_checkpoints(folder.checkpoints) == [2, 3]
+
+
+@pytest.mark.parametrize("name", ["step-00000002", "step-00000002.incomplete"])
+@pytest.mark.parametrize("wait", [False, True])
+@pytest.mark.filterwarnings("ignore:checkpoint of step 2 was not written")
+def test_the_last_step_is_saved_or_the_run_has_failed(folder: RunFolder, name: str, wait: bool) -> None:
+    folder.checkpoints.mkdir()
+    (folder.checkpoints / name).write_text("in the way")
+    with pytest.raises(CheckpointError, match="checkpoint of step 2 was not written"):
+        trained(dt.Checkpoint(every="1step", failures=5, wait=wait), 2)
+    assert list_checkpoints(folder.checkpoints) == [1]
+
+
+def test_a_writer_that_is_killed_costs_the_save_in_flight_and_no_other(folder: RunFolder) -> None:
+    def kill_writer() -> None:
+        (pid,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
+        os.kill(int(pid), signal.SIGKILL)
+
+    def train_on() -> None:
+        with next_attempt(), dt.Run(checkpoint=dt.Checkpoint(every="2step", failures=1), device="cpu") as run:
+            network = nn.Linear(3, 1)
+            model, _, batches = run.setup(network, torch.optim.SGD(network.parameters(), lr=0.1), [X])
+            for x in run.steps(batches, until=8):
+                run.step(model(x).square().mean())
+                if run.step_index == 3:
+                    kill_writer()
+
+    with pytest.warns(UserWarning, match="step [24] was not written: .*ended with code -9"):
+        train_on()
+    assert list_checkpoints(folder.checkpoints)[-2:] == [6, 8]
 
 
 @pytest.mark.filterwarnings("ignore:reading and skipping")

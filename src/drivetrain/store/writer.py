@@ -11,6 +11,7 @@ It loads no torch: an interpreter with what it needs starts in a tenth of a seco
 from __future__ import annotations
 
 import ctypes
+import logging
 import mmap
 import os
 import select
@@ -21,10 +22,12 @@ import sys
 import msgspec
 
 from drivetrain.core.clock import mono_ns
-from drivetrain.core.errors import CheckpointError
+from drivetrain.core.errors import StoreError
 from drivetrain.store.shelf import Shelf, open_shelf
 from drivetrain.store.writer_process import Channel, Sealed, Setting, Write, Written
 from drivetrain.store.writing import Job, retain, seal, write_part
+
+logger = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
 _LOOK_AGAIN_S = 0.02
@@ -65,7 +68,10 @@ class Writer:
             self._channel.send(Sealed(job.step, 0, _text(exc)))
             return
         self._channel.send(Sealed(job.step, mono_ns()))
-        retain(self._shelf, job.common.retention)
+        try:
+            retain(self._shelf, job.common.retention)
+        except (StoreError, OSError) as exc:  # the checkpoint is complete, and the next one's turn comes
+            logger.warning("old checkpoints stay: %s", _text(exc))
 
     def _wait(self) -> bool:
         """A moment; False when the rank says to give up, or is gone."""
@@ -76,7 +82,7 @@ class Writer:
 
 
 def _text(exc: Exception) -> str:
-    if isinstance(exc, CheckpointError):
+    if isinstance(exc, StoreError):
         return exc.message
     return (exc.strerror or str(exc)) if isinstance(exc, OSError) else f"{type(exc).__name__}: {exc}"
 

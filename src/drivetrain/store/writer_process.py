@@ -79,7 +79,9 @@ class Channel:
         return None
 
     def close(self) -> None:
-        """Twice is fine."""
+        """Twice is fine. The other side hears of it even where a fork of this process still has the socket."""
+        with suppress(OSError):
+            self._end.shutdown(socket.SHUT_RDWR)
         self._end.close()
 
 
@@ -126,12 +128,20 @@ class WriterProcess:
             raise self._gone()
         return message
 
-    def stop(self, *, at_once: bool) -> None:
-        """End it and wait until it has ended; a job in hand is given up if `at_once`, else finished. Twice is fine."""
+    def stop(self, *, at_once: bool, timeout_s: float = 60.0) -> None:
+        """End it and wait until it has ended; twice is fine.
+
+        Args:
+          at_once: what it is doing is given up; else it is finished, if that takes no longer than `timeout_s`.
+        """
         if at_once:
             self._process.kill()
         self._channel.close()
-        self._process.wait()
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def _gone(self) -> CheckpointError:
         with suppress(subprocess.TimeoutExpired):

@@ -78,15 +78,25 @@ class Checkpointer:
                 staging.reserve(self._planned(snapshot).size_bytes)
 
     def save(
-        self, step: int, tier: Tier, collect: Callable[[], Snapshot], *, retention: Retention, metrics: dict[str, float]
-    ) -> None:
+        self,
+        step: int,
+        tier: Tier,
+        collect: Callable[[], Snapshot],
+        *,
+        retention: Retention,
+        metrics: dict[str, float],
+        must: bool = False,
+    ) -> bool:
         """Begin the checkpoint of a step; returns when the state may change again.
 
+        Args:
+          must: there is no later save that could do instead, so that this one may not be passed over.
+        Returns: whether it has begun; else it was passed over, with a warning.
         Raises: CheckpointError: on every rank: something cannot be saved, or too many saves have failed.
         """
         snapshot, error = _tried(collect)
-        if not self._settled(step, error):
-            return
+        if not self._settled(step, error, 0 if must else self._failures):
+            return False
         assert snapshot is not None
         common = Common(tier, snapshot.shared, {"torch": str(torch.__version__)}, metrics, retention)
         self._step, self._error = step, ""
@@ -94,9 +104,10 @@ class Checkpointer:
         try:
             self._give(step, snapshot, common if self._topology.rank == 0 else None)
         except CheckpointError as exc:
-            self._over(exc.message)
+            self._lost_writer(exc)
         except (OSError, TypeError) as exc:  # no memory, or a tensor that no file can hold
             self._over(str(exc))
+        return True
 
     def finish(self) -> None:
         """Wait until the save in flight is complete.
@@ -108,12 +119,15 @@ class Checkpointer:
         if before:
             raise _not_written(step, before)
 
-    def wait(self) -> None:
-        """Wait until the save in flight has ended, well or not; rank 0 warns if not."""
+    def wait(self) -> bool:
+        """Wait until the save in flight has ended; whether well.
+
+        Raises: CheckpointError: on every rank: it has not, like too many before it.
+        """
         step = self._step
         before, _ = self._outcome(None)
-        if before and self._topology.rank == 0:
-            warnings.warn(_not_written(step, before).message, stacklevel=2)
+        self._count(step, before, self._failures)
+        return not before
 
     def completed(self) -> list[Sealed]:
         """What became complete since the last call, which rank 0 alone hears. Not collective, waits for nothing."""
@@ -132,7 +146,7 @@ class Checkpointer:
         if self._writer is not None:
             while not at_once and self.is_saving and self._hear(timeout_s):
                 pass
-            self._writer.stop(at_once=at_once or self.is_saving)
+            self._writer.stop(at_once=at_once or self.is_saving, timeout_s=timeout_s)
             self._writer = None
         if self._staging is not None:
             self._staging.close()
@@ -207,9 +221,11 @@ class Checkpointer:
             )
         )
 
-    def _settled(self, step: int, error: str) -> bool:
+    def _settled(self, step: int, error: str, allowed: int) -> bool:
         """Wait for the save before and have room made for one of `step`; False when this one is passed over.
 
+        Args:
+          allowed: how many in a row may have failed with this one.
         Raises: CheckpointError: a rank has an error, or too many saves have failed.
         """
         step_before = self._step
@@ -217,16 +233,21 @@ class Checkpointer:
             if failure:
                 raise _not_written(step, f"rank {rank}: {failure}")
         before, now = self._outcome(step)
-        if step_before >= 0 and not before:
-            self._num_failed = 0
-        for failed_step, problem in ((step_before, before), (step, now)):
-            if problem:
-                self._num_failed += 1
-                if self._num_failed > self._failures:
-                    raise _not_written(failed_step, problem)
-                if self._topology.rank == 0:
-                    warnings.warn(_not_written(failed_step, problem).message, stacklevel=2)
+        self._count(step_before, before, self._failures)
+        if now:
+            self._count(step, now, allowed)
         return not now
+
+    def _count(self, step: int, problem: str, allowed: int) -> None:
+        """Take in how the save of a step has ended, and let a failure pass if that many in a row may."""
+        if not problem:
+            self._num_failed = 0 if step >= 0 else self._num_failed
+            return
+        self._num_failed += 1
+        if self._num_failed > allowed:
+            raise _not_written(step, problem)
+        if self._topology.rank == 0:
+            warnings.warn(_not_written(step, problem).message, stacklevel=3)
 
     def _outcome(self, next_step: int | None) -> tuple[str, str]:
         """What went wrong with the save in flight, and with making room for the next; empty where nothing did."""
@@ -259,7 +280,7 @@ class Checkpointer:
         try:
             message = self._writer.hear(timeout_s)
         except CheckpointError as exc:
-            self._over(exc.message)
+            self._lost_writer(exc)
             return True
         if message is None:
             return False
@@ -272,13 +293,21 @@ class Checkpointer:
             self._is_written = True
         return True
 
+    def _lost_writer(self, error: CheckpointError) -> None:
+        """The writer is gone; the next save starts another."""
+        self._over(error.message)
+        if self._writer is not None:
+            self._writer.stop(at_once=True)
+            self._writer = None
+
     def _over(self, error: str) -> None:
         self._error = error
         self._is_written = self._is_sealed = True
 
     def _start(self) -> tuple[WriterProcess, Staging]:
-        if self._writer is None or self._staging is None:
+        if self._staging is None:
             self._staging = Staging(self._topology.device)
+        if self._writer is None:
             self._writer = WriterProcess(self._staging.descriptor, self._shelf.address, self._patience_s)
         return self._writer, self._staging
 

@@ -88,22 +88,11 @@ class Saving:
 
         Raises: CheckpointError: on every rank; training cannot go on as if it were saved.
         """
-        step = self._position.step
-        if step == self._newest_step:
-            return
-        with self._recorder.phase("checkpoint"):
-            self._checkpointer.save(
-                step, self._tier, self._collect, retention=self._choice.retention, metrics=dict(self._metrics)
-            )
-            self._newest_step = step
-            if self._choice.wait:
-                self._checkpointer.finish()
-        self._is_prepared = self.is_watching = True
-        self._tell()
+        self._save(is_last=False)
 
     def finish(self) -> None:
         """Save the present step and wait until it is complete. Collective. Raises CheckpointError: it is not."""
-        self.save()
+        self._save(is_last=True)
         with self._recorder.phase("checkpoint"):
             self._checkpointer.finish()
         self._tell()
@@ -131,6 +120,26 @@ class Saving:
         """The attempt is over: stop the writer; what it has not finished is never seen. Twice is fine."""
         self._checkpointer.close(at_once=True)
         self.is_watching = False
+
+    def _save(self, *, is_last: bool) -> None:
+        step = self._position.step
+        if step == self._newest_step:
+            return
+        with self._recorder.phase("checkpoint"):
+            is_made = self._checkpointer.save(
+                step,
+                self._tier,
+                self._collect,
+                retention=self._choice.retention,
+                metrics=dict(self._metrics),
+                must=is_last,
+            )
+            if is_made and self._choice.wait and not is_last:
+                is_made = self._checkpointer.wait()
+        if is_made:
+            self._newest_step = step
+        self._is_prepared = self.is_watching = True
+        self._tell()
 
     def _load_newest(self) -> tuple[CheckpointManifest, dict[str, Any] | None] | None:
         failed: CheckpointIncomplete | None = None
