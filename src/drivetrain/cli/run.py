@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--meet", default="", help="Give the same name, and the same command, on each node.")
 @click.option("--restarts", default=3, show_default=True, type=int, help="Attempts after the first one.")
 @click.option("--name", default="", help="What people call the run; its id by default.")
-@click.option("--hang-after", default="10s", show_default=True, help="Shortest silence that counts as a hang.")
+@click.option("--hang-after", default="30s", show_default=True, help="Shortest silence that counts as a hang.")
 @click.option("--run", "run_name", help="Continue this run (an id, the beginning of one, or `latest`).")
 @click.option("--fault", "faults", multiple=True, help="Plan a failure, such as kill:rank=1,step=48.")
 @click.option("--dry-run", is_flag=True, help="Print what each rank would be started with, as JSON; start nothing.")

@@ -7,7 +7,7 @@ long as the longest such pause. So silence is held against what the process does
 2. A rank inside a step that has used no processor time hangs after max(10 x the 99th percentile of steps, floor), if
    all ranks are silent and it is the one that got least far: the others wait for it. Of several that got equally far,
    each must have been idle.
-3. Anything else hangs after 30 floors of silence of all ranks: a loop that never ends, a wait for data or a disk.
+3. Anything else hangs after 10 floors of silence of all ranks: a loop that never ends, a wait for data or a disk.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-PATIENCE = 30  # floors of silence that a rank which is busy, or outside a step, is given
+PATIENCE = 10  # floors of silence that a rank which is busy, or outside a step, is given
 STEPS = 10  # longest steps that a rank which is idle inside a step is given
 
 

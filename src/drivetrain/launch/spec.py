@@ -49,7 +49,7 @@ class LaunchSpec:
     num_nodes: int = 1
     min_nodes: int | None = None
     restarts: int = 3
-    hang_after_ns: int = 10 * NS_PER_S
+    hang_after_ns: int = 30 * NS_PER_S
     grace_ns: int = 3 * NS_PER_S
     env: Mapping[str, str] = field(default_factory=dict)
     preload: tuple[str, ...] | None = None
