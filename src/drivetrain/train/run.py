@@ -180,7 +180,8 @@ class Run:
             optimizer, schedule = self._trial.prepare(network, optimizer, loader, schedule, self.settings)
         self._rework(network)
         precision.apply(network, self._precision, self.device)
-        replica = self._replica = parallel.spread(network, optimizer, self._parallel, self._topology)
+        with self._topology.sockets.watched():  # a mesh of devices has groups of its own
+            replica = self._replica = parallel.spread(network, optimizer, self._parallel, self._topology)
         feed = self._feed = open_feed(loader, self._topology, self.settings.global_batch)
         self._position.num_microbatches = feed.num_microbatches
         self._ema = None if self.settings.ema is None else Ema(network, self.settings.ema)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar, cast
 
@@ -18,6 +18,7 @@ from torch.distributed.rendezvous import rendezvous
 from drivetrain.core import variables
 from drivetrain.core.errors import ConfigError, DrivetrainError, UsageError
 from drivetrain.core.variables import whole_number
+from drivetrain.train.sockets import Sockets
 
 T = TypeVar("T")
 
@@ -35,6 +36,7 @@ class Topology:
       local_rank: its index on its node.
       device: where its model lives.
       backend: what carries collectives between ranks, as `torch.distributed` names it.
+      sockets: its connections to the others.
     """
 
     rank: int
@@ -42,6 +44,7 @@ class Topology:
     local_rank: int
     device: torch.device
     backend: str
+    sockets: Sockets = field(default_factory=Sockets, compare=False, repr=False)
 
     @classmethod
     def find(cls, device: str, env: Mapping[str, str] = os.environ) -> Topology:
@@ -76,13 +79,18 @@ class Topology:
                     "this process is in a process group already, and dt.Run makes its own",
                     hint="leave out init_process_group, and close a dt.Run before making another",
                 )
-            store = self._store()
-            # torchrun's store outlives a restart, and with it the addresses of ranks that are dead; without names of
-            # its own for each try, every second restart fails to connect or waits for ever (torch 2.13).
-            store = PrefixStore(f"try-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
-            distributed.init_process_group(
-                self.backend, store=store, rank=self.rank, world_size=self.world_size, timeout=_COLLECTIVE
-            )
+            with self.sockets.watched():
+                self._meet()
+
+    def _meet(self) -> None:
+        # torchrun's store outlives a restart, and with it the addresses of ranks that are dead; without names of its
+        # own for each try, every second restart fails to connect or waits for ever (torch 2.13).
+        store = PrefixStore(f"try-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", self._store())
+        # Groups are numbered, and a meeting that failed has taken a number that ranks which are new have not.
+        distributed_c10d._world.group_count = 0
+        distributed.init_process_group(
+            self.backend, store=store, rank=self.rank, world_size=self.world_size, timeout=_COLLECTIVE
+        )
 
     def _store(self) -> Store:
         """Where ranks meet: at the launcher's store, or, as torch has it, at rank 0's or torchrun's."""
@@ -98,9 +106,10 @@ class Topology:
             distributed.destroy_process_group()
 
     def abort(self) -> None:
-        """Have collectives that wait end with an error; for another thread than theirs. Gloo's end when peers leave."""
+        """Have collectives that wait, and the wait for ranks to meet, end with an error; for another thread."""
         if self.device.type == "cuda" and distributed.is_initialized():
             distributed_c10d._abort_process_group()
+        self.sockets.shut()
 
     def evidence(self) -> dict[str, bytes]:
         """The latest collectives of this rank as torch's flight recorder has them, by file name."""
