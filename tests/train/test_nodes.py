@@ -36,6 +36,7 @@ def test_two_nodes_of_one_rank_end_with_the_weights_of_two_ranks_on_one(training
     assert (set(account.by_rank), account.num_steps_kept) == ({0, 1}, 10)
 
 
+@pytest.mark.slow
 def test_a_rank_that_dies_on_another_node_is_forked_there_and_changes_nothing(training: Callable) -> None:
     with training("--ranks", "2", steps=12) as alone:
         alone.end()

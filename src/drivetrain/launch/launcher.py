@@ -185,6 +185,7 @@ class Launcher:
         spec, until_ns = self._spec, mono_ns() + _WAIT_FOR_NODES_NS
         watch = Watch(self._run, attempt=number, num_ranks=0)
         self._attempt = Attempt(number, 0, grace_ns=spec.grace_ns, watch=watch)
+        self._nodes.open()  # what ranks need is imported meanwhile
         while self._nodes.num_there < spec.least_nodes and self._stopped_by is None and mono_ns() < until_ns:
             self._turn()
         self._nodes.take_in()
