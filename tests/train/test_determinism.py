@@ -44,6 +44,12 @@ def test_the_process_is_as_it_was_when_the_run_is_closed() -> None:
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
 
 
+def test_a_run_that_could_not_be_made_leaves_torch_as_it_was() -> None:
+    with pytest.raises(ConfigError):
+        dt.Run(deterministic=True, device="no such")
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_a_workspace_that_varies_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":0:0")
     with pytest.raises(ConfigError, match="CUBLAS_WORKSPACE_CONFIG is ':0:0'"):

@@ -1,10 +1,12 @@
 """Batches become checkpoints: a training loop that stays the user's, on one process or many, and resumes exactly.
 
 A step's way through the room: `feed` gives microbatches, `loop` hands them out and records, `update` turns losses into
-new weights, `cadence` says when `saving` writes what `state` collects. `run` is the user's object and joins the others.
+new weights, `cadence` says when `saving` writes what `state` collects. `run` is the user's
+object, and `workings` joins the others behind it.
 
   settings.py     what a user may choose, checked
   run.py          Run: the user's object
+  workings.py     what a Run is made of, put together by `Run.setup`
   fit.py          the usual loop over a Run, with evaluation, early stop, callbacks
   callbacks.py    what a user may hang into fit
   early_stop.py   when further training no longer helps
@@ -14,6 +16,10 @@ new weights, `cadence` says when `saving` writes what `state` collects. `run` is
   lightning_callback.py, huggingface_callback.py   what those Trainers call
   session.py      whose run it is: a launcher's, torchrun's, or our own; its folder, attempt and recorder
   topology.py     rank, device, process group
+  sockets.py      the connections between ranks, torn when one waits for the dead
+  meeting.py      where ranks find each other, a process that outlives them
+  comeback.py     what a rank does so that it, or another, can go on in the next attempt
+  memory.py       the state that survivors remember, and how the others get it
   parallel.py     one model -> the same model on many ranks: which way, and what the loop asks of it
   ddp.py          all weights on every rank
   fsdp.py         a part of every weight on each

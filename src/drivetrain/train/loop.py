@@ -170,7 +170,7 @@ class Loop:
         """Judge the numbers of the steps so far; where they ask for it, be at an earlier step."""
         position = self._position
         is_end = position.step >= min(self._until, self._cadence.next_step)  # what is saved must have been judged
-        position.is_updating = True  # until it is decided, and the state is that before `step` again
+        position.is_updating = True  # should this attempt end before all is back, the state is nobody's
         if not watch.settle(everything=is_end):
             position.is_updating = False
             return False

@@ -26,10 +26,9 @@ class Position:
     is_updating: bool = False
 
     def go_to(self, step: int) -> None:
-        """Stand before a step whose state is restored."""
+        """Stand before a step whose state is restored; `is_updating` stays as it is."""
         self.step = self.finished = step
         self.given = self.taken = 0
-        self.is_updating = False
 
     @property
     def is_whole(self) -> bool:

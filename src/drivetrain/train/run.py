@@ -5,39 +5,29 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import nn
 
-from drivetrain.core import faults
-from drivetrain.core.errors import AnomalyError, UsageError
+from drivetrain.core.errors import UsageError
 from drivetrain.core.protocols import Stateful
 from drivetrain.core.variables import whole_number
 from drivetrain.store import LocalBlobs, RunFolder
-from drivetrain.train import compiling, determinism, exits, forwards, parallel, precision, randomness, recompute
-from drivetrain.train.blocks import find_blocks
-from drivetrain.train.cadence import Cadence
+from drivetrain.train import determinism, exits, parallel, precision, randomness
 from drivetrain.train.comeback import Comeback
-from drivetrain.train.ema import Ema
-from drivetrain.train.feed import Feed, open_feed
-from drivetrain.train.loop import Loop, NoSaver
-from drivetrain.train.parallel import Replica, Way
-from drivetrain.train.position import Position
-from drivetrain.train.safety import Safety
+from drivetrain.train.feed import Feed
+from drivetrain.train.parallel import Way
 from drivetrain.train.session import begin
-from drivetrain.train.settings import Anomaly, Checkpoint, Fsdp, Parallel, Precision, Recompute, Settings, Tier
-from drivetrain.train.state import Parts, check_optimizer
+from drivetrain.train.settings import Anomaly, Checkpoint, Parallel, Precision, Recompute, Settings
+from drivetrain.train.state import check_optimizer
 from drivetrain.train.topology import Topology
 from drivetrain.train.trial import TrialPart
-from drivetrain.train.update import Update
-
-if TYPE_CHECKING:
-    from drivetrain.train.saving import Saving
+from drivetrain.train.workings import Workings
 
 T = TypeVar("T")
 
@@ -103,20 +93,20 @@ class Run:
         self._trial = TrialPart.planned()
         if self._trial is not None:
             self.settings = self._trial.settings(self.settings)
-        self._undo = ExitStack()
-        if self.settings.deterministic:
-            self._undo.enter_context(determinism.enforced())
-        self._topology = topology = Topology.find(device)
-        self._parallel, self._precision = _resolve(self.settings, topology)
-        self._feed: Feed | None = None
-        self._network: nn.Module | None = None
-        self._replica: Replica | None = None
-        self._loop: Loop | None = None
         self._is_closed = False
         self._pid = os.getpid()
-        self._position = Position()
-        self._comeback = Comeback(topology)
-        self._session = begin(self.settings, topology)
+        with ExitStack() as undo:
+            if self.settings.deterministic:
+                undo.enter_context(determinism.enforced())
+            self._topology = topology = Topology.find(device)
+            way, arithmetic = _resolve(self.settings, topology)
+            self._comeback = Comeback(topology)
+            self._session = begin(self.settings, topology)
+            self._undo = undo.pop_all()
+        self._workings = Workings(
+            self.settings, topology, self._session, self._comeback, way, arithmetic, self._trial, self._undo
+        )
+        self._position = self._workings.position
         self._comeback.on_leave(self._abandon)
         atexit.register(self.close)
         exits.install()  # once more, because joining puts a hook of torch's before ours
@@ -124,12 +114,6 @@ class Run:
         self.device = topology.device
         self.folder: RunFolder = self._session.folder
         self.attempt = self._session.attempt
-        self._ema: Ema | None = None
-        self._safety: Safety | None = None
-        self._saving: Saving | None = None
-        self._tier: Tier = "bitwise"
-        self._random: dict[str, Any] | None = None  # what the generators are set to when the steps begin
-        self._update: Callable[[torch.Tensor], None] = _step_before_setup
         randomness.seed_all(self.settings.seed)
 
     @property
@@ -170,40 +154,12 @@ class Run:
           ConfigError: settings, loader and optimizer do not fit each other.
           UsageError: the checkpoint is not of this model.
         """
-        if self._feed is not None:
+        workings = self._workings
+        if workings.feed is not None:
             raise UsageError("run.setup was called twice", hint="make one dt.Run per model")
         network.to(self.device)
         check_optimizer(network, optimizer)
-        self._network = network
-        forwards.unwrap(network)
-        if self._trial is not None:
-            optimizer, schedule = self._trial.prepare(network, optimizer, loader, schedule, self.settings)
-        self._rework(network)
-        precision.apply(network, self._precision, self.device)
-        with self._topology.sockets.watched():  # a mesh of devices has groups of its own
-            replica = self._replica = parallel.spread(network, optimizer, self._parallel, self._topology)
-        feed = self._feed = open_feed(loader, self._topology, self.settings.global_batch)
-        self._position.num_microbatches = feed.num_microbatches
-        self._ema = None if self.settings.ema is None else Ema(network, self.settings.ema)
-        safety = self._safety = Safety.of(self.settings, self._precision, self._session, self._topology, feed.samples)
-        extras = {**(extras or {}), **({} if safety is None else safety.extras)}
-        parts = Parts(network, optimizer, schedule, self._ema, feed, extras)
-        self._resume(parts)
-        clip, ema = self.settings.clip, self._ema
-        self._update = Update(
-            self._position,
-            optimizer,
-            clip=clip,
-            schedule=schedule,
-            ema=ema,
-            settle=None if replica is None else replica.settle,
-            guard=None if safety is None else safety.guard(network, optimizer, self._topology, clip=clip, ema=ema),
-            weights=feed.weights,
-        )
-        if self._trial is not None:
-            self._update = self._trial.watch(self._update, self._position, self._session.recorder)
-        self._loop = self._make_loop(parts, network)
-        randomness.seed_all(self.settings.seed, "rank", self.rank, self._position.step)
+        optimizer, feed = workings.build(network, optimizer, loader, schedule, extras or {})
         return network, optimizer, feed
 
     def steps(self, batches: Feed, *, until: int) -> Iterator[Any]:
@@ -216,23 +172,22 @@ class Run:
           batches: what `setup` returned.
           until: number of steps.
         """
-        if self._loop is None or batches is not self._feed:
+        workings = self._workings
+        if workings.loop is None or batches is not workings.feed:
             raise UsageError("run.steps was given something else than run.setup returned", hint="see help(dt.Run)")
         if self._is_closed:
             raise UsageError("run.steps was called after run.close")
-        if self._random is not None:
-            randomness.restore(self._random, self.device)
-            self._random = None
+        workings.restore_random()
         if self._trial is not None:
             return self._trial.steps(
-                self._loop.steps,
+                workings.loop.steps,
                 until,
                 position=self._position,
                 device=self.device,
                 recorder=self._session.recorder,
                 keep=self.keep,
             )
-        return self._loop.steps(until)
+        return workings.loop.steps(until)
 
     def step(self, loss: torch.Tensor) -> None:
         """Take in the loss of the microbatch at hand; the last one of a step updates the weights.
@@ -241,12 +196,12 @@ class Run:
           loss: a scalar, the mean over the microbatch.
         Raises: UsageError: it was called twice for one microbatch.
         """
-        self._update(loss)
+        self._workings.update(loss)
 
     def stop(self) -> None:
         """Let `steps` end after the step at hand, with everything saved, as it does at `until`. On all ranks alike."""
-        if self._loop is not None:
-            self._loop.stop()
+        if self._workings.loop is not None:
+            self._workings.loop.stop()
 
     def log(self, **scalars: float | torch.Tensor) -> None:
         """Record numbers under `step_index`: `run.log(loss=loss)`. Reading a tensor waits for the device.
@@ -255,8 +210,8 @@ class Run:
         """
         values = {name: _number(name, value) for name, value in scalars.items()}
         self._session.recorder.log(self._position.step, values)
-        if self._saving is not None:
-            self._saving.note(values)
+        if self._workings.saving is not None:
+            self._workings.saving.note(values)
 
     def phase(self, name: str) -> AbstractContextManager[None]:
         """Time inside the block counts as this phase, such as `eval`.
@@ -282,9 +237,9 @@ class Run:
 
         Raises: UsageError: before `setup`, or the loader cannot tell.
         """
-        if self._feed is None:
+        if self._workings.feed is None:
             raise UsageError("run.samples_at was called before run.setup", hint="see help(dt.Run)")
-        return self._feed.samples(step)
+        return self._workings.feed.samples(step)
 
     def export(self, path: str | os.PathLike[str], *, averaged: bool = False, force: bool = False) -> None:
         """Write the present weights into one safetensors file, under the model's own names. Collective; rank 0 writes.
@@ -298,10 +253,10 @@ class Run:
         """
         from drivetrain.train.exporting import export  # imports DTensor
 
-        if self._network is None:
+        if self._workings.network is None:
             raise UsageError("run.export was called before run.setup")
-        with self.averaged(self._network) if averaged else nullcontext():
-            export(self._network, Path(path), self._topology, force=force)
+        with self.averaged(self._workings.network) if averaged else nullcontext():
+            export(self._workings.network, Path(path), self._topology, force=force)
 
     def all_sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """The sum of all ranks' tensors; the argument stays as it is. Collective."""
@@ -316,14 +271,14 @@ class Run:
 
         Raises: UsageError: the run averages nothing, or not this model.
         """
-        if self._ema is None:
+        if self._workings.ema is None:
             raise UsageError("run.averaged needs averaged weights", hint="make the run with dt.Run(ema=0.999)")
-        if not self._ema.is_of(model):
+        if not self._workings.ema.is_of(model):
             raise UsageError(
                 "run.averaged was given another model than run.setup",
                 hint="where run.whole is used too: with run.averaged(model), run.whole(model):",
             )
-        return self._ema.swapped()
+        return self._workings.ema.swapped()
 
     def whole(self, model: nn.Module) -> AbstractContextManager[None]:
         """Inside the block each rank has all weights, so that it may call the model when no other does.
@@ -331,9 +286,9 @@ class Run:
         Collective on entry. Needed under `fsdp` and `hsdp` alone, where calling the model is otherwise collective;
         it takes the memory of the whole model. Do not train inside.
         """
-        if model is not self._network:
+        if model is not self._workings.network:
             raise UsageError("run.whole was given another model than run.setup")
-        return nullcontext() if self._replica is None else self._replica.whole()
+        return nullcontext() if self._workings.replica is None else self._workings.replica.whole()
 
     def close(self) -> None:
         """End this rank's part of the run; twice is fine, and it happens by itself when the process ends."""
@@ -347,113 +302,24 @@ class Run:
     ) -> None:
         self._close(exits.code_of(exc))
 
-    def _rework(self, network: nn.Module) -> None:
-        """Recompute and compile, as was chosen; under fsdp block by block, because weights are gathered in between."""
-        way = self._parallel
-        blocks = find_blocks(network, way.wrap if isinstance(way, Fsdp) else "auto") or [network]
-        if self.settings.recompute != "none":
-            recompute.apply(blocks, self.settings.recompute)
-        if self.settings.compile:
-            self._undo.callback(compiling.Cache(self.folder.compiled).close)
-            modules = blocks if isinstance(way, Fsdp) else [network]
-            compiling.apply(modules, self.device, self._session.recorder.phase)
-
-    def _resume(self, parts: Parts) -> None:
-        """Go to the newest state there is, tell the ledger from where."""
-        saving: Saving | None = None
-        if self.settings.checkpoint is not None:
-            from drivetrain.train.saving import Saving  # imports DTensor, of no use to a run without checkpoints
-
-            saving = self._saving = Saving(
-                self.settings.checkpoint, self._session, self._topology, self._position, parts
-            )
-        tier = self._comeback.recall(
-            parts,
-            self._position,
-            saving,
-            self._session.recorder,
-            num_parts=parallel.num_parts(self._parallel, self.world_size),
-            attempt=self.attempt,
-        )
-        if tier is None and saving is not None:
-            self._random = saving.resume()
-            tier = saving.tier
-        self._tier = tier or "bitwise"
-        if self.attempt or self._position.step:
-            self._session.recorder.resume(self._position.step)
-
-    def _make_loop(self, parts: Parts, model: nn.Module) -> Loop:
-        every = None if self.settings.checkpoint is None else self.settings.checkpoint.interval
-        start = self._comeback.begin(
-            parts,
-            self._position,
-            seed=self.settings.seed,
-            num_parts=parallel.num_parts(self._parallel, self.world_size),
-            tier=lambda: self._tier,
-        )
-        return Loop(
-            position=self._position,
-            feed=parts.feed,
-            model=model,
-            replica=self._replica,
-            device=self.device,
-            recorder=self._session.recorder,
-            cadence=Cadence(every, self._position.step, self._topology.share),
-            faults=faults.planned(self.rank, self.attempt),
-            saver=self._saving or NoSaver(),
-            watch=None if self._safety is None else self._safety.watch,
-            go_back=self._go_back,
-            control=self._comeback.control,
-            prepare=start,
-        )
-
-    def _go_back(self) -> None:
-        """To the newest checkpoint, in the middle of `steps`; what was learned since of bad steps is not forgotten."""
-        assert self._safety is not None
-        assert self._saving is not None
-        reached, history = self._position.step, self._safety.watch.history
-        self._position.is_updating = True  # should this attempt end meanwhile, the state is nobody's
-        random = self._saving.resume()
-        if self._position.step == reached:
-            raise AnomalyError(
-                f"{len(history.known)} steps in a row went wrong by step {reached}, and there is no checkpoint to go "
-                "back to yet",
-                hint="the weights as they were made are no better: look at the first batches and the learning rate",
-            )
-        self._position.is_updating = True  # what is restored lacks what is remembered below
-        if random is not None:
-            randomness.restore(random, self.device)
-        self._safety.watch.went_back(self._position.step, history)
-        self._session.recorder.resume(self._position.step)
-
     def _abandon(self) -> None:
         """The attempt is over and this process is not: let go of all that belongs to it."""
         if not self._is_closed:
             self._session.recorder.begin("teardown/abort")
         self._close(1)
-        self._release()
+        self._workings.release()
 
     def _close(self, exit_code: int) -> None:
         if self._is_closed or os.getpid() != self._pid:  # a forked child must not end its parent's run
             return
         self._is_closed = True
         atexit.unregister(self.close)
-        if self._loop is not None:
-            self._loop.close()
-        if self._saving is not None and exit_code == 0:
-            self._saving.close()
-        elif self._saving is not None:
-            self._saving.abandon()
+        self._workings.close(exit_code)
         self._session.close(exit_code)
         self._undo.close()
         if exit_code == 0:  # after an error another rank may never come to a collective that leaving would wait for
-            self._release()
+            self._workings.release()
             self._topology.leave()
-
-    def _release(self) -> None:
-        replica, self._replica = self._replica, None
-        if replica is not None:
-            replica.release()
 
 
 def _resolve(settings: Settings, topology: Topology) -> tuple[Way, precision.Resolved]:
@@ -462,10 +328,6 @@ def _resolve(settings: Settings, topology: Topology) -> tuple[Way, precision.Res
         parallel.resolve(settings.parallel, topology.world_size, ranks_per_node),
         precision.resolve(settings.precision, topology.device),
     )
-
-
-def _step_before_setup(_: torch.Tensor) -> None:
-    raise UsageError("run.step was called before run.setup", hint="see help(dt.Run)")
 
 
 def _number(name: str, value: float | torch.Tensor) -> float:
