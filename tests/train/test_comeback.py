@@ -8,10 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
-from drivetrain.ledger import read_history
-from drivetrain.store import create_run
+from drivetrain.ledger import account, read_history
+from drivetrain.store import RunFolder, create_run
 
 SCRIPT = """
 import hashlib, json, os, sys
@@ -33,6 +34,7 @@ with dt.Run(parallel=options["parallel"], ema=0.9, clip=1.0, checkpoint=checkpoi
     model, _, batches = run.setup(network, optimizer, Ordered(24), schedule=schedule)
     for batch in run.steps(batches, until=options["steps"]):
         run.step((model(batch["x"]) - batch["x"].sum(1, keepdim=True)).square().mean())
+        print("finished", run.step_index, flush=True)
     digest = hashlib.sha256()
     for tensor in network.state_dict().values():
         whole = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
@@ -42,16 +44,21 @@ with dt.Run(parallel=options["parallel"], ema=0.9, clip=1.0, checkpoint=checkpoi
 """
 
 
-def train(tmp_path: Path, name: str, num_ranks: int, *faults: str, **options: object) -> tuple[str, int, list[str]]:
-    """The final weights' hash, how many processes there were, and the phases of all journals."""
-    script = tmp_path / "train.py"
+def command_of(folder: RunFolder, digest: Path, num_ranks: int, *faults: str, **options: object) -> list[str]:
+    """What trains in this run; the final weights' hash goes into a file."""
+    script = digest.parent / "train.py"
     script.write_text(SCRIPT.format(folder=str(Path(__file__).parent)))
-    folder = create_run(["x"], num_ranks)
     command = [sys.executable, "-m", "drivetrain", "run", "--run", folder.id, "--ranks", str(num_ranks)]
     for fault in faults:
         command += ["--fault", fault]
-    given = {"steps": 16, "digest": str(tmp_path / name), "parallel": "ddp", **options}
-    command += ["--", sys.executable, str(script), json.dumps(given)]
+    given = {"steps": 16, "digest": str(digest), "parallel": "ddp", **options}
+    return [*command, "--", sys.executable, str(script), json.dumps(given)]
+
+
+def train(tmp_path: Path, name: str, num_ranks: int, *faults: str, **options: object) -> tuple[str, int, list[str]]:
+    """The final weights' hash, how many processes there were, and the phases of all journals."""
+    folder = create_run(["x"], num_ranks)
+    command = command_of(folder, tmp_path / name, num_ranks, *faults, **options)
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=dict(os.environ))
     assert done.returncode == 0, done.stdout + done.stderr
     phases = [event.phase for event in read_history(folder).events if event.kind == "begin"]
@@ -78,3 +85,25 @@ def test_without_a_copy_of_each_part_all_go_to_the_checkpoint(own_home: Path, tm
     assert num_processes == 3
     assert "restore/memory" not in phases
     assert phases.count("restore/checkpoint") == 2
+
+
+def test_a_launcher_that_is_killed_takes_its_ranks_with_it_and_the_run_goes_on_where_it_was(
+    own_home: Path, tmp_path: Path
+) -> None:
+    whole, *_ = train(tmp_path, "whole", 2)
+    folder = create_run(["x"], 2)
+    command = command_of(folder, tmp_path / "killed", 2, "hang:rank=1,step=9", every="4step")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as launcher:
+        while "[rank 1] finished 9" not in (line := launcher.stdout.readline()):
+            assert line, "it ended too soon"
+        family = psutil.Process(launcher.pid).children(recursive=True)
+        launcher.kill()
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive
+    done = subprocess.run(
+        command_of(folder, tmp_path / "killed", 2), capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "killed").read_text() == whole
+    assert "finished 7\n" not in done.stdout
+    account(folder).check()
