@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -154,6 +154,50 @@ def test_a_step_of_several_microbatches_is_one_step_with_their_mean_loss() -> No
     network, _ = parts()
     assert logged(fitted, "loss")[1] == pytest.approx((loss_of(network, X).item() + loss_of(network, 3 * X).item()) / 2)
     assert [what for what, _ in heard.calls] == ["start", "step", "end"]
+
+
+class Rows:
+    """The same rows in every step, but for those of one step, which are huge."""
+
+    def __init__(self, huge: int) -> None:
+        self.huge, self.number = huge, 0
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        while True:
+            self.number += 1
+            yield X * 1e4 if self.number - 1 == self.huge else X
+
+    def state_dict(self) -> dict[str, int]:
+        return {"number": self.number}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.number = state["number"]
+
+
+@pytest.mark.filterwarnings("ignore:step [678]", "ignore:went back")
+def test_where_a_run_goes_back_evaluations_and_an_early_stop_are_undone_too() -> None:
+    """The update of step 6 ruins the weights; the evaluation after step 8 would stop the run, which goes back there."""
+    seen: list[int] = []
+    network, optimizer = parts()
+
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        seen.append(run.step_index)
+        return {"score": float(model(X).square().mean())}
+
+    with dt.Run(anomaly=dt.Anomaly(skip=1), checkpoint=dt.Checkpoint(every="5step"), device="cpu") as run:
+        fitted = dt.fit(
+            network,
+            Rows(huge=6),
+            lambda model, x: model(x).pow(4).mean(),
+            optimizer,
+            until=20,
+            run=run,
+            evaluate=evaluate,
+            evaluate_every="3step",
+            early_stop=dt.EarlyStop("score", patience=1),
+        )
+    assert seen == [3, 6, 9, 6, 9, 12, 15, 18, 20]
+    assert (fitted.num_steps, fitted.stopped_early, fitted.best_step) == (20, False, 20)
 
 
 def test_an_error_in_a_callback_names_it_and_the_step() -> None:

@@ -127,6 +127,7 @@ class Loop:
                 if saver.is_watching:
                     saver.look()
                 if watch is not None and self._has_gone_back(watch):
+                    self._until = until  # a stop that later steps have asked for is undone with them
                     continue
                 is_due = position.step >= cadence.next_step and cadence.due(position.step)
                 if is_due and (watch is None or watch.is_calm):
