@@ -121,6 +121,15 @@ def test_a_bucket_that_does_not_answer_is_tried_for_a_while_and_then_an_error(mo
         shelf.steps()
 
 
+def test_a_bucket_that_is_not_there_is_an_error_of_ours_at_once(s3: str) -> None:
+    shelf = open_shelf("s3://no-such-bucket/prefix", patience_s=60)
+    with pytest.raises(CheckpointError, match="cannot write s3://no-such-bucket/prefix/step-00000001/x"):
+        shelf.put(1, "x", b"")
+    reader_of_nothing = open_shelf(s3, patience_s=60)
+    with pytest.raises(FileNotFoundError):
+        reader_of_nothing.open(1, "x")
+
+
 def test_an_address_of_no_kind_we_know_is_refused() -> None:
     with pytest.raises(UsageError, match="no place for checkpoints"):
         open_shelf("ftp://x/y")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from drivetrain.core.errors import CheckpointError, CheckpointIncomplete, StoreError
@@ -138,10 +140,19 @@ class BucketShelf:
     def open(self, step: int, name: str) -> BucketReader:
         """An object of a complete one. Raises OSError."""
         key = self._key(f"{step_name(step)}/{name}")
+
+        def head() -> int | None:
+            try:
+                return int(self._obstore.head(self._store, key)["size"])
+            except FileNotFoundError:
+                return None
+
         try:
-            size_bytes = self._tried(f"read {name}", lambda: self._obstore.head(self._store, key)["size"], StoreError)
+            size_bytes = self._tried(f"read {name}", head, StoreError)
         except StoreError as exc:
             raise OSError(0, exc.message) from exc
+        if size_bytes is None:
+            raise FileNotFoundError(errno.ENOENT, "it is missing", self.path(step, name))
         return BucketReader(self, key, size_bytes)
 
     def read_range(self, key: str, begin: int, length: int) -> Any:
@@ -163,19 +174,21 @@ class BucketShelf:
         return [key[cut:] for key in self._tried(f"list {self._address}", find, error)]
 
     def _delete(self, name: str) -> None:
+        def act() -> None:
+            with suppress(FileNotFoundError):
+                self._obstore.delete(self._store, self._key(name))
+
         try:
-            self._tried(f"delete {name}", lambda: self._obstore.delete(self._store, self._key(name)), StoreError)
+            self._tried(f"delete {name}", act, StoreError)
         except StoreError as exc:
             logger.warning("%s could not be deleted: %s", name, exc.message)
 
     def _tried(self, what: str, act: Callable[[], T], error: type[StoreError]) -> T:
-        """Try until it works or patience ends; what is not there is not tried again."""
+        """Try until it works, patience ends, or the answer will not change."""
         end, pause_s = time.monotonic() + self._patience_s, 0.1
         while True:
             try:
                 return act()
-            except FileNotFoundError:
-                raise
             except Exception as exc:  # noqa: BLE001 - obstore's errors have no useful root
                 if time.monotonic() + pause_s > end or _is_refusal(exc):
                     tried = duration_text(round(self._patience_s * NS_PER_S))
@@ -218,6 +231,7 @@ def _chunks(data: memoryview | bytes) -> Iterator[bytes]:
 def _is_refusal(exc: Exception) -> bool:
     """Whether the store has answered, and the answer will not change."""
     return type(exc).__name__ in (
+        "NotFoundError",
         "PermissionDeniedError",
         "UnauthenticatedError",
         "NotSupportedError",
