@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from drivetrain.cli.runs import command
-from drivetrain.store import create_run, publish_bytes
+from drivetrain.core.errors import UsageError
+from drivetrain.store import create_run, open_run, publish_bytes
 
 
 def test_runs_are_listed_newest_first(own_home: Path) -> None:
@@ -35,3 +36,12 @@ def test_a_damaged_journal_does_not_stop_the_listing(own_home: Path, content: by
     publish_bytes(run.journal / "launcher.jsonl", content)
     (line,) = json.loads(CliRunner().invoke(command, ["--json"]).stdout)
     assert line["status"] == "no records"
+
+
+def test_a_run_is_found_by_the_name_people_gave_it(own_home: Path) -> None:
+    first, second = create_run(["python"], 1, name="reference"), create_run(["python"], 1, name="other")
+    assert open_run("reference").id == first.id
+    create_run(["python"], 1, name="other")
+    with pytest.raises(UsageError, match="other fits 2 runs"):
+        open_run("other")
+    assert open_run(second.id).id == second.id

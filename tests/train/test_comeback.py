@@ -15,7 +15,7 @@ from drivetrain.ledger import account, read_history
 from drivetrain.store import RunFolder, create_run
 
 SCRIPT = """
-import hashlib, json, os, sys
+import hashlib, json, os, sys, time
 from pathlib import Path
 import torch
 from torch import nn
@@ -33,6 +33,8 @@ with dt.Run(parallel=options["parallel"], ema=0.9, clip=1.0, checkpoint=checkpoi
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=100)
     model, _, batches = run.setup(network, optimizer, Ordered(24), schedule=schedule)
     for batch in run.steps(batches, until=options["steps"]):
+        if [run.rank, run.step_index] == options.get("sleeps") and run.attempt == 0:
+            time.sleep(600)
         run.step((model(batch["x"]) - batch["x"].sum(1, keepdim=True)).square().mean())
         print("finished", run.step_index, flush=True)
     digest = hashlib.sha256()
@@ -85,6 +87,18 @@ def test_without_a_copy_of_each_part_all_go_to_the_checkpoint(own_home: Path, tm
     assert num_processes == 3
     assert "restore/memory" not in phases
     assert phases.count("restore/checkpoint") == 2
+
+
+def test_of_ranks_that_wait_the_one_is_replaced_that_never_came_to_the_collective(
+    own_home: Path, tmp_path: Path
+) -> None:
+    folder = create_run(["x"], 2)
+    command = command_of(folder, tmp_path / "digest", 2, steps=28, sleeps=[1, 25])
+    command[4:4] = ["--hang-after", "1s"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "rank 1 hung" in done.stderr
+    assert "train.py" in (folder.evidence(0) / "rank-1.stacks.txt").read_text()
 
 
 def test_a_launcher_that_is_killed_takes_its_ranks_with_it_and_the_run_goes_on_where_it_was(

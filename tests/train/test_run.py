@@ -287,3 +287,11 @@ def test_a_launched_rank_has_one_run_and_a_second_is_refused(monkeypatch: pytest
         train(run, 2)
     with pytest.raises(UsageError, match="rank 0 made a second"):
         dt.Run(checkpoint=dt.Checkpoint(every="1step"))
+
+
+def test_a_loader_that_could_not_follow_is_refused_where_the_number_of_ranks_may_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DRIVETRAIN_ELASTIC", "1")
+    with dt.Run() as run, pytest.raises(ConfigError, match=r"loader \(list\) cannot divide its samples anew"):
+        run.setup(*parts(), [X])

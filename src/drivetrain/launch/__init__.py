@@ -16,6 +16,7 @@ which processes that can go on do, or the `Outcome`. How quick that is: benchmar
   policy.py           which rank failed first, whether to try again, the words for it (pure)
   lost.py             whether an error only says that another rank is gone (pure)
   watch.py            how far ranks are and when they were last heard of, from their journals; what their processes do
+  blame.py            which of the ranks that wait is the one the others wait for
   hang.py             which rank hangs (pure)
   output.py           pipes -> log files and prefixed lines
   nodes.py            several machines' ranks as one; remote_node.py another machine's, seen from the leader

@@ -13,6 +13,7 @@ from typing import Any
 from drivetrain.core.clock import host_id, mono_ns
 from drivetrain.core.units import NS_PER_S, count_text, duration_text
 from drivetrain.launch.attempt import Attempt
+from drivetrain.launch.blame import blamed, collectives_begun
 from drivetrain.launch.claim import claimed, next_attempt
 from drivetrain.launch.door import Door
 from drivetrain.launch.elastic import Next, after_failure, farewell, resized_text
@@ -95,7 +96,7 @@ class Launcher:
         self._first_attempt = next_attempt(run)
         self._stopped_by: int | None = None
         self._beat_at_ns = self._poll_at_ns = self._begun_ns = 0
-        self._hung: tuple[Look, int] | None = None  # and when it is killed
+        self._hung: tuple[Look, list[Look], int] | None = None  # among all ranks; and when it is killed
         self._layout = Layout((spec.num_ranks,))
         self._wanted = spec.num_ranks
         self._num_before = 0  # ranks of the attempt before
@@ -328,7 +329,7 @@ class Launcher:
         """Wait for whatever comes first, and deal with it."""
         now_ns = mono_ns()
         node_ns = self._keep_time(now_ns)
-        hung_ns = None if self._hung is None else self._hung[1]
+        hung_ns = None if self._hung is None else self._hung[2]
         times_ns = [self._beat_at_ns, self._poll_at_ns, self._attempt.next_due_ns, node_ns, hung_ns]
         wake_ns = min(at_ns for at_ns in times_ns if at_ns is not None)
         for key, _ in self._selector.select(max(0, wake_ns - now_ns) / NS_PER_S):
@@ -347,8 +348,11 @@ class Launcher:
         due = self._attempt.due(now_ns)
         if due is not None:
             self._signal_ranks(*due)
-        if self._hung is not None and now_ns >= self._hung[1]:
-            rank, self._hung = self._hung[0].rank, None
+        if self._hung is not None and now_ns >= self._hung[2]:
+            (look, looks, _), self._hung = self._hung, None
+            folder = self._run.evidence(self._attempt.number)
+            rank = blamed(look, looks, collectives_begun(folder, [each.rank for each in looks]))
+            self._attempt.hang(rank, look.silent_ns)
             self._nodes.signal(rank, signal.SIGKILL)
         return self._nodes.keep_time(now_ns)
 
@@ -363,7 +367,7 @@ class Launcher:
             looks = attempt.watch.looks(states, now_ns)
             look = hung(looks, floor_ns=self._spec.hang_after_ns, p99_step_ns=attempt.watch.p99_step_ns)
             if look is not None:
-                self._end_hang(look, [each.rank for each in looks], now_ns)
+                self._end_hang(look, looks, now_ns)
 
     def _heed_request(self, now_ns: int) -> None:
         """Another number of ranks may have been asked for: have all leave together."""
@@ -385,12 +389,11 @@ class Launcher:
         if can_leave:
             self._nodes.leave(at.at_step, at.within_ns)
 
-    def _end_hang(self, look: Look, ranks: list[int], now_ns: int) -> None:
+    def _end_hang(self, look: Look, looks: list[Look], now_ns: int) -> None:
         """Record it, have all ranks write down where they are, and soon kill the one that hangs."""
-        for rank in ranks:
-            self._recorder.hang(rank)
-        self._attempt.hang(look.rank, look.silent_ns)
-        self._hung = (look, now_ns + _EVIDENCE_NS)
+        for each in looks:
+            self._recorder.hang(each.rank)
+        self._hung = (look, looks, now_ns + _EVIDENCE_NS)
         folder = self._run.evidence(self._attempt.number)
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)

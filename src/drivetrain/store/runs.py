@@ -162,16 +162,18 @@ def create_run(
 
 
 def open_run(name: str) -> RunFolder:
-    """The run of an id, of the beginning of one, of a path to its folder, or `latest`.
+    """The run of an id, of the beginning of one, of a name, of a path to its folder, or `latest`.
 
     Raises: UsageError: there is none, or the beginning fits several.
     """
     if os.sep in name and RunFolder(Path(name)).manifest_file.is_file():
         return RunFolder(Path(name).absolute())
-    known = [manifest.id for manifest in list_runs()]
+    manifests = list_runs()
+    known = [manifest.id for manifest in manifests]
     if not known:
         raise UsageError(f"there are no runs in {home()}", hint="make one: drivetrain demo")
     found = known[:1] if name == "latest" else [run_id for run_id in known if run_id.startswith(name)]
+    found = found or [manifest.id for manifest in manifests if manifest.name == name]
     if len(found) == 1:
         return run_folder(found[0])
     if found:

@@ -12,9 +12,9 @@ from drivetrain.core.errors import ConfigError
 from drivetrain.core.units import Every, parse_duration_ns, parse_every
 from drivetrain.store import Retention
 from drivetrain.store import Tier as Tier
+from drivetrain.train import exits
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "fp8"]
-"""What a run that was resumed has with the one that never stopped: the same weights, or the same samples per step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,7 @@ class Checkpoint:
     patience: str = "5m"
 
     def __post_init__(self) -> None:
+        exits.install()  # a script makes this before its dt.Run, and what is wrong in it is to end in one line too
         for field in ("every", "keep_every")[: 2 if self.keep_every else 1]:
             try:
                 parse_every(getattr(self, field))
@@ -98,6 +99,7 @@ class Fsdp:
     offload: bool = False
 
     def __post_init__(self) -> None:
+        exits.install()
         _whole("Fsdp.replicate", self.replicate, at_least=1)
         if not isinstance(self.reshard, bool):
             _whole("Fsdp.reshard", self.reshard, at_least=2)
@@ -137,6 +139,7 @@ class Anomaly:
     spike: float | None = None
 
     def __post_init__(self) -> None:
+        exits.install()
         _whole("Anomaly.skip", self.skip, at_least=0)
         _one_of("Anomaly.then", self.then, ("rollback", "stop"))
         if self.spike is not None and not (_is_number(self.spike) and 3 <= self.spike < math.inf):

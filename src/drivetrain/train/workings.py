@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from drivetrain.core import faults
-from drivetrain.core.errors import AnomalyError, UsageError
+from drivetrain.core import faults, variables
+from drivetrain.core.errors import AnomalyError, ConfigError, UsageError
 from drivetrain.core.protocols import Stateful
 from drivetrain.train import compiling, forwards, parallel, precision, randomness, recompute
 from drivetrain.train.blocks import find_blocks
@@ -101,6 +102,7 @@ class Workings:
         with topology.sockets.watched():  # a mesh of devices has groups of its own
             self.replica = parallel.spread(network, optimizer, self._way, topology)
         feed = self.feed = open_feed(loader, topology, settings.global_batch)
+        _refuse_fixed(feed, loader)
         self.position.num_microbatches = feed.num_microbatches
         self.ema = None if settings.ema is None else Ema(network, settings.ema)
         safety = self.safety = Safety.of(settings, self._arithmetic, self._session, topology, feed.samples)
@@ -232,3 +234,12 @@ class Workings:
 
 def _step_before_setup(_: torch.Tensor) -> None:
     raise UsageError("run.step was called before run.setup", hint="see help(dt.Run)")
+
+
+def _refuse_fixed(feed: Feed, loader: object) -> None:
+    """Raise ConfigError where the number of ranks may change and the loader could not follow, before work is done."""
+    if variables.ELASTIC in os.environ and not feed.exact:
+        raise ConfigError(
+            f"the number of ranks may change, but this loader ({type(loader).__name__}) cannot divide its samples anew",
+            hint="use a loader of dt.data, or start a fixed number: --ranks 2",
+        )
