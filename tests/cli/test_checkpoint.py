@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,5 +69,34 @@ def test_checkpoints_are_listed_and_verified_and_a_flipped_byte_is_found(weights
     file.write_bytes(content)
     broken = drivetrain("verify", "latest")
     assert broken.returncode == 74
-    assert "rank-00000.safetensors was altered" in broken.stderr
+    assert "rank-00000.safetensors was altered" in broken.stdout
     assert drivetrain("export", "latest", file.parent / "x", "--step", "3").returncode == 2
+
+
+def test_a_damaged_checkpoint_is_named_and_stands_in_no_other_s_way(
+    weights: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    folder = open_run("latest").checkpoints
+    shutil.copytree(folder / "step-00000004", folder / "step-00000006")
+    (folder / "step-00000006" / "manifest.json").write_text("{")
+    next(folder.glob("step-00000002/rank-*")).unlink()
+    listed = drivetrain("list", "latest")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["step", "2", "4", "6"]
+    assert f"   6  damaged: {folder}/step-00000006/manifest.json cannot be read" in listed.stdout
+    last = json.loads(drivetrain("list", "latest", "--json").stdout)[-1]
+    assert set(last) == {"step", "damaged"}
+    verified = drivetrain("verify", "latest")
+    assert (verified.returncode, verified.stderr) == (74, "")
+    two, four, six = verified.stdout.splitlines()
+    assert two.startswith("step 2: damaged: ")
+    assert two.endswith("rank-00000.safetensors is missing")
+    assert four.startswith("step 4: whole, ")
+    assert six.startswith("step 6: damaged: ")
+    told = drivetrain("verify", "latest", "--json")
+    assert told.returncode == 74
+    assert [(one["step"], "damaged" in one) for one in json.loads(told.stdout)] == [(2, True), (4, False), (6, True)]
+    exported = drivetrain("export", "latest", tmp_path / "out.safetensors")
+    assert exported.returncode == 0
+    assert "out.safetensors: step 4, " in exported.stdout
+    assert "step 6 is passed over, damaged: " in exported.stderr

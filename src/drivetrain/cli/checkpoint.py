@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,15 +24,15 @@ def command() -> None:
 @click.argument("run", metavar="RUN")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array of objects.")
 def list_(run: str, as_json: bool) -> None:
-    """List complete checkpoints, oldest first."""
+    """List complete checkpoints, oldest first, with what is wrong with those whose manifest is damaged."""
     import msgspec
 
     shelf = _shelf(run)
-    manifests = [shelf.manifest(step) for step in shelf.steps()]
+    found = list(_judged(shelf, shelf.steps(), shelf.manifest))
     if as_json:
-        click.echo(msgspec.json.encode([_plain(manifest) for manifest in manifests]).decode())
-    elif manifests:
-        click.echo(_table(manifests))
+        click.echo(msgspec.json.encode([_plain(*each) for each in found]).decode())
+    elif found:
+        click.echo(_table(found))
     else:
         click.echo(f"there are no checkpoints in {shelf.address}", err=True)
 
@@ -39,21 +40,33 @@ def list_(run: str, as_json: bool) -> None:
 @command.command("verify")
 @click.argument("run", metavar="RUN")
 @click.option("--step", type=int, help="Only this one; else all.")
-def verify(run: str, step: int | None) -> None:
-    """Read checkpoints and compare every byte with their manifests."""
+@click.option("--json", "as_json", is_flag=True, help="One JSON array of objects.")
+def verify(run: str, step: int | None, as_json: bool) -> None:
+    """Read checkpoints and compare every byte with their manifests; the exit code is 74 if any is damaged."""
+    import msgspec
+
+    from drivetrain.core.errors import CheckpointIncomplete
     from drivetrain.core.units import bytes_text
     from drivetrain.store import verify_checkpoint
 
     shelf = _shelf(run)
-    for each in shelf.steps() if step is None else [_chosen(shelf, step)]:
-        manifest = verify_checkpoint(shelf, each)
-        click.echo(f"step {each}: whole, {bytes_text(manifest.size_bytes)}")
+    steps = shelf.steps() if step is None else [_chosen(shelf, step)]
+    found = []
+    for each, looked in _judged(shelf, steps, lambda one: verify_checkpoint(shelf, one)):
+        found.append((each, looked))
+        if not as_json:
+            text = f"damaged: {looked}" if isinstance(looked, str) else f"whole, {bytes_text(looked.size_bytes)}"
+            click.echo(f"step {each}: {text}")
+    if as_json:
+        click.echo(msgspec.json.encode([_plain(*each) for each in found]).decode())
+    if any(isinstance(looked, str) for _, looked in found):
+        click.get_current_context().exit(CheckpointIncomplete.exit_code)
 
 
 @command.command("export")
 @click.argument("run", metavar="RUN")
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT.safetensors")
-@click.option("--step", type=int, help="Which checkpoint; else the newest with finite weights.")
+@click.option("--step", type=int, help="Which checkpoint; else the newest readable one with finite weights.")
 @click.option("--averaged", is_flag=True, help="Averaged weights in place of the last ones.")
 @click.option("--force", is_flag=True, help="Write over OUT if it is there.")
 def export(run: str, out: Path, step: int | None, averaged: bool, force: bool) -> None:
@@ -73,28 +86,56 @@ def _shelf(run: str) -> Shelf:
     return shelf_of(open_run(run).checkpoints)
 
 
+def _judged(
+    shelf: Shelf, steps: list[int], look: Callable[[int], CheckpointManifest]
+) -> Iterator[tuple[int, CheckpointManifest | str]]:
+    """Each step with its manifest, or with what is damaged; without those deleted meanwhile."""
+    from drivetrain.core.errors import CheckpointIncomplete
+
+    for step in steps:
+        try:
+            yield step, look(step)
+        except CheckpointIncomplete as exc:
+            if step in shelf.steps():
+                yield step, exc.message.removeprefix(f"checkpoint of step {step}: ")
+
+
 def _chosen(shelf: Shelf, step: int | None) -> int:
     from drivetrain.core.errors import UsageError
 
     steps = shelf.steps()
     if step is None:
-        steps = [each for each in steps if shelf.manifest(each).finite]
-        if steps:
-            return steps[-1]
-    elif step in steps:
+        for each, looked in _judged(shelf, steps[::-1], shelf.manifest):
+            if isinstance(looked, str):
+                click.echo(f"step {each} is passed over, damaged: {looked}", err=True)
+            elif looked.finite:
+                return each
+        raise UsageError(f"{shelf.address} has no readable checkpoint with finite weights")
+    if step in steps:
         return step
-    wanted = "with finite weights" if step is None else f"of step {step}"
     raise UsageError(
-        f"{shelf.address} has no checkpoint {wanted}", hint=f"there are those of steps {steps}" if steps else ""
+        f"{shelf.address} has no checkpoint of step {step}", hint=f"there are those of steps {steps}" if steps else ""
     )
 
 
-def _plain(manifest: CheckpointManifest) -> dict[str, object]:
+def _plain(step: int, looked: CheckpointManifest | str) -> dict[str, object]:
+    if isinstance(looked, str):
+        return {"step": step, "damaged": looked}
     names = ("step", "made_at_ns", "tier", "world_size", "finite", "size_bytes", "metrics", "format")
-    return {name: getattr(manifest, name) for name in names}
+    return {name: getattr(looked, name) for name in names}
 
 
-def _table(manifests: list[CheckpointManifest]) -> str:
+def _table(found: list[tuple[int, CheckpointManifest | str]]) -> str:
+    """A line each; what is damaged needs no columns."""
+    whole = [looked for _, looked in found if not isinstance(looked, str)]
+    heading, *rows = _lines(whole)
+    lines = iter(rows)
+    width = max(len("step"), *(len(str(step)) for step, _ in found))
+    told = [f"{step:>{width}}  damaged: {looked}" if isinstance(looked, str) else next(lines) for step, looked in found]
+    return "\n".join([heading, *told] if whole else told)
+
+
+def _lines(manifests: list[CheckpointManifest]) -> list[str]:
     from drivetrain.core.clock import utc_text
     from drivetrain.core.units import bytes_text
 
@@ -106,7 +147,7 @@ def _table(manifests: list[CheckpointManifest]) -> str:
         rows.append((str(one.step), utc_text(one.made_at_ns), one.tier, str(one.world_size), finite, size, metrics))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     align = (">", "<", "<", ">", "<", ">", "<")
-    return "\n".join(
+    return [
         "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, align, widths, strict=True)).rstrip()
         for row in rows
-    )
+    ]
