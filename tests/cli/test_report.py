@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from drivetrain.ledger import Recorder
-from drivetrain.store import CheckpointManifest, LocalShelf, RunFolder, SavedState, create_run, manifest_json
+from drivetrain.store import (
+    CheckpointManifest,
+    LocalShelf,
+    RunFolder,
+    SavedState,
+    StoredFile,
+    create_run,
+    manifest_json,
+)
 
 TRUTH = "truth.json"
 
@@ -53,6 +61,23 @@ def test_it_says_where_and_how_exactly_the_run_would_go_on(run: RunFolder, tier:
     shelf.seal(1200, manifest_json(manifest), {})
     assert f"resumes: at step 1,200, with {words}" in drivetrain("report", "latest").stdout
     assert json.loads(drivetrain("report", "latest", "--json").stdout)["checkpoints"] == [{"step": 1200, "tier": tier}]
+
+
+def test_it_names_no_checkpoint_that_training_would_not_go_on_from(run: RunFolder) -> None:
+    shelf = LocalShelf(run.checkpoints)
+    files = {"rank-0.pt": StoredFile(4, "0" * 64)}
+    for step, content, finite in ((1, b"four", True), (2, b"four", False), (3, b"cut", True), (4, None, True)):
+        shelf.begin(step)
+        if content is not None:
+            shelf.put(step, "rank-0.pt", content)
+        made = CheckpointManifest(step, 1, "bitwise", 0, SavedState({}, [{}]), files, finite=finite)
+        shelf.seal(step, manifest_json(made), {})
+    assert "resumes: at step 1, with bitwise" in drivetrain("report", "latest").stdout
+    page = run.report_file.read_text(encoding="utf-8")
+    for words in ("never: its weights are not finite", "rank-0.pt has 3 bytes", "rank-0.pt cannot be read"):
+        assert words in page
+    told = json.loads(drivetrain("report", "latest", "--json").stdout)["checkpoints"]
+    assert [one["tier"] for one in told] == ["bitwise", None, None, None]
 
 
 def test_lines_of_a_journal_that_cannot_be_read_are_counted_aloud(run: RunFolder) -> None:

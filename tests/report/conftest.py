@@ -154,6 +154,7 @@ def _keep(run: RunFolder) -> None:
     for step in (80, 100, 120):
         folder = checkpoint_folder(run.checkpoints, step)
         files = {"rank-0.pt": StoredFile(900_000, "0" * 64)}
+        publish_bytes(folder / "rank-0.pt", bytes(900_000))
         manifest = CheckpointManifest(step, NUM_RANKS, "bitwise", wall_ns(), SavedState({}, [{}] * NUM_RANKS), files)
         publish_bytes(folder / "manifest.json", msgspec.json.encode(manifest))
 

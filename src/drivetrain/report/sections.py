@@ -178,10 +178,10 @@ def checkpoints_section(story: Story) -> Markup:
 def _checkpoint_row(line: CheckpointLine) -> list[str]:
     manifest = line.manifest
     if manifest is None:
-        return [f"{line.step:,}", "–", "–", "–", "damaged: its manifest cannot be read"]
+        return [f"{line.step:,}", "–", "–", "–", line.problem]
     size = bytes_text(manifest.size_bytes)
     made = utc_text(manifest.made_at_ns)
-    return [f"{line.step:,}", size, str(manifest.world_size), made, PROMISE[manifest.tier]]
+    return [f"{line.step:,}", size, str(manifest.world_size), made, line.problem or PROMISE[manifest.tier]]
 
 
 def environment_section(story: Story) -> Markup:

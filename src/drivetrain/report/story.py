@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from drivetrain.core.errors import CheckpointIncomplete, StoreError
@@ -13,6 +14,7 @@ from drivetrain.monitor import Evidence, Finding, evidence_of, findings
 from drivetrain.report.kept import Gallery, Result, read_gallery, read_results
 from drivetrain.store import (
     CheckpointManifest,
+    LocalShelf,
     RunFolder,
     RunManifest,
     Shelf,
@@ -34,10 +36,12 @@ class CheckpointLine:
     Attributes:
       step: training goes on from it with this step.
       manifest: what it holds, or None when that cannot be read.
+      problem: why training would not go on from it, in words, or empty.
     """
 
     step: int
     manifest: CheckpointManifest | None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +78,8 @@ class Story:
 
     @property
     def newest(self) -> CheckpointManifest | None:
-        """What training would go on from: the newest checkpoint that can be read."""
-        return next((line.manifest for line in reversed(self.checkpoints) if line.manifest is not None), None)
+        """What training would go on from: the newest checkpoint without a problem."""
+        return next((line.manifest for line in reversed(self.checkpoints) if not line.problem), None)
 
     @property
     def status(self) -> Status:
@@ -133,6 +137,26 @@ def _checkpoint_lines(shelf: Shelf) -> list[CheckpointLine]:
 
 def _checkpoint_line(shelf: Shelf, step: int) -> CheckpointLine:
     try:
-        return CheckpointLine(step, shelf.manifest(step))
+        manifest = shelf.manifest(step)
     except CheckpointIncomplete:
-        return CheckpointLine(step, None)
+        return CheckpointLine(step, None, "damaged: its manifest cannot be read")
+    if not manifest.finite:
+        return CheckpointLine(step, manifest, "never: its weights are not finite")
+    damage = _file_damage(shelf, manifest)
+    return CheckpointLine(step, manifest, f"damaged: {damage}" if damage else "")
+
+
+def _file_damage(shelf: Shelf, manifest: CheckpointManifest) -> str:
+    """What a look at its files' sizes finds; nothing in a bucket, where each look is a request."""
+    if not isinstance(shelf, LocalShelf):
+        return ""
+    sizes = {name: file.size_bytes for name, file in manifest.files.items()}
+    sizes |= {name: shard.size_bytes for name, shard in manifest.shards.items()}
+    for name, expected_bytes in sizes.items():
+        try:
+            size_bytes = Path(shelf.path(manifest.step, name)).stat().st_size
+        except OSError as exc:
+            return f"{name} cannot be read: {exc.strerror}"
+        if size_bytes != expected_bytes:
+            return f"{name} has {size_bytes} bytes; the manifest says {expected_bytes}"
+    return ""

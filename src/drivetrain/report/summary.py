@@ -27,7 +27,7 @@ def summary(story: Story) -> dict[str, object]:
         "is_running": account.is_running,
         "findings": [asdict(finding) for finding in story.findings],
         "checkpoints": [
-            {"step": line.step, "tier": None if line.manifest is None else line.manifest.tier}
+            {"step": line.step, "tier": None if line.manifest is None or line.problem else line.manifest.tier}
             for line in story.checkpoints
         ],
         "recoveries": recoveries_json(story.recoveries),
