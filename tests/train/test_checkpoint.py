@@ -28,6 +28,8 @@ from drivetrain.store import (
     shelf_of,
     verify_checkpoint,
 )
+from drivetrain.store.writer_process import WriterProcess
+from drivetrain.store.writing import Job
 
 SCRIPT = Path(__file__).with_name("tiny_training.py")
 X = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
@@ -297,23 +299,70 @@ def test_the_last_step_is_saved_or_the_run_has_failed(folder: RunFolder, name: s
     assert list_checkpoints(folder.checkpoints) == [1]
 
 
-def test_a_writer_that_is_killed_costs_the_save_in_flight_and_no_other(folder: RunFolder) -> None:
-    def kill_writer() -> None:
-        (pid,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
-        os.kill(int(pid), signal.SIGKILL)
+def writer_pid() -> int:
+    (pid,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
+    return int(pid)
 
+
+class KilledInSave(WriterProcess):
+    """A writer that is killed in the saves of `steps`, before it has written anything."""
+
+    steps: tuple[int, ...] = ()
+
+    def give(self, job: Job) -> None:
+        if job.step not in self.steps:
+            super().give(job)
+            return
+        KilledInSave.steps = tuple(step for step in self.steps if step != job.step)
+        os.kill(writer_pid(), signal.SIGSTOP)
+        super().give(job)
+        os.kill(writer_pid(), signal.SIGKILL)
+
+
+@pytest.fixture
+def killed_in_saves(monkeypatch: pytest.MonkeyPatch) -> type[KilledInSave]:
+    monkeypatch.setattr("drivetrain.train.checkpoint.WriterProcess", KilledInSave)
+    monkeypatch.setattr(KilledInSave, "steps", ())
+    return KilledInSave
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_writer_that_is_killed_costs_the_save_in_flight_and_no_other(
+    folder: RunFolder, killed_in_saves: type[KilledInSave], wait: bool
+) -> None:
+    killed_in_saves.steps = (2, 4)
+    with pytest.warns(UserWarning, match="step [24] was not written: .*ended with code -9; another process") as told:
+        trained(dt.Checkpoint(every="1step", keep=9, wait=wait), 4)
+    assert len(told) == 2
+    assert list_checkpoints(folder.checkpoints) == [1, 3, 4]  # the last one is made once more
+
+
+def test_two_writers_killed_in_a_row_are_a_failed_save_and_no_full_disk(
+    folder: RunFolder, killed_in_saves: type[KilledInSave]
+) -> None:
+    killed_in_saves.steps = (2, 3)
+    with pytest.warns(UserWarning, match="step 2 was not written"), pytest.raises(CheckpointError) as caught:
+        trained(dt.Checkpoint(every="1step", keep=9), 5)
+    assert caught.value.message.startswith("checkpoint of step 3 was not written: ")
+    assert "disk" not in str(caught.value)
+    assert list_checkpoints(folder.checkpoints) == [1]
+
+
+def test_a_writer_that_is_killed_between_saves_costs_none(folder: RunFolder) -> None:
     def train_on() -> None:
-        with next_attempt(), dt.Run(checkpoint=dt.Checkpoint(every="2step", failures=1), device="cpu") as run:
+        with next_attempt(), dt.Run(checkpoint=dt.Checkpoint(every="2step", wait=True), device="cpu") as run:
             network = nn.Linear(3, 1)
             model, _, batches = run.setup(network, torch.optim.SGD(network.parameters(), lr=0.1), [X])
-            for x in run.steps(batches, until=8):
+            for x in run.steps(batches, until=6):
                 run.step(model(x).square().mean())
                 if run.step_index == 3:
-                    kill_writer()
+                    pid = writer_pid()
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
-    with pytest.warns(UserWarning, match="step [24] was not written: .*ended with code -9"):
+    with pytest.warns(UserWarning, match="ended with code -9; another writes the checkpoint of step 4"):
         train_on()
-    assert list_checkpoints(folder.checkpoints)[-2:] == [6, 8]
+    assert list_checkpoints(folder.checkpoints)[-2:] == [4, 6]
 
 
 @pytest.mark.filterwarnings("ignore:reading and skipping")

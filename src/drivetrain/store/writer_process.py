@@ -54,6 +54,10 @@ Message = Write | Abandon | Written | Sealed
 _DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
+class WriterGone(CheckpointError):  # noqa: N818 - the state it names is the point
+    """The writer process has ended, killed by someone; another one may do better."""
+
+
 class Channel:
     """Messages over a socket, each a length and JSON."""
 
@@ -108,7 +112,7 @@ class WriterProcess:
         self._channel = Channel(ours)
 
     def give(self, job: Job) -> None:
-        """Have a file written that stands ready in the memory. Raises CheckpointError: the writer is gone."""
+        """Have a file written that stands ready in the memory. Raises WriterGone."""
         try:
             self._channel.send(Write(job))
         except OSError as exc:
@@ -120,7 +124,7 @@ class WriterProcess:
             self._channel.send(Abandon())
 
     def hear(self, timeout_s: float | None) -> Written | Sealed | None:
-        """What it says next; None when it says nothing in time. Raises CheckpointError: the writer is gone."""
+        """What it says next; None when it says nothing in time. Raises WriterGone."""
         if timeout_s is not None and not select.select([self._channel], [], [], timeout_s)[0]:
             return None
         message = self._channel.receive()
@@ -143,7 +147,7 @@ class WriterProcess:
             self._process.kill()
             self._process.wait()
 
-    def _gone(self) -> CheckpointError:
+    def _gone(self) -> WriterGone:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=1)
-        return CheckpointError(f"the process that writes checkpoints has ended with code {self._process.poll()}")
+        return WriterGone(f"the process that writes checkpoints has ended with code {self._process.poll()}")

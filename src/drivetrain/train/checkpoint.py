@@ -6,7 +6,7 @@ A save, in this order, so that at any moment the newest checkpoint that is liste
   3. training goes on. The writers write, hash and flush; rank 0's waits for all, adds the manifest, shows it;
   4. rank 0 looks at its writer between steps, and tells when it was complete.
 When any of it fails on one rank, all raise the same CheckpointError at the next save or at the end, and the unfinished
-checkpoint is removed.
+checkpoint is removed. A writer that was killed is replaced, with a warning, once without a complete save between.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from drivetrain.store import DISK_HINT, CheckpointManifest, LocalShelf, Retentio
 from drivetrain.store.checkpoints import checkpoint_folder
 from drivetrain.store.layout import Block, FilePlan, plan_file, share_out
 from drivetrain.store.verify import verify_checkpoint
-from drivetrain.store.writer_process import Sealed, WriterProcess
+from drivetrain.store.writer_process import Sealed, WriterGone, WriterProcess
 from drivetrain.store.writing import Common, Job, tensors_of
 from drivetrain.train import boxes, reading, state
 from drivetrain.train.format1 import read_format1
@@ -31,6 +32,16 @@ from drivetrain.train.staging import Staging
 from drivetrain.train.state import Parts, Snapshot
 from drivetrain.train.topology import Topology
 from drivetrain.train.trees import Tensors, join
+
+KILLED_HINT = "was it killed for lack of memory? `dmesg` tells"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a save is not complete, and whether because its writer was killed, so that another may do better."""
+
+    problem: str
+    is_death: bool = False
 
 
 class Checkpointer:
@@ -56,8 +67,10 @@ class Checkpointer:
         self._blocks: list[Block] = []
         self._plan: FilePlan | None = None
         self._step = -1  # of the save in flight
-        self._error = ""
+        self._failure: Failure | None = None
         self._num_failed = 0
+        self._has_died = False  # a writer of some rank, since the last complete save
+        self._is_replaced = False  # this rank's writer, for the save in flight
         self._is_written = self._is_sealed = True
         self._sealed: list[Sealed] = []
 
@@ -99,25 +112,26 @@ class Checkpointer:
             return False
         assert snapshot is not None
         common = Common(tier, snapshot.shared, {"torch": str(torch.__version__)}, metrics, retention)
-        self._step, self._error = step, ""
+        self._step, self._failure, self._is_replaced = step, None, False
         self._is_written, self._is_sealed = False, self._topology.rank > 0
         try:
             self._give(step, snapshot, common if self._topology.rank == 0 else None)
-        except CheckpointError as exc:
+        except WriterGone as exc:
             self._lost_writer(exc)
         except (OSError, TypeError) as exc:  # no memory, or a tensor that no file can hold
-            self._over(str(exc))
+            self._over(Failure(str(exc)))
         return True
 
-    def finish(self) -> None:
+    def finish(self) -> bool:
         """Wait until the save in flight is complete.
 
+        Returns: whether it is; else its writer was killed, the first in a row, and it may be begun again.
         Raises: CheckpointError: on every rank: it is not, and was not because of whatever the message says.
         """
         step = self._step
         before, _ = self._outcome(None)
-        if before:
-            raise _not_written(step, before)
+        self._count(step, before, 0)
+        return before is None
 
     def wait(self) -> bool:
         """Wait until the save in flight has ended; whether well.
@@ -127,7 +141,7 @@ class Checkpointer:
         step = self._step
         before, _ = self._outcome(None)
         self._count(step, before, self._failures)
-        return not before
+        return before is None
 
     def completed(self) -> list[Sealed]:
         """What became complete since the last call, which rank 0 alone hears. Not collective, waits for nothing."""
@@ -207,19 +221,26 @@ class Checkpointer:
         plan, rank = self._planned(snapshot), self._topology.rank
         writer, staging = self._start()
         staging.fill(plan, [_part(snapshot.tensors[block.name], block) for block, _ in plan.blocks])
-        writer.give(
-            Job(
-                step=step,
-                rank=rank,
-                world_size=self._topology.world_size,
-                size_bytes=plan.size_bytes,
-                header_bytes=len(plan.header),
-                tensors=tensors_of(plan, rank),
-                weights=snapshot.weights,
-                own=snapshot.own,
-                common=common,
-            )
+        job = Job(
+            step=step,
+            rank=rank,
+            world_size=self._topology.world_size,
+            size_bytes=plan.size_bytes,
+            header_bytes=len(plan.header),
+            tensors=tensors_of(plan, rank),
+            weights=snapshot.weights,
+            own=snapshot.own,
+            common=common,
         )
+        try:
+            writer.give(job)
+        except WriterGone as exc:  # killed since the save before: nothing is lost yet
+            if self._has_died:
+                raise
+            warnings.warn(f"{exc.message}; another writes the checkpoint of step {step}", stacklevel=4)
+            self._stop_writer()
+            self._is_replaced = True
+            self._start()[0].give(job)
 
     def _settled(self, step: int, error: str, allowed: int) -> bool:
         """Wait for the save before and have room made for one of `step`; False when this one is passed over.
@@ -234,44 +255,56 @@ class Checkpointer:
                 raise _not_written(step, f"rank {rank}: {failure}")
         before, now = self._outcome(step)
         self._count(step_before, before, self._failures)
-        if now:
+        if now is not None:
             self._count(step, now, allowed)
-        return not now
+        return now is None
 
-    def _count(self, step: int, problem: str, allowed: int) -> None:
+    def _count(self, step: int, failure: Failure | None, allowed: int) -> None:
         """Take in how the save of a step has ended, and let a failure pass if that many in a row may."""
-        if not problem:
-            self._num_failed = 0 if step >= 0 else self._num_failed
+        if failure is None:
+            if step >= 0:
+                self._num_failed, self._has_died = 0, False
             return
-        self._num_failed += 1
-        if self._num_failed > allowed:
-            raise _not_written(step, problem)
+        error = _not_written(step, failure.problem, KILLED_HINT if failure.is_death else DISK_HINT)
+        is_first_death = failure.is_death and not self._has_died
+        self._has_died = self._has_died or failure.is_death
+        self._num_failed += not is_first_death
+        if not is_first_death and self._num_failed > allowed:
+            raise error
         if self._topology.rank == 0:
-            warnings.warn(_not_written(step, problem).message, stacklevel=3)
+            after = "; another process writes the next" if failure.is_death else ""
+            warnings.warn(error.message + after, stacklevel=3)
 
-    def _outcome(self, next_step: int | None) -> tuple[str, str]:
-        """What went wrong with the save in flight, and with making room for the next; empty where nothing did."""
+    def _outcome(self, next_step: int | None) -> tuple[Failure | None, Failure | None]:
+        """What went wrong with the save in flight, and with making room for the next; None where nothing did."""
         while not self._is_written:
             self._hear(None)
-        failures = [f"rank {rank}: {error}" for rank, error in enumerate(self._topology.gather(self._error)) if error]
+        told = self._topology.gather((self._failure, self._is_replaced))
+        self._has_died = self._has_died or any(is_replaced for _, is_replaced in told)
+        failures = [
+            Failure(f"rank {rank}: {failure.problem}", failure.is_death)
+            for rank, (failure, _) in enumerate(told)
+            if failure is not None
+        ]
         found = self._topology.on_main(lambda: self._decided(failures, next_step))
-        self._step, self._error = -1, ""
+        self._step, self._failure, self._is_replaced = -1, None, False
         return found
 
-    def _decided(self, failures: list[str], next_step: int | None) -> tuple[str, str]:
+    def _decided(self, failures: list[Failure], next_step: int | None) -> tuple[Failure | None, Failure | None]:
         """Rank 0: end the save in flight, make room for the next."""
         if failures and self._writer is not None:
             self._writer.abandon()
         while not self._is_sealed:
             self._hear(None)
-        before, now = failures[0] if failures else self._error, ""
+        failures.sort(key=lambda failure: failure.is_death)  # what a new writer cannot make good comes first
+        before, now = failures[0] if failures else self._failure, None
         try:
-            if before:
+            if before is not None:
                 self._shelf.drop_unfinished(self._step)
             if next_step is not None:
                 self._shelf.begin(next_step)
         except CheckpointError as exc:
-            now = exc.message
+            now = Failure(exc.message)
         return before, now
 
     def _hear(self, timeout_s: float | None) -> bool:
@@ -279,13 +312,13 @@ class Checkpointer:
         assert self._writer is not None
         try:
             message = self._writer.hear(timeout_s)
-        except CheckpointError as exc:
+        except WriterGone as exc:
             self._lost_writer(exc)
             return True
         if message is None:
             return False
         if message.error:
-            self._over(message.error)
+            self._over(Failure(message.error))
         elif isinstance(message, Sealed):
             self._is_sealed = True
             self._sealed.append(message)
@@ -293,15 +326,18 @@ class Checkpointer:
             self._is_written = True
         return True
 
-    def _lost_writer(self, error: CheckpointError) -> None:
+    def _lost_writer(self, error: WriterGone) -> None:
         """The writer is gone; the next save starts another."""
-        self._over(error.message)
+        self._over(Failure(error.message, is_death=True))
+        self._stop_writer()
+
+    def _stop_writer(self) -> None:
         if self._writer is not None:
             self._writer.stop(at_once=True)
             self._writer = None
 
-    def _over(self, error: str) -> None:
-        self._error = error
+    def _over(self, failure: Failure) -> None:
+        self._failure = failure
         self._is_written = self._is_sealed = True
 
     def _start(self) -> tuple[WriterProcess, Staging]:
@@ -367,8 +403,8 @@ def _newest(shelf: Shelf) -> CheckpointManifest | None:
     return None
 
 
-def _not_written(step: int, problem: str) -> CheckpointError:
-    return CheckpointError(f"checkpoint of step {step} was not written: {problem}", hint=DISK_HINT)
+def _not_written(step: int, problem: str, hint: str = DISK_HINT) -> CheckpointError:
+    return CheckpointError(f"checkpoint of step {step} was not written: {problem}", hint=hint)
 
 
 def _warn(damaged: CheckpointIncomplete) -> None:

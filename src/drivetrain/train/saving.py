@@ -92,9 +92,8 @@ class Saving:
 
     def finish(self) -> None:
         """Save the present step and wait until it is complete. Collective. Raises CheckpointError: it is not."""
-        self._save(is_last=True)
-        with self._recorder.phase("checkpoint"):
-            self._checkpointer.finish()
+        while not self._is_finished():
+            self._newest_step = -1  # its writer was killed: once more
         self._tell()
 
     def look(self) -> None:
@@ -120,6 +119,11 @@ class Saving:
         """The attempt is over: stop the writer; what it has not finished is never seen. Twice is fine."""
         self._checkpointer.close(at_once=True)
         self.is_watching = False
+
+    def _is_finished(self) -> bool:
+        self._save(is_last=True)
+        with self._recorder.phase("checkpoint"):
+            return self._checkpointer.finish()
 
     def _save(self, *, is_last: bool) -> None:
         step = self._position.step
