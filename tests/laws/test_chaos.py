@@ -121,9 +121,9 @@ class Saboteur:
             self._signal(rank, signal.SIGKILL)
 
     def _signal(self, rank: int, signum: int) -> None:
-        """To its process, if that is one of the launcher's."""
-        pid = json.loads(self._journal(rank).read_text().splitlines()[0])["pid"]
-        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+        """To its process, if that is one of the launcher's; nothing where it has not begun to record yet."""
+        with suppress(psutil.NoSuchProcess, ProcessLookupError, IndexError, ValueError, OSError):
+            pid = json.loads(self._journal(rank).read_text().splitlines()[0])["pid"]
             if any(parent.pid == os.getpid() for parent in psutil.Process(pid).parents()):
                 os.kill(pid, signum)
 
