@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from drivetrain.launch import Terminal
-from drivetrain.launch.output import Log
+from drivetrain.launch.output import Log, Stream
 
 
 class Screen(io.BytesIO):
@@ -96,6 +97,18 @@ def test_a_log_that_cannot_be_written_is_left_out(tmp_path: Path) -> None:
     log.leave()
     log.leave()
     assert (tmp_path / "file").read_bytes() == b""
+
+
+def test_a_stream_that_was_closed_before_its_next_attempt_leaves_no_log_open(tmp_path: Path) -> None:
+    read_fd, write_fd = os.pipe()
+    os.close(write_fd)
+    first, second = Log(tmp_path / "first"), Log(tmp_path / "second")
+    stream = Stream(read_fd, 0, "stdout", first, lambda *said: None)
+    stream.close()
+    stream.go_on_in(0, second)
+    for log in (first, second):
+        log.leave()  # the other stream's
+        assert log._file is None
 
 
 @given(

@@ -115,6 +115,34 @@ def test_a_failure_during_a_recovery_is_a_recovery_of_its_own_that_came_to_no_st
     assert (second.failed, second.step, second.last_ns, second.stepped_ns) == (((1, -11),), None, 21 * MS, 42 * MS)
 
 
+def test_a_rank_may_fail_in_an_attempt_that_another_has_not_begun_yet() -> None:
+    first, second = found(
+        began(),
+        steps(0, 0, 0, 3, 10),
+        steps(1, 0, 0, 3, 10),
+        [event(18, "exit", 1, code=-9)],
+        [event(20, "again", 0, 1), event(22, "exit", 0, code=-9)],
+        [event(24, "begin", 1, 1, phase="init")],
+        rejoined(1, 2, 30, stays=True, step=3),
+        rejoined(0, 2, 31, stays=False, step=3),
+    )
+    assert (first.failed, second.failed) == (((1, -9),), ((0, -9),))
+
+
+def test_a_rank_lost_on_its_way_into_an_attempt_that_it_begins_later_failed_in_the_one_before() -> None:
+    first, second = found(
+        began(),
+        steps(0, 0, 0, 3, 10),
+        steps(1, 0, 0, 3, 10),
+        [event(18, "exit", 1, code=-9)],
+        [event(20, "begin", 1, 1, phase="init"), event(22, "exit", 0, code=-9), event(26, "begin", 0, 1, phase="init")],
+        [event(40, "exit", 1, code=-11)],
+        rejoined(0, 2, 50, stays=True, step=3),
+        rejoined(1, 2, 51, stays=False, step=3),
+    )
+    assert (first.failed, second.failed) == (((1, -9), (0, -9)), ((1, -11),))
+
+
 def test_a_run_without_a_second_attempt_had_no_recovery() -> None:
     assert found(began(), steps(0, 0, 0, 3, 10)) == ()
     assert recoveries([]) == ()

@@ -32,6 +32,7 @@ class Stream:
         os.set_blocking(fd, False)
         self.fd = fd
         self.has_ended = False
+        self._is_closed = False
         self._rank, self._name, self._log, self._output = rank, name, log, output
         self._tail = b""
 
@@ -62,6 +63,9 @@ class Stream:
 
     def go_on_in(self, rank: int, log: Log) -> None:
         """What comes from now on belongs to this rank of another attempt, and to its log."""
+        if self._is_closed:  # nothing comes: its process is dying, and nobody has heard of it yet
+            log.leave()
+            return
         self._log.leave()
         self._rank, self._log, self._tail = rank, log, b""
 
@@ -70,6 +74,7 @@ class Stream:
         if not self.has_ended:
             self._output(self._rank, self._name, b"")
         os.close(self.fd)
+        self._is_closed = True
         self._log.leave()
 
 

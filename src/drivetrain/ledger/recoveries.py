@@ -57,6 +57,8 @@ class Recovery:
         return None if began_ns is None or self.stepped_ns is None else self.stepped_ns - began_ns
 
 
+_End = tuple[int, int, int]
+"""Of a rank's process: when it was recorded, the rank, its exit code."""
 _Hang = tuple[int, dict[int, int]]
 """When it was recorded, and when each rank had recorded something last."""
 
@@ -102,42 +104,52 @@ def recoveries(events: Sequence[Event]) -> tuple[Recovery, ...]:
       events: of one run, in order of time; those of `read_history`.
     """
     attempts: dict[int, _Attempt] = {}
-    ends: list[tuple[int, Event]] = []
+    ends: list[_End] = []
     hangs: list[_Hang] = []
     for event, at_ns in zip(events, place(events), strict=True):
         if event.kind in _OF_RANKS and event.rank is not None:
             attempts.setdefault(event.attempt, _Attempt()).take(event.rank, event, at_ns)
-        elif event.kind == "exit" and event.code != 0:
-            ends.append((at_ns, event))
+        elif event.kind == "exit" and event.code != 0 and event.rank is not None:
+            ends.append((at_ns, event.rank, event.code))
         elif event.kind == "hang":
             hangs.append((at_ns, dict(attempts[max(attempts)].last_ns) if attempts else {}))
     numbers = sorted(attempts)
     return tuple(_recovery(number, attempts, ends, hangs) for number in numbers[1:])
 
 
-def _recovery(
-    number: int, attempts: dict[int, _Attempt], ends: list[tuple[int, Event]], hangs: list[_Hang]
-) -> Recovery:
-    now = attempts[number]
-    before = attempts[max(each for each in attempts if each < number)]
-    since_ns, until_ns = max(before.begun_ns.values()), max(now.begun_ns.values())
-    failed = [(at_ns, end) for at_ns, end in ends if since_ns <= at_ns < until_ns and end.rank is not None]
+def _ended(at_ns: int, rank: int, attempts: dict[int, _Attempt]) -> int | None:
+    """The attempt that the end of a process belongs to; None before there was one.
+
+    A rank can end before the others have begun the same attempt. One that ended and began the attempt thereafter was
+    lost on the way there: that belongs to the attempt before, as what else failed then.
+    """
+    begun = [number for number in sorted(attempts) if min(attempts[number].begun_ns.values()) <= at_ns]
+    if len(begun) > 1 and attempts[begun[-1]].begun_ns.get(rank, 0) > at_ns:
+        return begun[-2]
+    return begun[-1] if begun else None
+
+
+def _recovery(number: int, attempts: dict[int, _Attempt], ends: list[_End], hangs: list[_Hang]) -> Recovery:
+    now, before_number = attempts[number], max(each for each in attempts if each < number)
+    before = attempts[before_number]
+    since_ns = min(before.begun_ns.values())
+    failed = [end for end in ends if _ended(end[0], end[1], attempts) == before_number]
     rank, noticed_ns, last_ns = None, None, before.last_ns
     if failed:
-        noticed_ns, rank = failed[0][0], failed[0][1].rank
-    hang = next((each for each in hangs if since_ns <= each[0] and failed and each[0] <= failed[0][0]), None)
+        noticed_ns, rank, _ = failed[0]
+    hang = next((each for each in hangs if failed and since_ns <= each[0] <= failed[0][0]), None)
     if hang is not None:
         noticed_ns, last_ns = hang
     num_done = max(each.num_done for other, each in attempts.items() if other < number)
     return Recovery(
         attempt=number,
-        failed=tuple((end.rank, end.code) for _, end in failed if end.rank is not None),
+        failed=tuple((rank, code) for _, rank, code in failed),
         is_hang=hang is not None,
         step=None if rank is None else before.last_begun.get(rank),
         last_ns=None if rank is None else last_ns.get(rank),
         noticed_ns=noticed_ns,
         left_ns=max(now.left_ns.values(), default=None),
-        begun_ns=until_ns,
+        begun_ns=max(now.begun_ns.values()),
         met_ns=max(now.met_ns.values(), default=None),
         restored_ns=max(now.restored_ns.values(), default=None),
         restored_from="memory" if "memory" in now.restored_from else "checkpoint" if now.restored_from else "nothing",
