@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import traceback
@@ -11,6 +10,7 @@ import click
 
 from drivetrain import __version__
 from drivetrain.cli.errors import show_error
+from drivetrain.cli.verbs import Verbs
 from drivetrain.core.errors import DrivetrainError
 
 _VERBS = {
@@ -18,7 +18,7 @@ _VERBS = {
     "run": "Start ranks, watch them, restart them, account for them.",
     "resize": "Give a run that is running another number of ranks.",
     "report": "Where a run's device time went.",
-    "data": "Drive logs and data sets: ingest, check, show.",
+    "data": "Drive logs and data sets: make, check, show, query.",
     "runs": "List runs, newest first.",
     "checkpoint": "A run's checkpoints: list, verify, export.",
     "tune": "Which optimisations, or which optimizer, a recipe should adopt.",
@@ -26,25 +26,9 @@ _VERBS = {
 """Verb -> its help; the file of the same name has its `command`."""
 
 
-class _Verbs(click.Group):
-    """A group that imports a verb's file only when it is chosen, so that help stays quick."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        if cmd_name not in _VERBS:
-            return None
-        module = importlib.import_module(f"drivetrain.cli.{cmd_name}")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_VERBS.items()))
-
-
-@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=Verbs, package="drivetrain.cli", verbs=_VERBS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="drivetrain")
 def drivetrain() -> None:
     """From drive logs to a model in the car, with every device-second accounted for.

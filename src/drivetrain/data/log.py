@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Generic, Literal, TypeVar, cast
@@ -13,7 +13,7 @@ from drivetrain.core.errors import DataError
 from drivetrain.core.units import NS_PER_S
 from drivetrain.data.arrays import Bytes, Floats, Ints
 
-Kind = Literal["camera", "lidar", "pose", "boxes", "point_labels", "pixel_labels"]
+Kind = Literal["camera", "lidar", "pose", "boxes", "point_labels", "pixel_labels", "scalars", "lanes", "message"]
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -82,12 +82,67 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A 3D box around one thing: world metres, length x width x height, yaw about +z in radians."""
+    """A 3D box around one thing at one time.
+
+    Attributes:
+      label: what it is, in the source's words.
+      centre: x, y, z in metres, world.
+      size: length x width x height, metres.
+      yaw: about +z, radians.
+      track: the same for one thing through a log; empty where the source does not follow things.
+      velocity: x, y in metres per second, world; None where the source does not say.
+    """
 
     label: str
     centre: tuple[float, float, float]
     size: tuple[float, float, float]
     yaw: float
+    track: str = ""
+    velocity: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of a kind that we give no meaning to.
+
+    Attributes:
+      schema: the name of its type, such as `sensor_msgs/msg/Imu`; empty where the log does not say.
+      encoding: of the data, such as `cdr` or `json`.
+      data: as recorded.
+      decoded: plain values by field, nested; None where the schema is missing or not one that we decode.
+    """
+
+    schema: str
+    encoding: str
+    data: bytes
+    decoded: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Lane:
+    """One piece of a lane, in travel direction.
+
+    Attributes:
+      name: unique in its map.
+      left_N2, right_N2: its borders, metres, world, float64; the same number of points on both.
+      successors: lanes that follow on.
+      left, right: the neighbour on that side that goes the same way; empty where there is none.
+      speed_limit_m_per_s: None where it is not known.
+    """
+
+    name: str
+    left_N2: Floats
+    right_N2: Floats
+    successors: tuple[str, ...] = ()
+    left: str = ""
+    right: str = ""
+    speed_limit_m_per_s: float | None = None
+
+    @property
+    def centre_N2(self) -> Floats:
+        """The middle of its borders, point by point."""
+        centre: Floats = (self.left_N2 + self.right_N2) / 2
+        return centre
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,12 +153,15 @@ class Stream(Generic[T_co]):
       name: unique in the log, such as `camera/front_camera`.
       kind: what `read` gives: camera an RGB image (uint8, HW3), lidar points in world metres (N3), pose a Pose, boxes
         a tuple of Box, point_labels the source's class per point of the sweep with the same stamp (uint8, N),
-        pixel_labels exact driving groups per pixel (uint8, HW; only generated drives have them).
-      frame: coordinates it speaks in: `world` or a sensor's name.
+        pixel_labels exact driving groups per pixel (uint8, HW; only generated drives have them), scalars one float64
+        for each of `fields`, lanes a tuple of Lane (a map is a stream of one message), message a Message.
+      frame: coordinates it speaks in: `world`, `ecef`, `vehicle` or a sensor's name; empty where it has none.
       t_ns: one UTC stamp per message, int64; as recorded, so possibly unsorted or repeated.
       read: message number i (an index into `t_ns`); may be called from any thread. Raises SampleError.
       labels: what each message is called, such as its file's stem.
       num_listed: how many messages the log's own list promises; more than `t_ns` has when files are absent.
+      fields: of scalars, what each number is; units end names (`speed_m_per_s`).
+      values: of scalars, all messages at once (float64, N x number of fields); None where only `read` can tell.
     """
 
     name: str
@@ -111,8 +169,10 @@ class Stream(Generic[T_co]):
     frame: str
     t_ns: Ints
     read: Callable[[int], T_co]
-    labels: tuple[str, ...]
+    labels: Sequence[str]
     num_listed: int
+    fields: tuple[str, ...] = ()
+    values: Callable[[], Floats] | None = None
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.t_ns):
@@ -126,6 +186,11 @@ class Stream(Generic[T_co]):
         """Messages per second by the median distance of stamps; 0 when there are fewer than two."""
         period_ns = float(np.median(np.abs(np.diff(self.t_ns)))) if len(self) > 1 else 0.0
         return NS_PER_S / period_ns if period_ns else 0.0
+
+    @property
+    def time_range_ns(self) -> tuple[int, int] | None:
+        """The smallest and the largest stamp; None when there is no message."""
+        return (int(self.t_ns.min()), int(self.t_ns.max())) if len(self) else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,23 @@
+"""`drivetrain data`: a table of verbs over logs and data sets, each in a file of its own, loaded when chosen."""
+
+from __future__ import annotations
+
+import click
+
+from drivetrain.cli.verbs import Verbs
+
+_VERBS = {
+    "ingest": "Make a data set of a log.",
+    "check": "Look for what is wrong with a log or a data set.",
+    "show": "Say what is in a log or a data set, or draw it.",
+}
+"""Verb -> its help; the file of the same name has its `command`."""
+
+
+@click.command("data", cls=Verbs, package=__name__, verbs=_VERBS)
+def command() -> None:
+    """Drive logs and data sets.
+
+    A LOG is a folder in a format we read, the word `synth` for a small generated drive, or a TOML file that describes
+    one. A DATASET is a folder, or the name of one under `datasets/` in the home.
+    """

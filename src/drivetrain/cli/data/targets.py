@@ -1,0 +1,57 @@
+"""What people call data sets, and how they are told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drivetrain.core.units import bytes_text, duration_text
+
+if TYPE_CHECKING:
+    from drivetrain.data import DataSet
+
+
+def json_text(value: object) -> str:
+    """JSON for people and programs; a number that is not finite becomes null, as JSON has none."""
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
+
+
+def dataset_folder(name: str) -> Path:
+    """A name without a slash is a data set under the home; anything else is a path."""
+    from drivetrain.store import home
+
+    return Path(name) if "/" in name else home() / "datasets" / name
+
+
+def find_dataset(target: str) -> Path | None:
+    """The folder of a data set, by path or by name; None when the target is no data set."""
+    found = [folder for folder in (Path(target), dataset_folder(target)) if (folder / "manifest.json").is_file()]
+    return found[0] if found else None
+
+
+def dataset_json(dataset: DataSet) -> dict[str, object]:
+    """Plain values of a data set's manifest, and where it is."""
+    return {"path": str(dataset.path), **asdict(dataset.manifest)}
+
+
+def dataset_text(dataset: DataSet) -> str:
+    """What a data set is, in lines for people."""
+    manifest = dataset.manifest
+    num_bytes = sum(stored.size_bytes for stored in manifest.files.values())
+    splits = ", ".join(f"{count} {split}" for split, count in manifest.num_samples.items())
+    lines = [
+        f"{dataset.path}",
+        f"  version    {manifest.version}, made from {', '.join(f'{k} ({v})' for k, v in manifest.inputs.items())}",
+        f"  samples    {splits}; {manifest.width}x{manifest.height} pixels, {manifest.labelled_pct:.1f} % labelled",
+        f"  left out   {manifest.num_unmatched} frames with no labelled sweep within "
+        f"{duration_text(manifest.tolerance_ns)}, {len(manifest.skipped)} that cannot be used",
+        f"  classes    {', '.join(manifest.classes)}",
+        f"  files      {len(manifest.files)}, {bytes_text(num_bytes)}",
+    ]
+    lines += [f"  skipped    {key}: {reason}" for key, reason in manifest.skipped.items()]
+    if manifest.unknown_classes:
+        lines.append(f"  unlabelled, since the classes are not known: {', '.join(manifest.unknown_classes)}")
+    return "\n".join(lines)
