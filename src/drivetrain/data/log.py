@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Generic, Literal, TypeVar, cast
+from typing import Generic, Literal, TypeVar, cast, overload
 
 import numpy as np
 
@@ -145,6 +145,24 @@ class Lane:
         return centre
 
 
+@dataclass(frozen=True, slots=True)
+class Counted(Sequence[str]):
+    """Labels of messages that have no names of their own: `0`, `1`, ... made when they are asked for."""
+
+    num_labels: int
+
+    def __len__(self) -> int:
+        return self.num_labels
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        found = range(self.num_labels)[index]
+        return str(found) if isinstance(found, int) else [str(number) for number in found]
+
+
 @dataclass(frozen=True, eq=False)
 class Stream(Generic[T_co]):
     """One sensor's messages in the order in which the log keeps them.
@@ -191,6 +209,29 @@ class Stream(Generic[T_co]):
     def time_range_ns(self) -> tuple[int, int] | None:
         """The smallest and the largest stamp; None when there is no message."""
         return (int(self.t_ns.min()), int(self.t_ns.max())) if len(self) else None
+
+
+def scalar_stream(
+    name: str, fields: tuple[str, ...], t_ns: Ints, values: Callable[[], Floats], *, frame: str = ""
+) -> Stream[Floats]:
+    """A stream of numbers that are all at hand, or soon; message i is row i.
+
+    Args:
+      name, fields, t_ns, frame: as in `Stream`.
+      values: float64, as many rows as stamps and as many columns as fields; called at each read, so it should keep
+        what costs time to make.
+    """
+    return Stream(
+        name=name,
+        kind="scalars",
+        frame=frame,
+        t_ns=t_ns,
+        read=lambda i: cast(Floats, values()[i]),
+        labels=Counted(len(t_ns)),
+        num_listed=len(t_ns),
+        fields=fields,
+        values=values,
+    )
 
 
 @dataclass(frozen=True, eq=False)

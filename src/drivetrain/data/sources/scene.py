@@ -91,12 +91,14 @@ class Scene:
         return Things(centre_K3, np.array(self.half), np.zeros(len(self.start)), np.array(self.is_round))
 
     def boxes_at(self, t_s: float) -> tuple[Box, ...]:
-        """Cars and pedestrians as whole boxes."""
+        """Cars and pedestrians as whole boxes, each with its track and velocity."""
         things = self.at(t_s)
         found = []
         for part, label, size in self.boxed:
             x, y, _ = things.centre_K3[part]
-            found.append(Box(label, (float(x), float(y), size[2] / 2), size, 0.0))
+            velocity = (float(self.speed_x[part]), float(self.speed_y[part]))
+            centre = (float(x), float(y), size[2] / 2)
+            found.append(Box(label, centre, size, 0.0, track=f"{label.lower()}-{part}", velocity=velocity))
         return tuple(found)
 
     @property

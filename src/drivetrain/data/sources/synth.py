@@ -1,7 +1,8 @@
 """A small generated drive with exact truth: nothing to download, every fault a parameter.
 
-One street, driven along at constant speed, seen by a pinhole camera and a spinning lidar whose rates and stamps differ.
-Each sweep is taken at one instant. Frames and sweeps are made when they are read, so opening costs nothing.
+One street, driven along at constant speed, seen by a pinhole camera and a spinning lidar whose rates and stamps differ;
+at a third rate `pose/ego`, `scalars/speed` and `scalars/imu` tell exactly what the vehicle does. Each sweep is taken at
+one instant. Frames and sweeps are made when they are read, so opening costs nothing.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import numpy as np
 
 from drivetrain.core import config
 from drivetrain.core.units import NS_PER_S
-from drivetrain.data.arrays import Bytes, Floats
+from drivetrain.data.arrays import Bytes, Floats, Ints
 from drivetrain.data.classes import merge_table
-from drivetrain.data.log import Box, Intrinsics, Kind, Log, Pose, Stream
+from drivetrain.data.log import Box, Intrinsics, Kind, Log, Pose, Stream, scalar_stream
 from drivetrain.data.sources.paint import classes_of, paint
 from drivetrain.data.sources.raycast import Rays, camera_rays, cast, lidar_rays
 from drivetrain.data.sources.scene import CLASS_NAMES, OUR_LANE_Y_M, SPEED_M_PER_S, Scene, make_scene
@@ -28,6 +29,9 @@ _START_NS = 1_700_000_000 * NS_PER_S
 _CAMERA_HEIGHT_M, _LIDAR_HEIGHT_M, _PITCH_RAD = 1.55, 1.95, np.radians(2.0)
 _ELEVATIONS = np.radians(np.linspace(-26.0, 9.0, 64))
 _NUM_AZIMUTHS = 1200
+_IMU_HZ = 100.0
+_IMU_FIELDS = ("yaw_rate_rad_per_s", "acceleration_x_m_per_s2", "acceleration_y_m_per_s2")
+_SWAY_M, _SWAY_RAD_PER_S = 0.3, 2 * np.pi / 6.0
 _FAR_M, _LIDAR_FAR_M, _RANGE_NOISE_M = 160.0, 90.0, 0.02
 _FORWARD = (0.5, -0.5, 0.5, -0.5)  # turns the camera's x right, y down, z forward to the world's x forward, z up
 T = TypeVar("T")
@@ -95,13 +99,19 @@ def synth(spec: SynthSpec | None = None) -> Log:
     spec = drive.spec
     frames = _numbers(spec.duration_s, spec.camera_hz, spec.dropped_frames)
     sweeps = _numbers(spec.duration_s - spec.lidar_phase_s, spec.lidar_hz, spec.dropped_sweeps)
-    streams = [
-        drive.stream("camera/front", "camera", frames, drive.frame),
-        drive.stream("pose/front", "pose", frames, drive.recorded_pose),
-        drive.stream("pixel_labels/front", "pixel_labels", frames, drive.truth),
-        drive.stream("lidar/top", "lidar", sweeps, drive.sweep),
-        drive.stream("point_labels/top", "point_labels", sweeps, drive.point_classes),
-        drive.stream("boxes/top", "boxes", sweeps, drive.boxes),
+    ticks = _numbers(spec.duration_s, _IMU_HZ, ())
+    camera, lidar, imu = drive.camera_clock(), drive.lidar_clock(), drive.imu_clock()
+    motion = _motion(np.array(ticks) / _IMU_HZ)
+    streams: list[Stream[object]] = [
+        _stream("camera/front", "camera", "front", frames, camera, drive.frame),
+        _stream("pose/front", "pose", "world", frames, camera, drive.recorded_pose),
+        _stream("pixel_labels/front", "pixel_labels", "front", frames, camera, drive.truth),
+        _stream("lidar/top", "lidar", "world", sweeps, lidar, drive.sweep),
+        _stream("point_labels/top", "point_labels", "world", sweeps, lidar, drive.point_classes),
+        _stream("boxes/top", "boxes", "world", sweeps, lidar, drive.boxes),
+        _stream("pose/ego", "pose", "world", ticks, imu, drive.vehicle_pose),
+        scalar_stream("scalars/imu", _IMU_FIELDS, imu.t_ns(ticks), lambda: motion[:, :3], frame="vehicle"),
+        scalar_stream("scalars/speed", ("speed_m_per_s",), imu.t_ns(ticks), lambda: motion[:, 3:], frame="vehicle"),
     ]
     return Log(
         name=f"synth-{spec.seed}",
@@ -111,6 +121,29 @@ def synth(spec: SynthSpec | None = None) -> Log:
         intrinsics={"camera/front": spec.intrinsics},
         class_names=CLASS_NAMES,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """Stamps a sensor's messages.
+
+    Attributes:
+      seed: of its jitter.
+      rate_hz: of the sensor.
+      start_s: the stamp of message 0, after the start of the drive.
+      jitter_s: standard deviation of the stamps.
+    """
+
+    seed: list[int]
+    rate_hz: float
+    start_s: float
+    jitter_s: float
+
+    def t_ns(self, numbers: list[int]) -> Ints:
+        """Stamps of the messages with these numbers."""
+        jitter = np.random.default_rng(self.seed).normal(0, 1, 1 + max(numbers, default=0))
+        late_s = [n / self.rate_hz + self.start_s + jitter[n] * self.jitter_s for n in numbers]
+        return np.array([_START_NS + round(s * NS_PER_S) for s in late_s], np.int64)
 
 
 @dataclass
@@ -126,22 +159,15 @@ class _Drive:
         # Points and their classes are read one after the other.
         self._turn = lru_cache(maxsize=4)(self._points_and_classes)
 
-    def stream(self, name: str, kind: Kind, numbers: list[int], make: Callable[[int], T]) -> Stream[T]:
-        """A stream of the messages with these numbers, in this order; the rest were dropped."""
-        is_lidar = name.endswith("/top")
-        spec = self.spec
-        rate_hz, start_s = (spec.lidar_hz, spec.lidar_phase_s + spec.lidar_lag_s) if is_lidar else (spec.camera_hz, 0.0)
-        jitter = np.random.default_rng([spec.seed, is_lidar]).normal(0, 1, 1 + max(numbers, default=0))
-        stamps = [_START_NS + round((n / rate_hz + start_s + jitter[n] * spec.jitter_s) * NS_PER_S) for n in numbers]
-        return Stream(
-            name=name,
-            kind=kind,
-            frame="world" if is_lidar else "front",
-            t_ns=np.array(stamps, np.int64),
-            read=lambda i: make(numbers[i]),
-            labels=tuple(f"{n:03d}" for n in numbers),
-            num_listed=1 + max(numbers, default=-1),
-        )
+    def camera_clock(self) -> _Clock:
+        return _Clock([self.spec.seed, 0], self.spec.camera_hz, 0.0, self.spec.jitter_s)
+
+    def lidar_clock(self) -> _Clock:
+        start_s = self.spec.lidar_phase_s + self.spec.lidar_lag_s
+        return _Clock([self.spec.seed, 1], self.spec.lidar_hz, start_s, self.spec.jitter_s)
+
+    def imu_clock(self) -> _Clock:
+        return _Clock([self.spec.seed, 4], _IMU_HZ, 0.0, self.spec.jitter_s)
 
     def frame(self, number: int) -> Bytes:
         t_s = number / self.spec.camera_hz
@@ -165,6 +191,10 @@ class _Drive:
 
     def point_classes(self, number: int) -> Bytes:
         return self._turn(number)[1]
+
+    def vehicle_pose(self, number: int) -> Pose:
+        x, y, yaw = _ego(number / _IMU_HZ)
+        return Pose((x, y, 0.0), _about_z(yaw))
 
     def boxes(self, number: int) -> tuple[Box, ...]:
         return self.scene.boxes_at(self._sweep_s(number))
@@ -196,15 +226,37 @@ class _Drive:
         return points, classes_of(rays, hits, self.scene)[met]
 
 
+def _stream(
+    name: str, kind: Kind, frame: str, numbers: list[int], clock: _Clock, make: Callable[[int], T]
+) -> Stream[T]:
+    """A stream of the messages with these numbers, in this order; the rest were dropped."""
+    return Stream(
+        name=name,
+        kind=kind,
+        frame=frame,
+        t_ns=clock.t_ns(numbers),
+        read=lambda i: make(numbers[i]),
+        labels=tuple(f"{n:03d}" for n in numbers),
+        num_listed=1 + max(numbers, default=-1),
+    )
+
+
 def _numbers(duration_s: float, rate_hz: float, dropped: tuple[int, ...]) -> list[int]:
     return [n for n in range(int(np.ceil(duration_s * rate_hz - 1e-9))) if n not in dropped]
 
 
 def _ego(t_s: float) -> tuple[float, float, float]:
     """Where our vehicle is (x, y) and its yaw: constant speed, swaying a little in its lane."""
-    sway, turn = 0.3, 2 * np.pi / 6.0
-    yaw = np.arctan2(sway * turn * np.cos(turn * t_s), SPEED_M_PER_S)
-    return SPEED_M_PER_S * t_s, OUR_LANE_Y_M + sway * float(np.sin(turn * t_s)), float(yaw)
+    yaw = np.arctan2(_SWAY_M * _SWAY_RAD_PER_S * np.cos(_SWAY_RAD_PER_S * t_s), SPEED_M_PER_S)
+    return SPEED_M_PER_S * t_s, OUR_LANE_Y_M + _SWAY_M * float(np.sin(_SWAY_RAD_PER_S * t_s)), float(yaw)
+
+
+def _motion(t_N: Floats) -> Floats:
+    """The derivatives of `_ego`, N x 4: yaw rate, acceleration forward and to the left of the vehicle, speed."""
+    vx_N, vy_N = np.full_like(t_N, SPEED_M_PER_S), _SWAY_M * _SWAY_RAD_PER_S * np.cos(_SWAY_RAD_PER_S * t_N)
+    ay_N = -_SWAY_M * _SWAY_RAD_PER_S**2 * np.sin(_SWAY_RAD_PER_S * t_N)
+    speed_N = np.hypot(vx_N, vy_N)
+    return np.stack([vx_N * ay_N / speed_N**2, ay_N * vy_N / speed_N, ay_N * vx_N / speed_N, speed_N], axis=1)
 
 
 def _about_z(angle: float) -> Quaternion:
