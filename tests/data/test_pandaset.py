@@ -240,3 +240,19 @@ def test_the_data_set_opens_again_and_reads_the_same(real_drive: Path, tmp_path:
     lens = again.read(3).intrinsics
     assert (lens.width, lens.height) == SIZE
     assert lens.fx == pytest.approx(1970.0131 * 64 / 1920)
+
+
+def test_a_frame_is_also_there_as_the_jpeg_that_was_recorded(real_drive: Path) -> None:
+    camera = open_log(real_drive).cameras[0]
+    assert camera.jpeg is not None
+    assert camera.jpeg(3) == (real_drive / "camera/front_camera/03.jpg").read_bytes()
+
+
+def test_a_jpeg_that_claims_more_pixels_than_memory_holds_is_refused(real_drive: Path) -> None:
+    file = real_drive / "camera/front_camera/03.jpg"
+    data = bytearray(file.read_bytes())
+    at = data.index(b"\xff\xc0") + 5  # height and width in the frame header
+    data[at : at + 4] = b"\xff\xdc\xff\xdc"
+    file.write_bytes(data)
+    with pytest.raises(SampleError, match="claims 65500x65500 pixels"):
+        open_log(real_drive).cameras[0].read(3)

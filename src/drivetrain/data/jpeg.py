@@ -11,6 +11,7 @@ import simplejpeg
 from drivetrain.core.errors import SampleError
 from drivetrain.data.arrays import Bytes
 
+_MOST_PIXELS = 1 << 27  # of one image; a header that claims more is damaged
 _QUALITY = 92  # at 256x144 about 24 kB; the loss is below the sensor's own noise
 
 
@@ -29,6 +30,9 @@ def decode_jpeg(data: bytes, *, where: str) -> Bytes:
     Raises: SampleError: not a JPEG, or cut short, or damaged in a way the codec notices.
     """
     try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+        if height * width > _MOST_PIXELS:
+            raise SampleError(f"{where} claims {width}x{height} pixels, more than any camera has ({len(data)} bytes)")
         pixels: Bytes = simplejpeg.decode_jpeg(data, colorspace="RGB")
     except ValueError as exc:
         raise SampleError(f"{where} is not a whole JPEG ({len(data)} bytes): {exc}") from exc

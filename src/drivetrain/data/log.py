@@ -110,12 +110,16 @@ class Message:
       encoding: of the data, such as `cdr` or `json`.
       data: as recorded.
       decoded: plain values by field, nested; None where the schema is missing or not one that we decode.
+      definition: of the schema, as recorded; empty where the log has none.
+      definition_encoding: of the definition, such as `ros2msg` or `jsonschema`.
     """
 
     schema: str
     encoding: str
     data: bytes
     decoded: Mapping[str, object] | None = None
+    definition: bytes = b""
+    definition_encoding: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +184,7 @@ class Stream(Generic[T_co]):
       num_listed: how many messages the log's own list promises; more than `t_ns` has when files are absent.
       fields: of scalars, what each number is; units end names (`speed_m_per_s`).
       values: of scalars, all messages at once (float64, N x number of fields); None where only `read` can tell.
+      jpeg: of cameras, message number i as the JPEG file that was recorded, not looked at; None where the log has none.
     """
 
     name: str
@@ -191,6 +196,7 @@ class Stream(Generic[T_co]):
     num_listed: int
     fields: tuple[str, ...] = ()
     values: Callable[[], Floats] | None = None
+    jpeg: Callable[[int], bytes] | None = None
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.t_ns):
@@ -246,6 +252,7 @@ class Log:
         in `point_labels/X`.
       intrinsics: by the name of the camera's stream; at the size of its images.
       class_names: class number of a point -> its name in the source.
+      notes: what the reader had to leave out or could not find, a sentence each; empty where the log is whole.
     """
 
     name: str
@@ -254,6 +261,7 @@ class Log:
     streams: Mapping[str, Stream[object]]
     intrinsics: Mapping[str, Intrinsics]
     class_names: Mapping[int, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def of_kind(self, kind: Kind) -> list[Stream[object]]:
         """All streams of a kind, by name."""

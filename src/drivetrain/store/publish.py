@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from drivetrain.core.errors import StoreError
 
@@ -32,6 +33,30 @@ def publish_bytes(path: Path, data: bytes) -> None:
         with suppress(OSError):
             aside.unlink()
         raise StoreError(f"cannot write {path}: {exc.strerror}", hint=DISK_HINT) from exc
+
+
+@contextmanager
+def publish_file(path: Path) -> Iterator[BinaryIO]:
+    """Fill a file piece by piece; it appears under its name only when the block ends without an error.
+
+    Yields: a file beside it, open for writing; parents are made.
+    Raises: StoreError: the disk would not take the content; what was there under the name stays.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}{INCOMPLETE}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+        sync_folder(path.parent)
+    except BaseException as exc:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+        if isinstance(exc, OSError):
+            raise StoreError(f"cannot write {path}: {exc.strerror}", hint=DISK_HINT) from exc
+        raise
 
 
 @contextmanager

@@ -57,6 +57,7 @@ def _log_json(log: Log) -> dict[str, object]:
         "streams": streams,
         "intrinsics": {name: asdict(camera) for name, camera in log.intrinsics.items()},
         "classes": {str(number): name for number, name in log.class_names.items()},
+        "notes": list(log.notes),
     }
 
 
@@ -67,4 +68,5 @@ def _log_text(log: Log) -> str:
         for name, stream in sorted(log.streams.items())
     ]
     lines += [f"  {name}: {lens.width}x{lens.height} pixels" for name, lens in log.intrinsics.items()]
+    lines += [f"note: {note}" for note in log.notes]
     return "\n".join(lines)

@@ -15,7 +15,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -130,7 +130,10 @@ def _camera(folder: Path) -> tuple[Stream[Bytes], Stream[Pose], Intrinsics]:
         raise DataError(f"{folder / 'intrinsics.json'} has {values}; all must be finite, focal lengths above 0")
     name = folder.name
     return (
-        _stream(f"camera/{name}", "camera", name, numbers, stamps, frame, files),
+        replace(
+            _stream(f"camera/{name}", "camera", name, numbers, stamps, frame, files),
+            jpeg=lambda i: _read_bytes(files[numbers[i]]),
+        ),
         _stream(f"pose/{name}", "pose", "world", numbers, stamps, pose, files),
         intrinsics,
     )
