@@ -230,8 +230,7 @@ def _chunks(data: memoryview | bytes) -> Iterator[bytes]:
 
 def _is_refusal(exc: Exception) -> bool:
     """Whether the store has answered, and the answer will not change."""
-    return type(exc).__name__ in (
-        "NotFoundError",
+    return isinstance(exc, FileNotFoundError) or type(exc).__name__ in (
         "PermissionDeniedError",
         "UnauthenticatedError",
         "NotSupportedError",
