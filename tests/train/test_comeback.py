@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 from drivetrain.ledger import account, read_history
-from drivetrain.store import RunFolder, create_run
+from drivetrain.store import RunFolder, create_run, shelf_of
 
 SCRIPT = """
 import hashlib, json, os, sys, time
@@ -120,4 +121,19 @@ def test_a_launcher_that_is_killed_takes_its_ranks_with_it_and_the_run_goes_on_w
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "killed").read_text() == whole
     assert "finished 7\n" not in done.stdout
+    account(folder).check()
+
+
+def test_a_run_that_is_stopped_saves_first_and_goes_on_from_there(own_home: Path, tmp_path: Path) -> None:
+    folder = create_run(["x"], 2)
+    command = command_of(folder, tmp_path / "stopped", 2, steps=100_000, every="100000step")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as launcher:
+        while "[rank 1] finished 9" not in (line := launcher.stdout.readline()):
+            assert line, "it ended too soon"
+        launcher.send_signal(signal.SIGTERM)
+        said, told = launcher.communicate(timeout=60)
+    assert launcher.returncode == 128 + signal.SIGTERM
+    assert f"drivetrain run --run {folder.id}" in told
+    last = [line for line in said.splitlines() if line.startswith("[rank 1] finished")][-1]
+    assert shelf_of(folder.checkpoints).steps() == [int(last.split()[-1])]
     account(folder).check()

@@ -13,11 +13,12 @@ which processes that can go on do, or the `Outcome`. How quick that is: benchmar
   layout.py           which node has which ranks, which process becomes which rank (pure)
   elastic.py          how many ranks it goes on with, and where they leave for another number (pure)
   resize.py           how a person asks for another number of ranks
+  outcome.py          how a run ended
   policy.py           which rank failed first, whether to try again, the words for it (pure)
   lost.py             whether an error only says that another rank is gone (pure)
   watch.py            how far ranks are and when they were last heard of, from their journals; what their processes do
   blame.py            which of the ranks that wait is the one the others wait for
-  hang.py             which rank hangs (pure)
+  hang.py             which rank hangs (pure); inquiry.py what is done before it is killed
   output.py           pipes -> log files and prefixed lines
   nodes.py            several machines' ranks as one; remote_node.py another machine's, seen from the leader
   follower.py         the launcher there; local.py what this machine has to give

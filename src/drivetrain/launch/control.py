@@ -84,6 +84,10 @@ class Control:
         if self.is_over and (leave is None or step >= leave.at_step):
             raise AttemptOver
 
+    def saves_before(self, step: int) -> bool:
+        """Whether this rank, as all others, is to save before this step, and then to leave."""
+        return self._leave is not None and self._leave.saves and step >= self._leave.at_step
+
     def enter(self) -> None:
         """The program begins."""
         self._is_inside = True

@@ -20,6 +20,7 @@ from drivetrain.launch.output import Output, Terminal
 from drivetrain.launch.remote_node import LOST_AFTER_NS
 from drivetrain.launch.signals import SignalPipe
 from drivetrain.launch.spec import LEASE_NS, LaunchSpec, RankRequest
+from drivetrain.launch.wire import Leave
 from drivetrain.ledger import Recorder
 from drivetrain.store import RunFolder, run_folder
 
@@ -62,7 +63,9 @@ class Follower:
         self._take: Mapping[str, Callable[[dict[str, Any]], None]] = {
             "open": self._on_open,
             "begin": self._on_begin,
-            "leave": lambda said: self._node.leave(int(said["at_step"]), int(said["within_ns"])),
+            "leave": lambda said: self._node.leave(
+                Leave(int(said["at_step"]), int(said["within_ms"]), saves=bool(said["saves"]))
+            ),
             "signal": lambda said: self._node.signal(int(said["rank"]), int(said["signum"])),
             "evidence": lambda said: self._node.ask_for_evidence(Path(said["folder"])),
             "replaces": self._on_replaces,

@@ -7,17 +7,17 @@ import os
 import selectors
 import signal
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any
 
 from drivetrain.core.clock import host_id, mono_ns
-from drivetrain.core.units import NS_PER_S, count_text, duration_text
+from drivetrain.core.units import NS_PER_MS, NS_PER_S, count_text, duration_text
 from drivetrain.launch.attempt import Attempt
-from drivetrain.launch.blame import blamed, collectives_begun
 from drivetrain.launch.claim import claimed, next_attempt
 from drivetrain.launch.door import Door
 from drivetrain.launch.elastic import Next, after_failure, farewell, resized_text
-from drivetrain.launch.hang import Look, hung
+from drivetrain.launch.hang import hung
+from drivetrain.launch.inquiry import Inquiry
 from drivetrain.launch.layout import Layout, finished_after
 from drivetrain.launch.line import Line
 from drivetrain.launch.local import free_port, make_node, num_cores
@@ -37,13 +37,14 @@ from drivetrain.launch.spec import (
     rank_requests,
 )
 from drivetrain.launch.watch import Progress, Watch
+from drivetrain.launch.wire import Leave
 from drivetrain.ledger import Recorder
 from drivetrain.store import RunFolder, drop_leftovers
 
 _WAIT_FOR_NODES_NS = 300 * NS_PER_S
 _EARLY_NS = 60 * NS_PER_S  # how long a node that comes waits for ranks that have not begun a step yet
 _POLL_NS = NS_PER_S // 5
-_EVIDENCE_NS = 3 * NS_PER_S // 10  # how long ranks have to write down where they are
+_SAVING_NS = 20 * NS_PER_S  # most that a save takes before the run is stopped; Slurm and Kubernetes kill after 30 s
 
 
 class Launcher:
@@ -54,7 +55,8 @@ class Launcher:
        next one, where the failed ranks are forked anew; others get SIGTERM, and SIGKILL after the grace.
     2. A rank that stays and has not come back within the grace is killed, and forked anew in the same attempt.
     3. A rank that hangs (see `hang`) is killed, after all ranks have written down where they are.
-    4. Ctrl-C, SIGTERM and SIGHUP end the ranks with SIGTERM and SIGKILL; a second one kills them at once.
+    4. Ctrl-C, SIGTERM and SIGHUP have ranks that can save do so at a step that all reach; the others, and those that
+       have not within the patience, end by SIGTERM and SIGKILL. Each further signal leaves one of these kindnesses out.
     5. When the launcher itself is killed, its nursery ends the ranks and all they started.
     6. Every start and exit is in the journal; without a `release`, the lease says until when the run lived.
     7. A nursery that does not listen (stopped, say) is killed, and its ranks with it, when they should have been.
@@ -96,7 +98,7 @@ class Launcher:
         self._first_attempt = next_attempt(run)
         self._stopped_by: int | None = None
         self._beat_at_ns = self._poll_at_ns = self._begun_ns = 0
-        self._hung: tuple[Look, list[Look], int] | None = None  # among all ranks; and when it is killed
+        self._inquiry: Inquiry | None = None
         self._layout = Layout((spec.num_ranks,))
         self._wanted = spec.num_ranks
         self._num_before = 0  # ranks of the attempt before
@@ -211,7 +213,8 @@ class Launcher:
     def _stopped(self, num_attempts: int) -> Outcome:
         assert self._stopped_by is not None
         name = signal.Signals(self._stopped_by).name
-        return Outcome(128 + self._stopped_by, num_attempts, f"stopped by {name}")
+        hint = f"go on from its newest checkpoint with the same command: drivetrain run --run {self._run.id} ..."
+        return Outcome(128 + self._stopped_by, num_attempts, f"stopped by {name}", hint if num_attempts else "")
 
     def _follow(self, failures: list[Failure], num_attempts: int) -> Outcome | None:
         """The attempt is over: say what comes next; returns how the run ended when nothing does."""
@@ -264,7 +267,7 @@ class Launcher:
         num_ranks = self._layout.num_ranks
         watch = Watch(self._run, attempt=number, num_ranks=num_ranks)
         self._attempt = attempt = Attempt(number, num_ranks, grace_ns=spec.grace_ns, watch=watch)
-        self._hung = None
+        self._inquiry = None
         if self._nodes.is_ready:
             self._begin()
         else:
@@ -275,7 +278,7 @@ class Launcher:
                 self._conclude(failures)
             elif attempt.has_left(mono_ns()):
                 self._nodes.replace(False)
-                attempt.conclude(None, attempt.left)
+                attempt.conclude(None, attempt.left if self._stopped_by is None else ())
         watch.poll(mono_ns())
         if not attempt.is_concluded:
             attempt.conclude(attempt.judge(), ())
@@ -329,7 +332,7 @@ class Launcher:
         """Wait for whatever comes first, and deal with it."""
         now_ns = mono_ns()
         node_ns = self._keep_time(now_ns)
-        hung_ns = None if self._hung is None else self._hung[2]
+        hung_ns = None if self._inquiry is None else self._inquiry.until_ns
         times_ns = [self._beat_at_ns, self._poll_at_ns, self._attempt.next_due_ns, node_ns, hung_ns]
         wake_ns = min(at_ns for at_ns in times_ns if at_ns is not None)
         for key, _ in self._selector.select(max(0, wake_ns - now_ns) / NS_PER_S):
@@ -348,11 +351,10 @@ class Launcher:
         due = self._attempt.due(now_ns)
         if due is not None:
             self._signal_ranks(*due)
-        if self._hung is not None and now_ns >= self._hung[2]:
-            (look, looks, _), self._hung = self._hung, None
-            folder = self._run.evidence(self._attempt.number)
-            rank = blamed(look, looks, collectives_begun(folder, [each.rank for each in looks]))
-            self._attempt.hang(rank, look.silent_ns)
+        if self._inquiry is not None and now_ns >= self._inquiry.until_ns:
+            inquiry, self._inquiry = self._inquiry, None
+            rank = inquiry.blamed()
+            self._attempt.hang(rank, inquiry.look.silent_ns)
             self._nodes.signal(rank, signal.SIGKILL)
         return self._nodes.keep_time(now_ns)
 
@@ -363,11 +365,14 @@ class Launcher:
             self._tell_progress()
         if self._spec.is_elastic and attempt.has_begun and not (attempt.is_concluded or attempt.is_leaving):
             self._heed_request(now_ns)
-        if self._hung is None and not attempt.is_concluded:
+        if self._inquiry is None and not attempt.is_concluded:
             looks = attempt.watch.looks(states, now_ns)
             look = hung(looks, floor_ns=self._spec.hang_after_ns, p99_step_ns=attempt.watch.p99_step_ns)
             if look is not None:
-                self._end_hang(look, looks, now_ns)
+                folder = self._run.evidence(attempt.number)
+                self._inquiry = Inquiry.begin(
+                    look, looks, folder=folder, nodes=self._nodes, recorder=self._recorder, now_ns=now_ns
+                )
 
     def _heed_request(self, now_ns: int) -> None:
         """Another number of ranks may have been asked for: have all leave together."""
@@ -387,18 +392,7 @@ class Launcher:
         self._wanted = wanted
         self._attempt.ask_to_leave(now_ns + at.within_ns + self._spec.grace_ns if can_leave else now_ns)
         if can_leave:
-            self._nodes.leave(at.at_step, at.within_ns)
-
-    def _end_hang(self, look: Look, looks: list[Look], now_ns: int) -> None:
-        """Record it, have all ranks write down where they are, and soon kill the one that hangs."""
-        for each in looks:
-            self._recorder.hang(each.rank)
-        self._hung = (look, looks, now_ns + _EVIDENCE_NS)
-        folder = self._run.evidence(self._attempt.number)
-        with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            self._nodes.ask_for_evidence(folder)
-        self._nodes.signal(look.rank, signal.SIGCONT)  # a stopped process writes nothing down
+            self._nodes.leave(Leave(at.at_step, at.within_ns // NS_PER_MS))
 
     def _signal_ranks(self, signum: int, ranks: list[int]) -> None:
         for rank in ranks:
@@ -406,13 +400,29 @@ class Launcher:
 
     def _on_signal(self) -> None:
         for signum in self._signals.read():
-            if self._stopped_by is None:
-                self._stopped_by = signum
+            name = signal.Signals(signum).name
+            is_first, self._stopped_by = self._stopped_by is None, self._stopped_by or signum
+            if is_first and self._save_and_leave():
+                self._note(f"{name}: saving, then ending the ranks; once more ends them at once")
+            elif not self._attempt.is_concluded:
                 self._nodes.replace(False)
                 self._attempt.conclude(None, ())
-                self._note(f"{signal.Signals(signum).name}: ending the ranks; once more kills them")
+                self._note(f"{name}: ending the ranks; once more kills them")
             else:
                 self._signal_ranks(signal.SIGKILL, self._attempt.unended)
+
+    def _save_and_leave(self) -> bool:
+        """Have all ranks save at a step that all reach, and leave; whether they can."""
+        attempt, now_ns = self._attempt, mono_ns()
+        if not attempt.has_begun or attempt.is_concluded or attempt.is_leaving:
+            return False
+        attempt.watch.poll(now_ns)
+        at = farewell(attempt.watch.furthest_step, attempt.watch.turn_ns)
+        if at is None or attempt.watch.furthest_step is None or len(self._nodes.kept) < attempt.num_ranks:
+            return False
+        attempt.ask_to_leave(now_ns + at.within_ns + _SAVING_NS)
+        self._nodes.leave(Leave(at.at_step, (at.within_ns + _SAVING_NS) // NS_PER_MS, saves=True))
+        return True
 
     def on_ready(self) -> None:
         """A nursery can fork."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from drivetrain.core.clock import mono_ns
-from drivetrain.core.units import NS_PER_MS, NS_PER_S
+from drivetrain.core.units import NS_PER_S
 from drivetrain.launch.nursery_process import NurseryProcess
 from drivetrain.launch.output import Log, Output, Stream
 from drivetrain.launch.spec import RankRequest
@@ -174,11 +174,11 @@ class Node:
         for process in before.values():
             self._dismiss(process)
 
-    def leave(self, at_step: int, within_ns: int) -> None:
+    def leave(self, leave: Leave) -> None:
         """Have every rank leave its attempt before a step; `on_left` tells of each."""
         for process in self._processes.values():
             with suppress(OSError):
-                process.line.send(Leave(at_step, within_ns // NS_PER_MS))
+                process.line.send(leave)
 
     def signal(self, rank: int, signum: int) -> None:
         """Signal the process group of a rank, as it is numbered now."""

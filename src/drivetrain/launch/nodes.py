@@ -9,6 +9,7 @@ from drivetrain.launch.layout import Layout, moves_of
 from drivetrain.launch.node import Node
 from drivetrain.launch.remote_node import RemoteNode
 from drivetrain.launch.spec import RankRequest
+from drivetrain.launch.wire import Leave
 
 
 class Nodes:
@@ -86,9 +87,9 @@ class Nodes:
             own = {rank: before for rank, before in moves.items() if rank in block}
             node.begin(requests[block.start : block.stop], attempt, own)
 
-    def leave(self, at_step: int, within_ns: int) -> None:
+    def leave(self, leave: Leave) -> None:
         """Have every rank leave before a step."""
-        self._tell(lambda node: node.leave(at_step, within_ns))
+        self._tell(lambda node: node.leave(leave))
 
     def replace(self, value: bool) -> None:
         """Whether processes that end between attempts are forked anew."""

@@ -14,6 +14,7 @@ from drivetrain.core.units import NS_PER_S
 from drivetrain.launch.line import Line
 from drivetrain.launch.node import Listener
 from drivetrain.launch.spec import RankRequest
+from drivetrain.launch.wire import Leave
 
 BEAT_NS = 2 * NS_PER_S
 LOST_AFTER_NS = 10 * NS_PER_S  # without a word
@@ -118,9 +119,9 @@ class RemoteNode:
         ranks = [[request.rank, request.env] for request in requests]
         self._line.send("begin", attempt=attempt, ranks=ranks, moves=list(moves.items()))
 
-    def leave(self, at_step: int, within_ns: int) -> None:
+    def leave(self, leave: Leave) -> None:
         """Have every rank leave before a step."""
-        self._line.send("leave", at_step=at_step, within_ns=within_ns)
+        self._line.send("leave", at_step=leave.at_step, within_ms=leave.within_ms, saves=leave.saves)
 
     def signal(self, rank: int, signum: int) -> None:
         """Signal the process group of a rank."""

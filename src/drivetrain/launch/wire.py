@@ -135,10 +135,12 @@ class Leave:
     Attributes:
       at_step: the step that none begins.
       within_ms: a rank that has not come there by then leaves wherever it is.
+      saves: whether it saves a checkpoint there first, because the run is being stopped.
     """
 
     at_step: int
     within_ms: int
+    saves: bool = False
 
 
 @dataclass(frozen=True, slots=True)

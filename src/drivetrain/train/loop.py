@@ -110,6 +110,9 @@ class Loop:
             while position.step < self._until:
                 step = position.step
                 if control is not None and control.is_over:
+                    if control.saves_before(step) and not self._has_saved():
+                        self._until = until
+                        continue
                     control.check(step)
                 if prepare is not None:
                     prepare(step)
@@ -135,6 +138,13 @@ class Loop:
             saver.finish()
         finally:
             self._leave(step)
+
+    def _has_saved(self) -> bool:
+        """Save before the run is stopped; False where the last steps are undone first, and it is too early."""
+        if self._watch is not None and self._has_gone_back(self._watch, everything=True):
+            return False
+        self._saver.finish()
+        return True
 
     def stop(self) -> None:
         """End the steps after the one at hand, as if no more had been asked for."""
@@ -167,12 +177,12 @@ class Loop:
         self._hand_out()
         return batch
 
-    def _has_gone_back(self, watch: Watch) -> bool:
+    def _has_gone_back(self, watch: Watch, *, everything: bool = False) -> bool:
         """Judge the numbers of the steps so far; where they ask for it, be at an earlier step."""
         position = self._position
         is_end = position.step >= min(self._until, self._cadence.next_step)  # what is saved must have been judged
         position.is_updating = True  # should this attempt end before all is back, the state is nobody's
-        if not watch.settle(everything=is_end):
+        if not watch.settle(everything=everything or is_end):
             position.is_updating = False
             return False
         assert self._go_back is not None
