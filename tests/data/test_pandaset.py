@@ -24,9 +24,9 @@ def test_fifty_six_of_sixty_frames_have_a_sweep_within_60_ms(shared_data: Path, 
     log = open_log(shared_data / "pandaset_002")
     dataset = build_dataset(log, tmp_path / "out")
     assert dataset.manifest.num_samples == {"train": 44, "held_out": 12}
-    assert dataset.manifest.num_unmatched == 4
-    assert 57 < dataset.manifest.labelled_pct < 66
-    assert dataset.manifest.unknown_classes == ()
+    assert dataset.manifest.facts["num_unmatched"] == 4
+    assert 57 < dataset.manifest.facts["labelled_pct"] < 66
+    assert dataset.manifest.facts["unknown_classes"] == []
     train, held_out = (dataset.index["t_ns"].to_numpy()[dataset.rows(split)] for split in ("train", "held_out"))
     assert train.max() < held_out.min()
     assert np.abs(dataset.index["lidar_offset_ns"].to_numpy()).max() <= 60_000_000
@@ -81,7 +81,7 @@ def test_a_damaged_jpeg_is_left_out_and_named(real_drive: Path, tmp_path: Path, 
     damage(real_drive / CAMERA / name)  # type: ignore[operator]
     dataset = build_dataset(open_log(real_drive), tmp_path / "out", size=SIZE)
     assert len(dataset) == 7
-    ((key, reason),) = dataset.manifest.skipped.items()
+    ((key, reason),) = dataset.manifest.facts["skipped"].items()
     assert key == f"front_camera-{name[:2]}"
     assert name in reason
     assert "JPEG" in reason
@@ -90,7 +90,7 @@ def test_a_damaged_jpeg_is_left_out_and_named(real_drive: Path, tmp_path: Path, 
 def test_a_pose_that_is_not_finite_is_left_out_and_found_by_the_check(real_drive: Path, tmp_path: Path) -> None:
     _edit(real_drive / CAMERA / "poses.json", lambda poses: poses[2]["position"].update(x=float("nan")))
     log = open_log(real_drive)
-    assert list(build_dataset(log, tmp_path / "out", size=SIZE).manifest.skipped) == ["front_camera-02"]
+    assert list(build_dataset(log, tmp_path / "out", size=SIZE).manifest.facts["skipped"]) == ["front_camera-02"]
     finding = next(f for f in check(log).findings if f.check == "poses")
     assert finding.verdict == "fail"  # one of eight
     assert "02" in finding.text
@@ -100,20 +100,20 @@ def test_a_missing_sweep_costs_its_frames_only(real_drive: Path, tmp_path: Path)
     (real_drive / "lidar_parquet/02.parquet").unlink()
     dataset = build_dataset(open_log(real_drive), tmp_path / "out", size=SIZE)
     assert len(dataset) == 6
-    assert dataset.manifest.num_unmatched == 2
+    assert dataset.manifest.facts["num_unmatched"] == 2
 
 
 def test_missing_classes_of_a_sweep_cost_its_frames_only(real_drive: Path, tmp_path: Path) -> None:
     (real_drive / "annotations/semseg_parquet/04.parquet").unlink()
-    assert build_dataset(open_log(real_drive), tmp_path / "out", size=SIZE).manifest.num_unmatched == 2
+    assert build_dataset(open_log(real_drive), tmp_path / "out", size=SIZE).manifest.facts["num_unmatched"] == 2
 
 
 def test_a_sweep_that_vanishes_or_breaks_after_opening_is_left_out(real_drive: Path, tmp_path: Path) -> None:
     log = open_log(real_drive)
     (real_drive / "lidar_parquet/00.parquet").write_bytes(b"PAR1 no more")
     dataset = build_dataset(log, tmp_path / "out", size=SIZE, max_bad_pct=50)
-    assert set(dataset.manifest.skipped) == {"front_camera-00", "front_camera-01"}
-    assert "00.parquet" in dataset.manifest.skipped["front_camera-00"]
+    assert set(dataset.manifest.facts["skipped"]) == {"front_camera-00", "front_camera-01"}
+    assert "00.parquet" in dataset.manifest.facts["skipped"]["front_camera-00"]
 
 
 def test_too_many_bad_frames_are_an_error_that_leaves_nothing_behind(real_drive: Path, tmp_path: Path) -> None:
@@ -151,7 +151,8 @@ def test_classes_are_merged_by_name_not_number(real_drive: Path, tmp_path: Path)
 
 def test_a_class_nobody_knows_is_named_in_the_manifest(real_drive: Path, tmp_path: Path) -> None:
     _edit(real_drive / "annotations/semseg/classes.json", lambda classes: classes.update({"7": "Lava"}))
-    assert build_dataset(open_log(real_drive), tmp_path / "out", size=SIZE).manifest.unknown_classes == ("Lava",)
+    dataset = build_dataset(open_log(real_drive), tmp_path / "out", size=SIZE)
+    assert dataset.manifest.facts["unknown_classes"] == ["Lava"]
 
 
 @pytest.mark.parametrize(

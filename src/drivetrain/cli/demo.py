@@ -66,8 +66,9 @@ def _make_dataset(log: Log) -> DataSet:
         dataset = build_dataset(log, home() / "datasets" / ids.new_id("ds"), on_progress=advance)
     manifest = dataset.manifest
     splits = ", ".join(f"{number} {split}" for split, number in manifest.num_samples.items())
-    left_out = f"{manifest.num_unmatched} frames without a sweep near in time, {len(manifest.skipped)} damaged"
-    _heading("data set", f"{splits}; {manifest.labelled_pct:.0f} % of pixels labelled; {left_out}")
+    facts = manifest.facts
+    left_out = f"{facts['num_unmatched']} frames without a sweep near in time, {len(facts['skipped'])} damaged"
+    _heading("data set", f"{splits}; {facts['labelled_pct']:.0f} % of pixels labelled; {left_out}")
     click.echo(f"  {_near(dataset.path)}")
     return dataset
 

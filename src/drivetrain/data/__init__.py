@@ -6,7 +6,10 @@ The life of a value, each file one idea:
   health.py      what is wrong with a log before anything is made of it
   sync.py        stamps -> pairs: as-of and nearest joins with a tolerance
   project.py     labelled points -> label map; classes.py merges sources' classes into eight groups
-  build.py       the three above -> samples; shards.py and dataset.py write and read them; jpeg.py the pixels
+  build.py       the three above -> samples
+  sample.py      a sample: key, parts, columns; codec.py its parts as bytes, jpeg.py the pixels
+  shards.py      samples -> tar shards, fragment.py their index; versions.py a data set of them, whole or not there
+  dataset.py     reads them back; manifest.py what a version is, index.py its rows, format1.py those of the first format
   order.py       (seed, epoch, position) -> sample; share.py positions -> one rank's; loader.py samples -> batches
   baselines.py   mean IoU, and what a guess without a model reaches; sheet.py a picture of samples
   arrays.py      names for arrays, and the legend of their shapes
@@ -21,24 +24,30 @@ for _package in ("numpy", "pyarrow", "cv2", "simplejpeg"):
 from drivetrain.data.baselines import baselines, class_shares, confusion, iou_per_class, mean_iou
 from drivetrain.data.build import build_dataset
 from drivetrain.data.classes import CLASSES, UNLABELLED, colour_labels
-from drivetrain.data.dataset import DataSet, Sample
+from drivetrain.data.dataset import DataSet
 from drivetrain.data.health import HealthReport, check, health_table
 from drivetrain.data.jpeg import decode_jpeg, encode_jpeg
 from drivetrain.data.loader import Batch, Loader
 from drivetrain.data.log import Log, Stream
+from drivetrain.data.manifest import Manifest, Step
+from drivetrain.data.sample import Encoded, Sample
 from drivetrain.data.sheet import contact_sheet, encode_png, log_sheet
 from drivetrain.data.sources import open_log
 from drivetrain.data.sources.synth import SynthSpec, synth
+from drivetrain.data.versions import write_dataset
 
 __all__ = [
     "CLASSES",
     "UNLABELLED",
     "Batch",
     "DataSet",
+    "Encoded",
     "HealthReport",
     "Loader",
     "Log",
+    "Manifest",
     "Sample",
+    "Step",
     "Stream",
     "SynthSpec",
     "baselines",
@@ -57,4 +66,5 @@ __all__ = [
     "mean_iou",
     "open_log",
     "synth",
+    "write_dataset",
 ]

@@ -11,23 +11,37 @@ from typing import TypeVar, cast
 
 import cv2
 import numpy as np
+import pyarrow as pa
 
 from drivetrain.core.errors import DataError, SampleError, UsageError
 from drivetrain.core.units import duration_text
 from drivetrain.data.arrays import Bytes
 from drivetrain.data.classes import CLASSES, UNLABELLED, merge_table
-from drivetrain.data.dataset import DataSet, Manifest, Split
+from drivetrain.data.dataset import DataSet
+from drivetrain.data.index import WORD
 from drivetrain.data.jpeg import encode_jpeg, encode_labels
 from drivetrain.data.log import Intrinsics, Log, Pose, Stream
+from drivetrain.data.manifest import Step
 from drivetrain.data.project import label_map
-from drivetrain.data.shards import Encoded, content_version, write_manifest, write_samples
+from drivetrain.data.sample import Encoded
+from drivetrain.data.shards import write_samples
 from drivetrain.data.sync import nearest
+from drivetrain.data.versions import write_first_manifest
 from drivetrain.store import publish_folder
 
 TOLERANCE_NS = 60_000_000
 """A frame and its sweep may be this far apart: a little over half of the period of a 10 Hz lidar."""
 
 _MOST_PIXELS = 1 << 26  # of one image; a frame takes some 20 bytes for each on its way through
+_COLUMNS = {
+    "t_ns": pa.int64(),
+    "lidar_offset_ns": pa.int64(),
+    "log": WORD,
+    "camera": WORD,
+    "tags": pa.list_(pa.string()),
+    **dict.fromkeys(("fx", "fy", "cx", "cy"), pa.float64()),
+    **dict.fromkeys(("width", "height"), pa.int32()),
+}
 Progress = Callable[[int, str], None]
 T = TypeVar("T")
 
@@ -101,23 +115,24 @@ def build_dataset(
     out = Path(out)
     with publish_folder(out) as folder:
         made = _in_threads(lambda item: _make(log, item, size, table), work, threads)
-        files = write_samples(folder, _samples(work, made, _cut_ns(work, held_out), tally, on_progress))
+        samples = _samples(work, made, _cut_ns(work, held_out), tally, on_progress)
+        written = write_samples(folder, samples, _COLUMNS)
         _refuse_too_many_bad(log, tally.skipped, len(work), max_bad_pct)
-        manifest = Manifest(
-            version=content_version(files),
-            inputs={log.name: log.content_hash()},
-            classes=CLASSES,
-            width=size[0],
-            height=size[1],
-            num_samples=tally.num_samples,
-            num_unmatched=num_unmatched,
-            tolerance_ns=tolerance_ns,
-            labelled_pct=round(100 * tally.num_labelled / (sum(tally.num_samples.values()) * size[0] * size[1]), 2),
-            skipped=tally.skipped,
-            unknown_classes=tuple(unknown),
-            files=files,
+        facts = {
+            "classes": list(CLASSES),
+            "width": size[0],
+            "height": size[1],
+            "num_unmatched": num_unmatched,
+            "tolerance_ns": tolerance_ns,
+            "labelled_pct": round(100 * tally.num_labelled / (sum(tally.num_samples.values()) * size[0] * size[1]), 2),
+            "skipped": tally.skipped,
+            "unknown_classes": unknown,
+        }
+        settings = {"size": list(size), "tolerance_ns": tolerance_ns, "held_out": held_out}
+        steps, inputs = [Step("build_dataset", settings)], {log.name: log.content_hash()}
+        write_first_manifest(
+            folder, replace(written, num_samples=tally.num_samples), inputs=inputs, steps=steps, facts=facts
         )
-        write_manifest(folder, manifest)
     return DataSet.open(out)
 
 
@@ -151,7 +166,7 @@ def _samples(
             tally.skipped[item.key] = made.message
         else:
             sample, num_labelled = made
-            split: Split = "train" if item.sweep_ns < cut_ns else "held_out"
+            split = "train" if item.sweep_ns < cut_ns else "held_out"
             tally.num_samples[split] += 1
             tally.num_labelled += num_labelled
             yield replace(sample, columns={**sample.columns, "split": split})
@@ -196,11 +211,12 @@ def _make(log: Log, item: _Work, size: tuple[int, int], table: Bytes) -> tuple[E
     columns = {
         "t_ns": item.t_ns,
         "lidar_offset_ns": item.offset_ns,
+        "log": log.name,
         "camera": item.camera.name,
         "tags": [],
         **{name: getattr(intrinsics, name) for name in ("fx", "fy", "cx", "cy", "width", "height")},
     }
-    parts = {"image": encode_jpeg(image_HW3), "label": encode_labels(label_HW)}
+    parts = {"image.jpg": encode_jpeg(image_HW3), "label.png": encode_labels(label_HW)}
     return Encoded(item.key, parts, columns), int((label_HW != UNLABELLED).sum())
 
 

@@ -1,221 +1,161 @@
-"""A data set on disk: plain tar shards, one Arrow index with a row per sample, and a manifest that names its inputs.
-
-manifest.json      what it is, what it was made from, classes, counts, size and SHA-256 of every other file
-index.arrow        one row per sample: key, split, shard, offset and size of each part, times, camera, tags
-shard-00000.tar    KEY.jpg (image) and KEY.png (label map), one after the other
-"""
+"""A data set on disk: plain tar shards, an Arrow index with a row per sample, and a manifest for each version of it."""
 
 from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 
-from drivetrain.core.errors import DataError, SampleError
-from drivetrain.data.arrays import Bytes, Ints
-from drivetrain.data.jpeg import decode_jpeg, decode_labels
-from drivetrain.data.log import Intrinsics
-from drivetrain.store import StoredFile
+from drivetrain.core.errors import DataError, SampleError, UsageError
+from drivetrain.data.arrays import Ints
+from drivetrain.data.codec import decode
+from drivetrain.data.index import Place, Places, matches, read_deleted, read_index
+from drivetrain.data.manifest import Manifest, read_manifest
+from drivetrain.data.sample import RESERVED, Encoded, Row, Sample
 
-FORMAT = 1
-MANIFEST_FILE, INDEX_FILE = "manifest.json", "index.arrow"
-Split = Literal["train", "held_out"]
-
-_COLUMNS: dict[str, pa.DataType] = {
-    "key": pa.string(),
-    "split": pa.string(),
-    "shard": pa.string(),
-    "image_offset": pa.int64(),
-    "image_bytes": pa.int64(),
-    "image_crc32": pa.uint32(),
-    "label_offset": pa.int64(),
-    "label_bytes": pa.int64(),
-    "label_crc32": pa.uint32(),
-    "t_ns": pa.int64(),
-    "lidar_offset_ns": pa.int64(),
-    "camera": pa.string(),
-    "fx": pa.float64(),
-    "fy": pa.float64(),
-    "cx": pa.float64(),
-    "cy": pa.float64(),
-    "width": pa.int32(),
-    "height": pa.int32(),
-    "tags": pa.list_(pa.string()),
-}
-SCHEMA = pa.schema(_COLUMNS)
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What a data set is and what it was made from.
-
-    Attributes:
-      version: hash of the content; equal for equal content, wherever and whenever it was made.
-      inputs: name of each log -> hash of its content.
-      classes: what label 0, 1, ... means; 255 is unlabelled.
-      width, height: of images and label maps, in pixels.
-      num_samples: by split.
-      num_unmatched: frames with no labelled sweep within the tolerance.
-      tolerance_ns: how far apart in time a frame and its sweep may be.
-      labelled_pct: share of all pixels that have a label, in per cent.
-      skipped: frame -> why it could not be used.
-      unknown_classes: names in the source that the merge does not know; their points are unlabelled.
-      files: every file but this one.
-      format: version of this layout.
-    """
-
-    version: str
-    inputs: dict[str, str]
-    classes: tuple[str, ...]
-    width: int
-    height: int
-    num_samples: dict[str, int]
-    num_unmatched: int
-    tolerance_ns: int
-    labelled_pct: float
-    skipped: dict[str, str]
-    unknown_classes: tuple[str, ...]
-    files: dict[str, StoredFile]
-    format: int = FORMAT
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """One training example.
-
-    Attributes:
-      key: unique in the data set.
-      image: RGB, uint8, H x W x 3.
-      label: group per pixel, uint8, H x W; 255 is unlabelled.
-      t_ns: when the frame was taken.
-      lidar_offset_ns: stamp of its sweep minus `t_ns`.
-      intrinsics: of the stored image.
-    """
-
-    key: str
-    image: Bytes
-    label: Bytes
-    t_ns: int
-    lidar_offset_ns: int
-    intrinsics: Intrinsics
+_HASHED_BYTES = 32 << 20
+"""Files of the index up to this size are compared with their hash whenever they are opened."""
 
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """An opened data set; any sample is one seek away, from any thread. Holds no file open but the mapped index.
+    """An opened version of a data set; any sample is one seek away, from any thread.
+
+    It holds no file open but the mapped index, and is not changed by what is written later.
 
     Attributes:
       path: its folder.
       manifest: what it is.
-      index: the Arrow table, one row per sample, by time within each split.
+      table: the index, one row per sample, those that were deleted too; over mapped files.
+      live: numbers of the rows of `table` that are samples; None where all are.
     """
 
     path: Path
     manifest: Manifest
-    index: pa.Table = field(repr=False)
+    table: pa.Table = field(repr=False)
+    live: Ints | None = field(repr=False, default=None)
 
     @classmethod
-    def open(cls, path: Path | str, *, verify: bool = False) -> DataSet:
+    def open(cls, path: Path | str, version: str | None = None, *, verify: bool = False) -> DataSet:
         """Open a data set and check that it is whole.
 
         Args:
           path: its folder.
-          verify: also read every shard and compare its hash; without it shards are checked by size, and each sample by
+          version: an id, or the first four or more digits of one; the current version by default.
+          verify: also read every file and compare its hash; without it shards are checked by size, and each sample by
             its own checksum when it is read.
         Raises: DataError: there is none, or a file is missing or not what the manifest says; the file is named.
         """
         path = Path(path)
-        manifest = read_manifest(path)
+        manifest = read_manifest(path, version)
         for name, stored in manifest.files.items():
-            problem = stored.difference(path / name, with_hash=verify or name == INDEX_FILE)
+            is_small = not name.endswith(".tar") and stored.size_bytes <= _HASHED_BYTES
+            problem = stored.difference(path / name, with_hash=verify or is_small)
             if problem:
                 raise DataError(
-                    f"{path / name} {problem}",
+                    f"{path / name} {problem} (SHA-256 {stored.sha256[:16]}...)",
                     hint="the data set is not whole: make it again, or copy it again from where it was made",
                 )
-        try:
-            with pa.memory_map(str(path / INDEX_FILE)) as source:
-                index = pa.ipc.open_file(source).read_all()
-        except (OSError, pa.ArrowInvalid) as exc:
-            raise DataError(f"{path / INDEX_FILE} is not an Arrow file: {exc}") from exc
-        if not index.schema.equals(SCHEMA):
-            raise DataError(f"{path / INDEX_FILE} has columns {index.schema.names}, expected {SCHEMA.names}")
-        return cls(path, manifest, index)
+        table = read_index(path, manifest)
+        deleted = read_deleted(path, manifest)
+        live = np.delete(np.arange(len(table), dtype=np.int64), deleted) if len(deleted) else None
+        return cls(path, manifest, table, live)
 
     def __len__(self) -> int:
-        return int(self.index.num_rows)
+        return len(self.table) if self.live is None else len(self.live)
+
+    @cached_property
+    def index(self) -> pa.Table:
+        """One row per sample. A copy where samples were deleted, else the mapped files."""
+        return self.table if self.live is None else self.table.take(self.live)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """What label 0, 1, ... means."""
         return self.manifest.classes
 
-    def rows(self, split: Split) -> Ints:
-        """Row numbers of a split, by time. Raises ValueError for a split that is not `train` or `held_out`."""
-        if split not in ("train", "held_out"):
-            raise ValueError(f"split is {split!r}; it must be 'train' or 'held_out'")
-        return cast(Ints, np.flatnonzero(self.index["split"].to_numpy() == split).astype(np.int64))
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Columns that samples have, without those that say where their bytes are."""
+        return tuple(name for name in self.table.column_names if name not in RESERVED | set(self.manifest.parts))
 
-    def samples(self, split: Split, *, start: int = 0, step: int = 1) -> Iterator[Sample]:
-        """Samples of a split, by time, once: from number `start`, every `step`-th, so that ranks can share them.
+    def rows(self, where: str) -> Ints:
+        """Numbers of the samples of a split, in order. Raises UsageError: there is no such split."""
+        if where not in self.manifest.num_samples:
+            raise UsageError(
+                f"data set {self.path} has no split {where!r}", hint=f"it has {', '.join(self.manifest.num_samples)}"
+            )
+        hits = matches(self.table["split"], where)
+        return hits if self.live is None else cast(Ints, np.flatnonzero(np.isin(self.live, hits)))
+
+    def samples(self, where: str, *, start: int = 0, step: int = 1) -> Iterator[Sample]:
+        """Samples of `rows(where)`, once: from number `start`, every `step`-th, so that ranks can share them.
 
         Raises: SampleError: one is damaged; a score that silently left it out would not be the split's.
         """
-        for row in self.rows(split)[start::step]:
+        for row in self.rows(where)[start::step]:
             yield self.read(int(row))
 
     def key(self, row: int) -> str:
         """What the sample in a row is called."""
-        return cast(str, self.index["key"][row].as_py())
+        return cast(str, self.table["key"][self._at(row)].as_py())
+
+    def columns(self, row: int) -> Row:
+        """The columns of a row, fetched as they are asked for."""
+        return Row(self.table, self._at(row), self.column_names)
+
+    def locate(self, row: int) -> dict[str, Place]:
+        """Where each part of the sample in a row is."""
+        return self._places.of(self._at(row))
 
     def read(self, row: int) -> Sample:
         """One whole sample, by its row. Raises SampleError: its bytes are damaged; it is named."""
-        values: Mapping[str, object] = self.index.slice(row, 1).to_pylist()[0]
-        parts = {part: self._read_part(values, part) for part in ("image", "label")}
-        key, names = str(values["key"]), ("fx", "fy", "cx", "cy", "width", "height")
-        sample = Sample(
-            key=key,
-            image=decode_jpeg(parts["image"], where=f"image of {key}"),
-            label=decode_labels(parts["label"], where=f"label of {key}"),
-            t_ns=cast(int, values["t_ns"]),
-            lidar_offset_ns=cast(int, values["lidar_offset_ns"]),
-            intrinsics=Intrinsics(*(values[name] for name in names)),  # type: ignore[arg-type]  # the schema's numbers
+        key = self.key(row)
+        parts = {part: decode(part, data, where=f"{part} of {key}") for part, data in self._bytes(row, key).items()}
+        return Sample(key, row, parts, self.columns(row))
+
+    def read_encoded(self, row: int) -> Encoded:
+        """One sample as it is stored; raises as `read` does."""
+        key = self.key(row)
+        return Encoded(key, self._bytes(row, key), dict(self.columns(row)))
+
+    def _bytes(self, row: int, key: str) -> dict[str, bytes]:
+        """Every part as stored, checked; reads no more than the shard has, whatever the index says."""
+        places = self.locate(row)
+        found = {}
+        for name in {place.shard for place in places.values()}:
+            stored = self.manifest.files.get(name)
+            if stored is None or any(p.offset + p.size_bytes > stored.size_bytes for p in places.values()):
+                raise SampleError(f"the index says that sample {key} is in {name}, where it cannot be")
+            try:
+                with (self.path / name).open("rb", buffering=0) as file:
+                    found = {part: os.pread(file.fileno(), p.size_bytes, p.offset) for part, p in places.items()}
+            except OSError as exc:
+                raise SampleError(f"sample {key}: cannot read {self.path / name}: {exc.strerror}") from exc
+        for part, data in found.items():
+            check_part(data, places[part], where=f"{part} of {key}")
+        return found
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places(self.table, tuple(self.manifest.parts))
+
+    def _at(self, row: int) -> int:
+        if not 0 <= row < len(self):
+            raise IndexError(f"row is {row}; data set {self.path} has {len(self)} samples")
+        return int(row) if self.live is None else int(self.live[row])
+
+
+def check_part(data: bytes, place: Place, *, where: str) -> None:
+    """Raises SampleError: these are not the bytes that were written at a place; `where` names them."""
+    if zlib.crc32(data) != place.crc32:
+        raise SampleError(
+            f"{where} is damaged: {place.size_bytes} bytes at {place.offset} of {place.shard} changed",
         )
-        size = (self.manifest.height, self.manifest.width)
-        if sample.image.shape[:2] != size or sample.label.shape != size:
-            raise SampleError(f"{key} has {sample.image.shape} and {sample.label.shape} pixels, expected {size}")
-        return sample
-
-    def _read_part(self, values: Mapping[str, object], part: str) -> bytes:
-        offset, size = cast(int, values[f"{part}_offset"]), cast(int, values[f"{part}_bytes"])
-        shard = self.path / str(values["shard"])
-        try:
-            with shard.open("rb", buffering=0) as file:
-                data = os.pread(file.fileno(), size, offset)
-        except OSError as exc:
-            raise SampleError(f"{part} of {values['key']}: cannot read {shard}: {exc.strerror}") from exc
-        if zlib.crc32(data) != values[f"{part}_crc32"]:
-            raise SampleError(f"{part} of {values['key']} is damaged: {size} bytes at {offset} of {shard} changed")
-        return data
-
-
-def read_manifest(path: Path) -> Manifest:
-    """The manifest of a data set's folder. Raises DataError: there is none, or it is not what we write."""
-    file = path / MANIFEST_FILE
-    try:
-        manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
-    except OSError as exc:
-        hint = "make one: drivetrain data ingest LOG --out NAME"
-        raise DataError(f"there is no data set at {path}: cannot read {file.name}: {exc.strerror}", hint=hint) from exc
-    except msgspec.DecodeError as exc:
-        raise DataError(f"{file} is not a data set's manifest: {exc}") from exc
-    if manifest.format != FORMAT:
-        raise DataError(f"{file} has format {manifest.format}; this version reads format {FORMAT}")
-    return manifest

@@ -17,8 +17,9 @@ import numpy as np
 from drivetrain.core.errors import DataError, SampleError
 from drivetrain.core.units import bytes_text
 from drivetrain.data.arrays import Bytes, Ints
-from drivetrain.data.dataset import DataSet, Sample, Split
+from drivetrain.data.dataset import DataSet
 from drivetrain.data.order import Order
+from drivetrain.data.sample import Sample
 from drivetrain.data.share import Share
 
 _BUDGET_BYTES = 256 << 20
@@ -155,7 +156,7 @@ class Loader:
         self,
         dataset: DataSet | Path | str,
         *,
-        split: Split = "train",
+        split: str = "train",
         global_batch: int = 8,
         microbatch: int | None = None,
         seed: int = 0,

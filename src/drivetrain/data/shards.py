@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tarfile
 import zlib
@@ -13,26 +12,30 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from drivetrain.data.dataset import INDEX_FILE, MANIFEST_FILE, SCHEMA, Manifest
-from drivetrain.store import StoredFile, manifest_json, publish_bytes
+from drivetrain.data.fragment import FragmentWriter
+from drivetrain.data.index import Place
+from drivetrain.data.sample import Encoded
+from drivetrain.store import StoredFile
 
 _SHARD_BYTES = 64 << 20
-_MEMBERS = {"image": ".jpg", "label": ".png"}
+DEFAULT_SPLIT = "train"
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
-    """A sample as bytes, and the columns of its row that do not depend on where the bytes go.
+class Written:
+    """What was written into a folder.
 
     Attributes:
-      key: unique; at most 90 characters, so that it fits a plain tar header.
-      parts: `image` and `label` -> file content.
-      columns: the rest of the index's row.
+      files: size and hash of every file by name.
+      fragment: the file of the index.
+      parts: name of each part of a sample -> its codec.
+      num_samples: by split.
     """
 
-    key: str
-    parts: Mapping[str, bytes]
-    columns: Mapping[str, object]
+    files: dict[str, StoredFile]
+    fragment: str
+    parts: dict[str, str]
+    num_samples: dict[str, int]
 
 
 @dataclass
@@ -44,50 +47,65 @@ class _Shard:
 
 @dataclass
 class ShardWriter:
-    """Writes samples, in the order given, into shards of about `shard_bytes` in a folder, then the index beside them.
+    """Writes samples, in the order given, into shards of about `shard_bytes` in a folder, with an index beside them.
 
-    Use: `with ShardWriter(folder) as writer: writer.add(...)`, then `writer.finish()` for the files' hashes.
+    Use: `with ShardWriter(folder) as writer: writer.add(...)`, then `writer.finish()`. Memory does not grow with the
+    number of samples, but for eight bytes of each.
+
+    Attributes:
+      folder: an empty one.
+      columns: Arrow types of columns by name; others are told from the first samples that have them.
+      shard_bytes: a shard that has reached this many is closed.
+      number: of the fragment of the index that is written.
+      first_shard: number of the first shard.
     """
 
     folder: Path
+    columns: Mapping[str, pa.DataType] = field(default_factory=dict)
     shard_bytes: int = _SHARD_BYTES
-    rows: list[dict[str, object]] = field(default_factory=list)
+    number: int = 0
+    first_shard: int = 0
     _num_shards: int = 0
     _open: _Shard | None = None
+    _index: FragmentWriter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._index = FragmentWriter(self.folder / f"index-{self.number:05d}.arrow", self.columns)
 
     def __enter__(self) -> ShardWriter:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._close_shard()
+        self._index.close()
 
     def add(self, sample: Encoded) -> None:
-        """Append one sample; raises OSError when the disk will not take it."""
-        shard = self._current_shard()
-        row: dict[str, object] = {"key": sample.key, "shard": shard.path.name, **sample.columns}
-        for part, data in sorted(sample.parts.items()):
-            row |= {
-                f"{part}_offset": _append(shard, sample.key + _MEMBERS[part], data),
-                f"{part}_bytes": len(data),
-                f"{part}_crc32": zlib.crc32(data),
-            }
-        self.rows.append(row)
+        """Append one sample.
 
-    def finish(self) -> dict[str, StoredFile]:
-        """Close the last shard, write the index; size and hash of every file by name."""
+        Raises:
+          OSError: the disk will not take it.
+          DataError: a column or part is not of the kind that earlier samples have.
+        """
+        shard = self._current_shard()
+        places = {
+            part: Place(shard.path.name, _append(shard, f"{sample.key}.{part}", data), len(data), zlib.crc32(data))
+            for part, data in sorted(sample.parts.items())
+        }
+        self._index.add(sample.key, shard.path.name, {"split": DEFAULT_SPLIT, **sample.columns}, places)
+
+    def finish(self) -> Written:
+        """Close the last shard and the index. Raises DataError: two samples have one key; else as `add` does."""
         self._close_shard()
-        table = pa.Table.from_pylist(self.rows, schema=SCHEMA)
-        with pa.OSFile(str(self.folder / INDEX_FILE), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
-            writer.write_table(table)
-        files = sorted(self.folder.iterdir())
-        return {file.name: StoredFile.of(file) for file in files}
+        self._index.finish()
+        files = {file.name: StoredFile.of(file) for file in sorted(self.folder.iterdir())}
+        return Written(files, self._index.file.name, self._index.parts, self._index.num_samples)
 
     def _current_shard(self) -> _Shard:
         if self._open is not None and self._open.file.tell() >= self.shard_bytes:
             self._close_shard()
         if self._open is None:
-            path = self.folder / f"shard-{self._num_shards:05d}.tar"
-            file = path.open("wb")
+            path = self.folder / f"shard-{self.first_shard + self._num_shards:05d}.tar"
+            file = path.open("xb")
             self._open = _Shard(path, file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT))  # noqa: SIM115 - closed with the shard
             self._num_shards += 1
         return self._open
@@ -99,19 +117,11 @@ class ShardWriter:
                 shard.tar.close()
 
 
-def content_version(files: Mapping[str, StoredFile]) -> str:
-    """Sixteen hex digits that name the content of these files."""
-    return hashlib.sha256("".join(f"{name} {files[name].sha256}\n" for name in sorted(files)).encode()).hexdigest()[:16]
-
-
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest.json`, readable by people."""
-    publish_bytes(folder / MANIFEST_FILE, manifest_json(manifest))
-
-
-def write_samples(folder: Path, samples: Iterable[Encoded]) -> dict[str, StoredFile]:
-    """Write all samples and the index into an empty folder; size and hash of every file by name. Raises OSError."""
-    with ShardWriter(folder) as writer:
+def write_samples(
+    folder: Path, samples: Iterable[Encoded], columns: Mapping[str, pa.DataType] | None = None
+) -> Written:
+    """Write all samples and their index into an empty folder; raises as `ShardWriter` does."""
+    with ShardWriter(folder, columns or {}) as writer:
         for sample in samples:
             writer.add(sample)
         return writer.finish()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from drivetrain.core.units import bytes_text, duration_text
 
 if TYPE_CHECKING:
-    from drivetrain.data import DataSet
+    from drivetrain.data import DataSet, Manifest
 
 
 def json_text(value: object) -> str:
@@ -33,25 +34,42 @@ def find_dataset(target: str) -> Path | None:
 
 
 def dataset_json(dataset: DataSet) -> dict[str, object]:
-    """Plain values of a data set's manifest, and where it is."""
-    return {"path": str(dataset.path), **asdict(dataset.manifest)}
+    """Plain values of a data set's manifest, its facts among them, and where it is."""
+    values = asdict(dataset.manifest)
+    return {"path": str(dataset.path), **values.pop("facts"), **values}
 
 
 def dataset_text(dataset: DataSet) -> str:
     """What a data set is, in lines for people."""
     manifest = dataset.manifest
     num_bytes = sum(stored.size_bytes for stored in manifest.files.values())
-    splits = ", ".join(f"{count} {split}" for split, count in manifest.num_samples.items())
     lines = [
         f"{dataset.path}",
         f"  version    {manifest.version}, made from {', '.join(f'{k} ({v})' for k, v in manifest.inputs.items())}",
-        f"  samples    {splits}; {manifest.width}x{manifest.height} pixels, {manifest.labelled_pct:.1f} % labelled",
-        f"  left out   {manifest.num_unmatched} frames with no labelled sweep within "
-        f"{duration_text(manifest.tolerance_ns)}, {len(manifest.skipped)} that cannot be used",
-        f"  classes    {', '.join(manifest.classes)}",
+        f"  samples    {_samples_text(manifest)}",
+        *_left_out(manifest.facts),
+        *([f"  classes    {', '.join(manifest.classes)}"] if manifest.classes else []),
         f"  files      {len(manifest.files)}, {bytes_text(num_bytes)}",
     ]
-    lines += [f"  skipped    {key}: {reason}" for key, reason in manifest.skipped.items()]
-    if manifest.unknown_classes:
-        lines.append(f"  unlabelled, since the classes are not known: {', '.join(manifest.unknown_classes)}")
+    lines += [f"  skipped    {key}: {reason}" for key, reason in manifest.facts.get("skipped", {}).items()]
+    unknown = manifest.facts.get("unknown_classes")
+    if unknown:
+        lines.append(f"  unlabelled, since the classes are not known: {', '.join(unknown)}")
     return "\n".join(lines)
+
+
+def _samples_text(manifest: Manifest) -> str:
+    splits = ", ".join(f"{count} {split}" for split, count in manifest.num_samples.items())
+    size = f"; {manifest.width}x{manifest.height} pixels" if manifest.width else ""
+    labelled = f", {manifest.facts['labelled_pct']:.1f} % labelled" if "labelled_pct" in manifest.facts else ""
+    return splits + (size or f"; parts {', '.join(manifest.parts)}") + labelled
+
+
+def _left_out(facts: Mapping[str, Any]) -> list[str]:
+    if "num_unmatched" not in facts:
+        return []
+    tolerance = duration_text(facts["tolerance_ns"])
+    return [
+        f"  left out   {facts['num_unmatched']} frames with no labelled sweep within {tolerance}, "
+        f"{len(facts['skipped'])} that cannot be used"
+    ]
