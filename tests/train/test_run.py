@@ -34,6 +34,29 @@ def train(run: dt.Run, until: int, loader: object = (X,)) -> nn.Module:
     return network
 
 
+@pytest.mark.parametrize(
+    ("loss_of", "words"),
+    [
+        (lambda y: y.square().mean().item(), "given a float, but takes the loss as a tensor"),
+        (lambda y: y.square(), r"a loss of shape \(4, 1\), but takes one number"),
+        (lambda y: y.square().mean().detach(), "a loss that depends on no weight"),
+        (lambda y: taken(y.square().mean()), "whose gradient was taken already"),
+    ],
+)
+def test_a_loss_that_no_step_can_be_made_of_is_told_in_words(own_home: Path, loss_of, words: str) -> None:
+    with dt.Run(device="cpu") as run:
+        model, _, batches = run.setup(*parts(), [X])
+        for x in run.steps(batches, until=1):
+            with pytest.raises(UsageError, match=words):
+                run.step(loss_of(model(x)))
+            break
+
+
+def taken(loss: torch.Tensor) -> torch.Tensor:
+    loss.backward()
+    return loss
+
+
 def test_it_is_a_run_of_its_own_with_a_folder_and_a_whole_account(own_home: Path) -> None:
     with dt.Run(name="mine") as run:
         train(run, 5)

@@ -33,6 +33,7 @@ object, and `workings` joins the others behind it.
   feed.py         any loader -> microbatches from a given step on
   position.py     which step and microbatch training is at
   loop.py         the iterator behind `run.steps`
+  misuse.py       what is wrong with a loss that no step can be made of
   update.py       backward, clip, optimizer, schedule, averaging
   safety.py       what looks after a run's numbers, put together
   guard.py        the update of a step whose numbers are looked at first

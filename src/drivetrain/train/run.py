@@ -21,6 +21,7 @@ from drivetrain.store import LocalBlobs, RunFolder
 from drivetrain.train import determinism, exits, parallel, precision, randomness
 from drivetrain.train.comeback import Comeback
 from drivetrain.train.feed import Feed
+from drivetrain.train.misuse import misuse
 from drivetrain.train.parallel import Way
 from drivetrain.train.session import begin
 from drivetrain.train.settings import Anomaly, Checkpoint, Parallel, Precision, Recompute, Settings
@@ -194,9 +195,15 @@ class Run:
 
         Args:
           loss: a scalar, the mean over the microbatch.
-        Raises: UsageError: it was called twice for one microbatch.
+        Raises: UsageError: it was called twice for one microbatch, or with a loss that has no gradient to take.
         """
-        self._workings.update(loss)
+        try:
+            self._workings.update(loss)
+        except (AttributeError, TypeError, RuntimeError) as exc:
+            wrong = misuse(loss, exc)
+            if wrong is None:
+                raise
+            raise wrong from exc
 
     def stop(self) -> None:
         """Let `steps` end after the step at hand, with everything saved, as it does at `until`. On all ranks alike."""
