@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow check bench bench-gpu docs lock
@@ -21,11 +22,11 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: setup  ## a drive log becomes a trained model and a report, surviving a killed rank
 	$(BIN)/drivetrain demo
 
-test: setup  ## the default tests
-	$(BIN)/python -m pytest
+test: setup  ## the default tests, two at a time (JOBS=2)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 
 test-slow: setup  ## the long tests, which CI runs too
-	$(BIN)/python -m pytest -m slow --timeout 1200
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal -m slow --timeout 1200
 
 check: setup  ## ruff, mypy, import-linter, docs
 	$(BIN)/ruff check .
