@@ -45,6 +45,23 @@ def test_boxes_are_whole_values(real_drive: Path) -> None:
     assert isinstance(boxes[0], Box)
     assert boxes[0].label == "Car"
     assert boxes[0].size == (4.747, 1.888, 1.761)
+    assert boxes[0].track == "e83d78e4-5b11-4ad5-ac71-917b5cd19c94"
+
+
+def test_what_moves_looks_where_it_goes(shared_data: Path) -> None:
+    boxes = open_log(shared_data / "pandaset_002").streams["boxes/top"]
+    first, last = ({box.track: box for box in boxes.read(number)} for number in (0, 10))  # type: ignore[attr-defined]
+    moved = {t: np.subtract(last[t].centre[:2], first[t].centre[:2]) for t in first if t in last}
+    turned = [np.arctan2(d[1], d[0]) - first[t].yaw for t, d in moved.items() if np.hypot(*d) > 5]
+    assert len(turned) > 5
+    assert np.cos(turned).min() > 0.95
+
+
+def test_a_drive_tells_where_on_earth_it_is(shared_data: Path) -> None:
+    gps = open_log(shared_data / "pandaset_002").streams["scalars/gps"]
+    assert gps.values is not None
+    assert (len(gps), gps.fields[0]) == (80, "latitude_deg")
+    assert gps.values()[0, :2] == pytest.approx([37.77609, -122.39932], abs=1e-5)
 
 
 def test_published_pickles_give_the_points_of_the_parquet_files(real_drive: Path, shared_data: Path) -> None:

@@ -4,6 +4,7 @@
     lidar/         poses.json timestamps.json, NN.pkl.gz ...      or lidar_parquet/NN.parquet ...
     annotations/   semseg/classes.json, semseg/NN.pkl.gz ...      or semseg_parquet/NN.parquet ...
                    cuboids/NN.pkl.gz ...                          or cuboids.parquet
+    meta/          gps.json timestamps.json
 
 A file NN belongs to entry NN of timestamps.json; which NN exist is up to the sequence. Points are in world coordinates.
 Source: https://github.com/scaleapi/pandaset-devkit
@@ -11,9 +12,7 @@ Source: https://github.com/scaleapi/pandaset-devkit
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -24,20 +23,25 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-import simplejpeg
 
 from drivetrain.core.errors import DataError, SampleError
-from drivetrain.core.units import NS_PER_S
 from drivetrain.data.arrays import Bytes, Floats
-from drivetrain.data.jpeg import decode_jpeg
-from drivetrain.data.log import Box, Intrinsics, Kind, Log, Pose, Stream
+from drivetrain.data.log import Box, Intrinsics, Kind, Log, Pose, Stream, scalar_stream
+from drivetrain.data.sources.files import (
+    content_hash,
+    image_size,
+    pinhole,
+    read_bytes,
+    read_image,
+    read_parquet,
+    seconds_to_ns,
+)
 from drivetrain.data.sources.pickles import read_table
 
 T = TypeVar("T")
 Table = Mapping[str, np.ndarray[Any, Any]]
 Files = dict[int, Path]
-_BOX_COLUMNS = ("label", "yaw", *(f"{part}.{axis}" for part in ("position", "dimensions") for axis in "xyz"))
+_BOX_COLUMNS = ("uuid", "label", "yaw", *(f"{part}.{axis}" for part in ("position", "dimensions") for axis in "xyz"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,15 @@ class _Pose:
     heading: _Heading
 
 
+@dataclass(frozen=True, slots=True)
+class _Gps:
+    lat: float
+    long: float
+    height: float
+    xvel: float
+    yvel: float
+
+
 def recognise(path: Path) -> str:
     """Why this is no PandaSet sequence, or an empty string."""
     if not path.is_dir():
@@ -88,7 +101,7 @@ def open_log(path: Path) -> Log:
         camera, poses, intrinsics[f"camera/{folder.name}"] = _camera(folder)
         streams += [camera, poses]
     lidar = _lidar(path)
-    streams += lidar
+    streams += lidar + _gps(path / "meta")
     class_names = {}
     if any(stream.kind == "point_labels" for stream in lidar):
         listed = _read_json(path / "annotations/semseg/classes.json", dict[str, str])
@@ -96,7 +109,7 @@ def open_log(path: Path) -> Log:
     return Log(
         name=path.resolve().name,
         source="pandaset",
-        content_hash=lambda: _hash(path),
+        content_hash=lambda: content_hash(path),
         streams={stream.name: stream for stream in streams},
         intrinsics=intrinsics,
         class_names=class_names,
@@ -116,18 +129,16 @@ def _camera(folder: Path) -> tuple[Stream[Bytes], Stream[Pose], Intrinsics]:
     numbers = sorted(files)
 
     def frame(number: int) -> Bytes:
-        return decode_jpeg(_read_bytes(files[number]), where=str(files[number]))
+        return read_image(files[number])
 
     def pose(number: int) -> Pose:
         at, turned = listed[number].position, listed[number].heading
         return Pose((at.x, at.y, at.z), (turned.w, turned.x, turned.y, turned.z))
 
     lens = _read_json(folder / "intrinsics.json", _Intrinsics)
-    width, height = _image_size(folder, files)
-    intrinsics = Intrinsics(lens.fx, lens.fy, lens.cx, lens.cy, width, height)
-    if not all(map(math.isfinite, (lens.fx, lens.fy, lens.cx, lens.cy))) or min(lens.fx, lens.fy) <= 0:
-        values = ", ".join(f"{name} {value}" for name, value in msgspec.to_builtins(lens).items())
-        raise DataError(f"{folder / 'intrinsics.json'} has {values}; all must be finite, focal lengths above 0")
+    width, height = image_size((files[number] for number in numbers), folder=folder)
+    where = str(folder / "intrinsics.json")
+    intrinsics = pinhole(lens.fx, lens.fy, lens.cx, lens.cy, width, height, where=where)
     name = folder.name
     return (
         replace(
@@ -174,7 +185,7 @@ def _boxes(folder: Path, num_stamps: int) -> tuple[list[int], Callable[[int], tu
 
     @lru_cache(maxsize=1)
     def whole() -> pa.Table:
-        return _parquet(together, ("frame", *_BOX_COLUMNS))
+        return read_parquet(together, ("frame", *_BOX_COLUMNS))
 
     def read(number: int) -> tuple[Box, ...]:
         rows = whole().filter(pc.equal(whole()["frame"], pa.scalar(number, whole()["frame"].type)))
@@ -189,11 +200,26 @@ def _boxes(folder: Path, num_stamps: int) -> tuple[list[int], Callable[[int], tu
 
 def _as_boxes(table: Table) -> tuple[Box, ...]:
     centres = np.stack([table[f"position.{axis}"] for axis in "xyz"], axis=1).astype(float).tolist()
-    sizes = np.stack([table[f"dimensions.{axis}"] for axis in "yxz"], axis=1).astype(float).tolist()  # y is length
+    # A cuboid's length lies along its own y, so what faces yaw 0 for the publisher looks along the world's y.
+    sizes = np.stack([table[f"dimensions.{axis}"] for axis in "yxz"], axis=1).astype(float).tolist()
+    yaws = (table["yaw"].astype(float) + 1.5 * np.pi) % (2 * np.pi) - np.pi
     return tuple(
-        Box(str(label), tuple(centre), tuple(size), float(yaw))
-        for label, centre, size, yaw in zip(table["label"], centres, sizes, table["yaw"], strict=True)
+        Box(str(label), tuple(centre), tuple(size), float(yaw), track=str(uuid))
+        for label, centre, size, yaw, uuid in zip(table["label"], centres, sizes, yaws, table["uuid"], strict=True)
     )
+
+
+def _gps(folder: Path) -> list[Stream[Any]]:
+    """Where the vehicle is on Earth, if the sequence says."""
+    file = folder / "gps.json"
+    if not file.is_file():
+        return []
+    listed, stamps = _read_json(file, list[_Gps]), _stamps(folder / "timestamps.json")
+    if len(listed) != len(stamps):
+        raise DataError(f"{file} has {len(listed)} entries, but timestamps.json has {len(stamps)}")
+    values = np.array([(at.lat, at.long, at.height, at.xvel, at.yvel) for at in listed], np.float64).reshape(-1, 5)
+    fields = ("latitude_deg", "longitude_deg", "height_m", "velocity_x_m_per_s", "velocity_y_m_per_s")
+    return [scalar_stream("scalars/gps", fields, np.array(stamps, np.int64), lambda: values)]
 
 
 def _stream(
@@ -230,29 +256,19 @@ def _either(parquet: Path, pickles: Path) -> Files:
     return _numbered(parquet, ".parquet") or _numbered(pickles, ".pkl.gz")
 
 
-def _read_bytes(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as exc:
-        raise SampleError(f"cannot read {file}: {exc.strerror}") from exc
+def _stamps(file: Path) -> list[int]:
+    """Nanoseconds; rounding to 0.2 us is in the published floats."""
+    return seconds_to_ns(_read_json(file, list[float]), where=str(file))
 
 
 def _read_json(file: Path, kind: type[T]) -> T:
+    """As `read_json`, but a list may hold NaN, as Python writes it."""
     try:
-        return msgspec.convert(json.loads(_read_bytes(file)), kind)
+        return msgspec.convert(json.loads(read_bytes(file)), kind)
     except SampleError as exc:
         raise DataError(exc.message, hint="the sequence is not whole: fetch it again") from exc
     except (msgspec.ValidationError, ValueError, RecursionError) as exc:  # bad JSON and bad UTF-8 are ValueErrors
         raise DataError(f"{file} is not what PandaSet publishes: {exc}") from exc
-
-
-def _stamps(file: Path) -> list[int]:
-    """Nanoseconds; rounding to 0.2 us is in the published floats."""
-    listed = _read_json(file, list[float])
-    for number, seconds in enumerate(listed):
-        if not math.isfinite(seconds) or not 0 <= seconds < 9e9:
-            raise DataError(f"{file}: entry {number} is {seconds}, expected seconds since the epoch")
-    return [round(seconds * NS_PER_S) for seconds in listed]
 
 
 def _number(file: Path, key: str) -> int:
@@ -261,46 +277,13 @@ def _number(file: Path, key: str) -> int:
     return int(key)
 
 
-def _image_size(folder: Path, files: Files) -> tuple[int, int]:
-    """Width and height by the first image whose header can be read."""
-    for number in sorted(files):
-        try:
-            height, width, *_ = simplejpeg.decode_jpeg_header(files[number].read_bytes())
-        except (OSError, ValueError):
-            continue
-        return width, height
-    raise DataError(f"none of the {len(files)} images in {folder} can be read")
-
-
 def _table(file: Path, columns: tuple[str, ...]) -> Table:
     """Columns of a table in either format. Raises SampleError naming the file and the column."""
     if file.name.endswith(".parquet"):
-        table = _parquet(file, columns)
+        table = read_parquet(file, columns)
         return {name: table[name].to_numpy() for name in columns}
     found = read_table(file)
     missing = [name for name in columns if name not in found]
     if missing:
         raise SampleError(f"{file} has no column {', '.join(missing)}; it has {', '.join(found)}")
     return found
-
-
-def _parquet(file: Path, columns: tuple[str, ...]) -> pa.Table:
-    try:
-        with pq.ParquetFile(file) as opened:
-            missing = [name for name in columns if name not in opened.schema_arrow.names]
-            table = opened.read(columns=list(columns), use_threads=False)
-    except (OSError, pa.ArrowException) as exc:
-        raise SampleError(f"cannot read {file}: {exc}") from exc
-    if missing:
-        raise SampleError(f"{file} has no column {', '.join(missing)}")
-    return table
-
-
-def _hash(path: Path) -> str:
-    """Of every file of the sequence, with its name."""
-    digest = hashlib.sha256()
-    for file in sorted(p for p in path.rglob("*") if p.is_file()):
-        digest.update(f"{file.relative_to(path).as_posix()}\0".encode())
-        with file.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
-    return digest.hexdigest()[:16]
