@@ -1,24 +1,38 @@
-"""Readers of drive logs, one file per format, found by looking at the folder.
+"""Readers of drive logs, one file per format, found by looking at the folder or file.
 
-synth.py      a drive we generate, with exact truth (scene.py what is where, raycast.py what is seen, paint.py colours)
-pandaset.py   a PandaSet sequence: JSON, JPEG, and parquet or the published pickles (pickles.py opens them safely)
+synth.py       a drive we generate, with exact truth (scene.py what is where, raycast.py what is seen, paint.py colours)
+pandaset.py    a PandaSet sequence: JSON, JPEG, and parquet or the published pickles (pickles.py opens them safely)
+comma2k19.py   a minute of comma2k19: CAN decoded by a table (signals.py), a phone's sensors, radar, poses
+commonroad.py  CommonRoad scenarios: tracks and lanes of XML (elements.py reads it safely)
+video.py       a video file as a camera
 
-A reader's module offers `recognise(path) -> str` (why it cannot read this, or an empty string) and `open_log(path)`.
+files.py       what readers of folders share; rigid.py poses seen through poses
+plugins.py     readers that other packages bring
+
+A reader's module offers `recognise(path) -> str` (why it cannot read this, or an empty string; looks at names, not at
+content) and `open_log(path)`. A package of your own adds one with an entry point of the group `drivetrain.sources`.
 """
 
 from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from typing import cast
 
 from drivetrain.core.errors import DataError
 from drivetrain.data.log import Log
+from drivetrain.data.sources.plugins import Source, open_with_plugin
 
-_SOURCES = {"synth": "drivetrain.data.sources.synth", "pandaset": "drivetrain.data.sources.pandaset"}
+_SOURCES = {
+    name: f"drivetrain.data.sources.{name}" for name in ("synth", "pandaset", "comma2k19", "commonroad", "video")
+}
+"""Readers of ours, in the order in which they are asked -> where they are."""
 
 
 def open_log(path: Path | str) -> Log:
-    """Open a drive log: a folder in a format we know, `synth` for a small generated drive, or a TOML file of one.
+    """Open a drive log: a folder or file in a format we know, `synth` for a small generated drive, or a TOML of one.
+
+    Readers of ours are asked first, then those that installed packages bring.
 
     Raises:
       DataError: there is no such folder, or no reader takes it (each says why), or a file in it is wrong.
@@ -27,11 +41,13 @@ def open_log(path: Path | str) -> Log:
     path = Path(path)
     refusals = []
     for name, module in _SOURCES.items():
-        source = importlib.import_module(module)
-        why_not: str = source.recognise(path)
+        source = cast(Source, importlib.import_module(module))
+        why_not = source.recognise(path)
         if not why_not:
-            log: Log = source.open_log(path)
-            return log
+            return source.open_log(path)
         refusals.append(f"{name}: {why_not}")
+    log, why_not_plugins = open_with_plugin(path)
+    if log is not None:
+        return log
     what = "no reader takes" if path.exists() else "there is no log at"
-    raise DataError(f"{what} {path}", hint="; ".join(refusals))
+    raise DataError(f"{what} {path}", hint="; ".join(refusals + why_not_plugins))

@@ -143,7 +143,7 @@ def _camera(folder: Path) -> tuple[Stream[Bytes], Stream[Pose], Intrinsics]:
     return (
         replace(
             _stream(f"camera/{name}", "camera", name, numbers, stamps, frame, files),
-            jpeg=lambda i: _read_bytes(files[numbers[i]]),
+            jpeg=lambda i: read_bytes(files[numbers[i]]),
         ),
         _stream(f"pose/{name}", "pose", "world", numbers, stamps, pose, files),
         intrinsics,
