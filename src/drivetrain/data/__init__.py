@@ -9,6 +9,8 @@ The life of a value, each file one idea:
   build.py       the three above -> samples
   sample.py      a sample: key, parts, columns; codec.py its parts as bytes, jpeg.py the pixels
   shards.py      samples -> tar shards, fragment.py their index; versions.py a data set of them, whole or not there
+  changes.py     a version -> the next one: append, delete, add a column, name a slice; lock.py one writer at a time
+  slices.py      a named predicate over columns; predicate.py runs it, with nothing else in reach
   dataset.py     reads them back; manifest.py what a version is, index.py its rows, format1.py those of the first format
   order.py       (seed, epoch, position) -> sample; share.py positions -> one rank's; loader.py samples -> batches
   baselines.py   mean IoU, and what a guess without a model reaches; sheet.py a picture of samples
@@ -23,15 +25,17 @@ for _package in ("numpy", "pyarrow", "cv2", "simplejpeg"):
 
 from drivetrain.data.baselines import baselines, class_shares, confusion, iou_per_class, mean_iou
 from drivetrain.data.build import build_dataset
+from drivetrain.data.changes import add_column, append_samples, define_slice, delete_samples
 from drivetrain.data.classes import CLASSES, UNLABELLED, colour_labels
 from drivetrain.data.dataset import DataSet
 from drivetrain.data.health import HealthReport, check, health_table
 from drivetrain.data.jpeg import decode_jpeg, encode_jpeg
 from drivetrain.data.loader import Batch, Loader
 from drivetrain.data.log import Log, Stream
-from drivetrain.data.manifest import Manifest, Step
+from drivetrain.data.manifest import Manifest, Step, list_versions
 from drivetrain.data.sample import Encoded, Sample
 from drivetrain.data.sheet import contact_sheet, encode_png, log_sheet
+from drivetrain.data.slices import Slice
 from drivetrain.data.sources import open_log
 from drivetrain.data.sources.synth import SynthSpec, synth
 from drivetrain.data.versions import write_dataset
@@ -47,9 +51,12 @@ __all__ = [
     "Log",
     "Manifest",
     "Sample",
+    "Slice",
     "Step",
     "Stream",
     "SynthSpec",
+    "add_column",
+    "append_samples",
     "baselines",
     "build_dataset",
     "check",
@@ -58,10 +65,13 @@ __all__ = [
     "confusion",
     "contact_sheet",
     "decode_jpeg",
+    "define_slice",
+    "delete_samples",
     "encode_jpeg",
     "encode_png",
     "health_table",
     "iou_per_class",
+    "list_versions",
     "log_sheet",
     "mean_iou",
     "open_log",

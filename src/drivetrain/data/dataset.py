@@ -18,7 +18,9 @@ from drivetrain.data.arrays import Ints
 from drivetrain.data.codec import decode
 from drivetrain.data.index import Place, Places, matches, read_deleted, read_index
 from drivetrain.data.manifest import Manifest, read_manifest
+from drivetrain.data.predicate import matching
 from drivetrain.data.sample import RESERVED, Encoded, Row, Sample
+from drivetrain.data.slices import Slice
 
 _HASHED_BYTES = 32 << 20
 """Files of the index up to this size are compared with their hash whenever they are opened."""
@@ -82,20 +84,32 @@ class DataSet:
         return self.manifest.classes
 
     @property
+    def slices(self) -> dict[str, str]:
+        """Name of each slice -> its predicate."""
+        return self.manifest.slices
+
+    @property
     def column_names(self) -> tuple[str, ...]:
         """Columns that samples have, without those that say where their bytes are."""
         return tuple(name for name in self.table.column_names if name not in RESERVED | set(self.manifest.parts))
 
-    def rows(self, where: str) -> Ints:
-        """Numbers of the samples of a split, in order. Raises UsageError: there is no such split."""
-        if where not in self.manifest.num_samples:
-            raise UsageError(
-                f"data set {self.path} has no split {where!r}", hint=f"it has {', '.join(self.manifest.num_samples)}"
-            )
-        hits = matches(self.table["split"], where)
-        return hits if self.live is None else cast(Ints, np.flatnonzero(np.isin(self.live, hits)))
+    def rows(self, where: str | Slice) -> Ints:
+        """Numbers of the samples that are asked for, in order.
 
-    def samples(self, where: str, *, start: int = 0, step: int = 1) -> Iterator[Sample]:
+        Args:
+          where: a split, a slice by name, a Slice, or a predicate over columns and slices such as
+            `speed_m_per_s < 2 and num_pedestrians > 5`.
+        Raises: UsageError: there is no such split, slice or column; those that there are are named.
+        """
+        if isinstance(where, str) and where in self.manifest.num_samples:
+            hits = matches(self.table["split"], where)
+            return hits if self.live is None else cast(Ints, np.flatnonzero(np.isin(self.live, hits)))
+        predicate = where.where if isinstance(where, Slice) else where
+        self._refuse_unknown_word(predicate)
+        matched = matching(self.table, predicate, self.slices)
+        return cast(Ints, np.flatnonzero(matched if self.live is None else matched[self.live]))
+
+    def samples(self, where: str | Slice, *, start: int = 0, step: int = 1) -> Iterator[Sample]:
         """Samples of `rows(where)`, once: from number `start`, every `step`-th, so that ranks can share them.
 
         Raises: SampleError: one is damaged; a score that silently left it out would not be the split's.
@@ -146,6 +160,14 @@ class DataSet:
     @cached_property
     def _places(self) -> Places:
         return Places(self.table, tuple(self.manifest.parts))
+
+    def _refuse_unknown_word(self, word: str) -> None:
+        if word.isidentifier() and word not in (*self.slices, *self.table.column_names):
+            raise UsageError(
+                f"data set {self.path} has no split, slice or column {word!r}",
+                hint=f"its splits are {', '.join(self.manifest.num_samples)}"
+                + (f"; its slices {', '.join(self.slices)}" if self.slices else ""),
+            )
 
     def _at(self, row: int) -> int:
         if not 0 <= row < len(self):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +25,7 @@ from drivetrain.store import StoredFile, manifest_json, publish_bytes
 
 FORMAT = 2
 MANIFEST_FILE, VERSIONS_FOLDER = "manifest.json", "versions"
+_MOST_VERSIONS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,39 +116,53 @@ def read_manifest(path: Path, version: str | None = None) -> Manifest:
         if version == current.version:
             return current
         file = _version_file(path, version)
-    try:
-        data = file.read_bytes()
-    except OSError as exc:
-        hint = "make one: drivetrain data ingest LOG --out NAME"
-        raise DataError(f"there is no data set at {path}: cannot read {file.name}: {exc.strerror}", hint=hint) from exc
-    return _checked(file, data)
+    return _read(file)
+
+
+def with_id(manifest: Manifest) -> Manifest:
+    """The same with the version that its content asks for."""
+    return replace(manifest, version=content_id(manifest))
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Make a version the current one; raises StoreError, and then the one before stays."""
-    data = manifest_json(manifest)
-    publish_bytes(folder / VERSIONS_FOLDER / f"{manifest.version}.json", data)
-    publish_bytes(folder / MANIFEST_FILE, data)
+    """Make a version the current one; raises StoreError, and then the one before stays.
+
+    A version that was there before keeps its own story.
+    """
+    file = folder / VERSIONS_FOLDER / f"{manifest.version}.json"
+    if file.is_file():
+        publish_bytes(folder / MANIFEST_FILE, file.read_bytes())
+    else:
+        publish_bytes(file, manifest_json(manifest))
+        publish_bytes(folder / MANIFEST_FILE, manifest_json(manifest))
+
+
+def keep_version(folder: Path) -> None:
+    """See to it that the current version has a file of its own; those of the first format have none."""
+    file = folder / VERSIONS_FOLDER / f"{read_manifest(folder).version}.json"
+    if not file.is_file():
+        publish_bytes(file, (folder / MANIFEST_FILE).read_bytes())
+
+
+def all_versions(path: Path) -> list[Manifest]:
+    """Every version in a data set's folder, in no order; raises DataError as `read_manifest` does."""
+    files = sorted((path / VERSIONS_FOLDER).glob("*.json"))
+    return [read_manifest(path), *(_read(file) for file in files)]
 
 
 def list_versions(path: Path) -> list[Manifest]:
-    """All versions of a data set, first to last; raises DataError as `read_manifest` does."""
-    found, version = [read_manifest(path)], ""
-    while (version := found[-1].parent) and version not in {manifest.version for manifest in found}:
-        found.append(read_manifest(path, version))
+    """The current version of a data set and those it came from, first to last; raises as `read_manifest` does."""
+    found = [read_manifest(path)]
+    while found[-1].parent and len(found) < _MOST_VERSIONS:
+        found.append(read_manifest(path, found[-1].parent))
     return found[::-1]
 
 
-def shard_names(manifest: Manifest) -> list[str]:
-    """Files that hold samples' bytes, by name."""
-    return sorted(name for name in manifest.files if name.endswith(".tar"))
-
-
-def confine(path: Path, names: Iterable[str]) -> None:
-    """Raises DataError: a manifest names a file that is not directly in its folder."""
+def _confine(file: Path, names: Iterable[str]) -> None:
+    """Raises DataError: a manifest names a file that is not directly in its data set's folder."""
     for name in names:
         if Path(name).name != name or name in ("", ".", ".."):
-            raise DataError(f"the manifest of {path} names a file {name!r} outside of its folder")
+            raise DataError(f"{file} names a file {name!r} outside of the data set's folder")
 
 
 def _version_file(path: Path, version: str) -> Path:
@@ -162,7 +177,14 @@ def _version_file(path: Path, version: str) -> Path:
     return folder / f"{found[0]}.json"
 
 
-def _checked(file: Path, data: bytes) -> Manifest:
+def _read(file: Path) -> Manifest:
+    try:
+        data = file.read_bytes()
+    except OSError as exc:
+        raise DataError(
+            f"there is no data set at {file.parent}: cannot read {file.name}: {exc.strerror}",
+            hint="make one: drivetrain data ingest LOG --out NAME",
+        ) from exc
     try:
         number = msgspec.json.decode(data, type=dict[str, Any]).get("format")
         if number not in (1, FORMAT):
@@ -172,7 +194,7 @@ def _checked(file: Path, data: bytes) -> Manifest:
         manifest = msgspec.json.decode(data, type=Manifest)
     except (msgspec.DecodeError, RecursionError) as exc:
         raise DataError(f"{file} is not a data set's manifest: {exc}") from exc
-    confine(file.parent, manifest.files)
+    _confine(file, manifest.files)
     absent = {*manifest.fragments, *manifest.columns.values(), *filter(None, [manifest.deleted])} - set(manifest.files)
     if absent or content_id(manifest) != manifest.version:
         raise DataError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from drivetrain.data.dataset import DataSet
-from drivetrain.data.manifest import Manifest, Step, content_id, write_manifest
+from drivetrain.data.manifest import Manifest, Step, with_id, write_manifest
 from drivetrain.data.sample import Encoded
 from drivetrain.data.shards import Written, write_samples
 from drivetrain.store import publish_folder
@@ -66,8 +65,3 @@ def write_first_manifest(
     manifest = with_id(manifest)
     write_manifest(folder, manifest)
     return manifest
-
-
-def with_id(manifest: Manifest) -> Manifest:
-    """The same with the version that its content asks for."""
-    return dataclasses.replace(manifest, version=content_id(manifest))

@@ -77,10 +77,33 @@ def publish_folder(path: Path) -> Iterator[Path]:
         finish_folder(aside, path)
     except OSError as exc:
         shutil.rmtree(aside, ignore_errors=True)
-        raise StoreError(f"cannot write {path}: {exc.strerror}", hint=DISK_HINT) from exc
+        raise StoreError(f"cannot write {path}: {exc.strerror or exc}", hint=DISK_HINT) from exc
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+
+
+@contextmanager
+def publish_into(path: Path) -> Iterator[Path]:
+    """Fill a folder whose files are then added to another, flushed; what names them must be written after.
+
+    Yields: an empty folder inside it, for one writer at a time.
+    Raises: StoreError: the disk would not take them; of those that were added, nothing knows.
+    """
+    aside = path / f"next{INCOMPLETE}"
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        yield aside
+        for file in sorted(aside.iterdir()):
+            _sync(file)
+        for file in sorted(aside.iterdir()):
+            file.replace(path / file.name)
+        sync_folder(path)
+    except OSError as exc:
+        raise StoreError(f"cannot write to {path}: {exc.strerror or exc}", hint=DISK_HINT) from exc
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def finish_folder(aside: Path, path: Path) -> None:
