@@ -16,9 +16,17 @@ from drivetrain.launch.program import Program, resolve
 from drivetrain.store import RunFolder
 
 LEASE_NS = 10 * NS_PER_S  # how long after its last beat a launcher is taken to live
-DEFAULT_PRELOAD = ("numpy", "torch", "torch._dynamo", "torch.distributed.checkpoint", "drivetrain.train")
+DEFAULT_PRELOAD = (
+    "numpy",
+    "torch",
+    "torch._dynamo",
+    "drivetrain.train",
+    "drivetrain.train.saving",
+    "drivetrain.train.ddp",
+)
 """What the nursery imports for Python commands, where installed: torch._dynamo because the first DDP model or optimizer
-of a process imports it, which takes as long as torch itself (1.0 s)."""
+of a process imports it, which takes as long as torch itself (1.0 s); late imports of `train` because a rank that takes
+a dead one's place has no time for them (0.1 s of a recovery)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,6 @@ from drivetrain.store.verify import verify_checkpoint
 from drivetrain.store.writer_process import Sealed, WriterGone, WriterProcess
 from drivetrain.store.writing import Common, Job, tensors_of
 from drivetrain.train import boxes, reading, state
-from drivetrain.train.format1 import read_format1
 from drivetrain.train.staging import Staging
 from drivetrain.train.state import Parts, Snapshot
 from drivetrain.train.topology import Topology
@@ -202,6 +201,8 @@ class Checkpointer:
 
     def _read(self, manifest: CheckpointManifest, parts: Parts, rank: int | None) -> Tensors:
         if manifest.format == 1:
+            from drivetrain.train.format1 import read_format1  # imports torch.distributed.checkpoint
+
             assert isinstance(self._shelf, LocalShelf)
             folder = checkpoint_folder(self._shelf.folder, manifest.step)
             return read_format1(folder, rank, self._topology.world_size, lambda shapes: state.in_place(parts, shapes))
