@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from drivetrain.core.errors import UsageError
-from drivetrain.core.units import parse_duration_ns
+from drivetrain.core.units import parse_bytes, parse_duration_ns
 
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 
@@ -14,6 +14,14 @@ def duration_ns(option: str, text: str) -> int:
     """Nanoseconds of a duration such as `60ms`. Raises UsageError: it is none."""
     try:
         return parse_duration_ns(text)
+    except ValueError as exc:
+        raise UsageError(f"{option}: {exc}") from exc
+
+
+def num_bytes(option: str, text: str) -> int:
+    """Bytes of a size such as `512MiB`. Raises UsageError: it is none."""
+    try:
+        return parse_bytes(text)
     except ValueError as exc:
         raise UsageError(f"{option}: {exc}") from exc
 

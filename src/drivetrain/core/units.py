@@ -17,6 +17,11 @@ _TIME_NS = {
     "h": 3600 * NS_PER_S,
     "d": 86400 * NS_PER_S,
 }
+_BYTES: dict[str, int] = {
+    "b": 1,
+    **{f"{prefix}b": 1000**power for power, prefix in enumerate("kmgt", start=1)},
+    **{f"{prefix}ib": 1024**power for power, prefix in enumerate("kmgt", start=1)},
+}
 _QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]+)\s*")
 
 
@@ -57,6 +62,18 @@ def parse_every(text: str) -> Every:
     if every.amount < 1:
         raise ValueError(f"{text!r} is no interval: it must be at least 1step or 1ns")
     return every
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes of a size such as `512MiB`, `1.5GiB`, `2GB` (10^9), `4096B`.
+
+    Raises: ValueError: it is not a number with one of those units, or less than a byte.
+    """
+    match = _QUANTITY.fullmatch(text)
+    factor = _BYTES.get(match[2].lower()) if match else None
+    if match is None or factor is None or round(float(match[1]) * factor) < 1:
+        raise ValueError(f"{text!r} is not a size such as 512MiB or 1.5GiB")
+    return round(float(match[1]) * factor)
 
 
 def duration_text(duration_ns: int) -> str:

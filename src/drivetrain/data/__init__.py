@@ -6,7 +6,8 @@ The life of a value, each file one idea:
   health.py      what is wrong with a log before anything is made of it
   sync.py        stamps -> pairs: as-of and nearest joins with a tolerance
   project.py     labelled points -> label map; classes.py merges sources' classes into eight groups
-  build.py       the three above -> samples
+  pipeline/      source | op | op | shards, a value: on threads, processes or a Ray cluster; ops/ its ops, a file each
+  build.py       the three above -> samples, as a pipeline
   sample.py      a sample: key, parts, columns; codec.py its parts as bytes, jpeg.py the pixels
   shards.py      samples -> tar shards, fragment.py their index; versions.py a data set of them, whole or not there
   changes.py     a version -> the next one: append, delete, add a column, name a slice; lock.py one writer at a time
@@ -24,7 +25,7 @@ for _package in ("numpy", "pyarrow", "cv2", "simplejpeg"):
     require(_package, extra="data")
 
 from drivetrain.data.baselines import baselines, class_shares, confusion, iou_per_class, mean_iou
-from drivetrain.data.build import build_dataset
+from drivetrain.data.build import build_dataset, labelled_frames
 from drivetrain.data.changes import add_column, append_samples, define_slice, delete_samples
 from drivetrain.data.classes import CLASSES, UNLABELLED, colour_labels
 from drivetrain.data.dataset import DataSet
@@ -71,6 +72,7 @@ __all__ = [
     "encode_png",
     "health_table",
     "iou_per_class",
+    "labelled_frames",
     "list_versions",
     "log_sheet",
     "mean_iou",

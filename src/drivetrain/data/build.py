@@ -1,36 +1,43 @@
-"""A log becomes a data set: join by time, project labelled points, resize image, labels and intrinsics together."""
+"""A log becomes a data set of labelled frames: join by time, project labelled points, resize both together."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, cast
 
-import cv2
-import numpy as np
 import pyarrow as pa
 
-from drivetrain.core.errors import DataError, SampleError, UsageError
+from drivetrain.core.errors import DataError, UsageError
 from drivetrain.core.units import duration_text
-from drivetrain.data.arrays import Bytes
-from drivetrain.data.classes import CLASSES, UNLABELLED, merge_table
+from drivetrain.data.classes import CLASSES, merge_table
 from drivetrain.data.dataset import DataSet
 from drivetrain.data.index import WORD
-from drivetrain.data.jpeg import encode_jpeg, encode_labels
-from drivetrain.data.log import Intrinsics, Log, Pose, Stream
-from drivetrain.data.manifest import Step
-from drivetrain.data.project import label_map
+from drivetrain.data.log import Log
+from drivetrain.data.ops.drop_bad import DropBad
+from drivetrain.data.ops.encode import Encode
+from drivetrain.data.ops.project_labels import ProjectLabels
+from drivetrain.data.ops.read import Read
+from drivetrain.data.ops.resize import Resize
+from drivetrain.data.ops.split_by_time import SplitByTime
+from drivetrain.data.ops.sync_nearest import SyncNearest
+from drivetrain.data.pipeline.description import Opened, Pipeline, Sink
+from drivetrain.data.pipeline.frames import Frames
+from drivetrain.data.pipeline.item import Item
+from drivetrain.data.pipeline.run import How, Progress, run
+from drivetrain.data.pipeline.shards import as_sample
+from drivetrain.data.pipeline.tally import Tally
 from drivetrain.data.sample import Encoded
 from drivetrain.data.shards import write_samples
-from drivetrain.data.sync import nearest
 from drivetrain.data.versions import write_first_manifest
 from drivetrain.store import publish_folder
 
 TOLERANCE_NS = 60_000_000
 """A frame and its sweep may be this far apart: a little over half of the period of a 10 Hz lidar."""
+MAX_BAD_PCT = 20.0
+"""More unusable frames than this, in per cent, and the log itself must be wrong."""
 
 _MOST_PIXELS = 1 << 26  # of one image; a frame takes some 20 bytes for each on its way through
 _COLUMNS = {
@@ -42,50 +49,16 @@ _COLUMNS = {
     **dict.fromkeys(("fx", "fy", "cx", "cy"), pa.float64()),
     **dict.fromkeys(("width", "height"), pa.int32()),
 }
-Progress = Callable[[int, str], None]
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, eq=False)
-class _Work:
-    """One frame with the sweep that its labels come from."""
-
-    camera: Stream[Bytes]
-    poses: Stream[Pose]
-    intrinsics: Intrinsics  # of the frame as recorded
-    frame: int
-    t_ns: int
-    sweep: int
-    labels: int
-    offset_ns: int
-
-    @property
-    def sweep_ns(self) -> int:
-        return self.t_ns + self.offset_ns
-
-    @property
-    def key(self) -> str:
-        return f"{self.camera.name.partition('/')[2]}-{self.camera.labels[self.frame]}"
-
-
-@dataclass
-class _Tally:
-    """What becomes of the frames while samples are made."""
-
-    num_unmatched: int
-    num_samples: dict[str, int] = field(default_factory=lambda: {"train": 0, "held_out": 0})
-    num_labelled: int = 0  # pixels
-    skipped: dict[str, str] = field(default_factory=dict)
 
 
 def build_dataset(
-    log: Log,
+    log: Log | Path | str,
     out: Path | str,
     *,
     size: tuple[int, int] = (256, 144),
     tolerance_ns: int = TOLERANCE_NS,
     held_out: float = 0.2,
-    max_bad_pct: float = 20.0,
+    max_bad_pct: float = MAX_BAD_PCT,
     threads: int = 2,
     on_progress: Progress | None = None,
 ) -> DataSet:
@@ -95,6 +68,7 @@ def build_dataset(
     in the manifest; so many bad ones that the log itself must be wrong are an error.
 
     Args:
+      log: opened, or its path.
       out: the folder to make; nothing is there until all of it is.
       size: width and height of stored images, pixels.
       tolerance_ns: how far apart in time a frame and its sweep may be.
@@ -108,154 +82,117 @@ def build_dataset(
       DataError: no camera, lidar or labels; nothing joins; too many bad frames, the first of them named.
       StoreError: `out` exists, or the disk would not take it.
     """
-    _check_settings(size, held_out, threads)
-    work, num_unmatched = _join(log, tolerance_ns)
-    table, unknown = merge_table(log.class_names)
-    tally = _Tally(num_unmatched)
-    out = Path(out)
-    with publish_folder(out) as folder:
-        made = _in_threads(lambda item: _make(log, item, size, table), work, threads)
-        samples = _samples(work, made, _cut_ns(work, held_out), tally, on_progress)
-        written = write_samples(folder, samples, _COLUMNS)
-        _refuse_too_many_bad(log, tally.skipped, len(work), max_bad_pct)
-        facts = {
-            "classes": list(CLASSES),
-            "width": size[0],
-            "height": size[1],
-            "num_unmatched": num_unmatched,
-            "tolerance_ns": tolerance_ns,
-            "labelled_pct": round(100 * tally.num_labelled / (sum(tally.num_samples.values()) * size[0] * size[1]), 2),
-            "skipped": tally.skipped,
-            "unknown_classes": unknown,
-        }
-        settings = {"size": list(size), "tolerance_ns": tolerance_ns, "held_out": held_out}
-        steps, inputs = [Step("build_dataset", settings)], {log.name: log.content_hash()}
-        write_first_manifest(
-            folder, replace(written, num_samples=tally.num_samples), inputs=inputs, steps=steps, facts=facts
-        )
-    return DataSet.open(out)
+    if threads < 1:
+        raise ValueError(f"threads={threads} (1 or more)")
+    pipeline = labelled_frames(log, out, size=size, tolerance_ns=tolerance_ns, held_out=held_out)
+    name = log.name if isinstance(log, Log) else str(log)
+    outcome = run(
+        pipeline, How(threads=threads), max_bad_pct=max_bad_pct, what=f"frames of log {name}", on_progress=on_progress
+    )
+    return cast(DataSet, outcome.made)
 
 
-def _check_settings(size: tuple[int, int], held_out: float, threads: int) -> None:
+def labelled_frames(
+    log: Log | Path | str,
+    out: Path | str,
+    *,
+    size: tuple[int, int] = (256, 144),
+    tolerance_ns: int = TOLERANCE_NS,
+    held_out: float = 0.2,
+) -> Pipeline:
+    """The pipeline that `build_dataset` runs; frames are joined with sweeps now, to know where to cut the split.
+
+    See `build_dataset` for arguments and errors.
+    """
+    _check_settings(size, held_out)
+    frames = Frames(log)
+    opened = frames.open()
+    sync = _sync(opened, tolerance_ns)
+    sweeps_ns = _sweeps_ns(opened, sync)
+    transform = DropBad() + Read(("image", "points", "point_labels")) + ProjectLabels(size) + Resize(size)
+    split = SplitByTime(("t_ns", "lidar_offset_ns"), _cut_ns(sweeps_ns, held_out))
+    unknown = tuple(merge_table(cast(Log, opened.log).class_names)[1])
+    sink = _LabelledFrames(out, size, tolerance_ns, unknown)
+    return frames | sync | transform + Encode(("image.jpg", "label.png")) | split | sink
+
+
+def _check_settings(size: tuple[int, int], held_out: float) -> None:
     if size[0] * size[1] > _MOST_PIXELS:
         raise UsageError(
             f"images of {size[0]}x{size[1]} pixels are too large; the most is {_MOST_PIXELS:,} pixels each",
             hint="ask for a smaller size, such as 256x144",
         )
-    if not 0 <= held_out < 1 or min(size) < 1 or threads < 1:
-        raise ValueError(f"held_out={held_out} (0 to below 1), size={size} and threads={threads} (1 or more each)")
+    if not 0 <= held_out < 1 or min(size) < 1:
+        raise ValueError(f"held_out={held_out} (0 to below 1) and size={size} (1 or more each)")
 
 
-def _cut_ns(work: list[_Work], held_out: float) -> int:
-    """The stamp of the first sweep whose frames are held out; frames that share a sweep are never parted."""
-    if not held_out:
-        return max(item.sweep_ns for item in work) + 1
-    return work[min(len(work) - 1, int(len(work) * (1 - held_out)))].sweep_ns
-
-
-def _samples(
-    work: list[_Work],
-    results: Iterator[tuple[Encoded, int] | SampleError],
-    cut_ns: int,
-    tally: _Tally,
-    on_progress: Progress | None,
-) -> Iterator[Encoded]:
-    """Samples that could be made, each with its split; counts them and those that could not."""
-    for num_done, (item, made) in enumerate(zip(work, results, strict=True), start=1):
-        if isinstance(made, SampleError):
-            tally.skipped[item.key] = made.message
-        else:
-            sample, num_labelled = made
-            split = "train" if item.sweep_ns < cut_ns else "held_out"
-            tally.num_samples[split] += 1
-            tally.num_labelled += num_labelled
-            yield replace(sample, columns={**sample.columns, "split": split})
-        if on_progress is not None:
-            note = f"{len(tally.skipped)} skipped" if tally.skipped else ""
-            on_progress(tally.num_unmatched + num_done, note)
-
-
-def _join(log: Log, tolerance_ns: int) -> tuple[list[_Work], int]:
-    """Frames with their sweeps, by time, and how many frames found none."""
-    if not log.cameras:
-        raise DataError(f"log {log.name} has no camera", hint=f"it has {', '.join(sorted(log.streams))}")
+def _sync(opened: Opened, tolerance_ns: int) -> SyncNearest:
+    """Frames meet the sweeps that have labels."""
+    log = cast(Log, opened.log)
     lidar = log.lidar()
-    labels = log.labels_of(lidar)
-    labels_of_sweep = {int(t): i for i, t in enumerate(labels.t_ns)}
-    labelled = np.flatnonzero(np.isin(lidar.t_ns, labels.t_ns))
-    work = []
-    num_unmatched = 0
-    for camera in log.cameras:
-        joined = nearest(camera.t_ns, lidar.t_ns[labelled], tolerance_ns=tolerance_ns)
-        num_unmatched += joined.num_missed
-        poses, intrinsics = log.poses_of(camera), log.intrinsics[camera.name]
-        for frame in np.flatnonzero(joined.index_N >= 0):
-            sweep, t_ns = int(labelled[joined.index_N[frame]]), int(camera.t_ns[frame])
-            at = labels_of_sweep[int(lidar.t_ns[sweep])]
-            work.append(_Work(camera, poses, intrinsics, int(frame), t_ns, sweep, at, int(joined.offset_N_ns[frame])))
-    if not work:
+    parts = (("points", lidar.name), ("point_labels", log.labels_of(lidar).name))
+    return SyncNearest(parts, tolerance_ns, offset="lidar_offset_ns")
+
+
+def _sweeps_ns(opened: Opened, sync: SyncNearest) -> list[int]:
+    """The stamps of the sweeps of all frames that have one, in the frames' order; nothing is read for it."""
+    found = (sync(replace(item, log=opened.log)) for item in opened.items)
+    stamps = [cast(int, item.columns["t_ns"]) + cast(int, item.columns["lidar_offset_ns"]) for item in found if item]
+    if not stamps:
+        num_labelled = sync.num_stamps(cast(Log, opened.log))
         raise DataError(
-            f"no frame of log {log.name} has a labelled sweep within {duration_text(tolerance_ns)} "
-            f"({num_unmatched} frames, {len(labelled)} labelled sweeps)",
+            f"no frame of log {opened.name} has a labelled sweep within {duration_text(sync.tolerance_ns)} "
+            f"({len(opened.items)} frames, {num_labelled} labelled sweeps)",
             hint="look at its stamps with `drivetrain data check`, or allow a larger tolerance",
         )
-    return sorted(work, key=lambda item: (item.t_ns, item.key)), num_unmatched
+    return stamps
 
 
-def _make(log: Log, item: _Work, size: tuple[int, int], table: Bytes) -> tuple[Encoded, int] | SampleError:
-    """One sample as bytes with its number of labelled pixels, or why it cannot be made."""
-    try:
-        image_HW3, label_HW, intrinsics = _pixels(log, item, size, table)
-    except SampleError as exc:
-        return exc
-    columns = {
-        "t_ns": item.t_ns,
-        "lidar_offset_ns": item.offset_ns,
-        "log": log.name,
-        "camera": item.camera.name,
-        "tags": [],
-        **{name: getattr(intrinsics, name) for name in ("fx", "fy", "cx", "cy", "width", "height")},
-    }
-    parts = {"image.jpg": encode_jpeg(image_HW3), "label.png": encode_labels(label_HW)}
-    return Encoded(item.key, parts, columns), int((label_HW != UNLABELLED).sum())
+def _cut_ns(sweeps_ns: list[int], held_out: float) -> int:
+    """The stamp of the first sweep whose frames are held out; frames that share a sweep are never parted."""
+    if not held_out:
+        return max(sweeps_ns) + 1
+    return sweeps_ns[min(len(sweeps_ns) - 1, int(len(sweeps_ns) * (1 - held_out)))]
 
 
-def _pixels(log: Log, item: _Work, size: tuple[int, int], table: Bytes) -> tuple[Bytes, Bytes, Intrinsics]:
-    pose = item.poses.read(item.frame)
-    if not pose.is_valid:
-        raise SampleError(f"pose of {item.key} is not finite: {pose.position} {pose.heading}")
-    image_HW3 = item.camera.read(item.frame)
-    recorded = replace(item.intrinsics, width=image_HW3.shape[1], height=image_HW3.shape[0])
-    if recorded != item.intrinsics:
-        raise SampleError(f"{item.key} is {recorded.width}x{recorded.height} pixels, unlike the other frames")
-    lidar = log.lidar()
-    points_N3 = lidar.read(item.sweep)
-    class_N = log.labels_of(lidar).read(item.labels)
-    if len(points_N3) != len(class_N):
-        raise SampleError(f"sweep of {item.key} has {len(points_N3)} points but {len(class_N)} classes")
-    intrinsics = recorded.resized(*size)
-    label_HW = label_map(points_N3, table[class_N], pose, intrinsics)
-    return cast(Bytes, cv2.resize(image_HW3, size, interpolation=cv2.INTER_AREA)), label_HW, intrinsics
+@dataclass(frozen=True)
+class _LabelledFrames(Sink):
+    """A data set with what people want to know of labelled frames in its manifest."""
 
+    out: Path | str
+    size: tuple[int, int]
+    tolerance_ns: int
+    unknown_classes: tuple[str, ...]
 
-def _in_threads(make: Callable[[_Work], T], work: list[_Work], threads: int) -> Iterator[T]:
-    """Results in order, with only a few ahead of the reader, so that memory does not grow with the log."""
-    ahead: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="drivetrain-build") as pool:
-        for item in work:
-            ahead.append(pool.submit(make, item))
-            if len(ahead) > 2 * threads:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+    def write(self, items: Iterator[Item], tally: Tally) -> DataSet:
+        """Write shards, index and manifest."""
+        num_samples, num_labelled = Counter(train=0, held_out=0), 0
 
+        def samples() -> Iterator[Encoded]:
+            nonlocal num_labelled
+            for item in items:
+                columns = dict(item.columns)
+                num_labelled += cast(int, columns.pop("num_labelled"))
+                num_samples[cast(str, columns["split"])] += 1
+                yield as_sample(replace(item, columns=columns))
 
-def _refuse_too_many_bad(log: Log, skipped: dict[str, str], num_frames: int, max_bad_pct: float) -> None:
-    bad_pct = 100 * len(skipped) / num_frames
-    if bad_pct > max_bad_pct or len(skipped) == num_frames:
-        key, reason = next(iter(skipped.items()))
-        raise DataError(
-            f"{len(skipped)} of {num_frames} frames of log {log.name} cannot be used ({bad_pct:.0f} %, at most "
-            f"{max_bad_pct:.0f} % may be bad); the first is {key}: {reason}",
-            hint="drivetrain data check shows what is wrong with the log",
-        )
+        out = Path(self.out)
+        with publish_folder(out) as folder:
+            written = write_samples(folder, samples(), _COLUMNS)
+            facts = self._facts(tally, num_labelled)
+            written = replace(written, num_samples=dict(num_samples))
+            write_first_manifest(folder, written, inputs=tally.inputs, steps=tally.history, facts=facts)
+        return DataSet.open(out)
+
+    def _facts(self, tally: Tally, num_labelled: int) -> dict[str, Any]:
+        width, height = self.size
+        return {
+            "classes": list(CLASSES),
+            "width": width,
+            "height": height,
+            "num_unmatched": tally.dropped["SyncNearest"],
+            "tolerance_ns": self.tolerance_ns,
+            "labelled_pct": round(100 * num_labelled / (tally.num_made * width * height), 2),
+            "skipped": tally.bad,
+            "unknown_classes": list(self.unknown_classes),
+        }

@@ -1,0 +1,1 @@
+"""Ops of pipelines, one in each file: pure functions from an item to an item, none or several."""
