@@ -45,6 +45,7 @@ def demo(*args: str, timeout: float = 200) -> Demo:
     return Demo(cli("demo", *args, timeout=timeout), open_run("latest"))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(420)
 def test_a_drive_becomes_a_model_through_a_kill_with_the_weights_of_a_run_without_one() -> None:
     killed = demo("--steps", "30")

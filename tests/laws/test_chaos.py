@@ -219,7 +219,7 @@ def check(plan: Plan, folder: Path, undisturbed: Callable[[Plan], str]) -> None:
     assert last.restored_from != "nothing", last
 
 
-@pytest.mark.parametrize("seed", [0, 6])
+@pytest.mark.parametrize("seed", [0])
 def test_a_disturbed_run_ends_with_the_weights_of_one_left_alone(
     seed: int, tmp_path: Path, undisturbed: Callable[[Plan], str]
 ) -> None:

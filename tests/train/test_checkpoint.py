@@ -207,6 +207,7 @@ def test_on_other_numbers_of_ranks_the_samples_stay_and_the_manifest_says_so(own
     assert (manifest.tier, manifest.world_size) == ("samples", 1)
 
 
+@pytest.mark.slow
 def test_a_loader_that_cannot_divide_its_samples_anew_is_refused(own_home: Path) -> None:
     folder = create_run([], 2)
     assert ranks(folder, 2, loader="stateful").returncode == 0

@@ -69,7 +69,7 @@ def train(tmp_path: Path, name: str, num_ranks: int, *faults: str, **options: ob
     return (tmp_path / name).read_text(), len(pids), phases
 
 
-@pytest.mark.parametrize(("num_ranks", "parallel"), [(2, "ddp"), (4, "hsdp")])
+@pytest.mark.parametrize(("num_ranks", "parallel"), [(2, "ddp"), pytest.param(4, "hsdp", marks=pytest.mark.slow)])
 def test_state_in_the_memory_of_a_survivor_is_the_state_of_the_run(
     own_home: Path, tmp_path: Path, num_ranks: int, parallel: str
 ) -> None:
@@ -81,6 +81,7 @@ def test_state_in_the_memory_of_a_survivor_is_the_state_of_the_run(
     assert "restore/checkpoint" not in phases
 
 
+@pytest.mark.slow
 def test_without_a_copy_of_each_part_all_go_to_the_checkpoint(own_home: Path, tmp_path: Path) -> None:
     whole, *_ = train(tmp_path, "whole", 2, parallel="fsdp")
     digest, num_processes, phases = train(tmp_path, "killed", 2, "kill:rank=1,step=7", parallel="fsdp", every="5step")
@@ -102,6 +103,7 @@ def test_of_ranks_that_wait_the_one_is_replaced_that_never_came_to_the_collectiv
     assert "train.py" in (folder.evidence(0) / "rank-1.stacks.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_launcher_that_is_killed_takes_its_ranks_with_it_and_the_run_goes_on_where_it_was(
     own_home: Path, tmp_path: Path
 ) -> None:

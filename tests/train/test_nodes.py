@@ -21,6 +21,7 @@ def weights(*runs: Any) -> list[float]:
     return [line["weights"] for run in runs for line in run.lines if "weights" in line]
 
 
+@pytest.mark.slow
 def test_two_nodes_of_one_rank_end_with_the_weights_of_two_ranks_on_one(training: Callable) -> None:
     with training("--ranks", "2", steps=10) as alone:
         alone.end()

@@ -58,6 +58,7 @@ def test_a_lightning_trainer_is_accounted_for(tmp_path: Path) -> None:
     assert [step for step, _, _ in found["val_loss"] if step % 4 == 0] == [4, 8]
 
 
+@pytest.mark.slow
 def test_a_lightning_rank_that_is_killed_is_restarted_and_what_was_lost_is_named(tmp_path: Path) -> None:
     launched("lightning_training.py", str(tmp_path / "saved"), "lightning.pytorch", "10", "2", cwd=tmp_path)
     folder = checked(10, "productive", "lost", "checkpoint")
@@ -65,6 +66,7 @@ def test_a_lightning_rank_that_is_killed_is_restarted_and_what_was_lost_is_named
     assert dt.account(folder).num_attempts == 2
 
 
+@pytest.mark.slow
 def test_a_hugging_face_rank_that_is_killed_is_restarted_and_what_was_lost_is_named(tmp_path: Path) -> None:
     launched("huggingface_training.py", str(tmp_path / "saved"), "10", cwd=tmp_path)
     folder = checked(10, "init", "productive", "lost", "data_wait", "eval", "checkpoint", "teardown")

@@ -8,12 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import drivetrain as dt
 from drivetrain.store import list_runs, open_run
 
 SCRIPT = Path(__file__).with_name("tiny_training.py")
 
 
+@pytest.mark.slow
 def test_torchrun_makes_one_run_that_survives_its_restart(own_home: Path, tmp_path: Path) -> None:
     options = json.dumps({"steps": 8, "every": "2step", "digest": str(tmp_path / "digest")})
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]

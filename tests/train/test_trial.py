@@ -184,6 +184,7 @@ def test_threads_of_a_loader_that_has_none_are_refused(monkeypatch: pytest.Monke
         run.setup(network, torch.optim.SGD(network.parameters(), lr=0.1), [X])
 
 
+@pytest.mark.slow
 def test_workers_of_a_torch_loader_read_the_same_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, two = (Tried(monkeypatch, Trial(num_steps=3, threads=threads)) for threads in (None, 2))
     assert two.losses == plain.losses
