@@ -37,7 +37,7 @@ REMEDIES: Mapping[str, Remedy] = {
     Leaf.LOST: Remedy("was lost to work that had to be redone", "Checkpoint more often.", from_pct=1.0),
     Leaf.DOWN: Remedy(
         "passed with devices held and no process running on them",
-        "Restart in place rather than through the scheduler, and give devices back when a run has ended.",
+        "Start ranks with `drivetrain run`, which forks a failed one anew; give devices back when a run has ended.",
         from_pct=1.0,
     ),
     Leaf.SKIPPED: Remedy(
@@ -53,7 +53,9 @@ REMEDIES: Mapping[str, Remedy] = {
         "was spent waiting for other ranks",
         "Even out the work of the ranks, and overlap communication with the backward pass.",
     ),
-    Leaf.CHECKPOINT: Remedy("was spent writing checkpoints", "Write them in the background, or less often."),
+    Leaf.CHECKPOINT: Remedy(
+        "was spent saving checkpoints", "Save less often, and without `wait=True`, so that only a copy is waited for."
+    ),
     Leaf.RESTORE: Remedy(
         "was spent reading checkpoints back", "Keep the latest checkpoint on a disk of the node itself."
     ),
