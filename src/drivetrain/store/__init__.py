@@ -11,6 +11,7 @@ writing.py      a rank's part becomes a file, all parts a checkpoint; writer.py,
 verify.py       compare a checkpoint with its manifest
 finite.py       whether numbers in memory are all finite
 retention.py    which checkpoints to delete
+objects.py      objects of a bucket by name, tried again where they do not answer
 buckets.py      checkpoints in an object store
 export.py       the weights as one safetensors file
 """
