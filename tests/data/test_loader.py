@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def test_an_error_in_a_thread_reaches_the_reader_and_ends_the_threads(dataset_co
     loader = Loader(dataset_copy, threads=2, max_bad=3)
     batches = iter(loader)
     next(batches)
-    (dataset_copy / "shard-00000.tar").unlink()
+    os.truncate(dataset_copy / "shard-00000.tar", 0)
     with pytest.raises(DataError, match=r"4 samples cannot be read"):
         list(batches)
     assert _threads() == []
@@ -153,7 +154,7 @@ def test_what_waits_is_bounded_by_bytes(small_dataset: DataSet) -> None:
         ({"microbatch": 0}, "microbatch=0"),
         ({"threads": -1}, "threads=-1"),
         ({"max_bad": -1}, "max_bad=-1"),
-        ({"split": "test"}, "no split 'test'"),
+        ({"split": "test"}, "'test'"),
     ],
 )
 def test_settings_out_of_range_are_refused(small_dataset: DataSet, wrong: dict[str, object], words: str) -> None:

@@ -13,7 +13,8 @@ The life of a value, each file one idea:
   changes.py     a version -> the next one: append, delete, add a column, name a slice; lock.py one writer at a time
   slices.py      a named predicate over columns; predicate.py runs it, with nothing else in reach
   dataset.py     reads them back; manifest.py what a version is, index.py its rows, format1.py those of the first format
-  order.py       (seed, epoch, position) -> sample; share.py positions -> one rank's; loader.py samples -> batches
+  order.py       (seed, epoch, position) -> sample; share.py positions -> one rank's
+  loader.py      samples -> batches; loading/ its parts, buckets and the doctor
   baselines.py   mean IoU, and what a guess without a model reaches; sheet.py a picture of samples
   arrays.py      names for arrays, and the legend of their shapes
 """
@@ -31,7 +32,14 @@ from drivetrain.data.classes import CLASSES, UNLABELLED, colour_labels
 from drivetrain.data.dataset import DataSet
 from drivetrain.data.health import HealthReport, check, health_table
 from drivetrain.data.jpeg import decode_jpeg, encode_jpeg
-from drivetrain.data.loader import Batch, Loader
+from drivetrain.data.loader import Loader
+from drivetrain.data.loading.augmenting import Augment
+from drivetrain.data.loading.batches import Batch
+from drivetrain.data.loading.blocks import Blocks
+from drivetrain.data.loading.cache import PieceCache
+from drivetrain.data.loading.decoding import Resize
+from drivetrain.data.loading.doctor import Diagnosis, diagnose
+from drivetrain.data.loading.far import open_dataset
 from drivetrain.data.log import Log, Stream
 from drivetrain.data.manifest import Manifest, Step, list_versions
 from drivetrain.data.sample import Encoded, Sample
@@ -44,13 +52,18 @@ from drivetrain.data.versions import write_dataset
 __all__ = [
     "CLASSES",
     "UNLABELLED",
+    "Augment",
     "Batch",
+    "Blocks",
     "DataSet",
+    "Diagnosis",
     "Encoded",
     "HealthReport",
     "Loader",
     "Log",
     "Manifest",
+    "PieceCache",
+    "Resize",
     "Sample",
     "Slice",
     "Step",
@@ -68,6 +81,7 @@ __all__ = [
     "decode_jpeg",
     "define_slice",
     "delete_samples",
+    "diagnose",
     "encode_jpeg",
     "encode_png",
     "health_table",
@@ -76,6 +90,7 @@ __all__ = [
     "list_versions",
     "log_sheet",
     "mean_iou",
+    "open_dataset",
     "open_log",
     "synth",
     "write_dataset",

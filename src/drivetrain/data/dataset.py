@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ from drivetrain.core.errors import DataError, SampleError, UsageError
 from drivetrain.data.arrays import Ints
 from drivetrain.data.codec import decode
 from drivetrain.data.index import Place, Places, matches, read_deleted, read_index
+from drivetrain.data.loading.shards import FolderShards, Shards
 from drivetrain.data.manifest import Manifest, read_manifest
 from drivetrain.data.predicate import matching
 from drivetrain.data.sample import RESERVED, Encoded, Row, Sample
@@ -30,19 +30,21 @@ _HASHED_BYTES = 32 << 20
 class DataSet:
     """An opened version of a data set; any sample is one seek away, from any thread.
 
-    It holds no file open but the mapped index, and is not changed by what is written later.
+    It is not changed by what is written later. It maps the index, and keeps shards open that it read from lately.
 
     Attributes:
-      path: its folder.
+      path: its folder; of one in a bucket, the folder with its index.
       manifest: what it is.
       table: the index, one row per sample, those that were deleted too; over mapped files.
       live: numbers of the rows of `table` that are samples; None where all are.
+      far: where the shards are, if not in the folder.
     """
 
     path: Path
     manifest: Manifest
     table: pa.Table = field(repr=False)
     live: Ints | None = field(repr=False, default=None)
+    far: Shards | None = field(repr=False, default=None)
 
     @classmethod
     def open(cls, path: Path | str, version: str | None = None, *, verify: bool = False) -> DataSet:
@@ -65,10 +67,21 @@ class DataSet:
                     f"{path / name} {problem} (SHA-256 {stored.sha256[:16]}...)",
                     hint="the data set is not whole: make it again, or copy it again from where it was made",
                 )
+        return cls.over(path, manifest)
+
+    @classmethod
+    def over(cls, path: Path, manifest: Manifest, far: Shards | None = None) -> DataSet:
+        """A data set of whose files only those of the index are looked at. Raises DataError as `open` does.
+
+        Args:
+          path: where the index is.
+          manifest: what it is.
+          far: where the shards are, if not there.
+        """
         table = read_index(path, manifest)
         deleted = read_deleted(path, manifest)
         live = np.delete(np.arange(len(table), dtype=np.int64), deleted) if len(deleted) else None
-        return cls(path, manifest, table, live)
+        return cls(path, manifest, table, live, far)
 
     def __len__(self) -> int:
         return len(self.table) if self.live is None else len(self.live)
@@ -132,30 +145,55 @@ class DataSet:
     def read(self, row: int) -> Sample:
         """One whole sample, by its row. Raises SampleError: its bytes are damaged; it is named."""
         key = self.key(row)
-        parts = {part: decode(part, data, where=f"{part} of {key}") for part, data in self._bytes(row, key).items()}
+        parts = {part: decode(part, data, where=f"{part} of {key}") for part, data in self.stored_parts(row).items()}
         return Sample(key, row, parts, self.columns(row))
 
     def read_encoded(self, row: int) -> Encoded:
         """One sample as it is stored; raises as `read` does."""
         key = self.key(row)
-        return Encoded(key, self._bytes(row, key), dict(self.columns(row)))
+        return Encoded(key, self.stored_parts(row), dict(self.columns(row)))
 
-    def _bytes(self, row: int, key: str) -> dict[str, bytes]:
-        """Every part as stored, checked; reads no more than the shard has, whatever the index says."""
+    def stored_parts(self, row: int) -> dict[str, bytes]:
+        """Every part as stored, checked; reads no more than the shard has, whatever the index says.
+
+        Raises: SampleError: the bytes are damaged or gone. StoreError: a bucket does not answer.
+        """
+        return {part: self._bytes(row, part, place) for part, place in self._checked(row).items()}
+
+    def will_need(self, rows: Iterable[int]) -> None:
+        """Say which samples will be read soon; what is far is fetched meanwhile."""
+        if self.far is not None:
+            places = [place for row in rows for place in self.locate(row).values()]
+            self.far.will_need([(place.shard, place.offset, place.size_bytes) for place in places])
+
+    def close(self) -> None:
+        """Let go of open shards and of what fetches far ones; reading again is allowed."""
+        self._shards.close()
+
+    def _bytes(self, row: int, part: str, place: Place) -> bytes:
+        span = (place.shard, place.offset, place.size_bytes)
+        data = self._shards.read(*span)
+        is_whole = zlib.crc32(data) == place.crc32
+        if not is_whole and self._shards.forget(*span):
+            data = self._shards.read(*span)
+            is_whole = zlib.crc32(data) == place.crc32
+        if not is_whole:
+            what = f"{place.size_bytes} bytes at {place.offset} of {place.shard} changed"
+            raise SampleError(f"{part} of {self.key(row)} is damaged: {what}")
+        return data
+
+    def _checked(self, row: int) -> dict[str, Place]:
         places = self.locate(row)
-        found = {}
-        for name in {place.shard for place in places.values()}:
-            stored = self.manifest.files.get(name)
-            if stored is None or any(p.offset + p.size_bytes > stored.size_bytes for p in places.values()):
-                raise SampleError(f"the index says that sample {key} is in {name}, where it cannot be")
-            try:
-                with (self.path / name).open("rb", buffering=0) as file:
-                    found = {part: os.pread(file.fileno(), p.size_bytes, p.offset) for part, p in places.items()}
-            except OSError as exc:
-                raise SampleError(f"sample {key}: cannot read {self.path / name}: {exc.strerror}") from exc
-        for part, data in found.items():
-            check_part(data, places[part], where=f"{part} of {key}")
-        return found
+        for place in places.values():
+            stored = self.manifest.files.get(place.shard)
+            is_inside = stored is not None and 0 <= place.offset <= stored.size_bytes - place.size_bytes
+            if not is_inside or place.size_bytes < 0:
+                raise SampleError(f"the index says that sample {self.key(row)} is in {place.shard}, where it cannot be")
+        return places
+
+    @cached_property
+    def _shards(self) -> Shards:
+        return self.far if self.far is not None else FolderShards(self.path)
 
     @cached_property
     def _places(self) -> Places:
@@ -173,11 +211,3 @@ class DataSet:
         if not 0 <= row < len(self):
             raise IndexError(f"row is {row}; data set {self.path} has {len(self)} samples")
         return int(row) if self.live is None else int(self.live[row])
-
-
-def check_part(data: bytes, place: Place, *, where: str) -> None:
-    """Raises SampleError: these are not the bytes that were written at a place; `where` names them."""
-    if zlib.crc32(data) != place.crc32:
-        raise SampleError(
-            f"{where} is damaged: {place.size_bytes} bytes at {place.offset} of {place.shard} changed",
-        )

@@ -3,139 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 import weakref
-from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 
-from drivetrain.core.errors import DataError, SampleError
 from drivetrain.core.units import bytes_text
-from drivetrain.data.arrays import Bytes, Ints
 from drivetrain.data.dataset import DataSet
-from drivetrain.data.order import Order
-from drivetrain.data.sample import Sample
+from drivetrain.data.loading.augmenting import Augment
+from drivetrain.data.loading.bad import BadSamples
+from drivetrain.data.loading.batches import Ahead, Batch, Batches, Cursor
+from drivetrain.data.loading.blocks import Blocks
+from drivetrain.data.loading.decoding import Decoder, Resize
+from drivetrain.data.loading.device import Sender
+from drivetrain.data.loading.far import open_dataset
+from drivetrain.data.loading.filling import Filler, Source
+from drivetrain.data.loading.groups import Number, groups_of
+from drivetrain.data.loading.memory import Memory, plain_memory
+from drivetrain.data.loading.sequence import Group, Sequence
+from drivetrain.data.loading.tally import Tally
 from drivetrain.data.share import Share
 
 _BUDGET_BYTES = 256 << 20
-
-
-class Batch(TypedDict):
-    """One microbatch of one rank.
-
-    image: uint8, B x H x W x 3, RGB. label: uint8, B x H x W, 255 is unlabelled. key: what each sample is called.
-    position: int64, B, of each sample in the endless sequence.
-    """
-
-    image: Bytes
-    label: Bytes
-    key: list[str]
-    position: Ints
-
-
-@dataclass
-class _BadSamples:
-    """Samples that could not be read, by key, with the reason; shared by the threads of a loader."""
-
-    limit: int
-    reasons: dict[str, str] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, key: str, reason: str) -> None:
-        with self.lock:
-            if len(self.reasons) <= self.limit:
-                self.reasons[key] = reason
-            if len(self.reasons) > self.limit:
-                raise DataError(
-                    f"{len(self.reasons)} samples cannot be read (at most {self.limit} may be bad): "
-                    + ", ".join(sorted(self.reasons)),
-                    hint=f"for one: {reason}",
-                )
-
-
-@dataclass(frozen=True, eq=False)
-class _Reader:
-    """Positions -> a batch; called from any thread."""
-
-    dataset: DataSet
-    rows: Ints
-    order: Order
-    flip: bool
-    bad: _BadSamples
-
-    def batch(self, positions: Ints) -> Batch:
-        rows = self.rows[self.order.samples_at(positions)]
-        samples = [self._sample(int(at), int(row)) for at, row in zip(positions, rows, strict=True)]
-        images, labels = [s.image for s in samples], [s.label for s in samples]
-        if self.flip:
-            mirrored = self.order.flips_at(positions)
-            images = [x[:, ::-1] if m else x for x, m in zip(images, mirrored, strict=True)]
-            labels = [x[:, ::-1] if m else x for x, m in zip(labels, mirrored, strict=True)]
-        return Batch(image=np.stack(images), label=np.stack(labels), key=[s.key for s in samples], position=positions)
-
-    def _sample(self, position: int, row: int) -> Sample:
-        """The sample in a row; where it cannot be read, the next readable one of its epoch, wrapping round."""
-        n = self.order.num_samples
-        first = position - position % n
-        for ahead in range(1, n + 1):
-            try:
-                return self.dataset.read(row)
-            except SampleError as exc:
-                reason = exc.message
-                self.bad.add(self.dataset.key(row), reason)
-            row = int(self.rows[self.order.samples_at(np.array([first + (position + ahead) % n]))[0]])
-        raise DataError(f"none of the {n} samples of {self.dataset.path} can be read; for one: {reason}")
-
-
-@dataclass
-class _Cursor:
-    """Microbatches given so far, counted from the beginning of training; outlives the iterator that moves it."""
-
-    number: int = 0
-
-
-class _Batches(Iterator[Batch]):
-    """One pass from a position on: reads ahead in threads, gives in order, stops when closed or forgotten."""
-
-    def __init__(self, reader: _Reader, share: Share, cursor: _Cursor, *, threads: int, num_ahead: int) -> None:
-        self._cursor = cursor
-        self._reader, self._share, self._num_ahead = reader, share, num_ahead
-        self._ahead: deque[Future[Batch]] = deque()
-        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="drivetrain-loader") if threads else None
-        if self.pool is not None:
-            weakref.finalize(self, self.pool.shutdown, wait=False, cancel_futures=True)
-        self._closed = False
-
-    def __next__(self) -> Batch:
-        if self._closed:
-            raise StopIteration
-        try:
-            batch = self._take()
-        except BaseException:
-            self.close()
-            raise
-        self._cursor.number += 1
-        return batch
-
-    def _take(self) -> Batch:
-        if self.pool is None:
-            return self._reader.batch(self._share.positions(self._cursor.number))
-        while len(self._ahead) < self._num_ahead:
-            positions = self._share.positions(self._cursor.number + len(self._ahead))
-            self._ahead.append(self.pool.submit(self._reader.batch, positions))
-        return self._ahead.popleft().result()
-
-    def close(self) -> None:
-        """Stop reading ahead and wait for the threads to end."""
-        self._closed = True
-        self._ahead.clear()
-        if self.pool is not None:
-            self.pool.shutdown(wait=True, cancel_futures=True)
+Place = DataSet | Path | str
 
 
 class Loader:
@@ -146,15 +37,17 @@ class Loader:
     2. Step s takes positions [s*G, (s+1)*G); rank r of W the contiguous r-th part, cut into microbatches. Where W does
        not divide G, parts differ by one sample, and `weights` says what each microbatch counts.
     3. A sample that cannot be read is replaced by the next readable one of its epoch, counted and named in
-       `bad_samples`; more than `max_bad` of them are a DataError, raised to whoever iterates.
+       `bad_samples`; more than `max_bad` of them are a DataError, raised to whoever iterates. A bucket that does not
+       answer is no bad sample, but a StoreError.
     4. Iterating again starts at the position reached, or where `seek` or `load_state_dict` went. At most one iterator
        lives at a time; it ends when closed, forgotten, or when it raises, and its threads with it.
     5. `threads` may be set at any time and counts from the next `iter` on, `microbatch` from the next `bind` on.
+    6. The arrays of a batch are the caller's for as long as it holds them; their memory is used again afterwards.
     """
 
     def __init__(
         self,
-        dataset: DataSet | Path | str,
+        dataset: Place | Mapping[str, Place],
         *,
         split: str = "train",
         global_batch: int = 8,
@@ -162,20 +55,35 @@ class Loader:
         seed: int = 0,
         threads: int = 2,
         budget_bytes: int = _BUDGET_BYTES,
+        shuffle: Blocks | None = None,
+        ratios: Mapping[str, Number] | None = None,
+        sampling: Mapping[str, Number] | None = None,
+        resize: Resize | None = None,
         flip: bool = False,
+        augment: Augment | None = None,
+        columns: tuple[str, ...] = (),
+        device: object = None,
         max_bad: int = 16,
     ) -> None:
         """Describe what to load; no thread starts before iteration.
 
         Args:
-          dataset: an opened data set or its folder.
+          dataset: an opened data set, its folder, or its URL in a bucket; or several by name, whose samples' keys then
+            begin with the name.
           split: which part.
           global_batch: samples per step over all ranks.
           microbatch: most samples in one microbatch of a rank; the whole of the rank's part by default.
           seed: of order and augmentation.
           threads: that read and decode; 0 reads when asked.
           budget_bytes: most memory for decoded batches waiting; one batch is always allowed.
-          flip: mirror half of the samples left to right, image and label together.
+          shuffle: in blocks, which reads neighbours together; by default fully.
+          ratios: how often each of several data sets is drawn, by name, exactly; by default as their sizes are.
+          sampling: slice -> how much more often its samples are drawn than the rest; 0 leaves them out.
+          resize: images and label maps as they are decoded.
+          flip: mirror half of the samples left to right, images and label maps together, and nothing else.
+          augment: a change of samples with geometry kept true, such as `augment.Augmentation`; instead of `flip`.
+          columns: of the index, to be in batches.
+          device: where batches go, as tensors; by default they stay NumPy arrays.
           max_bad: most unreadable samples before giving up.
         Raises: ValueError: a number out of range. DataError: no data set, or no samples in the split.
         """
@@ -185,32 +93,50 @@ class Loader:
                 f"global_batch={global_batch} and microbatch={microbatch} must be 1 or more, "
                 f"threads={threads} and max_bad={max_bad} 0 or more"
             )
-        self.dataset = dataset if isinstance(dataset, DataSet) else DataSet.open(dataset)
-        rows = self.dataset.rows(split)
-        if not len(rows):
-            raise DataError(f"data set {self.dataset.path} has no samples in split {split}")
-        self.global_batch = global_batch
-        self._bad = _BadSamples(max_bad)
-        self._reader = _Reader(self.dataset, rows, Order(len(rows), seed), flip, self._bad)
-        self.microbatch, self.threads, self._budget_bytes = microbatch, threads, budget_bytes
-        self._cursor = _Cursor()
-        self._live: weakref.ref[_Batches] | None = None
-        self._pool: ThreadPoolExecutor | None = None  # of the last iterator, to wait for even after it was forgotten
+        if flip and augment is not None:
+            raise ValueError("flip mirrors pixels alone: put a Flip into augment instead")
+        self._sources = _opened(dataset)
+        self._groups = _groups(self._sources, split, ratios or {}, sampling or {})
+        self.global_batch, self.microbatch, self.threads = global_batch, microbatch, threads
+        self._budget_bytes, self._blocks = budget_bytes, shuffle
+        self._bad = BadSamples(max_bad)
+        self._filler = Filler(
+            sources=self._sources,
+            sequence=Sequence.of(self._groups, seed=seed, blocks=shuffle),
+            seed=seed,
+            resize=resize,
+            augment=augment,
+            flip=flip,
+            columns=_checked_columns(columns, self._sources),
+            bad=self._bad,
+            decoder=Decoder(resize),
+        )
+        self._sender = Sender(device) if device is not None else None
+        self._memory = Memory(self._sender.allocate if self._sender else plain_memory)
+        self._tallies: list[Tally] = []
+        self._cursor = Cursor()
+        self._live: weakref.ref[Batches] | None = None
         self.bind(rank=0, world_size=1)
+
+    @property
+    def dataset(self) -> DataSet:
+        """The data set; the first of several."""
+        return self._sources[0].dataset
 
     @property
     def num_samples(self) -> int:
         """Samples in one epoch."""
-        return self._reader.order.num_samples
+        return self._filler.sequence.num_samples
 
     @property
     def seed(self) -> int:
         """Of order and augmentation; a new one counts from the next `iter` on."""
-        return self._reader.order.seed
+        return self._filler.seed
 
     @seed.setter
     def seed(self, seed: int) -> None:
-        self._reader = dataclasses.replace(self._reader, order=Order(self.num_samples, seed))
+        sequence = Sequence.of(self._groups, seed=seed, blocks=self._blocks)
+        self._filler = dataclasses.replace(self._filler, seed=seed, sequence=sequence)
 
     @property
     def num_microbatches(self) -> int:
@@ -233,13 +159,17 @@ class Loader:
         if step < 0:
             raise ValueError(f"step is {step}; it must be 0 or more")
         positions = np.arange(step * self.global_batch, (step + 1) * self.global_batch, dtype=np.int64)
-        return [self.dataset.key(int(row)) for row in self._reader.rows[self._reader.order.samples_at(positions)]]
+        return [self._sources[place.source].key(place.row) for place in self._filler.sequence.at(positions)]
 
     @property
     def bad_samples(self) -> dict[str, str]:
         """Samples that could not be read so far, with the reason; read-ahead may find them before they are due."""
-        with self._bad.lock:
-            return dict(self._bad.reasons)
+        return self._bad.reasons()
+
+    @property
+    def tally(self) -> Tally:
+        """Where time went so far, over all threads and iterators."""
+        return Tally.total(self._tallies)
 
     def bind(self, *, rank: int, world_size: int) -> None:
         """Take the share of one rank and go to the first step.
@@ -282,12 +212,12 @@ class Loader:
 
     def __iter__(self) -> Iterator[Batch]:
         self.close()
-        batch_bytes = self._share.largest * self.dataset.manifest.width * self.dataset.manifest.height * 4
+        self._tallies = [Tally() for _ in range(self.threads)] + [self.tally]
         # Two steps' worth or one batch per thread keeps threads busy; more would only use memory.
-        wanted = max(2 * self.num_microbatches, self.threads + 1)
-        num_ahead = max(1, min(wanted, self._budget_bytes // batch_bytes))
-        live = _Batches(self._reader, self._share, self._cursor, threads=self.threads, num_ahead=num_ahead)
-        self._live, self._pool = weakref.ref(live), live.pool
+        ahead = Ahead(max(2 * self.num_microbatches, self.threads + 1), self._budget_bytes)
+        finish = self._sender if self._sender is not None else _as_it_is
+        live = Batches(self._filler, self._share, self._cursor, ahead, self._memory, self._tallies, finish)
+        self._live = weakref.ref(live)
         return live
 
     def close(self) -> None:
@@ -296,9 +226,7 @@ class Loader:
         self._live = None
         if live is not None:
             live.close()
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+        self._memory.clear()
 
     def __repr__(self) -> str:
         share = self._share
@@ -306,3 +234,34 @@ class Loader:
             f"Loader({self.dataset.path}, {self.num_samples} samples, global_batch={self.global_batch}, "
             f"rank {share.rank}, {share.num_microbatches} x {share.largest}, {bytes_text(self._budget_bytes)})"
         )
+
+
+def _opened(dataset: Place | Mapping[str, Place]) -> tuple[Source, ...]:
+    named = dataset if isinstance(dataset, Mapping) else {"": dataset}
+    if not named or ("" in named) != (len(named) == 1 and not isinstance(dataset, Mapping)):
+        raise ValueError("several data sets need a name each")
+    return tuple(
+        Source.of(name, place if isinstance(place, DataSet) else open_dataset(place)) for name, place in named.items()
+    )
+
+
+def _groups(
+    sources: tuple[Source, ...], split: str, ratios: Mapping[str, Number], sampling: Mapping[str, Number]
+) -> list[Group]:
+    return groups_of({source.name: source.dataset for source in sources}, split, ratios, sampling)
+
+
+def _checked_columns(columns: tuple[str, ...], sources: tuple[Source, ...]) -> tuple[str, ...]:
+    for source in sources:
+        absent = set(columns) - set(source.dataset.column_names)
+        taken = set(columns) & {"key", "position", *source.stems}
+        if absent or taken:
+            name = min(absent or taken)
+            raise ValueError(
+                f"columns has {name}, " + ("which is a part of samples" if taken else "which no sample has")
+            )
+    return tuple(columns)
+
+
+def _as_it_is(batch: dict[str, object]) -> Batch:
+    return batch

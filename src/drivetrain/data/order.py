@@ -9,6 +9,7 @@ Source: J. Black, P. Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 20
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,16 +46,11 @@ class Order:
             found[inside] = permute(places[inside], self.num_samples, key=mix(self.seed, int(epoch)))
         return found
 
-    def flips_at(self, positions: Ints) -> NDArray[np.bool_]:
-        """A fair coin per (seed, epoch, sample): whether augmentation mirrors it."""
-        positions = np.asarray(positions, np.int64)
-        samples, epochs = (
-            self.samples_at(positions).astype(np.uint64),
-            (positions // self.num_samples).astype(np.uint64),
-        )
-        keys = _scramble(epochs ^ np.uint64(mix(self.seed, -1)))
-        coins: NDArray[np.bool_] = (_scramble(samples ^ keys) >> np.uint64(63)).astype(np.bool_)
-        return coins
+
+def is_mirrored(seed: int, epoch: int, sample: int) -> bool:
+    """A fair coin per (seed, epoch, sample): whether augmentation mirrors it."""
+    key = _scramble_one(epoch ^ mix(seed, -1))
+    return bool(_scramble_one(sample ^ key) >> 63)
 
 
 def permute(places: Ints, num_samples: int, *, key: int) -> Ints:
@@ -72,14 +68,19 @@ def mix(*parts: int) -> int:
     """Fold whole numbers into one key of 64 bits that differs when any of them does."""
     key = 0x9E3779B97F4A7C15
     for part in parts:
-        key = int(_scramble(np.array([(key ^ part) & _MASK], np.uint64))[0])
+        key = _scramble_one((key ^ part) & _MASK)
     return key
+
+
+@lru_cache(maxsize=256)
+def _round_keys(key: int) -> tuple[np.uint64, ...]:
+    return tuple(np.uint64(mix(key, number)) for number in range(_NUM_ROUNDS))
 
 
 def _feistel(values: _U64, half_bits: int, key: int) -> _U64:
     bits, mask = np.uint64(half_bits), np.uint64((1 << half_bits) - 1)
     left, right = values >> bits, values & mask
-    for round_key in (np.uint64(mix(key, i)) for i in range(_NUM_ROUNDS)):
+    for round_key in _round_keys(key):
         left, right = right, left ^ (_scramble(right ^ round_key) & mask)
     return (left << bits) | right
 
@@ -90,3 +91,11 @@ def _scramble(values: _U64) -> _U64:
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
+
+
+def _scramble_one(value: int) -> int:
+    """The same of one number below 2^64."""
+    value = (value + 0x9E3779B97F4A7C15) & _MASK
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
+    return value ^ (value >> 31)

@@ -130,9 +130,11 @@ class BucketReader:
     def read_into(self, begin: int, target: memoryview) -> None:
         """Fill `target` with the bytes from `begin` on. Raises OSError, also when the object ends before."""
         try:
-            found = memoryview(self._bucket.get_range(self._key, begin, len(target)))
+            found = self._bucket.get_range(self._key, begin, len(target))
         except StoreError as exc:
             raise OSError(0, exc.message) from exc
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, "it is missing", self._bucket.path(self._key))
         if len(found) != len(target):
             raise OSError(0, "it ends too early")
         target[:] = found

@@ -77,13 +77,16 @@ class Bucket:
 
         return self._tried(f"read {self.path(name)}", head, StoreError)
 
-    def get_range(self, name: str, begin: int, length: int) -> Any:
-        """Bytes of an object, as a buffer; fewer where it ends before. Raises StoreError."""
-        return self._tried(
-            f"read {self.path(name)}",
-            lambda: self._obstore.get_range(self._store, self._key(name), start=begin, length=length),
-            StoreError,
-        )
+    def get_range(self, name: str, begin: int, length: int) -> Any | None:
+        """Bytes of an object as a buffer, if it is there; fewer where it ends before. Raises StoreError."""
+
+        def get() -> Any | None:
+            try:
+                return self._obstore.get_range(self._store, self._key(name), start=begin, length=length)
+            except FileNotFoundError:
+                return None
+
+        return self._tried(f"read {self.path(name)}", get, StoreError)
 
     def rename(self, name: str, other: str) -> None:
         """Move an object. Raises StoreError."""

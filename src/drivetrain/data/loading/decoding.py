@@ -1,0 +1,107 @@
+"""Bytes of a part -> an array, decoded straight into the memory that it is to fill, at another size if asked."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from drivetrain.core.errors import SampleError
+from drivetrain.data.arrays import Bytes
+from drivetrain.data.codec import codec_of, decode
+from drivetrain.data.loading.draft import Room
+
+_MOST_PIXELS = 1 << 27  # a file may claim any size: 400 MB are more than any camera's
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """All images of batches at one size: `jpg` parts averaged over areas, of `png` parts the nearest pixel.
+
+    Attributes:
+      width, height: in pixels.
+      exact: decode all pixels and average them. Without it the JPEG decoder leaves out the frequencies that the small
+        image cannot show, down to a half, a quarter or an eighth, and only the rest is averaged: quicker, and off by a
+        grey level or so.
+    """
+
+    width: int
+    height: int
+    exact: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.height) < 1 or self.width * self.height > _MOST_PIXELS:
+            raise ValueError(f"images of {self.width} x {self.height} pixels cannot be made")
+
+
+class Decoder:
+    """Decodes parts; any thread may call, and each has memory of its own for images that are then resized."""
+
+    def __init__(self, resize: Resize | None) -> None:
+        """Allocates nothing yet."""
+        self._resize = resize
+        self._own = threading.local()
+
+    def decode(self, part: str, data: bytes, *, where: str, room: Room) -> Any:
+        """The value of a part.
+
+        Args:
+          part: its name, whose ending names the codec.
+          data: its bytes.
+          where: names the bytes in errors.
+          room: gives memory for pixels; other values come in memory of their own.
+        Raises: SampleError: the bytes are not what the ending says.
+        """
+        codec = codec_of(part)
+        if codec == "jpg":
+            return self._image(data, where, room)
+        value = decode(part, data, where=where)
+        if codec == "png" and self._resize is not None and isinstance(value, np.ndarray):
+            size = (self._resize.width, self._resize.height)
+            value = cv2.resize(value, size, interpolation=cv2.INTER_NEAREST_EXACT)
+        return value
+
+    def _image(self, data: bytes, where: str, room: Room) -> Bytes:
+        try:
+            height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+        except ValueError as exc:
+            raise SampleError(f"{where} is not a whole JPEG ({len(data)} bytes): {exc}") from exc
+        if height * width > _MOST_PIXELS:
+            raise SampleError(f"{where} claims to be {width} x {height} pixels, more than any camera has")
+        wanted = self._resize
+        if wanted is None or (width, height) == (wanted.width, wanted.height):
+            return _decode_into(data, room((height, width, 3), np.uint8), where)
+        least = (0, 0) if wanted.exact else (wanted.height, wanted.width)
+        scratch = self._scratch(height, width) if wanted.exact else None
+        pixels = _decode_into(data, scratch, where, least)
+        if pixels.shape[:2] == (wanted.height, wanted.width):
+            place = room(pixels.shape, np.uint8)
+            place[...] = pixels
+            return place
+        shrinks = wanted.width <= width and wanted.height <= height
+        way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        place = room((wanted.height, wanted.width, 3), np.uint8)
+        cv2.resize(pixels, (wanted.width, wanted.height), dst=place, interpolation=way)
+        return place
+
+    def _scratch(self, height: int, width: int) -> Bytes:
+        held: Bytes | None = getattr(self._own, "pixels", None)
+        if held is None or held.shape[:2] != (height, width):
+            held = self._own.pixels = np.empty((height, width, 3), np.uint8)
+        return held
+
+
+def _decode_into(data: bytes, place: NDArray[Any] | None, where: str, least: tuple[int, int] = (0, 0)) -> Bytes:
+    """Pixels in memory that was given, or in new; no smaller than `least` (height, width), where that is not 0."""
+    try:
+        pixels: Bytes = simplejpeg.decode_jpeg(
+            data, "RGB", buffer=place, min_height=least[0], min_width=least[1], min_factor=1 if least == (0, 0) else 2
+        )
+    except ValueError as exc:
+        raise SampleError(f"{where} is not a whole JPEG ({len(data)} bytes): {exc}") from exc
+    return pixels if place is None else place
