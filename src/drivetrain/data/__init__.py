@@ -10,6 +10,7 @@ The life of a value, each file one idea:
   build.py       the three above -> samples, as a pipeline
   sample.py      a sample: key, parts, columns; codec.py its parts as bytes, jpeg.py the pixels
   shards.py      samples -> tar shards, fragment.py their index; versions.py a data set of them, whole or not there
+  tags/          what happens in a drive: motion, manoeuvres, what is around, as columns that slices ask for
   changes.py     a version -> the next one: append, delete, add a column, name a slice; lock.py one writer at a time
   slices.py      a named predicate over columns; predicate.py runs it, with nothing else in reach
   dataset.py     reads them back; manifest.py what a version is, index.py its rows, format1.py those of the first format

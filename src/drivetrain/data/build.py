@@ -23,6 +23,8 @@ from drivetrain.data.ops.read import Read
 from drivetrain.data.ops.resize import Resize
 from drivetrain.data.ops.split_by_time import SplitByTime
 from drivetrain.data.ops.sync_nearest import SyncNearest
+from drivetrain.data.ops.tag_drive import TagDrive
+from drivetrain.data.ops.tag_image import TagImage
 from drivetrain.data.pipeline.description import Opened, Pipeline, Sink
 from drivetrain.data.pipeline.frames import Frames
 from drivetrain.data.pipeline.item import Item
@@ -31,6 +33,7 @@ from drivetrain.data.pipeline.shards import as_sample
 from drivetrain.data.pipeline.tally import Tally
 from drivetrain.data.sample import Encoded
 from drivetrain.data.shards import write_samples
+from drivetrain.data.tags import COLUMNS
 from drivetrain.data.versions import write_first_manifest
 from drivetrain.store import publish_folder
 
@@ -45,7 +48,7 @@ _COLUMNS = {
     "lidar_offset_ns": pa.int64(),
     "log": WORD,
     "camera": WORD,
-    "tags": pa.list_(pa.string()),
+    **COLUMNS,
     **dict.fromkeys(("fx", "fy", "cx", "cy"), pa.float64()),
     **dict.fromkeys(("width", "height"), pa.int32()),
 }
@@ -113,6 +116,7 @@ def labelled_frames(
     split = SplitByTime(("t_ns", "lidar_offset_ns"), _cut_ns(sweeps_ns, held_out))
     unknown = tuple(merge_table(cast(Log, opened.log).class_names)[1])
     sink = _LabelledFrames(out, size, tolerance_ns, unknown)
+    transform += TagDrive() + TagImage()
     return frames | sync | transform + Encode(("image.jpg", "label.png")) | split | sink
 
 
