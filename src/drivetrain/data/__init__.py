@@ -17,6 +17,7 @@ The life of a value, each file one idea:
   order.py       (seed, epoch, position) -> sample; share.py positions -> one rank's
   loader.py      samples -> batches; loading/ its parts, buckets and the doctor
   baselines.py   mean IoU, and what a guess without a model reaches; sheet.py a picture of samples
+  convert.py     a log of any format -> MCAP for other tools (mcap_values.py: what each stream becomes)
   arrays.py      names for arrays, and the legend of their shapes
 """
 
@@ -30,6 +31,7 @@ from drivetrain.data.baselines import baselines, class_shares, confusion, iou_pe
 from drivetrain.data.build import build_dataset, labelled_frames
 from drivetrain.data.changes import add_column, append_samples, define_slice, delete_samples
 from drivetrain.data.classes import CLASSES, UNLABELLED, colour_labels
+from drivetrain.data.convert import Converted, convert, num_to_convert
 from drivetrain.data.dataset import DataSet
 from drivetrain.data.health import HealthReport, check, health_table
 from drivetrain.data.jpeg import decode_jpeg, encode_jpeg
@@ -56,6 +58,7 @@ __all__ = [
     "Augment",
     "Batch",
     "Blocks",
+    "Converted",
     "DataSet",
     "Diagnosis",
     "Encoded",
@@ -79,6 +82,7 @@ __all__ = [
     "colour_labels",
     "confusion",
     "contact_sheet",
+    "convert",
     "decode_jpeg",
     "define_slice",
     "delete_samples",
@@ -91,6 +95,7 @@ __all__ = [
     "list_versions",
     "log_sheet",
     "mean_iou",
+    "num_to_convert",
     "open_dataset",
     "open_log",
     "synth",

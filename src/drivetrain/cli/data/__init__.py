@@ -9,6 +9,7 @@ from drivetrain.cli.verbs import Verbs
 _VERBS = {
     "ingest": "Make a data set of a log.",
     "check": "Look for what is wrong with a log or a data set.",
+    "convert": "Write a log as MCAP, for other tools.",
     "show": "Say what is in a log or a data set, or draw it.",
 }
 """Verb -> its help; the file of the same name has its `command`."""

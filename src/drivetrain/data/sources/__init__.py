@@ -5,6 +5,10 @@ pandaset.py    a PandaSet sequence: JSON, JPEG, and parquet or the published pic
 comma2k19.py   a minute of comma2k19: CAN decoded by a table (signals.py), a phone's sensors, radar, poses
 commonroad.py  CommonRoad scenarios: tracks and lanes of XML (elements.py reads it safely)
 video.py       a video file as a camera
+mcap.py        an MCAP file (mcap_records.py, mcap_summary.py, mcap_index.py where messages are)
+rosbag2.py     a ROS 2 bag: a folder of MCAP or SQLite files (bag_db3.py), or one .db3
+               both: topics.py topics -> streams, meanings.py types -> kinds, pixels.py and scenes.py values -> ours,
+               cdr.py, ros2msg.py and standard.py bytes -> values, cache.py what was read last
 
 files.py       what readers of folders share; rigid.py poses seen through poses
 plugins.py     readers that other packages bring
@@ -24,7 +28,8 @@ from drivetrain.data.log import Log
 from drivetrain.data.sources.plugins import Source, open_with_plugin
 
 _SOURCES = {
-    name: f"drivetrain.data.sources.{name}" for name in ("synth", "pandaset", "comma2k19", "commonroad", "video")
+    name: f"drivetrain.data.sources.{name}"
+    for name in ("synth", "pandaset", "comma2k19", "commonroad", "video", "mcap", "rosbag2")
 }
 """Readers of ours, in the order in which they are asked -> where they are."""
 

@@ -1,0 +1,132 @@
+"""An MCAP file: its topics become streams, read through its indexes, a chunk at a time.
+
+A stamp is the time at which the message was recorded (`log_time`), in the order of the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from drivetrain.core.errors import SampleError
+from drivetrain.data.log import Log
+from drivetrain.data.sources import meanings
+from drivetrain.data.sources.cache import Cache
+from drivetrain.data.sources.mcap_index import OUTSIDE, Contents, read_contents
+from drivetrain.data.sources.mcap_records import HEAD, MAGIC, MESSAGE, message_at, read_at, read_chunk
+from drivetrain.data.sources.topics import Schema, Topic, intrinsics_of, join, streams_of
+
+
+def recognise(path: Path) -> str:
+    """Why this is no MCAP file, or an empty string."""
+    if not path.is_file():
+        return "there is no such file"
+    return "" if path.suffix == ".mcap" or _begins_as_mcap(path) else "it does not end in .mcap, nor begin as one"
+
+
+def _begins_as_mcap(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
+def open_log(path: Path) -> Log:
+    """Open a file; its summary is read now, messages when asked for.
+
+    A file without a usable summary is walked over once. What is damaged is left out and said in the log's notes.
+
+    Raises: DataError: no MCAP file, or one so damaged that no message can be told.
+    """
+    topics, notes = topics_of(path, Cache(len))
+    return log_of("mcap", path, [path], topics, notes)
+
+
+def log_of(source: str, path: Path, files: Sequence[Path], topics: Iterable[Topic], notes: Sequence[str]) -> Log:
+    """A log of topics, those of the same name joined."""
+    joined = join(topics)
+    streams = streams_of(joined)
+    intrinsics, wrong = intrinsics_of(joined, streams)
+    return Log(
+        name=path.resolve().stem,
+        source=source,
+        content_hash=lambda: _hash(files),
+        streams=streams,
+        intrinsics=intrinsics,
+        class_names=_class_names(joined),
+        notes=(*notes, *wrong),
+    )
+
+
+def _class_names(topics: Iterable[Topic]) -> dict[int, str]:
+    for topic in topics:
+        try:
+            return msgspec.json.decode(topic.metadata[meanings.CLASSES], type=dict[int, str])
+        except (KeyError, msgspec.DecodeError):
+            continue
+    return {}
+
+
+def _hash(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.name}\0".encode())
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def topics_of(path: Path, cache: Cache[bytes]) -> tuple[list[Topic], tuple[str, ...]]:
+    """A file's topics, and notes on what is damaged. Raises DataError: it cannot be read."""
+    contents = read_contents(path)
+    notes = [f"{path.name}: {note}" for note in contents.notes]
+    found = []
+    for number in sorted({*contents.channels, *np.unique(contents.channel_M).tolist()}):
+        found.append(_topic(path, contents, number, cache))
+        if number not in contents.channels:
+            notes.append(f"{path.name}: no record says what channel {number} is; its messages are bytes")
+    return found, tuple(notes)
+
+
+def _topic(path: Path, contents: Contents, number: int, cache: Cache[bytes]) -> Topic:
+    rows = np.flatnonzero(contents.channel_M == number)
+
+    def data(i: int) -> bytes:
+        row = rows[i]
+        chunk, offset, t_ns = int(contents.chunk_M[row]), int(contents.offset_M[row]), int(contents.t_M_ns[row])
+        try:
+            records, at = (
+                (cache.get(path, chunk, lambda: read_chunk(path, chunk)), offset)
+                if chunk != OUTSIDE
+                else (_outside(path, offset), 0)
+            )
+            channel, log_time, message = message_at(records, at)
+        except OSError as exc:
+            raise SampleError(f"cannot read {path}: {exc.strerror}") from exc
+        if (channel, log_time) != (number, t_ns):
+            raise SampleError(f"{path}: the index leads to a message of channel {channel} at {log_time:,} ns")
+        return message
+
+    channel = contents.channels.get(number)
+    schema = contents.schemas.get(channel.schema_id) if channel else None
+    return Topic(
+        name=channel.topic if channel else f"channel {number}",
+        schema=Schema(schema.name, schema.encoding, schema.data) if schema else Schema(),
+        encoding=channel.message_encoding if channel else "",
+        t_ns=contents.t_M_ns[rows],
+        num_listed=max(len(rows), contents.num_listed.get(number, 0)),
+        data=data,
+        metadata=channel.metadata if channel else {},
+    )
+
+
+def _outside(path: Path, offset: int) -> bytes:
+    """The record of a message that is in no chunk."""
+    with path.open("rb") as file:
+        _, length = HEAD.unpack(read_at(file, offset, HEAD.size))
+        return read_at(file, offset, HEAD.size + max(length, MESSAGE.size))
