@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -108,10 +109,8 @@ def test_what_is_encoded_is_decoded_again_by_us_and_by_the_library(value: dict[s
 @given(st.binary(max_size=80), st.booleans())
 def test_any_bytes_are_a_message_or_one_error(tail: bytes, is_little: bool) -> None:
     definition = ros2msg.parse("my_msgs/msg/Nested", NESTED)
-    try:
-        cdr.decode(definition, bytes([0, is_little, 0, 0]) + tail)
-    except SampleError as exc:
-        assert "bytes" in exc.message
+    with suppress(SampleError):
+        assert set(cdr.decode(definition, bytes([0, is_little, 0, 0]) + tail)) == {f.name for f in definition.fields}
 
 
 @pytest.mark.parametrize("kind", ["uint8[]", "float64[]", "string", "string[]", "Thing[]"])

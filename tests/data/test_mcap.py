@@ -9,10 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mcap.writer import CompressionType
-
-from drivetrain.core.errors import DataError, SampleError
-from drivetrain.data import open_log
-from drivetrain.data.log import Log, Message
 from tests.data.recordings import (
     CHUNK,
     FOOTER,
@@ -30,6 +26,10 @@ from tests.data.recordings import (
     text,
     write_mcap,
 )
+
+from drivetrain.core.errors import DataError, SampleError
+from drivetrain.data import open_log
+from drivetrain.data.log import Log, Message
 
 DEFINED = schema_record(1, "Plain", "jsonschema", b"{}") + channel_record(1, 1, "/plain", "json")
 
@@ -105,8 +105,8 @@ def test_a_file_that_was_cut_short_gives_what_is_whole_and_says_so(tmp_path: Pat
         cut.write_bytes(whole[:length])
         try:
             log = open_log(cut)
-        except DataError as exc:
-            assert "cut short" in exc.message
+        except DataError:  # not one message is whole
+            assert length < 1500
             continue
         assert "cut short" in log.notes[0]
         if "/plain" in log.streams:

@@ -87,11 +87,12 @@ def _parts(name: str) -> list[str]:
 def _info(file: Path) -> _Info:
     import yaml
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, where it was built
     try:
         if file.stat().st_size > _MOST_METADATA_BYTES:
             raise DataError(f"{file} has {file.stat().st_size:,} bytes, expected a page of text")
         text = file.read_text(encoding="utf-8")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.CSafeLoader)):
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=loader)):
             raise DataError(f"{file} has YAML aliases, which rosbag2 never writes")
         listed = yaml.load(text, Loader=yaml.CSafeLoader)
         return msgspec.convert(listed, dict[str, _Info])["rosbag2_bagfile_information"]
