@@ -2,7 +2,8 @@
 
 Messages go from the reader to the file one at a time, in the order of their stamps, so memory does not grow with the
 log. What `open_log` makes of the file is the log again: the same streams, stamps and values, points to float32 (float64
-far from the origin). Images are the JPEG bytes that were recorded, or else encoded once more.
+far from the origin), and in boxes and lanes, which are JSON, infinity as NaN. Images are the JPEG bytes that were
+recorded, or else encoded once more.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def points(decoded: Mapping[str, Any]) -> Floats:
         raise SampleError(f"{height} x {width} points of {step} bytes are not in {len(data)} bytes")
     order = ">" if decoded["is_bigendian"] else "<"
     points_N3 = np.empty((height * width, 3), np.float64)
-    for axis, (offset, code) in enumerate(places):
+    for axis, (offset, code) in enumerate(places if len(points_N3) else ()):
         found = np.ndarray((height, width), order + code, data, offset, (row_step, step))
         points_N3[:, axis] = found.ravel()
     return points_N3
