@@ -101,3 +101,38 @@ def test_show_writes_a_contact_sheet(small: str, tmp_path: Path) -> None:
 def test_what_is_neither_log_nor_data_set_is_said() -> None:
     with pytest.raises(DataError, match="there is no log at nowhere"):
         _run("show", "nowhere")
+
+
+def test_convert_writes_a_recording_that_is_the_log_again_once(tmp_path: Path) -> None:
+    short = tmp_path / "short.toml"
+    short.write_text("duration_s = 0.11\nwidth = 64\nheight = 36\n")
+    out = str(tmp_path / "out.mcap")
+    written = json.loads(_run("convert", str(short), out, "--json").stdout)
+    assert written["encoded"] == ["camera/front"]
+    assert written["left_out"] == {}
+    shown = {name: json.loads(_run("show", name, "--json").stdout) for name in (str(short), out)}
+    assert shown[out]["streams"] == shown[str(short)]["streams"]
+    assert shown[out]["intrinsics"] == shown[str(short)]["intrinsics"]
+    with pytest.raises(UsageError, match="exists already"):
+        _run("convert", str(short), out)
+    with pytest.raises(UsageError, match=r"out\.bag"):
+        _run("convert", str(short), str(tmp_path / "out.bag"))
+
+
+def test_convert_says_what_it_wrote_and_what_it_could_not_read(shared_data: Path, tmp_path: Path) -> None:
+    bag = shared_data / "rosbag2_samples" / "rosbag2_tests" / "resources" / "mcap" / "cdr_test"
+    text = _run("convert", str(bag), str(tmp_path / "out.mcap")).stdout
+    assert "7 messages of 2 streams" in text
+    assert "Hz  test_msgs/msg/Arrays" in _run("show", str(tmp_path / "out.mcap")).stdout
+    assert (
+        json.loads(_run("show", str(bag), "--json").stdout)["streams"]["/test_topic"]["schema"]
+        == "test_msgs/msg/BasicTypes"
+    )
+
+
+def test_show_of_a_recording_that_was_cut_short_says_so(shared_data: Path, tmp_path: Path) -> None:
+    file = shared_data / "rosbag2_samples" / "rosbag2_tests" / "resources" / "mcap" / "cdr_test" / "cdr_test_0.mcap"
+    (tmp_path / "cut.mcap").write_bytes(file.read_bytes()[:-200])
+    text = _run("show", str(tmp_path / "cut.mcap")).stdout
+    assert "/test_topic" in text
+    assert "note: cut.mcap: the recording was cut short" in text

@@ -45,6 +45,8 @@ def _same(one: Any, other: Any) -> bool:
             getattr(one, name) == getattr(other, name)
             for name in ("name", "successors", "left", "right", "speed_limit_m_per_s")
         )
+    if isinstance(one, Message):  # what only its own reader knows how to decode stays bytes
+        return one == other or (other.decoded is None and replace(one, decoded=None) == other)
     if isinstance(one, Box):
         return repr(one) == repr(other)
     if isinstance(one, tuple):
@@ -271,3 +273,16 @@ def test_a_camera_is_calibrated_in_the_file_frame_by_frame(tmp_path: Path) -> No
     whole = (tmp_path / "out.mcap").read_bytes()
     start = struct.unpack_from("<Q", whole, len(whole) - 28)[0]
     assert b"sensor_msgs/msg/CameraInfo" in whole[start:]
+
+
+def test_a_minute_of_can_bus_comes_back_number_by_number(shared_data: Path, tmp_path: Path) -> None:
+    log = open_log(shared_data / "comma2k19_example")
+    few = {
+        name: replace(s, t_ns=s.t_ns[:40], labels=s.labels[:40], num_listed=40)
+        for name, s in log.streams.items()
+        if len(s) >= 40
+    }
+    log = replace(log, streams=few)
+    assert sum(s.kind == "scalars" for s in few.values()) > 5
+    convert(log, tmp_path / "out.mcap")
+    _compare(log, open_log(tmp_path / "out.mcap"))
