@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from drivetrain import __version__
 from drivetrain.core.errors import DataError, SampleError
 from drivetrain.data.log import Log
 from drivetrain.data.mcap_values import Channel, channels_of
@@ -90,7 +89,7 @@ def _write(
     from mcap.writer import CompressionType, Writer
 
     writer = Writer(file, chunk_size=_CHUNK_BYTES, compression=CompressionType.ZSTD)
-    writer.start(library=f"drivetrain {__version__}")
+    writer.start(library="drivetrain")
     numbers = _register(writer, channels)
     num_written = 0
     for num_done, (t_ns, at, i) in enumerate(_in_order(channels), start=1):
