@@ -88,9 +88,34 @@ def test_a_failed_check_is_an_error_after_the_report(shared_data: Path, tmp_path
 def test_show_says_what_is_in_logs_and_data_sets(small: str, own_home: Path) -> None:
     streams = json.loads(_run("show", "synth", "--json").stdout)["streams"]
     assert streams["lidar/top"]["rate_hz"] == pytest.approx(20, abs=0.1)
+    assert (streams["pose/ego"]["frame"], streams["lidar/top"]["kind"]) == ("world", "lidar")
+    assert 10.9e9 < streams["lidar/top"]["last_ns"] - streams["lidar/top"]["first_ns"] < 11e9
     assert "4 train, 1 held_out" in _run("show", small).stdout
     assert "4 train, 1 held_out" in _run("show", str(own_home / "datasets" / "small")).stdout
     assert json.loads(_run("show", small, "--json").stdout)["width"] == 32
+
+
+def test_show_lists_every_stream_of_a_log_that_has_no_camera(shared_data: Path, tmp_path: Path) -> None:
+    log = str(shared_data / "comma2k19_example")
+    text = _run("show", log).stdout
+    assert "2018-08-02 16:14:48.397 UTC" in text
+    line = next(line for line in text.splitlines() if "scalars/wheel_speeds" in line)
+    assert line.split() == [
+        *("scalars/wheel_speeds", "scalars", "4974", "89.20", "Hz", "vehicle"),
+        *("0.042", "s", "60.030", "s"),
+    ]
+    with pytest.raises(DataError, match="no camera to draw"):
+        _run("show", log, "--png", str(tmp_path / "sheet.png"))
+
+
+def test_export_writes_a_stream_once(shared_data: Path, tmp_path: Path) -> None:
+    log, out = str(shared_data / "comma2k19_example"), tmp_path / "speeds.parquet"
+    told = json.loads(_run("export", log, "scalars/wheel_speeds", str(out), "--json").stdout)
+    assert (told["num_rows"], told["size_bytes"]) == (4974, out.stat().st_size)
+    with pytest.raises(UsageError, match="exists already"):
+        _run("export", log, "scalars/speed", str(out))
+    with pytest.raises(UsageError, match="no stream"):
+        _run("export", log, "scalars/height", str(tmp_path / "other.parquet"))
 
 
 def test_show_writes_a_contact_sheet(small: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 The life of a value, each file one idea:
   log.py         Log, Stream, Intrinsics, Pose: what a drive recorded, at native rates, read lazily
   sources/       formats -> Log (`open_log`); a drive that we generate ourselves
+  export.py      a stream -> parquet, for other tools
   health.py      what is wrong with a log before anything is made of it
   sync.py        stamps -> pairs: as-of and nearest joins with a tolerance
   project.py     labelled points -> label map; classes.py merges sources' classes into eight groups
@@ -35,6 +36,7 @@ from drivetrain.data.changes import add_column, append_samples, define_slice, de
 from drivetrain.data.classes import CLASSES, UNLABELLED, colour_labels
 from drivetrain.data.convert import Converted, convert, num_to_convert
 from drivetrain.data.dataset import DataSet
+from drivetrain.data.export import export_stream
 from drivetrain.data.health import HealthReport, check, health_table
 from drivetrain.data.jpeg import decode_jpeg, encode_jpeg
 from drivetrain.data.loader import Loader
@@ -92,6 +94,7 @@ __all__ = [
     "diagnose",
     "encode_jpeg",
     "encode_png",
+    "export_stream",
     "health_table",
     "iou_per_class",
     "labelled_frames",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from drivetrain.core.errors import DataError
 from drivetrain.data.arrays import Bytes
 from drivetrain.data.classes import colour_labels
 from drivetrain.data.dataset import DataSet
@@ -23,7 +24,12 @@ def contact_sheet(dataset: DataSet, *, num_shown: int = _NUM_SHOWN) -> Bytes:
 
 
 def log_sheet(log: Log, *, num_shown: int = _NUM_SHOWN, width: int = 320) -> Bytes:
-    """Frames of a log's first camera spread evenly over the drive; RGB, HW3. Raises SampleError as above."""
+    """Frames of a log's first camera spread evenly over the drive; RGB, HW3.
+
+    Raises: DataError: the log has no camera, or one of its frames is damaged.
+    """
+    if not log.cameras:
+        raise DataError(f"log {log.name} has no camera to draw", hint=f"it has {', '.join(sorted(log.streams))}")
     camera = log.cameras[0]
     frames = [camera.read(number) for number in _spread(len(camera), num_shown)]
     height = round(width * frames[0].shape[0] / frames[0].shape[1])

@@ -10,6 +10,7 @@ _VERBS = {
     "ingest": "Make a data set of a log.",
     "check": "Look for what is wrong with a log or a data set.",
     "convert": "Write a log as MCAP, for other tools.",
+    "export": "Write one stream of a log as parquet.",
     "show": "Say what is in a log or a data set, or draw it.",
 }
 """Verb -> its help; the file of the same name has its `command`."""
@@ -19,6 +20,6 @@ _VERBS = {
 def command() -> None:
     """Drive logs and data sets.
 
-    A LOG is a folder in a format we read, the word `synth` for a small generated drive, or a TOML file that describes
-    one. A DATASET is a folder, or the name of one under `datasets/` in the home.
+    A LOG is a folder or file in a format we read, the word `synth` for a small generated drive, or a TOML file that
+    describes one. A DATASET is a folder, or the name of one under `datasets/` in the home.
     """

@@ -256,7 +256,8 @@ def _values(folder: Path, shift_ns: int) -> Stream[Floats]:
 
     is_decoded = folder.parent.name == "CAN" and folder.name != "radar"  # what the publisher made of the raw frames
     name = f"scalars/published_{folder.name}" if is_decoded else f"scalars/{folder.name}"
-    return scalar_stream(name, tuple(fields[n] for n in named), t_ns, _kept(values), frame="vehicle")
+    frame = "" if folder.parent.name == "GNSS" else "vehicle"
+    return scalar_stream(name, tuple(fields[n] for n in named), t_ns, _kept(values), frame=frame)
 
 
 def _video(minute: Path, shift_ns: int) -> tuple[Stream[Bytes], Intrinsics]:
