@@ -16,20 +16,25 @@ UNLABELLED = 255
 """The label of a pixel nobody looked at, and of classes that are no thing (smoke, reflections)."""
 
 _MEMBERS = {
-    "road": "road",
+    "road": "road, flat.driveable_surface",
     "lane marking": "lane marking, lane line marking, stop line marking, other road marking",
-    "sidewalk": "sidewalk, driveway, kerb",
-    "vegetation": "vegetation, ground",
+    "sidewalk": "sidewalk, driveway, kerb, flat.sidewalk",
+    "vegetation": "vegetation, ground, flat.terrain, static.vegetation",
     "vehicle": "vehicle, car, pickup truck, medium-sized truck, semi-truck, towed object, "
     "other vehicle - construction vehicle, other vehicle - uncommon, other vehicle - pedicab, emergency vehicle, bus, "
-    "train, trolley, tram / subway",
+    "train, trolley, tram / subway, vehicle.car, vehicle.truck, vehicle.bus.bendy, vehicle.bus.rigid, "
+    "vehicle.construction, vehicle.trailer, vehicle.emergency.ambulance, vehicle.emergency.police",
     "person": "person, pedestrian, pedestrian with object, bicycle, motorcycle, motorized scooter, "
-    "personal mobility device, animals - bird, animals - other",
-    "building": "building",
+    "personal mobility device, animals - bird, animals - other, human.pedestrian.adult, human.pedestrian.child, "
+    "human.pedestrian.construction_worker, human.pedestrian.personal_mobility, human.pedestrian.police_officer, "
+    "human.pedestrian.stroller, human.pedestrian.wheelchair, vehicle.bicycle, vehicle.motorcycle, animal",
+    "building": "building, static.manmade",
     "object": "object, pole, pylons, road barriers, signs, cones, construction signs, "
-    "temporary construction barriers, rolling containers, other static object",
+    "temporary construction barriers, rolling containers, other static object, movable_object.barrier, "
+    "movable_object.debris, movable_object.pushable_pullable, movable_object.trafficcone, "
+    "static_object.bicycle_rack, static.other",
 }
-_NOTHING = ("smoke", "exhaust", "spray or rain", "reflection")
+_NOTHING = ("smoke", "exhaust", "spray or rain", "reflection", "noise", "flat.other", "vehicle.ego")
 _GROUP = {name.strip(): i for i, group in enumerate(CLASSES) for name in _MEMBERS[group].split(",")} | dict.fromkeys(
     _NOTHING, UNLABELLED
 )

@@ -29,7 +29,7 @@ from drivetrain.data.sources.plugins import Source, open_with_plugin
 
 _SOURCES = {
     name: f"drivetrain.data.sources.{name}"
-    for name in ("synth", "pandaset", "comma2k19", "commonroad", "video", "mcap", "rosbag2")
+    for name in ("synth", "pandaset", "comma2k19", "commonroad", "nuscenes", "av2", "video", "mcap", "rosbag2")
 }
 """Readers of ours, in the order in which they are asked -> where they are."""
 

@@ -22,6 +22,7 @@ from functools import cache, partial
 from importlib import resources
 from itertools import islice
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -151,7 +152,7 @@ def _array(file: Path, kinds: str, *shape: int | None) -> Array:
     """
     try:
         found: Array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, OverflowError, SyntaxError) as exc:
+    except (OSError, ValueError, EOFError, OverflowError, SyntaxError, TypeError, TokenError, MemoryError) as exc:
         raise DataError(f"cannot read {file}: {exc}", hint="it should be a NumPy array: fetch the log again") from exc
     sizes = found.shape
     fits = not shape or (len(shape) == len(sizes) and all(a in (None, b) for a, b in zip(shape, sizes, strict=True)))

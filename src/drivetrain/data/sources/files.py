@@ -113,7 +113,13 @@ def _table(file: Path, columns: Sequence[str], read: Callable[[Path, Sequence[st
     try:
         table = read(file, columns)
         table.validate(full=True)
-    except (OSError, pa.ArrowException, MemoryError) as exc:
+    except (
+        OSError,
+        pa.ArrowException,
+        MemoryError,
+        ValueError,
+        KeyError,
+    ) as exc:  # names may be no text, or twice there
         raise SampleError(f"cannot read {file}: {exc}") from exc
     missing = [name for name in columns if name not in table.schema.names]
     if missing:

@@ -43,7 +43,9 @@ def carried(points_N3: Floats, pose: Pose) -> Floats:
 
 
 def yaw_of(pose: Pose) -> float:
-    """The direction of its x axis about +z, radians."""
+    """The direction of its x axis about +z, radians; NaN where the pose is lost."""
+    if not pose.is_valid:
+        return math.nan
     return math.atan2(pose.rotation[1, 0], pose.rotation[0, 0])
 
 

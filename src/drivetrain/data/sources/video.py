@@ -105,6 +105,8 @@ class VideoFile:
         try:
             with _open(path) as container:
                 stream = container.streams.video[0]
+                if stream.codec_context is None:
+                    raise DataError(f"{path} has video in a codec that is not known")
                 self.width, self.height = stream.codec_context.width, stream.codec_context.height
                 if not 0 < self.width * self.height <= _MOST_PIXELS:
                     raise DataError(f"{path} has frames of {self.width}x{self.height} pixels; at most {_MOST_PIXELS:,}")
