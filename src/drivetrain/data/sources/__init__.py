@@ -4,6 +4,8 @@ synth.py       a drive we generate, with exact truth (scene.py what is where, ra
 pandaset.py    a PandaSet sequence: JSON, JPEG, and parquet or the published pickles (pickles.py opens them safely)
 comma2k19.py   a minute of comma2k19: CAN decoded by a table (signals.py), a phone's sensors, radar, poses
 commonroad.py  CommonRoad scenarios: tracks and lanes of XML (elements.py reads it safely)
+nuscenes.py    a scene of nuScenes (nuscenes_tables.py its tables)
+av2.py         a log of Argoverse 2's sensor data set (av2_map.py its lanes)
 video.py       a video file as a camera
 mcap.py        an MCAP file (mcap_records.py, mcap_summary.py, mcap_index.py where messages are)
 rosbag2.py     a ROS 2 bag: a folder of MCAP or SQLite files (bag_db3.py), or one .db3
