@@ -148,7 +148,7 @@ def test_convert_says_what_it_wrote_and_what_it_could_not_read(shared_data: Path
     bag = shared_data / "rosbag2_samples" / "rosbag2_tests" / "resources" / "mcap" / "cdr_test"
     text = _run("convert", str(bag), str(tmp_path / "out.mcap")).stdout
     assert "7 messages of 2 streams" in text
-    assert "Hz  test_msgs/msg/Arrays" in _run("show", str(tmp_path / "out.mcap")).stdout
+    assert " s  test_msgs/msg/Arrays" in _run("show", str(tmp_path / "out.mcap")).stdout
     assert (
         json.loads(_run("show", str(bag), "--json").stdout)["streams"]["/test_topic"]["schema"]
         == "test_msgs/msg/BasicTypes"
