@@ -222,6 +222,17 @@ def test_messages_that_cannot_be_read_are_left_out_and_counted(tmp_path: Path) -
     assert not (tmp_path / "none.mcap").exists()
 
 
+def test_a_damaged_first_message_does_not_cost_a_stream_its_schema(tmp_path: Path) -> None:
+    def read(i: int) -> Message:
+        if i == 0:
+            raise SampleError("the first is damaged")
+        return Message("my/Type", "protobuf", b"data", None, b"definition", "protobuf")
+
+    stream = replace(_stream("raw", "message", [1, 2], []), read=read)
+    assert convert(_log(stream), tmp_path / "out.mcap").left_out == {"raw": (1, "the first is damaged")}
+    assert open_log(tmp_path / "out.mcap").streams["raw"].read(0) == read(1)
+
+
 def test_a_stamp_before_1970_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"stream s of made has a stamp of -5 ns"):
         convert(_log(_stream("s", "scalars", [-5], [np.zeros(1)], fields=("x",))), tmp_path / "out.mcap")

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import msgspec
 import numpy as np
 
+from drivetrain.core.errors import SampleError
 from drivetrain.core.units import NS_PER_S
 from drivetrain.data.arrays import Bytes, Floats
 from drivetrain.data.jpeg import encode_jpeg
@@ -33,6 +35,7 @@ from drivetrain.data.sources.topics import Schema
 JPEG_QUALITY = 95
 _FLOAT32, _FLOAT64 = 7, 8  # sensor_msgs/PointField
 _FINE_M = 16384.0  # up to here a float32 is finer than a millimetre
+_TRIES = 100
 _LAST_S = (1 << 31) - 1  # of a ROS stamp, in 2038; the time of the record itself goes on
 _COLOUR = {"r": 0.16, "g": 0.35, "b": 0.86, "a": 0.5}
 
@@ -209,9 +212,17 @@ def field_names(names: Sequence[str]) -> list[str]:
 
 
 def _as_it_was(stream: Stream[Message], said: Mapping[str, str]) -> Channel:
-    first = stream.read(0) if len(stream) else Message("", "", b"")
+    first = _first(stream)
     schema = Schema(first.schema, first.definition_encoding, first.definition)
     return Channel(stream.name, stream, schema, first.encoding, lambda i: stream.read(i).data, said)
+
+
+def _first(stream: Stream[Message]) -> Message:
+    """The first message of a few that can be read: all of a stream are of one type."""
+    for i in range(min(len(stream), _TRIES)):
+        with suppress(SampleError):
+            return stream.read(i)
+    return Message("", "", b"")
 
 
 def _entity(name: str, t_ns: int, frame: str, said: Mapping[str, str], **shapes: object) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import numpy as np
 from drivetrain.core.errors import DataError, SampleError
 from drivetrain.data.arrays import Ints
 from drivetrain.data.sources.cache import Cache
-from drivetrain.data.sources.topics import Schema, Topic
+from drivetrain.data.sources.topics import NO_ROWS, Schema, Topic, rows_by
 
 _BLOCK_BYTES = 1 << 20  # messages are read in blocks of neighbours
 _STEPS_PER_BYTE = 4  # of SQLite's machine; a row takes about 10 steps and at least 6 bytes
@@ -48,9 +48,10 @@ def topics_of(path: Path, cache: Cache[Block]) -> list[Topic]:
             rows = _Rows(path, database)
     except (sqlite3.Error, OSError, TypeError, OverflowError, ValueError) as exc:
         raise DataError(f"{path} is no ROS 2 bag, or damaged: {exc}", hint="fetch it again") from exc
-    undefined = sorted({*np.unique(rows.topic_N).tolist()} - {row[0] for row in named})
+    of_topic = rows_by(rows.topic_N)
+    undefined = sorted(set(of_topic) - {row[0] for row in named})
     named += [(number, f"topic {number}", "", "") for number in undefined]
-    return [_topic(rows, row, definitions, cache) for row in named]
+    return [_topic(rows, of_topic.get(row[0], NO_ROWS), row, definitions, cache) for row in named]
 
 
 @contextmanager
@@ -116,9 +117,10 @@ class _Rows:
             return {row: data for row, data in rows if isinstance(data, bytes)}
 
 
-def _topic(rows: _Rows, row: tuple[Any, ...], definitions: dict[str, tuple[str, bytes]], cache: Cache[Block]) -> Topic:
-    number, name, kind, encoding = row
-    mine = np.flatnonzero(rows.topic_N == number)
+def _topic(
+    rows: _Rows, mine: Ints, row: tuple[Any, ...], definitions: dict[str, tuple[str, bytes]], cache: Cache[Block]
+) -> Topic:
+    _, name, kind, encoding = row
     definition_encoding, text = definitions.get(str(kind), ("", b""))
     return Topic(
         name=str(name),

@@ -6,19 +6,20 @@ A stamp is the time at which the message was recorded (`log_time`), in the order
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from drivetrain.core.errors import SampleError
+from drivetrain.data.arrays import Ints
 from drivetrain.data.log import Log
 from drivetrain.data.sources import meanings
 from drivetrain.data.sources.cache import Cache
 from drivetrain.data.sources.mcap_index import OUTSIDE, Contents, read_contents
 from drivetrain.data.sources.mcap_records import HEAD, MAGIC, MESSAGE, message_at, read_at, read_chunk
-from drivetrain.data.sources.topics import Schema, Topic, intrinsics_of, join, streams_of
+from drivetrain.data.sources.topics import NO_ROWS, Schema, Topic, intrinsics_of, join, rows_by, streams_of
 
 
 def recognise(path: Path) -> str:
@@ -53,7 +54,7 @@ def log_of(source: str, path: Path, files: Sequence[Path], topics: Iterable[Topi
     streams = streams_of(joined)
     intrinsics, wrong = intrinsics_of(joined, streams)
     return Log(
-        name=path.resolve().stem,
+        name=path.resolve().name if path.is_dir() else path.stem,
         source=source,
         content_hash=lambda: _hash(files),
         streams=streams,
@@ -85,16 +86,29 @@ def topics_of(path: Path, cache: Cache[bytes]) -> tuple[list[Topic], tuple[str, 
     """A file's topics, and notes on what is damaged. Raises DataError: it cannot be read."""
     contents = read_contents(path)
     notes = [f"{path.name}: {note}" for note in contents.notes]
-    found = []
-    for number in sorted({*contents.channels, *np.unique(contents.channel_M).tolist()}):
-        found.append(_topic(path, contents, number, cache))
+    rows = rows_by(contents.channel_M)
+    together: dict[tuple[str, Schema, str], list[int]] = {}
+    for number in sorted({*contents.channels, *rows}):
+        together.setdefault(_what(contents, number), []).append(number)
         if number not in contents.channels:
             notes.append(f"{path.name}: no record says what channel {number} is; its messages are bytes")
-    return found, tuple(notes)
+    return [_topic(path, contents, numbers, rows, cache) for numbers in together.values()], tuple(notes)
 
 
-def _topic(path: Path, contents: Contents, number: int, cache: Cache[bytes]) -> Topic:
-    rows = np.flatnonzero(contents.channel_M == number)
+def _what(contents: Contents, number: int) -> tuple[str, Schema, str]:
+    """Topic, schema and encoding of a channel: channels that agree in them are one topic."""
+    channel = contents.channels.get(number)
+    if channel is None:
+        return f"channel {number}", Schema(), ""
+    schema = contents.schemas.get(channel.schema_id)
+    known = Schema(schema.name, schema.encoding, schema.data) if schema else Schema()
+    return channel.topic, known, channel.message_encoding
+
+
+def _topic(
+    path: Path, contents: Contents, numbers: Sequence[int], rows_of: Mapping[int, Ints], cache: Cache[bytes]
+) -> Topic:
+    rows = np.sort(np.concatenate([rows_of.get(number, NO_ROWS) for number in numbers]))  # in the file's order
 
     def data(i: int) -> bytes:
         row = rows[i]
@@ -108,18 +122,18 @@ def _topic(path: Path, contents: Contents, number: int, cache: Cache[bytes]) -> 
             channel, log_time, message = message_at(records, at)
         except OSError as exc:
             raise SampleError(f"cannot read {path}: {exc.strerror}") from exc
-        if (channel, log_time) != (number, t_ns):
+        if channel not in numbers or log_time != t_ns:
             raise SampleError(f"{path}: the index leads to a message of channel {channel} at {log_time:,} ns")
         return message
 
-    channel = contents.channels.get(number)
-    schema = contents.schemas.get(channel.schema_id) if channel else None
+    name, schema, encoding = _what(contents, numbers[0])
+    channel = contents.channels.get(numbers[0])
     return Topic(
-        name=channel.topic if channel else f"channel {number}",
-        schema=Schema(schema.name, schema.encoding, schema.data) if schema else Schema(),
-        encoding=channel.message_encoding if channel else "",
+        name=name,
+        schema=schema,
+        encoding=encoding,
         t_ns=contents.t_M_ns[rows],
-        num_listed=max(len(rows), contents.num_listed.get(number, 0)),
+        num_listed=max(len(rows), sum(contents.num_listed.get(number, 0) for number in numbers)),
         data=data,
         metadata=channel.metadata if channel else {},
     )

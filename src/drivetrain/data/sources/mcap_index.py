@@ -26,6 +26,7 @@ from drivetrain.data.sources.mcap_records import (
     Record,
     chunk_records,
     read_at,
+    size_of,
     walk,
     walk_chunk,
 )
@@ -36,6 +37,7 @@ OUTSIDE = -1
 
 _INDEX = np.dtype([("t", "<u8"), ("offset", "<u8")])
 _MOST_NOTES = 8
+_MOST_RECORDS, _RECORDS_PER_BYTE = 1_000_000, 2  # of a file: so many, and more by its size
 _LAST_NS = np.iinfo(np.int64).max
 
 
@@ -129,9 +131,9 @@ class _Found:
                 continue
             body = read_at(file, record.body, record.length)
             size = int.from_bytes(body[2:6], "little") if len(body) >= 6 else -1
-            if size != len(body) - 6 or size % _INDEX.itemsize:
+            if not 0 <= size <= len(body) - 6 or size % _INDEX.itemsize:
                 raise DataError(f"the message index at byte {record.start:,} is cut short")
-            parts.append(np.frombuffer(body, _INDEX, offset=6))
+            parts.append(np.frombuffer(body, _INDEX, size // _INDEX.itemsize, 6))
             channels.append(np.full(len(parts[-1]), int.from_bytes(body[:2], "little"), np.uint16))
         if not parts:
             return
@@ -183,6 +185,7 @@ class _Walk:
     def __init__(self, file: BinaryIO, tables: Tables) -> None:
         self.file, self.tables, self.found = file, tables, _Found()
         self._notes: list[str] = []
+        self._num_left = _MOST_RECORDS + _RECORDS_PER_BYTE * size_of(file)
 
     def note(self, text: str) -> None:
         self._notes.append(text)
@@ -206,7 +209,14 @@ class _Walk:
         else:
             self._check_data(record)
 
+    def _count(self) -> None:
+        """A few bytes can be decompressed to millions of records; no recorder does that."""
+        self._num_left -= 1
+        if self._num_left < 0:
+            raise DataError("it holds more records than its bytes account for")
+
     def _look(self, record: Record) -> None:
+        self._count()
         if record.opcode == Opcode.CHUNK:
             self._look_into(record)
         elif record.opcode == Opcode.MESSAGE:
@@ -219,6 +229,7 @@ class _Walk:
         try:
             data = chunk_records(read_at(self.file, chunk.body, chunk.length))
             for record in walk_chunk(data):
+                self._count()
                 body = data[record.body : record.body + min(record.length, MESSAGE.size)]
                 if record.opcode == Opcode.MESSAGE:
                     self._message(record, body, chunk.start)

@@ -146,11 +146,12 @@ def chunk_records(body: bytes) -> bytes:
     if name_length > 32 or at > len(body):
         raise SampleError(f"names its compression with {name_length:,} bytes")
     name = body[_CHUNK.size : at - 8].decode(errors="replace")
-    if int.from_bytes(body[at - 8 : at], "little") != len(body) - at:
-        raise SampleError("has another size than its head says")
+    length = int.from_bytes(body[at - 8 : at], "little")
+    if length > len(body) - at:
+        raise SampleError(f"has {len(body) - at:,} bytes of records, not the {length:,} that it claims")
     if size > MOST_CHUNK_BYTES:
         raise SampleError(f"claims {size:,} bytes; at most {MOST_CHUNK_BYTES:,} are read")
-    data = _decompress(name, body[at:], size)
+    data = _decompress(name, body[at : at + length], size)
     if len(data) != size:
         raise SampleError(f"holds {len(data):,} bytes, not the {size:,} that it claims")
     if crc and zlib.crc32(data) != crc:

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, overload
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from drivetrain.core.errors import DataError, SampleError
 from drivetrain.data.arrays import Floats, Ints
@@ -74,6 +76,16 @@ class Numbers(Sequence[str]):
         return f"{numbers:06d}" if isinstance(numbers, int) else tuple(f"{n:06d}" for n in numbers)
 
 
+NO_ROWS: Ints = np.empty(0, np.int64)
+
+
+def rows_by(number_M: NDArray[np.integer[Any]]) -> dict[int, Ints]:
+    """Which messages have each number, in their order."""
+    order = np.argsort(number_M, kind="stable")
+    numbers, starts = np.unique(number_M[order], return_index=True)
+    return dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True)) if len(order) else {}
+
+
 def join(topics: Iterable[Topic]) -> list[Topic]:
     """One topic for all of the same name, schema and encoding, in the order given; names are unique afterwards."""
     same: dict[tuple[str, Schema, str], list[Topic]] = {}
@@ -114,10 +126,13 @@ def _definition(topic: Topic) -> Definition | None:
     text = schema.definition.decode(errors="replace") if schema.encoding == "ros2msg" else ""
     if not schema.definition:
         text = standard.definition_text(schema.name)
-    if topic.encoding != "cdr" or not text:
-        return None
+    return _parsed(schema.name, text) if topic.encoding == "cdr" and text else None
+
+
+@lru_cache(maxsize=64)  # many topics share a type
+def _parsed(name: str, text: str) -> Definition | None:
     try:
-        return ros2msg.parse(schema.name, text)
+        return ros2msg.parse(name, text)
     except DataError:
         return None
 
