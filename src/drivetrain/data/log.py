@@ -207,8 +207,15 @@ class Stream(Generic[T_co]):
 
     @property
     def rate_hz(self) -> float:
-        """Messages per second by the median distance of stamps; 0 when there are fewer than two."""
-        period_ns = float(np.median(np.abs(np.diff(self.t_ns)))) if len(self) > 1 else 0.0
+        """Messages per second by the median distance of stamps; 0 when there are fewer than two.
+
+        Where messages come in bursts (that distance is below a tenth of the mean one), by the mean distance.
+        """
+        if len(self) < 2:
+            return 0.0
+        period_ns = float(np.median(np.abs(np.diff(self.t_ns))))
+        mean_ns = float(self.t_ns.max() - self.t_ns.min()) / (len(self) - 1)
+        period_ns = mean_ns if period_ns < mean_ns / 10 else period_ns
         return NS_PER_S / period_ns if period_ns else 0.0
 
     @property
