@@ -15,7 +15,11 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("shared machine", deadline=None)  # a slow moment of it is no failure
+hypothesis.settings.load_profile("shared machine")
 
 ROOT = Path(__file__).resolve().parents[1]
 SET_BY_LIBRARIES = ("PYTEST", "TORCHINDUCTOR_", "LD_LIBRARY_PATH")  # pytest, torch, and OpenCV when imported
