@@ -20,7 +20,7 @@ The life of a value, each file one idea:
   augment/       views changed with their geometry kept true
   baselines.py   mean IoU, and what a guess without a model reaches; sheet.py a picture of samples
   convert.py     a log of any format -> MCAP for other tools (mcap_values.py: what each stream becomes)
-  arrays.py      names for arrays, and the legend of their shapes
+  arrays.py      names for arrays, and the legend of their shapes; turning.py turns as quaternions
 """
 
 # ruff: noqa: E402 - a missing package must be told before it is used

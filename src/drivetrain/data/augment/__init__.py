@@ -3,7 +3,7 @@
 view.py           View: image, labels, points, boxes, pose and intrinsics of one moment
 compose.py        Op, and Sequence, OneOf, Maybe of them
 crop.py resize.py flip.py roll.py       move pixels, and pose, intrinsics and world with them
-turn_world.py     moves the world under the camera; turning.py its quaternions
+turn_world.py     moves the world under the camera
 photometric.py noise.py blur.py         change the image alone
 fog.py rain.py point_dropout.py         change image and points, or points alone; veil.py what fog and rain share
 cut_mix.py sector_mix.py                put part of one view into another

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from drivetrain.data.arrays import Bytes, Floats
-from drivetrain.data.augment.turning import times
 from drivetrain.data.augment.view import View
 from drivetrain.data.log import Box, Intrinsics, Pose
+from drivetrain.data.turning import times
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from drivetrain.data.arrays import Bytes, Floats
-from drivetrain.data.augment.turning import about_z, rotation_3x3, times
 from drivetrain.data.augment.view import View
 from drivetrain.data.classes import UNLABELLED
 from drivetrain.data.log import Intrinsics
+from drivetrain.data.turning import about_z, rotation_3x3, times
 
 
 @dataclass(frozen=True)

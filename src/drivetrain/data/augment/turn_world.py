@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from drivetrain.data.arrays import Floats
-from drivetrain.data.augment.turning import about_z, rotation_3x3, times
 from drivetrain.data.augment.view import View
 from drivetrain.data.log import Box
+from drivetrain.data.turning import about_z, rotation_3x3, times
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ from drivetrain.core.units import NS_PER_S
 from drivetrain.data.arrays import Bytes, Floats, Ints
 from drivetrain.data.log import Counted, Intrinsics, Log, Message, Pose, Stream, scalar_stream
 from drivetrain.data.sources.files import content_hash, seconds_to_ns
-from drivetrain.data.sources.rigid import times
 from drivetrain.data.sources.signals import FRAME_BYTES, CanMessage, parse_table
+from drivetrain.data.turning import times
 
 Array: TypeAlias = NDArray[Any]
 T = TypeVar("T")

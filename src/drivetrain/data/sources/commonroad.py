@@ -30,6 +30,7 @@ from drivetrain.data.sources.files import content_hash
 _ROOT = "commonRoad"
 _HEAD_BYTES = 4096
 _MOST_SCENARIOS = 64
+_MOST_FILES = 2000  # of a folder whose heads are read before we say what it is
 _MOST_STEP = 10_000_000
 _SPEED_SIGNS = frozenset({"274", "R2-1"})  # the world over, and the USA
 _MOVING = ("dynamicObstacle", "obstacle")
@@ -62,7 +63,7 @@ def open_log(path: Path) -> Log:
 
 def _scenarios(path: Path) -> list[Path]:
     """The file itself, or those in the folder; only the heads of files are read."""
-    listed: Iterator[Path] = iter([path]) if path.is_file() else path.glob("*.xml")
+    listed: Iterator[Path] = iter([path]) if path.is_file() else islice(path.glob("*.xml"), _MOST_FILES)
     return sorted(islice((file for file in listed if _is_scenario(file)), _MOST_SCENARIOS + 1))
 
 

@@ -9,23 +9,10 @@ import numpy as np
 
 from drivetrain.data.arrays import Floats
 from drivetrain.data.log import Pose
-
-Quaternion = tuple[float, float, float, float]
+from drivetrain.data.turning import times
 
 LOST_POSE = Pose((math.nan, math.nan, math.nan), (math.nan, math.nan, math.nan, math.nan))
 """Where a pose should be and is not."""
-
-
-def times(p: Quaternion, q: Quaternion) -> Quaternion:
-    """The turn q, then the turn p (Hamilton's product; w, x, y, z)."""
-    a, b, c, d = p
-    w, x, y, z = q
-    return (
-        a * w - b * x - c * y - d * z,
-        a * x + b * w + c * z - d * y,
-        a * y - b * z + c * w + d * x,
-        a * z + b * y - c * x + d * w,
-    )
 
 
 def compose(outer: Pose, inner: Pose) -> Pose:
