@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from drivetrain.data.pipeline.code import module_version
 
 NUMBERS = '''
 """Items that carry arrays of a number, and ops on them."""
@@ -151,15 +153,24 @@ class Collect(Sink):
 
 
 @pytest.fixture
-def numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The module, importable here and by processes that start from here."""
-    yield from import_file(NUMBERS, "numbers_ops", tmp_path / "code", monkeypatch)
-
-
-def import_file(text: str, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    folder.mkdir(exist_ok=True)
-    (folder / f"{name}.py").write_text(text, encoding="utf-8")
+def import_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], ModuleType]]:
+    """`import_file(name, text)`: a module of this text, importable here and by processes that start from here."""
+    folder, names = tmp_path / "code", []
+    folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
-    sys.modules.pop(name, None)
-    yield importlib.import_module(name)
-    del sys.modules[name]
+
+    def imported(name: str, text: str) -> ModuleType:
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+        names.append(name)
+        return importlib.import_module(name)
+
+    yield imported
+    for name in names:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def numbers(import_file: Callable[[str, str], ModuleType]) -> ModuleType:
+    """The module above."""
+    module_version.cache_clear()
+    return import_file("numbers_ops", NUMBERS)

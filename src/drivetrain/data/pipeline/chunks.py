@@ -132,12 +132,14 @@ def _payloads(opened: BinaryIO) -> Iterator[bytes]:
     opened.seek(len(_MAGIC))
     for _ in range(num_entries):
         size, crc32 = _ENTRY.unpack(opened.read(_ENTRY.size))
-        if size > end - opened.tell():
+        if size > end - opened.tell():  # before memory is asked for
             raise StoreError(f"an entry of {size} bytes leads past its end")
         payload = opened.read(size)
         if zlib.crc32(payload) != crc32:
             raise StoreError("an entry was altered")
         yield payload
+    if opened.tell() != end:
+        raise StoreError(f"it has other than the {num_entries} entries that it says")
 
 
 def _is_complete(file: Path) -> bool:
