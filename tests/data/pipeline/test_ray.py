@@ -1,23 +1,28 @@
-"""The same pipelines on a Ray cluster of two nodes on this machine: byte for byte, also when workers are killed."""
+"""The same pipelines on a Ray cluster of two nodes on this machine: byte for byte, also when workers or a node die."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import psutil
 import pytest
+from click.testing import CliRunner
 
-from drivetrain.data import DataSet
-from drivetrain.data.build import labelled_frames
-from drivetrain.data.pipeline import How, run
+from drivetrain.cli.data import command
+from drivetrain.core.errors import DataError
+from drivetrain.data import build_dataset
+from drivetrain.data.ops.encode import Encode
+from drivetrain.data.pipeline import How, Pipeline, Shards, run
 
 pytestmark = pytest.mark.slow
 
-STREET = "duration_s = 8.0\nwidth = 96\nheight = 54\ncamera_hz = 20.0\n"
+NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
 
 
 @pytest.fixture(scope="module")
@@ -27,55 +32,86 @@ def two_nodes() -> Iterator[Any]:
         patched.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         from ray.cluster_utils import Cluster
 
-        node = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
-        cluster = Cluster(initialize_head=True, head_node_args=node, shutdown_at_exit=False)
+        cluster = Cluster(initialize_head=True, head_node_args=NODE, shutdown_at_exit=False)
         try:
-            cluster.add_node(**node)
+            cluster.add_node(**NODE)
             yield cluster
         finally:
             cluster.shutdown()
-
-
-def test_a_cluster_gives_what_threads_give(numbers: ModuleType, two_nodes: Any, tmp_path: Path) -> None:
-    steps = numbers.Numbers(150) | numbers.Add(1) | numbers.Twice() | numbers.Slow() + numbers.Refuse((7, 40))
-    here = run(steps | numbers.Collect(), How(threads=2))
-    ray = How(on="ray", address=two_nodes.address, cache=tmp_path / "cache")
-    there = run(steps | numbers.Collect(), ray)
-    assert there.made == here.made
-    assert (there.tally.bad, there.tally.dropped) == (here.tally.bad, here.tally.dropped)
-    assert there.stages.num_workers == 2
-    assert run(steps | numbers.Collect(), ray).made == here.made
 
 
 def files(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_a_data_set_is_the_same_when_a_worker_is_killed_in_the_middle(two_nodes: Any, tmp_path: Path) -> None:
+def busy(numbers: ModuleType, out: Path) -> Pipeline:
+    """A data set that takes a cluster a while."""
+    steps = numbers.Numbers(320, 100) | numbers.Add(1) | numbers.Slow(rounds=30_000) + numbers.Refuse((7, 40))
+    return steps | Encode(("x.npy",)) | Shards(out)
+
+
+def kill_a_worker() -> None:
+    """SIGKILL for a process that runs one of our tasks; raises IndexError where none does."""
+    names = [(each.pid, each.info["cmdline"] or [""]) for each in psutil.process_iter(["cmdline"])]
+    os.kill(next(pid for pid, line in names if line[0] == "ray::run_chunk"), signal.SIGKILL)
+
+
+def raylets() -> set[int]:
+    return {each.pid for each in psutil.process_iter(["name"]) if each.info["name"] == "raylet"}
+
+
+def once_at(number: int, act: Callable[[], None]) -> Callable[[int, str], None]:
+    def on_progress(done: int, note: str) -> None:
+        if done == number:
+            act()
+
+    return on_progress
+
+
+def test_a_cluster_gives_what_threads_give(numbers: ModuleType, two_nodes: Any, tmp_path: Path) -> None:
+    pipeline = numbers.Numbers(150) | numbers.Add(1) | numbers.Twice() | numbers.Refuse((7, 40)) | numbers.Collect()
+    here = run(pipeline, How(threads=2))
+    ray = How(on="ray", address=two_nodes.address, cache=tmp_path / "cache")
+    there = run(pipeline, ray)
+    assert there.made == here.made
+    assert (there.tally.bad, there.tally.dropped) == (here.tally.bad, here.tally.dropped)
+    assert there.stages.num_workers == 2
+    assert run(pipeline, How(threads=2, cache=tmp_path / "cache")).made == here.made  # what a cluster kept, threads use
+    assert run(pipeline, ray).made == here.made
+
+
+def test_a_data_set_is_the_same_when_a_worker_is_killed_in_the_middle(
+    numbers: ModuleType, two_nodes: Any, tmp_path: Path
+) -> None:
+    run(busy(numbers, tmp_path / "here"), How(threads=2))
+    how = How(on="ray", address=two_nodes.address)
+    run(busy(numbers, tmp_path / "there"), how, on_progress=once_at(70, kill_a_worker))
+    assert files(tmp_path / "there") == files(tmp_path / "here")
+
+
+def test_a_data_set_is_the_same_when_a_node_is_killed_in_the_middle(
+    numbers: ModuleType, two_nodes: Any, tmp_path: Path
+) -> None:
+    run(busy(numbers, tmp_path / "here"), How(threads=2))
+    node = two_nodes.add_node(**NODE)
+    how = How(on="ray", address=two_nodes.address)
+    gone = once_at(70, lambda: two_nodes.remove_node(node, allow_graceful=False))
+    run(busy(numbers, tmp_path / "there"), how, on_progress=gone)
+    assert files(tmp_path / "there") == files(tmp_path / "here")
+
+
+def test_an_item_on_which_workers_die_again_and_again_is_named(numbers: ModuleType, two_nodes: Any) -> None:
+    with pytest.raises(DataError, match="workers died again and again on items 0 to 31 of the source"):
+        run(numbers.Numbers(40) | numbers.Die((3,)) | numbers.Collect(), How(on="ray", address=two_nodes.address))
+
+
+def test_ingest_starts_a_cluster_of_its_own_and_leaves_none(tmp_path: Path, own_home: Path) -> None:
     street = tmp_path / "street.toml"
-    street.write_text(STREET)
-    here = run(labelled_frames(street, tmp_path / "here", size=(48, 27)), How(threads=2))
-    killed: list[int] = []
-
-    def kill_one(done: int, note: str) -> None:
-        if done == 40 and not killed:
-            killed.append(_kill_a_worker(two_nodes))
-
-    there = run(
-        labelled_frames(street, tmp_path / "there", size=(48, 27)),
-        How(on="ray", address=two_nodes.address),
-        on_progress=kill_one,
-    )
-    assert killed
-    assert isinstance(here.made, DataSet)
-    assert isinstance(there.made, DataSet)
-    assert files(here.made.path) == files(there.made.path)
-
-
-def _kill_a_worker(cluster: Any) -> int:
-    """SIGKILL for a process that runs one of our tasks."""
-    import psutil
-
-    found = [p for p in psutil.process_iter(["cmdline"]) if "ray::run_chunk" in " ".join(p.info["cmdline"] or ())]
-    os.kill(found[0].pid, signal.SIGKILL)
-    return int(found[0].pid)
+    street.write_text("duration_s = 1.0\nwidth = 64\nheight = 36\n")
+    here = build_dataset(street, tmp_path / "here", size=(32, 18))
+    before = raylets()
+    arguments = ["ingest", str(street), "--out", f"{tmp_path}/there", "--size", "32x18", "--on", "ray", "--json"]
+    result = CliRunner().invoke(command, [*arguments, "--threads", "1"], standalone_mode=False, catch_exceptions=False)
+    assert json.loads(result.stdout)["version"] == here.manifest.version
+    assert files(tmp_path / "there") == files(here.path)
+    assert raylets() == before

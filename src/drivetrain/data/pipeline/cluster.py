@@ -78,12 +78,12 @@ def _join(ray: Any, address: str, num_cpus: int, folder: str) -> None:
 
 @contextmanager
 def _variables() -> Iterator[None]:
-    """Ray reads these when it is imported and when it starts processes."""
-    before = {name: os.environ.get(name) for name in _VARIABLES}
-    os.environ.update({name: value for name, value in _VARIABLES.items() if before[name] is None})
+    """Ray reads these when it is imported and when it starts processes; what it sets itself is taken back."""
+    before = dict(os.environ)
+    os.environ.update({**_VARIABLES, **before})
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
+        for name in set(os.environ) - set(before):
+            if name.startswith("RAY_") or name == "PYTHONBREAKPOINT":
+                del os.environ[name]

@@ -191,21 +191,18 @@ class _Results:
 
     def _get(self, job: Job, reference: Any) -> bytes:
         exceptions = self._ray.exceptions
-        for _ in range(_MOST_DEATHS):
-            try:
-                data: bytes = self._ray.get(reference)
-                return data
-            except exceptions.RayTaskError as exc:
-                if isinstance(exc.cause, DrivetrainError):
-                    raise exc.cause from exc
-                raise DataError(f"a worker failed on {self._named(job)}: {exc.cause!r}") from exc
-            except (exceptions.WorkerCrashedError, exceptions.NodeDiedError, exceptions.ObjectLostError) as exc:
-                died = exc
-                reference = self._submit(job)
-        raise DataError(
-            f"workers died again and again on {self._named(job)}: {died}",
-            hint="run it with --on local to see what kills them; too little memory is the most frequent reason",
-        )
+        try:
+            data: bytes = self._ray.get(reference)
+        except exceptions.RayTaskError as exc:
+            if isinstance(exc.cause, DrivetrainError):
+                raise exc.cause from exc
+            raise DataError(f"a worker failed on {self._named(job)}: {exc.cause!r}") from exc
+        except (exceptions.WorkerCrashedError, exceptions.NodeDiedError, exceptions.ObjectLostError) as exc:
+            raise DataError(
+                f"workers died again and again on {self._named(job)}: {exc}",
+                hint="run it with --on local to see what kills them; too little memory is the most frequent reason",
+            ) from exc
+        return data
 
     def _named(self, job: Job) -> str:
         numbers = self._plan.numbers(job.chunk)
