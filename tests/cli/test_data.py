@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,31 @@ def test_show_of_a_recording_that_was_cut_short_says_so(shared_data: Path, tmp_p
     text = _run("show", str(tmp_path / "cut.mcap")).stdout
     assert "/test_topic" in text
     assert "note: cut.mcap: the recording was cut short" in text
+
+
+def test_ingest_says_where_its_time_went_and_a_second_run_finds_what_was_made(own_home: Path) -> None:
+    street = own_home.parent / "street.toml"
+    street.write_text("duration_s = 0.6\nwidth = 64\nheight = 36\n")
+    arguments = ["ingest", str(street), "--size", "32x18", "--threads", "1", "--memory", "64MiB"]
+    text = _run(*arguments, "--out", "first", "--stages").stdout
+    assert "under way of 64.0 MiB allowed" in text
+    assert "bottleneck: " in text.splitlines()[-1]
+    second = json.loads(_run(*arguments, "--out", "second", "--json").stdout)
+    assert second["version"] == DataSet.open(own_home / "datasets" / "first").manifest.version
+    stages = {stage["name"]: stage for stage in second["stages"]["stages"]}
+    assert (stages["Encode"]["num_stored"], stages["Encode"]["num_in"]) == (6, 0)
+    assert second["stages"]["advice"] == "all results were there already; only the writing was done"
+    with pytest.raises(UsageError, match="--memory: '64' is not a size such as 512MiB"):
+        _run(*arguments[:-1], "64", "--out", "third")
+
+
+def test_a_file_that_defines_no_pipeline_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(UsageError, match="is no Python file"):
+        _run("run", str(tmp_path / "absent.py"))
+    (tmp_path / "nothing_in_it.py").write_text("pipeline = 3\n")
+    with pytest.raises(UsageError, match="defines no `pipeline`"):
+        _run("run", str(tmp_path / "nothing_in_it.py"))
+    (tmp_path / "json.py").write_text("")
+    with pytest.raises(UsageError, match="another module called json"):
+        _run("run", str(tmp_path / "json.py"))

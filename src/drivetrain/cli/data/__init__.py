@@ -8,6 +8,7 @@ from drivetrain.cli.verbs import Verbs
 
 _VERBS = {
     "ingest": "Make a data set of a log.",
+    "run": "Run a pipeline that a Python file defines.",
     "check": "Look for what is wrong with a log or a data set.",
     "convert": "Write a log as MCAP, for other tools.",
     "export": "Write one stream of a log as parquet.",

@@ -9,7 +9,7 @@ from drivetrain.core.units import NS_PER_S, bytes_text, duration_text
 from drivetrain.data.pipeline.apply import OpTime
 
 _BUSY = 0.75  # a share of the time from which on something is called busy
-_FULL = 0.5  # a mean fullness of a queue from which on it holds others back
+_FULL = 0.8  # a share of the memory that is allowed from which on it holds workers back
 
 
 @dataclass
@@ -38,13 +38,21 @@ class Stage:
 
 @dataclass
 class Meter:
-    """Collects what stages do while a run goes on."""
+    """Collects what stages do while a run goes on.
+
+    Attributes:
+      stages: one for each op, by step.
+      writing: the end.
+      peak_bytes: payload that was under way at once.
+      num_workers: threads here, or CPUs of a cluster.
+      num_taken: step -> results taken from its queue.
+    """
 
     stages: list[list[Stage]]
     writing: Stage = field(default_factory=lambda: Stage("writing", -1))
     peak_bytes: int = 0
     num_workers: int = 0
-    _num_taken: dict[int, int] = field(default_factory=dict)
+    num_taken: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, steps: Sequence[Sequence[str]]) -> Meter:
@@ -66,7 +74,7 @@ class Meter:
 
     def taken(self, step: int, fullness: float) -> None:
         """A result was taken from a step's queue that was so full, 0 to 1."""
-        number = self._num_taken[step] = self._num_taken.get(step, 0) + 1
+        number = self.num_taken[step] = self.num_taken.get(step, 0) + 1
         for stage in self.stages[step]:
             stage.queue_pct += (100 * fullness - stage.queue_pct) / number
 
@@ -102,35 +110,29 @@ def report(meter: Meter, *, wall_ns: int, budget_bytes: int) -> StageReport:
     """Judge a finished run; a pure function of what was measured."""
     stages = (*(stage for step in meter.stages for stage in step), meter.writing)
     num_workers = max(1, meter.num_workers)
-    bottleneck, advice = _judge(stages, wall_ns, num_workers)
+    is_short = meter.peak_bytes > _FULL * budget_bytes
+    if not meter.num_taken and any(stage.num_stored for stage in stages):
+        bottleneck, advice = "writing", "all results were there already; only the writing was done"
+    else:
+        bottleneck, advice = _judge(stages, wall_ns, num_workers, is_short=is_short)
     return StageReport(wall_ns, num_workers, budget_bytes, meter.peak_bytes, stages, bottleneck, advice)
 
 
-def _judge(stages: Sequence[Stage], wall_ns: int, num_workers: int) -> tuple[str, str]:
+def _judge(stages: Sequence[Stage], wall_ns: int, num_workers: int, *, is_short: bool) -> tuple[str, str]:
     *ops, writing = stages
     slowest = max(ops, key=lambda stage: stage.busy_ns, default=writing)
     busy_ns = sum(stage.busy_ns for stage in ops)
-    if not any(stage.num_in for stage in ops) and any(stage.num_stored for stage in ops):
-        return writing.name, "all results were there already; only the writing was done"
     if writing.busy_ns > _BUSY * wall_ns:
         share_pct = 100 * writing.busy_ns / wall_ns
         return writing.name, f"writing takes {share_pct:.0f} % of the time: write to a faster disk"
     share_pct = 100 * slowest.busy_ns / max(1, busy_ns)
-    used_pct = 100 * busy_ns / max(1, wall_ns * num_workers)
+    used_pct = min(100, 100 * busy_ns / max(1, wall_ns * num_workers))
+    busy = f"the workers are busy {used_pct:.0f} % of the time, {share_pct:.0f} % of that in {slowest.name}"
     if used_pct >= 100 * _BUSY:
-        return slowest.name, (
-            f"the workers are busy {min(100, used_pct):.0f} % of the time, {share_pct:.0f} % of that in "
-            f"{slowest.name}: give it more cores (--threads), or machines (--on ray)"
-        )
-    if slowest.queue_pct >= 100 * _FULL:
-        return slowest.name, (
-            f"the workers are busy only {used_pct:.0f} % of the time and finished results fill "
-            f"{slowest.queue_pct:.0f} % of the queue: allow more memory (--memory)"
-        )
-    return slowest.name, (
-        f"the workers are busy only {used_pct:.0f} % of the time, most of it in {slowest.name}: the log is too "
-        "short, or its code holds the GIL (holds_gil = True runs it in processes)"
-    )
+        return slowest.name, f"{busy}: give it more cores (--threads), or machines (--on ray)"
+    if is_short:
+        return slowest.name, f"{busy}, and what waits fills the memory that is allowed: allow more (--memory)"
+    return slowest.name, f"{busy}: the run is short, or ops hold the GIL (holds_gil = True runs one in processes)"
 
 
 def stage_table(found: StageReport) -> str:
