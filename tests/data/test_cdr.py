@@ -60,9 +60,9 @@ def test_messages_of_real_recordings_are_what_the_library_reads(shared_data: Pat
             for schema, _, message in make_reader(opened).iter_messages():
                 assert schema is not None
                 text = schema.data.decode()
-                if "---" in text.splitlines():
-                    with pytest.raises(DataError, match="no field"):  # of a service's event the request is recorded
-                        ros2msg.parse(schema.name, text)
+                if "---" in text.splitlines():  # a service's call, which the library does not read
+                    call = cdr.decode(ros2msg.parse(schema.name, text), message.data)
+                    assert len(call["request"]) + len(call["response"]) <= 1
                 elif num_compared % 7 == 0 or "Strings" in schema.name or "Arrays" in schema.name:
                     read = cdr.decode(ros2msg.parse(schema.name, text), message.data)
                     assert read == by_the_library(schema.name, text, message.data)

@@ -62,6 +62,15 @@ def test_both_storages_of_one_recording_say_the_same(shared_data: Path) -> None:
     assert _heard(talker / "mcap" / "talker", "/topic")[0] == "Hello, world! 0"
 
 
+@pytest.mark.parametrize("file", ["only_services.mcap", "topics_and_services.db3"])
+def test_calls_of_a_service_are_decoded_by_the_services_definition(shared_data: Path, file: str) -> None:
+    bags = shared_data / "rosbag2_samples" / "rosbag2_cpp" / "test" / "rosbag2_cpp" / "bags"
+    stream = open_log(bags / file).streams["/add_two_ints/_service_event"]
+    asked, answered = (stream.read(i).decoded for i in range(2))  # type: ignore[attr-defined]
+    assert asked["request"] == [{"a": 1, "b": 3}]
+    assert answered["response"] == [{"sum": 4}]
+
+
 def test_standard_types_are_read_without_a_definition(tmp_path: Path) -> None:
     write_db3(tmp_path / "bag.db3", [("/chatter", CHATTER, _said("a", "b"))])
     assert _heard(tmp_path / "bag.db3") == ["a", "b"]

@@ -121,7 +121,7 @@ def _topic(
     rows: _Rows, mine: Ints, row: tuple[Any, ...], definitions: dict[str, tuple[str, bytes]], cache: Cache[Block]
 ) -> Topic:
     _, name, kind, encoding = row
-    definition_encoding, text = definitions.get(str(kind), ("", b""))
+    definition_encoding, text = definitions.get(str(kind).removesuffix("_Event"), ("", b""))  # of a service's call
     return Topic(
         name=str(name),
         schema=Schema(str(kind), definition_encoding, text),

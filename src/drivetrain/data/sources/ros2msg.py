@@ -37,7 +37,13 @@ _TEXT = "string"
 _TYPE = re.compile(r"(?:(\w+)/(?:msg/|srv/|action/)?)?(\w+)(?:<=\d+)?(\[(?:<=)?\d*\])?")
 _FIELD = re.compile(r"\s*(\S+)\s+(\w+)\s*(=?)")
 _TIME = "int32 sec\nuint32 nanosec"
-_KNOWN = {"builtin_interfaces/Time": _TIME, "builtin_interfaces/Duration": _TIME}
+_INFO = "uint8 event_type\nbuiltin_interfaces/Time stamp\nchar[16] client_gid\nint64 sequence_number"
+_KNOWN = {
+    "builtin_interfaces/Time": _TIME,
+    "builtin_interfaces/Duration": _TIME,
+    "service_msgs/ServiceEventInfo": _INFO,
+}
+_EVENT = "_Event"  # of a service: what is recorded is the service's definition, `request --- response`
 _TIMES = {"time": "builtin_interfaces/Time", "duration": "builtin_interfaces/Duration"}
 _MOST_BYTES = 1 << 20  # of a definition's text
 
@@ -115,7 +121,20 @@ def _sections(first: str, text: str) -> dict[str, str]:
         head = re.match(r"\s*MSG:[ \t]*(\S+)[^\n]*", section)
         if head or number == 0:
             found[short_name(head[1]) if head else first] = section[head.end() if head else 0 :]
+    parts = re.split(r"^---[ \t\r]*$", found[first], flags=re.MULTILINE)
+    if first.endswith(_EVENT) and len(parts) == 2:
+        found |= _event(first.removesuffix(_EVENT), *parts)
     return found
+
+
+def _event(service: str, request: str, response: str) -> dict[str, str]:
+    """The structs of a call to a service that was recorded. Source: https://www.ros.org/reps/rep-2012.html"""
+    fields = f"{service}_Request[<=1] request\n{service}_Response[<=1] response"
+    return {
+        f"{service}{_EVENT}": f"service_msgs/ServiceEventInfo info\n{fields}",
+        f"{service}_Request": request,
+        f"{service}_Response": response,
+    }
 
 
 def _fields(struct: str, text: str, texts: Mapping[str, str]) -> tuple[Field, ...]:
