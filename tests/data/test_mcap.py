@@ -139,6 +139,22 @@ def test_a_file_that_was_cut_short_gives_what_is_whole_and_says_so(tmp_path: Pat
     assert len(counts) > 3
 
 
+@pytest.mark.parametrize("compression", list(CompressionType))
+def test_of_a_chunk_that_was_cut_short_whole_messages_are_read(tmp_path: Path, compression: CompressionType) -> None:
+    noise = np.random.default_rng(0)
+    messages = [(i, as_json(number=i, noise=noise.bytes(100).hex())) for i in range(6000)]
+    file = write_mcap(
+        tmp_path / "cut.mcap", [("/plain", "", "json", messages)], compression=compression, chunk_size=1 << 30
+    )
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    log = open_log(file)
+    stream = log.streams["/plain"]
+    assert 2000 < len(stream) < 4000
+    for i in (0, 1000, len(stream) - 1):
+        assert stream.read(i).data == messages[i][1]  # type: ignore[attr-defined]
+    assert "its other messages are left out" in log.notes[1]
+
+
 def test_a_chunk_that_was_altered_is_refused_where_it_is_read(tmp_path: Path) -> None:
     messages = [(i, as_json(number=i)) for i in range(100)]
     file = write_mcap(

@@ -7,7 +7,7 @@ commonroad.py  CommonRoad scenarios: tracks and lanes of XML (elements.py reads 
 nuscenes.py    a scene of nuScenes (nuscenes_tables.py its tables)
 av2.py         a log of Argoverse 2's sensor data set (av2_map.py its lanes)
 video.py       a video file as a camera
-mcap.py        an MCAP file (mcap_records.py, mcap_summary.py, mcap_index.py where messages are)
+mcap.py        an MCAP file (mcap_records.py, mcap_chunk.py, mcap_summary.py, mcap_index.py where messages are)
 rosbag2.py     a ROS 2 bag: a folder of MCAP or SQLite files (bag_db3.py), or one .db3
                both: topics.py topics -> streams, meanings.py types -> kinds, pixels.py and scenes.py values -> ours,
                cdr.py, ros2msg.py and standard.py bytes -> values, cache.py what was read last

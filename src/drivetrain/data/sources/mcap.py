@@ -17,8 +17,9 @@ from drivetrain.data.arrays import Ints
 from drivetrain.data.log import Log
 from drivetrain.data.sources import meanings
 from drivetrain.data.sources.cache import Cache
+from drivetrain.data.sources.mcap_chunk import read_chunk
 from drivetrain.data.sources.mcap_index import OUTSIDE, Contents, read_contents
-from drivetrain.data.sources.mcap_records import HEAD, MAGIC, MESSAGE, message_at, read_at, read_chunk
+from drivetrain.data.sources.mcap_records import HEAD, MAGIC, MESSAGE, message_at, read_at
 from drivetrain.data.sources.topics import NO_ROWS, Schema, Topic, intrinsics_of, join, rows_by, streams_of
 
 

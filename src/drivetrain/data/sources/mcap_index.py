@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from drivetrain.core.errors import DataError, SampleError
 from drivetrain.data.arrays import Ints
+from drivetrain.data.sources.mcap_chunk import chunk_at
 from drivetrain.data.sources.mcap_records import (
     MAGIC,
     MESSAGE,
+    CutShortError,
     Record,
-    chunk_records,
     read_at,
     size_of,
     walk,
@@ -205,6 +206,8 @@ class _Walk:
             else:
                 return
         except DataError as exc:
+            if isinstance(exc, CutShortError) and exc.record.opcode == Opcode.CHUNK:
+                self._look_into(exc.record)
             self.note(f"{exc.message}: what follows is left out")
         else:
             self._check_data(record)
@@ -227,7 +230,7 @@ class _Walk:
 
     def _look_into(self, chunk: Record) -> None:
         try:
-            data = chunk_records(read_at(self.file, chunk.body, chunk.length))
+            data = chunk_at(self.file, chunk.start)
             for record in walk_chunk(data):
                 self._count()
                 body = data[record.body : record.body + min(record.length, MESSAGE.size)]

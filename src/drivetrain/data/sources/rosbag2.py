@@ -18,7 +18,7 @@ from drivetrain.core.errors import DataError, SampleError
 from drivetrain.data.log import Log
 from drivetrain.data.sources import bag_db3, mcap
 from drivetrain.data.sources.cache import Cache
-from drivetrain.data.sources.mcap_records import unzstd
+from drivetrain.data.sources.mcap_chunk import unzstd
 from drivetrain.data.sources.topics import Topic
 
 _METADATA = "metadata.yaml"
