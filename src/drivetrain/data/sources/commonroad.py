@@ -27,6 +27,7 @@ from drivetrain.data.log import Box, Lane, Log, Stream
 from drivetrain.data.sources.elements import pieces
 from drivetrain.data.sources.files import content_hash
 
+Extent = tuple[tuple[float, float], tuple[float, float]]
 _ROOT = "commonRoad"
 _HEAD_BYTES = 4096
 _MOST_SCENARIOS = 64
@@ -102,13 +103,14 @@ class _Scenario:
         elif piece.tag == "trafficSign":
             self._take_sign(piece)
         elif piece.tag == "staticObstacle" or (piece.tag in _MOVING and _text(piece, "role", "") == "static"):
-            self.standing.append(_box(piece, _only(piece, "initialState")))
+            self.standing.append(_box(piece, _extent(_only(piece, "shape")), _only(piece, "initialState")))
         elif piece.tag in _MOVING:
+            extent = _extent(_only(piece, "shape"))
             for state in [_only(piece, "initialState"), *piece.iterfind("trajectory/state")]:
                 step = _number(_only(state, "time"))
                 if not 0 <= step <= _MOST_STEP or step != int(step):
                     raise ValueError(f"time step {step:g} is not a whole number from 0 to {_MOST_STEP}")
-                self.moving[int(step)].append(_box(piece, state))
+                self.moving[int(step)].append(_box(piece, extent, state))
 
     def _take_lane(self, piece: Element) -> None:
         name = piece.get("id", "")
@@ -178,9 +180,9 @@ def _read(file: Path) -> _Scenario:
     return scenario
 
 
-def _box(obstacle: Element, state: Element) -> Box:
+def _box(obstacle: Element, extent: Extent, state: Element) -> Box:
     """What an obstacle is and where it is in one state. Raises ValueError."""
-    middle, size = _extent(_only(obstacle, "shape"))
+    middle, size = extent
     x, y = _points(_only(state, "position")).mean(axis=0).tolist()
     yaw = _number(_only(state, "orientation"))
     speed = state.find("velocity")
@@ -196,7 +198,7 @@ def _box(obstacle: Element, state: Element) -> Box:
     )
 
 
-def _extent(shape: Element) -> tuple[tuple[float, float], tuple[float, float]]:
+def _extent(shape: Element) -> Extent:
     """The middle, and length and width, of the rectangle around all parts of a shape."""
     corners = [corner for part in shape for corner in _corners(part)]
     if not corners:
