@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import struct
 from collections import Counter
@@ -19,6 +20,11 @@ from drivetrain.core.errors import DataError, SampleError, StoreError
 from drivetrain.data import Log, Stream, SynthSpec, convert, decode_jpeg, open_log, synth
 from drivetrain.data.log import Box, Intrinsics, Kind, Lane, Message, Pose
 from drivetrain.data.mcap_values import field_names
+
+ENTITY = {"timestamp", "frame_id", "id", "lifetime", "frame_locked", "metadata"} | {
+    *("arrows", "cubes", "spheres", "cylinders", "lines", "triangles", "texts", "models")
+}
+"""What a foxglove.SceneEntity must have."""
 
 NAN, INF = math.nan, math.inf
 
@@ -194,6 +200,11 @@ def test_the_public_readers_open_what_was_written(tmp_path: Path) -> None:
             elif schema.name == "sensor_msgs/msg/CompressedImage":
                 assert decoder is not None
                 assert decode_jpeg(decoder(message.data).data, where="it").shape == (36, 64, 3)
+            elif schema.name == "foxglove.SceneUpdate":
+                entity = json.loads(message.data)["entities"][0]
+                assert set(entity) == ENTITY
+                assert set(entity["cubes"][0]) == {"pose", "size", "color"}
+                assert entity["frame_id"] == "world"
             elif schema.encoding == "ros2msg":
                 assert decoder is not None
                 decoder(message.data)

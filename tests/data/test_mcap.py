@@ -249,6 +249,14 @@ def test_a_schema_we_do_not_decode_is_passed_on_with_its_definition(tmp_path: Pa
     assert _values(open_log(file), "/log") == [expected]
 
 
+def test_a_standard_type_is_read_where_its_definition_is_in_a_language_we_do_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "log.mcap"
+    schema = schema_record(1, "std_msgs/msg/Float64", "ros2idl", b"module std_msgs {};")
+    data = ros("std_msgs/msg/Float64", {"data": 2.5})
+    file.write_bytes(plain_mcap(schema, channel_record(1, 1, "/speed", "cdr"), message_record(1, 5, data)))
+    np.testing.assert_array_equal(open_log(file).streams["/speed"].read(0), [2.5])  # type: ignore[arg-type]
+
+
 def test_one_topic_under_several_channels_is_one_stream_and_another_type_is_another(tmp_path: Path) -> None:
     file = tmp_path / "log.mcap"
     second = channel_record(2, 1, "/plain", "json") + channel_record(3, 0, "/plain", "json")

@@ -76,6 +76,20 @@ def test_standard_types_are_read_without_a_definition(tmp_path: Path) -> None:
     assert _heard(tmp_path / "bag.db3") == ["a", "b"]
 
 
+def test_any_thread_may_read(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    words = [str(i) * 3000 for i in range(2000)]
+    write_db3(tmp_path / "bag_0.db3", [("/chatter", CHATTER, _said(*words[:1000]))])
+    write_mcap(tmp_path / "bag_1.mcap", [("/chatter", CHATTER, "cdr", _said(*words[1000:]))], chunk_size=20_000)
+    (tmp_path / "bag_1.mcap").rename(tmp_path / "bag_2.mcap")
+    streams = open_log(tmp_path).streams
+    with ThreadPoolExecutor(4) as pool:
+        for name, said in (("/chatter", words[:1000]), ("/chatter@2", words[1000:])):
+            heard = pool.map(lambda i, name=name: streams[name].read(i).decoded["data"], reversed(range(1000)))  # type: ignore[attr-defined]
+            assert list(heard) == said[::-1]
+
+
 def test_a_definition_in_the_file_says_how_to_read(tmp_path: Path) -> None:
     messages = [(5, b"\0\1\0\0" + b"\2\0\0\0")]
     write_db3(tmp_path / "bag.db3", [("/gear", "my_msgs/msg/Gear", messages)], {"my_msgs/msg/Gear": "int32 gear"})

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 def command(log: str, out: Path, as_json: bool) -> None:
-    """Write a log as MCAP, which Foxglove, Rerun and ROS 2 open: OUT ends in .mcap.
+    """Write a log as MCAP, in the types of ROS 2 and Foxglove: OUT ends in .mcap.
 
     Images stay the JPEG bytes that were recorded. What exists is never overwritten.
     """
@@ -34,6 +34,8 @@ def command(log: str, out: Path, as_json: bool) -> None:
     opened = open_log(log)
     with bar("convert", num_to_convert(opened)) as advance:
         converted = convert(opened, out, on_progress=advance)
+    for note in opened.notes:
+        click.echo(f"note: {note}", err=True)
     click.echo(json_text(_json(converted)) if as_json else _text(converted))
 
 

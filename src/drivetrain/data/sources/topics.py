@@ -121,11 +121,10 @@ def decoder_of(topic: Topic) -> Callable[[bytes], Decoded] | None:
 
 
 def _definition(topic: Topic) -> Definition | None:
-    """The ROS 2 type of a topic's messages: as recorded, or a standard one where the recording has none."""
+    """The ROS 2 type of a topic's messages: as recorded, or a standard one where the recording has none, or IDL."""
     schema = topic.schema
-    text = schema.definition.decode(errors="replace") if schema.encoding == "ros2msg" else ""
-    if not schema.definition:
-        text = standard.definition_text(schema.name)
+    is_text = schema.encoding == "ros2msg" and schema.definition
+    text = schema.definition.decode(errors="replace") if is_text else standard.definition_text(schema.name)
     return _parsed(schema.name, text) if topic.encoding == "cdr" and text else None
 
 
