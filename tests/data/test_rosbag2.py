@@ -82,7 +82,7 @@ def test_any_thread_may_read(tmp_path: Path) -> None:
     words = [str(i) * 3000 for i in range(2000)]
     write_db3(tmp_path / "bag_0.db3", [("/chatter", CHATTER, _said(*words[:1000]))])
     write_mcap(tmp_path / "bag_1.mcap", [("/chatter", CHATTER, "cdr", _said(*words[1000:]))], chunk_size=20_000)
-    (tmp_path / "bag_1.mcap").rename(tmp_path / "bag_2.mcap")
+    write_metadata(tmp_path, ["bag_0.db3", "bag_1.mcap"], {})
     streams = open_log(tmp_path).streams
     with ThreadPoolExecutor(4) as pool:
         for name, said in (("/chatter", words[:1000]), ("/chatter@2", words[1000:])):
@@ -130,6 +130,16 @@ def test_files_follow_each_other_by_number_where_nothing_lists_them(tmp_path: Pa
             write_mcap(file, [("/chatter", CHATTER, "cdr", said)])
     assert _heard(tmp_path) == ["0", "9", "10"]
     assert open_log(tmp_path).streams["/chatter"].t_ns.tolist() == [100, 91, 90]
+
+
+def test_several_recordings_in_a_folder_are_not_one(tmp_path: Path, shared_data: Path) -> None:
+    for name in ("monday.mcap", "tuesday.mcap"):
+        write_mcap(tmp_path / name, [("/chatter", CHATTER, "cdr", _said("a"))])
+    bags = shared_data / "rosbag2_samples" / "rosbag2_cpp" / "test" / "rosbag2_cpp" / "bags"
+    for folder in (tmp_path, bags):
+        with pytest.raises(DataError, match="holds several recordings") as caught:
+            open_log(folder)
+        assert ".mcap" in caught.value.hint
 
 
 def test_files_that_are_absent_or_damaged_are_said_and_counted(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A ROS 2 bag: a folder with metadata.yaml and its files in order, MCAP or SQLite; or one .db3 file alone.
 
-Without metadata.yaml (the recorder was killed) all files of the folder are taken, by number. A file that is listed but
-absent or damaged is said in the log's notes, and the others are read.
+Without metadata.yaml (the recorder was killed) the files of the folder are taken by number, if their names differ in
+nothing else. A file that is listed but absent or damaged is said in the log's notes, and the others are read.
 Source: https://github.com/ros2/rosbag2
 """
 
@@ -23,6 +23,7 @@ from drivetrain.data.sources.topics import Topic
 
 _METADATA = "metadata.yaml"
 _ENDINGS = (".mcap", ".db3")
+_A_FEW = 6
 _MOST_METADATA_BYTES = 16 << 20
 
 
@@ -64,7 +65,7 @@ def open_log(path: Path) -> Log:
     Raises: DataError: metadata.yaml is damaged, a file is compressed as a whole, or no file can be read.
     """
     info = _info(path / _METADATA) if (path / _METADATA).is_file() else None
-    files, notes = _listed(path, info) if info else ([path] if path.is_file() else _files(path), [])
+    files, notes = _listed(path, info) if info else ([path] if path.is_file() else _one_recording(path), [])
     topics, read = _topics(files, notes)
     if not read:
         raise DataError(f"no file of the bag {path} can be read: {notes[0] if notes else 'it has none'}")
@@ -72,6 +73,18 @@ def open_log(path: Path) -> Log:
         topics = [_unpacked(_counted(topic, topics, info), info) for topic in topics]
     hashed = [*files, path / _METADATA] if info else files
     return mcap.log_of("rosbag2", path, [file for file in hashed if file.is_file()], topics, notes)
+
+
+def _one_recording(folder: Path) -> list[Path]:
+    """The folder's files. Raises DataError: they are several recordings, as far as names tell."""
+    files = _files(folder)
+    if len({(re.sub(r"_?[0-9]+$", "", file.stem), file.suffix) for file in files}) > 1:
+        names = ", ".join(file.name for file in files[:_A_FEW]) + (", ..." if len(files) > _A_FEW else "")
+        raise DataError(
+            f"{folder} holds several recordings, and no {_METADATA} says that they are one: {names}",
+            hint=f"open one of them, such as {files[0]}",
+        )
+    return files
 
 
 def _files(folder: Path) -> list[Path]:
