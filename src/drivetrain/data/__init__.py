@@ -14,6 +14,8 @@ The life of a value, each file one idea:
   tags/          what happens in a drive: motion, manoeuvres, what is around, as columns that slices ask for
   changes.py     a version -> the next one: append, delete, add a column, name a slice; lock.py one writer at a time
   slices.py      a named predicate over columns; predicate.py runs it, with nothing else in reach
+  splits.py      which samples train and which are held out; leaks.py finds those that are alike on both sides
+  diff.py        how two data sets differ; drawing.py pictures of a frame or a sample
   dataset.py     reads them back; manifest.py what a version is, index.py its rows, format1.py those of the first format
   order.py       (seed, epoch, position) -> sample; share.py positions -> one rank's
   loader.py      samples -> batches; loading/ its parts, buckets and the doctor
@@ -36,9 +38,12 @@ from drivetrain.data.changes import add_column, append_samples, define_slice, de
 from drivetrain.data.classes import CLASSES, UNLABELLED, colour_labels
 from drivetrain.data.convert import Converted, convert, num_to_convert
 from drivetrain.data.dataset import DataSet
+from drivetrain.data.diff import Diff, diff
+from drivetrain.data.drawing import draw_frame, draw_sample
 from drivetrain.data.export import export_stream
 from drivetrain.data.health import HealthReport, check, health_table
 from drivetrain.data.jpeg import decode_jpeg, encode_jpeg
+from drivetrain.data.leaks import find_leaks, refuse_leaks
 from drivetrain.data.loader import Loader
 from drivetrain.data.loading.augmenting import Augment
 from drivetrain.data.loading.batches import Batch
@@ -54,6 +59,7 @@ from drivetrain.data.sheet import contact_sheet, encode_png, log_sheet
 from drivetrain.data.slices import Slice
 from drivetrain.data.sources import open_log
 from drivetrain.data.sources.synth import SynthSpec, synth
+from drivetrain.data.splits import SplitBy, split
 from drivetrain.data.versions import write_dataset
 
 __all__ = [
@@ -65,6 +71,7 @@ __all__ = [
     "Converted",
     "DataSet",
     "Diagnosis",
+    "Diff",
     "Encoded",
     "HealthReport",
     "Loader",
@@ -74,6 +81,7 @@ __all__ = [
     "Resize",
     "Sample",
     "Slice",
+    "SplitBy",
     "Step",
     "Stream",
     "SynthSpec",
@@ -92,9 +100,13 @@ __all__ = [
     "define_slice",
     "delete_samples",
     "diagnose",
+    "diff",
+    "draw_frame",
+    "draw_sample",
     "encode_jpeg",
     "encode_png",
     "export_stream",
+    "find_leaks",
     "health_table",
     "iou_per_class",
     "labelled_frames",
@@ -104,6 +116,8 @@ __all__ = [
     "num_to_convert",
     "open_dataset",
     "open_log",
+    "refuse_leaks",
+    "split",
     "synth",
     "write_dataset",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from drivetrain.core.errors import DataError, SampleError, UsageError
 from drivetrain.data.arrays import Ints
@@ -133,6 +135,15 @@ class DataSet:
     def key(self, row: int) -> str:
         """What the sample in a row is called."""
         return cast(str, self.table["key"][self._at(row)].as_py())
+
+    def row_of(self, key: str) -> int:
+        """The row of a sample. Raises UsageError: there is none; the nearest keys are named."""
+        found = pc.index(self.index["key"], key).as_py()
+        if found < 0:
+            like = difflib.get_close_matches(key, [self.key(row) for row in range(min(len(self), 10_000))], n=3)
+            hint = f"there are {', '.join(like)}" if like else "drivetrain data query finds samples"
+            raise UsageError(f"data set {self.path} has no sample {key!r}", hint=hint)
+        return int(found)
 
     def columns(self, row: int) -> Row:
         """The columns of a row, fetched as they are asked for."""

@@ -13,6 +13,11 @@ _VERBS = {
     "convert": "Write a log as MCAP, for other tools.",
     "export": "Write one stream of a log as parquet.",
     "show": "Say what is in a log or a data set, or draw it.",
+    "query": "Find samples of a data set.",
+    "slices": "Named predicates of a data set.",
+    "versions": "What was done to a data set.",
+    "diff": "How two data sets, or versions of one, differ.",
+    "leaks": "Look for samples that are alike on both sides of a split.",
 }
 """Verb -> its help; the file of the same name has its `command`."""
 

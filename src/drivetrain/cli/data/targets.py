@@ -33,6 +33,13 @@ def find_dataset(target: str) -> Path | None:
     return found[0] if found else None
 
 
+def existing_dataset(target: str, version: str | None) -> DataSet:
+    """Open a data set by path or name. Raises DataError: there is none, or no such version of it."""
+    from drivetrain.data import DataSet
+
+    return DataSet.open(find_dataset(target) or dataset_folder(target), version)
+
+
 def dataset_json(dataset: DataSet) -> dict[str, object]:
     """Plain values of a data set's manifest, its facts among them, and where it is."""
     values = asdict(dataset.manifest)

@@ -1,4 +1,4 @@
-"""Tag images by how bright they are."""
+"""Tag images by how bright they are and what they look like."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from drivetrain.data.tags.frames import tag_image
 
 @dataclass(frozen=True)
 class TagImage(Op):
-    """Part `image` (uint8, HW3, RGB) -> columns `brightness` (mean luma, 0 to 255), `light` (dark, dim, bright)."""
+    """Part `image` (uint8, HW3, RGB) -> columns of how bright it is and what it looks like.
+
+    `brightness` (mean luma, 0 to 255), `light` (dark, dim or bright), `image_hash` (int64, `data/image_hash.py`).
+    """
 
     is_cheap: ClassVar[bool] = True
 

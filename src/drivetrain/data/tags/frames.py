@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from drivetrain.core.errors import SampleError
 from drivetrain.data.arrays import Bytes, Floats, Ints, Mask
+from drivetrain.data.image_hash import image_hash
 from drivetrain.data.index import WORD
 from drivetrain.data.log import Box, Log, Stream
 from drivetrain.data.tags.around import NEAR_M, brightness, count_boxes, density, is_vehicle, light
@@ -27,12 +28,13 @@ COLUMNS: dict[str, pa.DataType] = {
     "density": WORD,
     "brightness": pa.float64(),
     "light": WORD,
+    "image_hash": pa.int64(),
     "tags": pa.list_(pa.string()),
 }
 """What the functions below give; None where the log does not tell. `tags` are names of manoeuvres."""
 
 _TOLERANCE_NS = 150_000_000  # between a frame and what is told about it
-_OF_PIXELS = ("brightness", "light")
+_OF_PIXELS = ("brightness", "light", "image_hash")
 _OF_BOXES = ("num_vehicles", "num_pedestrians", "density")
 
 
@@ -95,9 +97,9 @@ def tag_frames(log: Log, t_N_ns: Ints) -> list[dict[str, object]]:
 
 
 def tag_image(image_HW3: Bytes) -> dict[str, object]:
-    """How bright an RGB image is, as a number and a word."""
+    """How bright an RGB image is, as a number and a word, and what it looks like, as a hash."""
     mean_luma = brightness(image_HW3)
-    return {"brightness": mean_luma, "light": light(mean_luma)}
+    return {"brightness": mean_luma, "light": light(mean_luma), "image_hash": image_hash(image_HW3)}
 
 
 def _motion_at(motion: Motion, at: int, *, has_place: bool) -> dict[str, object]:
