@@ -28,7 +28,7 @@ def _with_stamps(log: Log, name: str, t_ns: np.ndarray) -> Log:
 def test_a_sound_drive_passes_every_check() -> None:
     report = _report()
     assert report.verdict == "ok"
-    assert [round(stream.rate_hz) for stream in report.streams] == [10, 20]
+    assert [round(stream.rate_hz) for stream in report.streams] == [10, 20, 100]
     assert report.offsets[0].median_ms == pytest.approx(8.0, abs=0.5)
     assert report.offsets[0].joined_pct == 100
 

@@ -4,8 +4,9 @@ The life of a value, each file one idea:
   log.py         Log, Stream, Intrinsics, Pose: what a drive recorded, at native rates, read lazily
   sources/       formats -> Log (`open_log`); a drive that we generate ourselves
   export.py      a stream -> parquet, for other tools
-  health.py      what is wrong with a log before anything is made of it
-  sync.py        stamps -> pairs: as-of and nearest joins with a tolerance
+  health/        what is wrong with a log before anything is made of it
+  sync/          stamps -> pairs, poses between two, windows, tables; each with a tolerance
+  sketch.py      many numbers -> a summary that merges and compares
   project.py     labelled points -> label map; classes.py merges sources' classes into eight groups
   pipeline/      source | op | op | shards, a value: on threads, processes or a Ray cluster; ops/ its ops, a file each
   build.py       the three above -> samples, as a pipeline
@@ -41,7 +42,7 @@ from drivetrain.data.dataset import DataSet
 from drivetrain.data.diff import Diff, diff
 from drivetrain.data.drawing import draw_frame, draw_sample
 from drivetrain.data.export import export_stream
-from drivetrain.data.health import HealthReport, check, health_table
+from drivetrain.data.health import HealthReport, Thresholds, check, health_table, load_thresholds
 from drivetrain.data.jpeg import decode_jpeg, encode_jpeg
 from drivetrain.data.leaks import find_leaks, refuse_leaks
 from drivetrain.data.loader import Loader
@@ -56,10 +57,13 @@ from drivetrain.data.log import Log, Stream
 from drivetrain.data.manifest import Manifest, Step, list_versions
 from drivetrain.data.sample import Encoded, Sample
 from drivetrain.data.sheet import contact_sheet, encode_png, log_sheet
+from drivetrain.data.sketch import Sketch
 from drivetrain.data.slices import Slice
 from drivetrain.data.sources import open_log
+from drivetrain.data.sources.faults import SensorFaults
 from drivetrain.data.sources.synth import SynthSpec, synth
 from drivetrain.data.splits import SplitBy, split
+from drivetrain.data.sync import Match, SyncSpec, missed, sync_table
 from drivetrain.data.versions import write_dataset
 
 __all__ = [
@@ -77,14 +81,19 @@ __all__ = [
     "Loader",
     "Log",
     "Manifest",
+    "Match",
     "PieceCache",
     "Resize",
     "Sample",
+    "SensorFaults",
+    "Sketch",
     "Slice",
     "SplitBy",
     "Step",
     "Stream",
+    "SyncSpec",
     "SynthSpec",
+    "Thresholds",
     "add_column",
     "append_samples",
     "augment",
@@ -111,13 +120,16 @@ __all__ = [
     "iou_per_class",
     "labelled_frames",
     "list_versions",
+    "load_thresholds",
     "log_sheet",
     "mean_iou",
+    "missed",
     "num_to_convert",
     "open_dataset",
     "open_log",
     "refuse_leaks",
     "split",
+    "sync_table",
     "synth",
     "write_dataset",
 ]

@@ -12,31 +12,41 @@ content-security policy holds. A `key` makes the ids of one figure unique in its
   timeline.py   ranks over time
   lines.py      curves over steps
   grid.py       images with captions
+  matches.py    streams on one time line, and what was joined to what
+  bins.py       how often values fall where
+  alone.py      a figure as a file of its own
 """
 
+from drivetrain.figures.alone import standalone
 from drivetrain.figures.bars import account_bar, share_text
+from drivetrain.figures.bins import bin_chart
 from drivetrain.figures.fills import stacking_order, swatch
 from drivetrain.figures.grid import Picture, embedded_bytes, image_grid, jpeg_size
 from drivetrain.figures.lines import Series, line_chart
+from drivetrain.figures.matches import MatchRow, match_chart
 from drivetrain.figures.svg import Markup, element, join
 from drivetrain.figures.timeline import Span, rank_timeline
 from drivetrain.figures.tokens import stylesheet
 
 __all__ = [
     "Markup",
+    "MatchRow",
     "Picture",
     "Series",
     "Span",
     "account_bar",
+    "bin_chart",
     "element",
     "embedded_bytes",
     "image_grid",
     "join",
     "jpeg_size",
     "line_chart",
+    "match_chart",
     "rank_timeline",
     "share_text",
     "stacking_order",
+    "standalone",
     "stylesheet",
     "swatch",
 ]

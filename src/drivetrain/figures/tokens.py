@@ -67,6 +67,7 @@ font-variant-numeric:tabular-nums}
 .figure .leaf-unknown{fill:var(--bg)}
 .figure .outline{stroke:var(--text-3);stroke-width:1;fill:none;shape-rendering:crispEdges}
 .figure .line{fill:none;stroke-width:1.25;stroke-linejoin:round;vector-effect:non-scaling-stroke}
+.figure .wide{stroke-width:2.5}
 .figure .dot{stroke:var(--bg);stroke-width:1}
 .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,var(--tile,280px)),1fr));gap:12px;margin:0}
 .grid figure{margin:0}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from drivetrain.cli.data.targets import dataset_json, find_dataset, json_text
@@ -10,22 +12,37 @@ from drivetrain.core.errors import DataError
 
 @click.command()
 @click.argument("target", metavar="LOG|DATASET")
+@click.option("--thresholds", type=click.Path(path_type=Path), help="A TOML file: from where on something is wrong.")
+@click.option("--looks", type=click.IntRange(0, 1000), help="Pairs of frames and sweeps to decode; 4 unless said.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page with pictures, for any browser.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything that was found as JSON.")
-def command(target: str, as_json: bool) -> None:
-    """Look for what is wrong: rates, gaps, offsets and poses of a log; every byte of a data set.
+def command(target: str, thresholds: Path | None, looks: int | None, html: Path | None, as_json: bool) -> None:
+    """Look for what is wrong with a log: stamps, clocks, calibration, values, images, labels; every byte of a data set.
 
     Exit codes: 0 ok, or worth a warning · 65 a check failed.
     """
-    from drivetrain.data import DataSet, health_table, open_log
+    from drivetrain.cli.progress import bar
+    from drivetrain.data import DataSet, health_table, load_thresholds, open_log
     from drivetrain.data import check as check_log
+    from drivetrain.data.health.looks import num_to_read
+    from drivetrain.data.health.page import health_page
+    from drivetrain.data.health.run import NUM_LOOKS
+    from drivetrain.store import publish_bytes
 
     folder = find_dataset(target)
     if folder is not None:
         dataset = DataSet.open(folder, verify=True)
         click.echo(json_text(dataset_json(dataset)) if as_json else f"{folder} is whole")
         return
-    report = check_log(open_log(target))
+    limits = load_thresholds(thresholds) if thresholds else None
+    log, num_looks = open_log(target), NUM_LOOKS if looks is None else looks
+    with bar("check", num_to_read(log, num_looks)) as advance:
+        report = check_log(log, thresholds=limits, num_looks=num_looks, on_progress=advance)
     click.echo(json_text(report.to_json()) if as_json else health_table(report))
+    if html is not None:
+        publish_bytes(html, health_page(log, report).encode())
+        click.echo(f"wrote {html}", err=True)
     if report.verdict == "fail":
         failed = [finding for finding in report.findings if finding.verdict == "fail"]
-        raise DataError(f"log {report.log} failed {len(failed)} of {len(report.findings)} checks: {failed[0].text}")
+        what = f"{failed[0].stream}: {failed[0].text}"
+        raise DataError(f"log {report.log} failed {len(failed)} of {len(report.findings)} checks: {what}")

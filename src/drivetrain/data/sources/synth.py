@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +21,7 @@ from drivetrain.core.units import NS_PER_S
 from drivetrain.data.arrays import Bytes, Floats, Ints
 from drivetrain.data.classes import merge_table
 from drivetrain.data.log import Box, Intrinsics, Kind, Log, Pose, Stream, scalar_stream
+from drivetrain.data.sources.faults import SensorFaults
 from drivetrain.data.sources.paint import classes_of, paint
 from drivetrain.data.sources.raycast import Rays, camera_rays, cast, lidar_rays
 from drivetrain.data.sources.scene import CLASS_NAMES, OUR_LANE_Y_M, SPEED_M_PER_S, Scene, make_scene
@@ -52,7 +53,11 @@ class SynthSpec:
       jitter_s: standard deviation of the stamps of both.
       dropped_frames, dropped_sweeps: numbers of messages that never arrived.
       nan_poses: numbers of frames whose pose is lost.
-      calibration_yaw_deg: how far the recorded heading of the camera is turned from the true one.
+      calibration_yaw_deg: how far the recorded heading of the camera is turned from the true one, about +z.
+      calibration_pitch_deg: how far it is turned down.
+      calibration_focal: the recorded focal length as a multiple of the true one; may be 0.
+      exposure: how bright the camera's images are, as a multiple of what is right.
+      camera, lidar, imu: faults of each sensor; those of `imu` concern all that the vehicle says of itself.
     """
 
     seed: int = 0
@@ -68,6 +73,12 @@ class SynthSpec:
     dropped_sweeps: tuple[int, ...] = ()
     nan_poses: tuple[int, ...] = ()
     calibration_yaw_deg: float = 0.0
+    calibration_pitch_deg: float = 0.0
+    calibration_focal: float = 1.0
+    exposure: float = 1.0
+    camera: SensorFaults = field(default_factory=SensorFaults)
+    lidar: SensorFaults = field(default_factory=SensorFaults)
+    imu: SensorFaults = field(default_factory=SensorFaults)
 
     def __post_init__(self) -> None:
         for name in ("duration_s", "camera_hz", "lidar_hz", "width", "height"):
@@ -97,11 +108,11 @@ def synth(spec: SynthSpec | None = None) -> Log:
     """The drive that a spec describes; its stream `pixel_labels/front` is the exact truth per pixel."""
     drive = _Drive(spec or SynthSpec())
     spec = drive.spec
-    frames = _numbers(spec.duration_s, spec.camera_hz, spec.dropped_frames)
-    sweeps = _numbers(spec.duration_s - spec.lidar_phase_s, spec.lidar_hz, spec.dropped_sweeps)
-    ticks = _numbers(spec.duration_s, _IMU_HZ, ())
     camera, lidar, imu = drive.camera_clock(), drive.lidar_clock(), drive.imu_clock()
-    motion = _motion(np.array(ticks) / _IMU_HZ)
+    frames = camera.arriving(spec.duration_s, spec.dropped_frames)
+    sweeps = lidar.arriving(spec.duration_s - spec.lidar_phase_s, spec.dropped_sweeps)
+    ticks = imu.arriving(spec.duration_s, ())
+    motion = drive.told_motion(ticks)
     streams: list[Stream[object]] = [
         _stream("camera/front", "camera", "front", frames, camera, drive.frame),
         _stream("pose/front", "pose", "world", frames, camera, drive.recorded_pose),
@@ -109,16 +120,20 @@ def synth(spec: SynthSpec | None = None) -> Log:
         _stream("lidar/top", "lidar", "world", sweeps, lidar, drive.sweep),
         _stream("point_labels/top", "point_labels", "world", sweeps, lidar, drive.point_classes),
         _stream("boxes/top", "boxes", "world", sweeps, lidar, drive.boxes),
+        _stream("pose/top", "pose", "world", sweeps, lidar, drive.lidar_pose),
         _stream("pose/ego", "pose", "world", ticks, imu, drive.vehicle_pose),
         scalar_stream("scalars/imu", _IMU_FIELDS, imu.t_ns(ticks), lambda: motion[:, :3], frame="vehicle"),
         scalar_stream("scalars/speed", ("speed_m_per_s",), imu.t_ns(ticks), lambda: motion[:, 3:], frame="vehicle"),
     ]
+    lens = spec.intrinsics
     return Log(
         name=f"synth-{spec.seed}",
         source="synth",
-        content_hash=lambda: hashlib.sha256(repr(sorted(asdict(spec).items())).encode()).hexdigest()[:16],
+        content_hash=lambda: hashlib.sha256(repr(_asked(spec)).encode()).hexdigest()[:16],
         streams={stream.name: stream for stream in streams},
-        intrinsics={"camera/front": spec.intrinsics},
+        intrinsics={
+            "camera/front": replace(lens, fx=lens.fx * spec.calibration_focal, fy=lens.fy * spec.calibration_focal)
+        },
         class_names=CLASS_NAMES,
     )
 
@@ -132,18 +147,30 @@ class _Clock:
       rate_hz: of the sensor.
       start_s: the stamp of message 0, after the start of the drive.
       jitter_s: standard deviation of the stamps.
+      faults: what else is wrong with them.
     """
 
     seed: list[int]
     rate_hz: float
     start_s: float
     jitter_s: float
+    faults: SensorFaults
+
+    def arriving(self, duration_s: float, dropped: tuple[int, ...]) -> list[int]:
+        """Numbers of the messages that arrive, in order."""
+        numbers = [n for n in range(int(np.ceil(duration_s * self.rate_hz - 1e-9))) if n not in dropped]
+        return self.faults.arriving(numbers, np.random.default_rng([*self.seed, 5]))
 
     def t_ns(self, numbers: list[int]) -> Ints:
         """Stamps of the messages with these numbers."""
         jitter = np.random.default_rng(self.seed).normal(0, 1, 1 + max(numbers, default=0))
-        late_s = [n / self.rate_hz + self.start_s + jitter[n] * self.jitter_s for n in numbers]
-        return np.array([_START_NS + round(s * NS_PER_S) for s in late_s], np.int64)
+        true_s = np.array([n / self.rate_hz + self.start_s for n in numbers])
+        late_s = self.faults.stamp_s(true_s) + np.array([jitter[n] * self.jitter_s for n in numbers])
+        return np.array([_START_NS + round(s * NS_PER_S) for s in late_s.tolist()], np.int64)
+
+    def said(self, number: int) -> int:
+        """The message whose content is sent as this one."""
+        return self.faults.said(number, self.rate_hz)
 
 
 @dataclass
@@ -160,20 +187,25 @@ class _Drive:
         self._turn = lru_cache(maxsize=4)(self._points_and_classes)
 
     def camera_clock(self) -> _Clock:
-        return _Clock([self.spec.seed, 0], self.spec.camera_hz, 0.0, self.spec.jitter_s)
+        return _Clock([self.spec.seed, 0], self.spec.camera_hz, 0.0, self.spec.jitter_s, self.spec.camera)
 
     def lidar_clock(self) -> _Clock:
         start_s = self.spec.lidar_phase_s + self.spec.lidar_lag_s
-        return _Clock([self.spec.seed, 1], self.spec.lidar_hz, start_s, self.spec.jitter_s)
+        return _Clock([self.spec.seed, 1], self.spec.lidar_hz, start_s, self.spec.jitter_s, self.spec.lidar)
 
     def imu_clock(self) -> _Clock:
-        return _Clock([self.spec.seed, 4], _IMU_HZ, 0.0, self.spec.jitter_s)
+        return _Clock([self.spec.seed, 4], _IMU_HZ, 0.0, self.spec.jitter_s, self.spec.imu)
 
     def frame(self, number: int) -> Bytes:
+        number = self.camera_clock().said(number)
         t_s = number / self.spec.camera_hz
         things, rays = self.scene.at(t_s), self._camera_rays(number)
         hits = cast(rays, things, far=_FAR_M)
-        return paint(rays, hits, self.scene, things, np.random.default_rng([self.spec.seed, 2, number]))
+        picture = paint(rays, hits, self.scene, things, np.random.default_rng([self.spec.seed, 2, number]))
+        if self.spec.exposure == 1.0:
+            return picture
+        exposed: Bytes = np.clip(picture * self.spec.exposure, 0, 255).astype(np.uint8)
+        return exposed
 
     def truth(self, number: int) -> Bytes:
         rays = self._camera_rays(number)
@@ -184,13 +216,27 @@ class _Drive:
         if number in self.spec.nan_poses:
             return Pose((np.nan, np.nan, np.nan), (np.nan, np.nan, np.nan, np.nan))
         pose = self._camera_pose(number)
-        return Pose(pose.position, _times(_about_z(np.radians(self.spec.calibration_yaw_deg)), pose.heading))
+        down = np.radians(self.spec.calibration_pitch_deg) / 2  # about the camera's own x, which points right
+        heading = _times(pose.heading, (np.cos(down), -np.sin(down), 0.0, 0.0)) if down else pose.heading
+        return Pose(pose.position, _times(_about_z(np.radians(self.spec.calibration_yaw_deg)), heading))
 
     def sweep(self, number: int) -> Floats:
-        return self._turn(number)[0]
+        return self._turn(self.lidar_clock().said(number))[0]
 
     def point_classes(self, number: int) -> Bytes:
-        return self._turn(number)[1]
+        return self._turn(self.lidar_clock().said(number))[1]
+
+    def lidar_pose(self, number: int) -> Pose:
+        x, y, yaw = _ego(self._sweep_s(number))
+        return Pose((x, y, _LIDAR_HEIGHT_M), _about_z(yaw))
+
+    def told_motion(self, ticks: list[int]) -> Floats:
+        """What the vehicle's own sensors say, a row per message: see `_motion`."""
+        clock = self.imu_clock()
+        true = _motion(np.array([clock.said(number) for number in ticks]) / _IMU_HZ)
+        return (
+            self.spec.imu.spoilt(true, np.random.default_rng([self.spec.seed, 6])) if self.spec.imu.nan_rate else true
+        )
 
     def vehicle_pose(self, number: int) -> Pose:
         x, y, yaw = _ego(number / _IMU_HZ)
@@ -241,8 +287,12 @@ def _stream(
     )
 
 
-def _numbers(duration_s: float, rate_hz: float, dropped: tuple[int, ...]) -> list[int]:
-    return [n for n in range(int(np.ceil(duration_s * rate_hz - 1e-9))) if n not in dropped]
+def _asked(spec: SynthSpec) -> list[tuple[str, object]]:
+    """What a spec says, without faults that it does not ask for: a drive keeps its hash when we learn to make more."""
+    plain = SynthSpec()
+    late = ("calibration_pitch_deg", "calibration_focal", "exposure", "camera", "lidar", "imu")
+    kept = [name for name in late if getattr(spec, name) != getattr(plain, name)]
+    return sorted((name, value) for name, value in asdict(spec).items() if name not in late or name in kept)
 
 
 def _ego(t_s: float) -> tuple[float, float, float]:

@@ -38,7 +38,7 @@ def nearest(query_t_ns: Ints, reference_t_ns: Ints, *, tolerance_ns: int) -> Joi
       TypeError: stamps that are not whole numbers (seconds as floats, NaN): convert them where they are read.
       ValueError: a negative tolerance.
     """
-    order, stamps = _sorted(query_t_ns, reference_t_ns, tolerance_ns)
+    order, stamps = distinct(query_t_ns, reference_t_ns, tolerance_ns)
     after = np.searchsorted(stamps, query_t_ns, side="left")
     left, right = np.maximum(after - 1, 0), np.minimum(after, max(0, len(stamps) - 1))
     if len(stamps):
@@ -49,13 +49,13 @@ def nearest(query_t_ns: Ints, reference_t_ns: Ints, *, tolerance_ns: int) -> Joi
 
 def as_of(query_t_ns: Ints, reference_t_ns: Ints, *, tolerance_ns: int) -> Joined:
     """For each query the last reference stamp at or before it; see `nearest` for arguments and errors."""
-    order, stamps = _sorted(query_t_ns, reference_t_ns, tolerance_ns)
+    order, stamps = distinct(query_t_ns, reference_t_ns, tolerance_ns)
     before = np.searchsorted(stamps, query_t_ns, side="right") - 1
     return _joined(query_t_ns, reference_t_ns, order, stamps, before, tolerance_ns)
 
 
-def _sorted(query_t_ns: Ints, reference_t_ns: Ints, tolerance_ns: int) -> tuple[Ints, Ints]:
-    """Positions of the distinct reference stamps, by time, and those stamps."""
+def distinct(query_t_ns: Ints, reference_t_ns: Ints, tolerance_ns: int) -> tuple[Ints, Ints]:
+    """Positions of the distinct reference stamps, by time, and those stamps; checks what all joins need checked."""
     for name, stamps in (("query", query_t_ns), ("reference", reference_t_ns)):
         if not np.issubdtype(stamps.dtype, np.integer):
             raise TypeError(f"{name} stamps are {stamps.dtype}; a join takes whole nanoseconds (int64)")
