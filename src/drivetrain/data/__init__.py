@@ -21,6 +21,7 @@ The life of a value, each file one idea:
   order.py       (seed, epoch, position) -> sample; share.py positions -> one rank's
   loader.py      samples -> batches; loading/ its parts, buckets and the doctor
   augment/       views changed with their geometry kept true
+  forecast/      tracks -> samples whose labels are the future
   baselines.py   mean IoU, and what a guess without a model reaches; sheet.py a picture of samples
   convert.py     a log of any format -> MCAP for other tools (mcap_values.py: what each stream becomes)
   arrays.py      names for arrays, and the legend of their shapes; turning.py turns as quaternions
@@ -32,7 +33,7 @@ from drivetrain.core.extras import require
 for _package in ("numpy", "pyarrow", "cv2", "simplejpeg"):
     require(_package, extra="data")
 
-from drivetrain.data import augment
+from drivetrain.data import augment, forecast
 from drivetrain.data.baselines import baselines, class_shares, confusion, iou_per_class, mean_iou
 from drivetrain.data.build import build_dataset, labelled_frames
 from drivetrain.data.changes import add_column, append_samples, define_slice, delete_samples
@@ -116,6 +117,7 @@ __all__ = [
     "encode_png",
     "export_stream",
     "find_leaks",
+    "forecast",
     "health_table",
     "iou_per_class",
     "labelled_frames",
