@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
@@ -22,6 +23,7 @@ import numpy as np
 from drivetrain.core.errors import SampleError
 from drivetrain.data.jpeg import decode_jpeg, decode_labels, encode_jpeg, encode_labels
 
+_LONG_HEADER = 1 << 16  # more than NumPy takes of a header
 _PART_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[a-z0-9_]+)+")
 
 
@@ -79,20 +81,27 @@ def _encode_npy(value: object) -> bytes:
 
 def _decode_npy(data: bytes, where: str) -> object:
     """A view of the bytes: what the header claims is compared with what is there, and nothing is allocated for it."""
-    file = io.BytesIO(data)
     try:
-        version = np.lib.format.read_magic(file)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, in_fortran_order, dtype = read_header(file)
+        header = data[: 10 + int.from_bytes(data[8:10], "little")] if data[6:7] == b"\x01" else data[:_LONG_HEADER]
+        shape, in_fortran_order, dtype, begin = _npy_header(header)
         if dtype.hasobject:
             raise ValueError(f"it holds Python objects ({dtype})")
-        count, size_bytes = math.prod(shape), len(data) - file.tell()
+        count, size_bytes = math.prod(shape), len(data) - begin
         if count * dtype.itemsize != size_bytes:
             raise ValueError(f"{shape} values of {dtype} do not fill {size_bytes} bytes")
-        flat = np.frombuffer(data, dtype, count, offset=file.tell()) if size_bytes else np.empty(count, dtype)
+        flat = np.frombuffer(data, dtype, count, offset=begin) if size_bytes else np.empty(count, dtype)
     except (ValueError, TypeError, OverflowError) as exc:
         raise SampleError(f"{where} is no NumPy array ({len(data)} bytes): {exc}") from exc
     return flat.reshape(shape, order="F" if in_fortran_order else "C")
+
+
+@lru_cache(maxsize=64)
+def _npy_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Shape, order, dtype and where values begin; cached, as reading one takes longer than reading a small array."""
+    file = io.BytesIO(header)
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return (*read_header(file), file.tell())
 
 
 def _decode_json(data: bytes, where: str) -> object:

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from drivetrain.store import StoredFile
 
@@ -39,6 +38,8 @@ def read_format_1(data: bytes) -> Format1:
 
 def index_of_format_1(table: pa.Table) -> pa.Table:
     """An index of the first format as one of today: where a part's bytes are is one column of structs."""
+    import pyarrow.compute as pc
+
     columns: dict[str, Any] = {
         name: table[name] for name in table.column_names if not name.startswith(("image_", "label_"))
     }

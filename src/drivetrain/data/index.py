@@ -16,9 +16,13 @@ from drivetrain.core.errors import DataError
 from drivetrain.data.arrays import Ints
 from drivetrain.data.format1 import index_of_format_1
 from drivetrain.data.manifest import Manifest
+from drivetrain.data.mapped import let_go, read_arrow
 
 PLACE = pa.struct([("offset", pa.int64()), ("bytes", pa.int64()), ("crc32", pa.uint32())])
 """Where the bytes of a part are in its sample's shard."""
+
+_ROWS_HELD = 64
+"""Rows looked up at random until pages of the index are let go; each row may touch some of 64 KiB."""
 
 WORD = pa.dictionary(pa.int32(), pa.string())
 """A column of few different words."""
@@ -49,7 +53,7 @@ def read_index(path: Path, manifest: Manifest) -> pa.Table:
     except pa.ArrowInvalid as exc:
         raise DataError(f"the index files of {path} do not go together: {exc}") from exc
     for name, file in sorted(manifest.columns.items()):
-        column = _read_arrow(path / file).column(0)
+        column = read_arrow(path / file).column(0)
         later = table.slice(len(column))
         rest = later[name] if name in table.column_names else pa.chunked_array([pa.nulls(len(later), column.type)])
         if len(column) > len(table) or rest.type != column.type:
@@ -67,7 +71,7 @@ def read_deleted(path: Path, manifest: Manifest) -> Ints:
     """Numbers of the deleted rows, ascending. Raises DataError as above."""
     if not manifest.deleted:
         return np.empty(0, np.int64)
-    return cast(Ints, _read_arrow(path / manifest.deleted).column(0).to_numpy())
+    return cast(Ints, read_arrow(path / manifest.deleted).column(0).to_numpy())
 
 
 def write_arrow(file: Path, table: pa.Table) -> None:
@@ -105,9 +109,13 @@ class Places:
         """
         self._shards = _Chunks(table["shard"], _words)
         self._parts = {part: _Chunks(table[part], _numbers) for part in parts}
+        self._num_found = 0
 
     def of(self, row: int) -> dict[str, Place]:
         """Each part of the sample in a row."""
+        self._num_found += 1
+        if self._num_found % _ROWS_HELD == 0:
+            let_go()
         (words, codes), at = self._shards.find(row)
         shard = words[codes[at]]
         places = {}
@@ -148,13 +156,5 @@ def _equal(indices: Any, code: int) -> Any:
 
 
 def _read_fragment(file: Path) -> pa.Table:
-    table = _read_arrow(file)
+    table = read_arrow(file)
     return index_of_format_1(table) if "image_offset" in table.column_names else table
-
-
-def _read_arrow(file: Path) -> pa.Table:
-    try:
-        with pa.memory_map(str(file)) as source:
-            return pa.ipc.open_file(source).read_all()
-    except (OSError, pa.ArrowInvalid) as exc:
-        raise DataError(f"{file} is not an Arrow file: {exc}") from exc
