@@ -43,9 +43,10 @@ bench-gpu: setup .venv-peers/.installed  ## the same on a GPU, with MFU; needs o
 	$(BIN)/python -m pytest -m gpu
 	$(BIN)/python -m benchmarks step_overhead recovery mfu
 
-.venv-peers/.installed: benchmarks/requirements-peers.txt
+.venv-peers/.installed: benchmarks/requirements-peers.txt benchmarks/requirements-peers-alone.txt
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/requirements-peers.txt
+	.venv-peers/bin/python -m pip install --quiet --no-deps --requirement benchmarks/requirements-peers-alone.txt
 	touch $@
 
 docs: setup  ## run the examples of README and docs and compare what they print
