@@ -51,7 +51,7 @@ from drivetrain.data.loading.augmenting import Augment
 from drivetrain.data.loading.batches import Batch
 from drivetrain.data.loading.blocks import Blocks
 from drivetrain.data.loading.cache import PieceCache
-from drivetrain.data.loading.decoding import Resize
+from drivetrain.data.loading.decoding import ImageSize
 from drivetrain.data.loading.doctor import Diagnosis, diagnose
 from drivetrain.data.loading.far import open_dataset
 from drivetrain.data.log import Log, Stream
@@ -79,12 +79,12 @@ __all__ = [
     "Diff",
     "Encoded",
     "HealthReport",
+    "ImageSize",
     "Loader",
     "Log",
     "Manifest",
     "Match",
     "PieceCache",
-    "Resize",
     "Sample",
     "SensorFaults",
     "Sketch",

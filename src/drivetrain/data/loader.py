@@ -15,7 +15,7 @@ from drivetrain.data.loading.augmenting import Augment
 from drivetrain.data.loading.bad import BadSamples
 from drivetrain.data.loading.batches import Ahead, Batch, Batches, Cursor
 from drivetrain.data.loading.blocks import Blocks
-from drivetrain.data.loading.decoding import Decoder, Resize
+from drivetrain.data.loading.decoding import Decoder, ImageSize
 from drivetrain.data.loading.device import Sender
 from drivetrain.data.loading.far import open_dataset
 from drivetrain.data.loading.filling import Filler, Source
@@ -58,7 +58,7 @@ class Loader:
         shuffle: Blocks | None = None,
         ratios: Mapping[str, Number] | None = None,
         sampling: Mapping[str, Number] | None = None,
-        resize: Resize | None = None,
+        size: ImageSize | None = None,
         flip: bool = False,
         augment: Augment | None = None,
         columns: tuple[str, ...] = (),
@@ -79,7 +79,7 @@ class Loader:
           shuffle: in blocks, which reads neighbours together; by default fully.
           ratios: how often each of several data sets is drawn, by name, exactly; by default as their sizes are.
           sampling: slice -> how much more often its samples are drawn than the rest; 0 leaves them out.
-          resize: images and label maps as they are decoded.
+          size: of images and label maps, changed as they are decoded; as stored by default.
           flip: mirror half of the samples left to right, images and label maps together, and nothing else.
           augment: a change of samples with geometry kept true, such as `augment.Augmentation`; instead of `flip`.
           columns: of the index, to be in batches.
@@ -104,12 +104,12 @@ class Loader:
             sources=self._sources,
             sequence=Sequence.of(self._groups, seed=seed, blocks=shuffle),
             seed=seed,
-            resize=resize,
+            size=size,
             augment=augment,
             flip=flip,
             columns=_checked_columns(columns, self._sources),
             bad=self._bad,
-            decoder=Decoder(resize),
+            decoder=Decoder(size),
         )
         self._sender = Sender(device) if device is not None else None
         self._memory = Memory(self._sender.allocate if self._sender else plain_memory)

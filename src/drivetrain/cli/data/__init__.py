@@ -19,6 +19,7 @@ _VERBS = {
     "versions": "What was done to a data set.",
     "diff": "How two data sets, or versions of one, differ.",
     "leaks": "Look for samples that are alike on both sides of a split.",
+    "doctor": "Find out whether a loader keeps up, and what to change.",
 }
 """Verb -> its help; the file of the same name has its `command`."""
 

@@ -13,11 +13,11 @@ from drivetrain.core.units import NS_PER_S
 
 @click.command()
 @click.argument("dataset")
-@click.option("--batch", default=8, show_default=True, help="Samples in a batch.")
-@click.option("--threads", default=2, show_default=True, help="Threads that read and decode.")
+@click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Samples in a batch.")
+@click.option("--threads", type=click.IntRange(min=0), default=2, show_default=True, help="Threads of the loader.")
 @click.option("--size", help="Width and height of images in batches, pixels; as stored by default.")
 @click.option("--step", default="0s", show_default=True, help="How long a training step takes, pretended.")
-@click.option("--batches", default=32, show_default=True, help="Batches to measure.")
+@click.option("--batches", type=click.IntRange(min=1), default=32, show_default=True, help="Batches to measure.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything that was found as JSON.")
 def command(dataset: str, batch: int, threads: int, size: str | None, step: str, batches: int, as_json: bool) -> None:
     """Find out whether a loader keeps up with training, which stage holds it back, and what to change.
@@ -25,12 +25,16 @@ def command(dataset: str, batch: int, threads: int, size: str | None, step: str,
     DATASET may be the URL of one in a bucket. For a real training step use `dt.data.diagnose` in Python.
     """
     from drivetrain.cli.progress import bar
-    from drivetrain.data import Loader, Resize, diagnose
+    from drivetrain.data import ImageSize, Loader, diagnose
 
     step_s = duration_ns("--step", step) / NS_PER_S if step != "0s" else 0.0
-    resize = Resize(*width_and_height("--size", size)) if size else None
     place = dataset if "://" in dataset else find_dataset(dataset) or dataset_folder(dataset)
-    loader = Loader(place, global_batch=batch, threads=threads, resize=resize)
+    loader = Loader(
+        place,
+        global_batch=batch,
+        threads=threads,
+        size=ImageSize(*width_and_height("--size", size)) if size else None,
+    )
     done = 0
     with bar("batches", 2 * batches) as advance:
 

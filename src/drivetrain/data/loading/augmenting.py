@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from drivetrain.data.codec import codec_of
-from drivetrain.data.loading.decoding import Resize
+from drivetrain.data.loading.decoding import ImageSize
 from drivetrain.data.log import Intrinsics
 
 _LENS = ("fx", "fy", "cx", "cy", "width", "height")
@@ -29,11 +29,11 @@ class Augment(Protocol):
         ...
 
 
-def at_size(columns: Mapping[str, Any], resize: Resize | None) -> Mapping[str, Any]:
+def at_size(columns: Mapping[str, Any], size: ImageSize | None) -> Mapping[str, Any]:
     """Columns of a sample whose images were resized: those that say what the lens is follow."""
-    if resize is None or any(columns.get(name) is None for name in _LENS):
+    if size is None or any(columns.get(name) is None for name in _LENS):
         return columns
-    lens = Intrinsics(*(columns[name] for name in _LENS)).resized(resize.width, resize.height)
+    lens = Intrinsics(*(columns[name] for name in _LENS)).resized(size.width, size.height)
     return ChainMap({name: getattr(lens, name) for name in _LENS}, columns)  # type: ignore[arg-type]  # only read
 
 

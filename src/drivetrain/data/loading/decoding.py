@@ -20,7 +20,7 @@ _MOST_PIXELS = 1 << 27  # a file may claim any size: 400 MB are more than any ca
 
 
 @dataclass(frozen=True, slots=True)
-class Resize:
+class ImageSize:
     """All images of batches at one size: `jpg` parts averaged over areas, of `png` parts the nearest pixel.
 
     Attributes:
@@ -42,9 +42,9 @@ class Resize:
 class Decoder:
     """Decodes parts; any thread may call, and each has memory of its own for images that are then resized."""
 
-    def __init__(self, resize: Resize | None) -> None:
+    def __init__(self, size: ImageSize | None) -> None:
         """Allocates nothing yet."""
-        self._resize = resize
+        self._size = size
         self._own = threading.local()
 
     def decode(self, part: str, data: bytes, *, where: str, room: Room) -> Any:
@@ -61,9 +61,9 @@ class Decoder:
         if codec == "jpg":
             return self._image(data, where, room)
         value = decode(part, data, where=where)
-        if codec == "png" and self._resize is not None and isinstance(value, np.ndarray):
-            size = (self._resize.width, self._resize.height)
-            value = cv2.resize(value, size, interpolation=cv2.INTER_NEAREST_EXACT)
+        if codec == "png" and self._size is not None and isinstance(value, np.ndarray):
+            wanted = (self._size.width, self._size.height)
+            value = cv2.resize(value, wanted, interpolation=cv2.INTER_NEAREST_EXACT)
         return value
 
     def _image(self, data: bytes, where: str, room: Room) -> Bytes:
@@ -73,7 +73,7 @@ class Decoder:
             raise SampleError(f"{where} is not a whole JPEG ({len(data)} bytes): {exc}") from exc
         if height * width > _MOST_PIXELS:
             raise SampleError(f"{where} claims to be {width} x {height} pixels, more than any camera has")
-        wanted = self._resize
+        wanted = self._size
         if wanted is None or (width, height) == (wanted.width, wanted.height):
             return _decode_into(data, room((height, width, 3), np.uint8), where)
         least = (0, 0) if wanted.exact else (wanted.height, wanted.width)

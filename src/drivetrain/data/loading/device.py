@@ -21,10 +21,12 @@ class Sender:
     """
 
     def __init__(self, device: object) -> None:
-        """Args: device: what `torch.device` takes."""
+        """Args: device: what `torch.device` takes. Raises ValueError: it is not there."""
         self._torch: Any = require("torch", extra="train")
         self.device = self._torch.device(device)
         self.is_pinned = self.device.type == "cuda"
+        if self.is_pinned and not self._torch.cuda.is_available():
+            raise ValueError(f"device is {device}, and torch finds none here")
         self._stream = self._torch.cuda.Stream(self.device) if self.is_pinned else None
         self._under_way: deque[tuple[Any, Any]] = deque()  # when a copy is over, and what it reads until then
 

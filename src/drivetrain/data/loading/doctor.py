@@ -100,7 +100,7 @@ class Diagnosis:
         if self.threads < self.cores:
             return f"{what}, and {self.cores} cores are there: raise threads from {self.threads} to {self.cores}"
         remedy = {
-            "decode": "store images at the size that training uses, or let Resize(exact=False) decode less",
+            "decode": "store images at the size that training uses, or let ImageSize(exact=False) decode less",
             "augment": "use fewer or cheaper operations, or more cores",
             "collate": "store parts of one shape, so that they are decoded in place",
         }[stage]

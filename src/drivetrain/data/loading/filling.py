@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from drivetrain.core.errors import DataError, SampleError
+from drivetrain.data.augment.keyed import generator
 from drivetrain.data.dataset import DataSet
 from drivetrain.data.loading.augmenting import Augment, at_size, mirrored
 from drivetrain.data.loading.bad import BadSamples
-from drivetrain.data.loading.decoding import Decoder, Resize
+from drivetrain.data.loading.decoding import Decoder, ImageSize
 from drivetrain.data.loading.draft import Draft
 from drivetrain.data.loading.sequence import Place, Sequence
 from drivetrain.data.loading.tally import Tally, now_ns
@@ -54,7 +55,7 @@ class Filler:
       sources: the data sets, numbered as in `sequence`.
       sequence: which sample is where.
       seed: of augmentation.
-      resize: of images and label maps, or None.
+      size: of images and label maps, or None.
       augment: or None.
       flip: mirror half of the samples.
       columns: that batches have.
@@ -64,7 +65,7 @@ class Filler:
     sources: tuple[Source, ...]
     sequence: Sequence
     seed: int
-    resize: Resize | None
+    size: ImageSize | None
     augment: Augment | None
     flip: bool
     columns: tuple[str, ...]
@@ -136,10 +137,10 @@ class Filler:
             parts = mirrored(parts, source.stems)
         if self.augment is None and not self.columns:
             return parts, {}
-        columns = at_size(source.dataset.columns(place.row), self.resize)
+        columns = at_size(source.dataset.columns(place.row), self.size)
         if self.augment is not None:
-            rng = np.random.Generator(np.random.Philox(mix(self._seed(place), place.epoch, place.row)))
-            changed, columns = self.augment(parts, columns, rng)
+            chance = generator(self._seed(place), place.epoch, place.row)
+            changed, columns = self.augment(parts, columns, chance)
             parts = dict(changed)
         return parts, {name: columns[name] for name in self.columns}
 
