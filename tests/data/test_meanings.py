@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from tests.data.recordings import as_json, ros, write_mcap
+from tests.data.recordings import as_json, channel_record, message_record, plain_mcap, ros, schema_record, write_mcap
 
 from drivetrain.core.errors import SampleError
 from drivetrain.data import encode_jpeg, open_log
@@ -281,3 +281,74 @@ def test_a_calibration_we_cannot_use_is_noted(tmp_path: Path, change: dict[str, 
     )
     assert log.intrinsics == {}
     assert why in log.notes[0]
+
+
+def _proto(name: str, **fields: Any) -> tuple[bytes, Any]:
+    """A set of two files, the one that imports first, and the class of a message in them."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    kinds = {"double": 1, "bytes": 12, "string": 9, "message": 11}
+    inner = descriptor_pb2.FileDescriptorProto(name="inner.proto", package="foxglove", syntax="proto3")
+    for kind, parts in {"Vector3": "xyz", "Quaternion": "xyzw"}.items():
+        message = inner.message_type.add(name=kind)
+        for number, part in enumerate(parts, start=1):
+            message.field.add(name=part, number=number, label=1, type=1)
+    pose = inner.message_type.add(name="Pose")
+    pose.field.add(name="position", number=1, label=1, type=11, type_name=".foxglove.Vector3")
+    pose.field.add(name="orientation", number=2, label=1, type=11, type_name=".foxglove.Quaternion")
+    outer = descriptor_pb2.FileDescriptorProto(
+        name="outer.proto", package="foxglove", syntax="proto3", dependency=["inner.proto"]
+    )
+    message = outer.message_type.add(name=name)
+    for number, (field, kind) in enumerate(fields.items(), start=1):
+        known = kinds.get(kind, 11)
+        message.field.add(
+            name=field,
+            number=number,
+            label=1,
+            type=known,
+            type_name=None if kind in kinds else f".foxglove.{kind}",
+        )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(inner)
+    pool.Add(outer)
+    files = descriptor_pb2.FileDescriptorSet(file=[outer, inner]).SerializeToString()
+    return files, message_factory.GetMessageClass(pool.FindMessageTypeByName(f"foxglove.{name}"))
+
+
+def _proto_log(tmp_path: Path, schema: str, descriptors: bytes, *messages: bytes) -> Log:
+    parts = [message_record(1, t, data) for t, data in enumerate(messages)]
+    file = tmp_path / "log.mcap"
+    schema_part = schema_record(1, schema, "protobuf", descriptors)
+    file.write_bytes(plain_mcap(schema_part, channel_record(1, 1, "/t", "protobuf"), *parts))
+    return open_log(file)
+
+
+def test_poses_and_pictures_in_protobuf_have_their_meaning(tmp_path: Path) -> None:
+    files, kind = _proto("PoseInFrame", frame_id="string", pose="Pose")
+    message = kind(frame_id="base", pose=POSE)
+    stream = _proto_log(tmp_path, "foxglove.PoseInFrame", files, message.SerializeToString()).streams["/t"]
+    assert (stream.kind, stream.frame, stream.read(0)) == ("pose", "base", EXPECTED)
+    files, kind = _proto("CompressedImage", frame_id="string", data="bytes", format="string")
+    jpeg = encode_jpeg(np.zeros((6, 8, 3), np.uint8))
+    data = kind(frame_id="front", data=jpeg, format="jpeg").SerializeToString()
+    camera = _proto_log(tmp_path, "foxglove.CompressedImage", files, data).streams["/t"]
+    assert (camera.kind, camera.frame) == ("camera", "front")
+    assert camera.jpeg is not None
+    assert camera.jpeg(0) == jpeg
+
+
+def test_other_protobuf_is_plain_values_and_damage_is_refused(tmp_path: Path) -> None:
+    files, kind = _proto("Thing", speed="double", pose="Pose")
+    good = kind(speed=math.inf).SerializeToString()
+    stream = _proto_log(tmp_path, "foxglove.Thing", files, good, b"\xff\xff").streams["/t"]
+    assert stream.read(0).decoded == {"speed": math.inf, "pose": None}  # type: ignore[attr-defined]
+    with pytest.raises(SampleError, match=r"message 1 of /t: 2 bytes are no foxglove\.Thing"):
+        stream.read(1)
+
+
+@pytest.mark.parametrize("descriptors", [b"", b"\xff\xff", b"\x0a\x02\x0a\x00"])
+def test_protobuf_without_its_descriptors_stays_bytes(tmp_path: Path, descriptors: bytes) -> None:
+    message = _proto_log(tmp_path, "foxglove.Thing", descriptors, b"\x08\x01").streams["/t"].read(0)
+    assert message.decoded is None  # type: ignore[attr-defined]
+    assert message.data == b"\x08\x01"  # type: ignore[attr-defined]

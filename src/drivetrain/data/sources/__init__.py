@@ -10,7 +10,7 @@ video.py       a video file as a camera
 mcap.py        an MCAP file (mcap_records.py, mcap_chunk.py, mcap_summary.py, mcap_index.py where messages are)
 rosbag2.py     a ROS 2 bag: a folder of MCAP or SQLite files (bag_db3.py), or one .db3
                both: topics.py topics -> streams, meanings.py types -> kinds, pixels.py and scenes.py values -> ours,
-               cdr.py, ros2msg.py and standard.py bytes -> values, cache.py what was read last
+               cdr.py, ros2msg.py, standard.py and protobuf.py bytes -> values, cache.py what was read last
 
 files.py       what readers of folders share; rigid.py poses seen through poses
 plugins.py     readers that other packages bring

@@ -1,6 +1,6 @@
 """Which kinds of streams the well-known message types are, and how their plain values become ours.
 
-ROS 2 types by `package/Name`, Foxglove's by their name (as JSON, with ROS's fields where they share a reader).
+ROS 2 types by `package/Name`, Foxglove's by their name (with ROS's fields where they share a reader).
 A ROS 2 type of which every field is a number is scalars, whatever it is called. What Drivetrain wrote itself says so in
 the topic's metadata. All else has no meaning here, and stays a message.
 """
@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from drivetrain.core.errors import SampleError
-from drivetrain.data.arrays import Bytes
+from drivetrain.data.arrays import Bytes, Floats
 from drivetrain.data.log import Intrinsics, Kind, Pose
 from drivetrain.data.sources import pixels, scenes
 from drivetrain.data.sources.ros2msg import PRIMITIVES, Definition, short_name
@@ -87,8 +87,8 @@ def views_of(
     if name in _NUMBERS:
         fields, read = _NUMBERS[name]
         return [View("scalars", frame, read, fields)]
-    if name == "sensor_msgs/PointCloud2":
-        return [View("lidar", frame, pixels.points)]
+    if name in _CLOUDS:
+        return [View("lidar", frame, _CLOUDS[name])]
     return _scalars(definition, metadata, frame) if definition else ()
 
 
@@ -221,6 +221,19 @@ def image_file(decoded: Decoded) -> Bytes:
     return pixels.image_file(compressed(decoded))
 
 
+def _packed_cloud(decoded: Decoded) -> Floats:
+    """Points of a foxglove.PointCloud, turned and moved by the pose in it."""
+    points_N3 = pixels.packed_points(compressed(decoded), decoded["point_stride"], decoded["fields"])
+    if not decoded.get("pose"):
+        return points_N3
+    pose = _stamped_pose(decoded)
+    return points_N3 @ pose.rotation.T + np.asarray(pose.position) if pose.is_valid else points_N3
+
+
+_CLOUDS: Mapping[str, Callable[[Decoded], Floats]] = {
+    "sensor_msgs/PointCloud2": pixels.points,
+    "foxglove.PointCloud": _packed_cloud,
+}
 _IMAGES: Mapping[str, Callable[[Decoded], Bytes]] = {
     "sensor_msgs/CompressedImage": image_file,
     "foxglove.CompressedImage": image_file,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -26,6 +26,7 @@ CHANNELS: Mapping[str, tuple[int, ...]] = {
 
 _MOST_PIXELS = 1 << 27
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}  # sensor_msgs/PointField
+_PACKED = {1: 2, 2: 1, 3: 4, 4: 3, 5: 6, 6: 5, 7: 7, 8: 8}  # foxglove.PackedElementField's number of the same type
 
 
 def image_file(data: bytes) -> Bytes:
@@ -88,3 +89,12 @@ def points(decoded: Mapping[str, Any]) -> Floats:
         found = np.ndarray((height, width), order + code, data, offset, (row_step, step))
         points_N3[:, axis] = found.ravel()
     return points_N3
+
+
+def packed_points(data: bytes, stride: int, fields: Sequence[Mapping[str, Any]]) -> Floats:
+    """Points (float64, N3) of a foxglove.PointCloud, before its pose. Raises SampleError: see `points`."""
+    if stride < 1 or len(data) % stride:
+        raise SampleError(f"points of {stride} bytes do not make up {len(data)} bytes")
+    described = [{**field, "datatype": _PACKED.get(field["type"], 0)} for field in fields]
+    cloud = {"height": 1, "width": len(data) // stride, "point_step": stride, "row_step": len(data)}
+    return points({**cloud, "data": data, "fields": described, "is_bigendian": False})

@@ -1,8 +1,8 @@
 """What recordings of messages have in common, whatever file they are in: topics become streams of a log.
 
-A topic has bytes, an encoding and maybe a schema. CDR by a ROS 2 definition and JSON are decoded; types that say what
-they mean become streams of that kind (meanings.py), all others messages. Nothing is read before it is asked for but the
-first message of a topic, which says in which frame it speaks.
+A topic has bytes, an encoding and maybe a schema. CDR by a ROS 2 definition, protobuf and JSON are decoded; types that
+say what they mean become streams of that kind (meanings.py), all others messages. Nothing is read before it is asked
+for but the first message of a topic, which says in which frame it speaks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from drivetrain.core.errors import DataError, SampleError
 from drivetrain.data.arrays import Floats, Ints
 from drivetrain.data.log import Intrinsics, Message, Stream
-from drivetrain.data.sources import cdr, meanings, ros2msg, standard
+from drivetrain.data.sources import cdr, meanings, protobuf, ros2msg, standard
 from drivetrain.data.sources.meanings import View
 from drivetrain.data.sources.ros2msg import Definition
 
@@ -116,6 +116,8 @@ def decoder_of(topic: Topic) -> Callable[[bytes], Decoded] | None:
     """What makes plain values of a topic's bytes (raises SampleError); None where its type is not one we decode."""
     if topic.encoding == "json":
         return _decode_json
+    if topic.encoding == topic.schema.encoding == "protobuf":
+        return protobuf.decoder_of(topic.schema.name, topic.schema.definition)
     definition = _definition(topic)
     return (lambda data: cdr.decode(definition, data)) if definition else None
 
