@@ -8,6 +8,7 @@ one instant. Frames and sweeps are made when they are read, so opening costs not
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -25,6 +26,7 @@ from drivetrain.data.sources.faults import SensorFaults
 from drivetrain.data.sources.paint import classes_of, paint
 from drivetrain.data.sources.raycast import Rays, camera_rays, cast, lidar_rays
 from drivetrain.data.sources.scene import CLASS_NAMES, OUR_LANE_Y_M, SPEED_M_PER_S, Scene, make_scene
+from drivetrain.data.turning import about_z, times
 
 _START_NS = 1_700_000_000 * NS_PER_S
 _CAMERA_HEIGHT_M, _LIDAR_HEIGHT_M, _PITCH_RAD = 1.55, 1.95, np.radians(2.0)
@@ -36,7 +38,6 @@ _SWAY_M, _SWAY_RAD_PER_S = 0.3, 2 * np.pi / 6.0
 _FAR_M, _LIDAR_FAR_M, _RANGE_NOISE_M = 160.0, 90.0, 0.02
 _FORWARD = (0.5, -0.5, 0.5, -0.5)  # turns the camera's x right, y down, z forward to the world's x forward, z up
 T = TypeVar("T")
-Quaternion = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,8 +218,8 @@ class _Drive:
             return Pose((np.nan, np.nan, np.nan), (np.nan, np.nan, np.nan, np.nan))
         pose = self._camera_pose(number)
         down = np.radians(self.spec.calibration_pitch_deg) / 2  # about the camera's own x, which points right
-        heading = _times(pose.heading, (np.cos(down), -np.sin(down), 0.0, 0.0)) if down else pose.heading
-        return Pose(pose.position, _times(_about_z(np.radians(self.spec.calibration_yaw_deg)), heading))
+        heading = times(pose.heading, (math.cos(down), -math.sin(down), 0.0, 0.0)) if down else pose.heading
+        return Pose(pose.position, times(about_z(np.radians(self.spec.calibration_yaw_deg)), heading))
 
     def sweep(self, number: int) -> Floats:
         return self._turn(self.lidar_clock().said(number))[0]
@@ -228,7 +229,7 @@ class _Drive:
 
     def lidar_pose(self, number: int) -> Pose:
         x, y, yaw = _ego(self._sweep_s(number))
-        return Pose((x, y, _LIDAR_HEIGHT_M), _about_z(yaw))
+        return Pose((x, y, _LIDAR_HEIGHT_M), about_z(yaw))
 
     def told_motion(self, ticks: list[int]) -> Floats:
         """What the vehicle's own sensors say, a row per message: see `_motion`."""
@@ -240,7 +241,7 @@ class _Drive:
 
     def vehicle_pose(self, number: int) -> Pose:
         x, y, yaw = _ego(number / _IMU_HZ)
-        return Pose((x, y, 0.0), _about_z(yaw))
+        return Pose((x, y, 0.0), about_z(yaw))
 
     def boxes(self, number: int) -> tuple[Box, ...]:
         return self.scene.boxes_at(self._sweep_s(number))
@@ -254,7 +255,7 @@ class _Drive:
 
     def _camera_pose(self, number: int) -> Pose:
         x, y, yaw = _ego(number / self.spec.camera_hz)
-        heading = _times(_times(_about_z(yaw), (np.cos(_PITCH_RAD / 2), 0.0, np.sin(_PITCH_RAD / 2), 0.0)), _FORWARD)
+        heading = times(times(about_z(yaw), (math.cos(_PITCH_RAD / 2), 0.0, math.sin(_PITCH_RAD / 2), 0.0)), _FORWARD)
         return Pose((x, y, _CAMERA_HEIGHT_M), heading)
 
     def _camera_rays(self, number: int) -> Rays:
@@ -307,19 +308,3 @@ def _motion(t_N: Floats) -> Floats:
     ay_N = -_SWAY_M * _SWAY_RAD_PER_S**2 * np.sin(_SWAY_RAD_PER_S * t_N)
     speed_N = np.hypot(vx_N, vy_N)
     return np.stack([vx_N * ay_N / speed_N**2, ay_N * vy_N / speed_N, ay_N * vx_N / speed_N, speed_N], axis=1)
-
-
-def _about_z(angle: float) -> Quaternion:
-    return float(np.cos(angle / 2)), 0.0, 0.0, float(np.sin(angle / 2))
-
-
-def _times(p: Quaternion, q: Quaternion) -> Quaternion:
-    """The turn q, then the turn p (Hamilton's product)."""
-    a, b, c, d = p
-    w, x, y, z = q
-    return (
-        float(a * w - b * x - c * y - d * z),
-        float(a * x + b * w + c * z - d * y),
-        float(a * y - b * z + c * w + d * x),
-        float(a * z + b * y - c * x + d * w),
-    )
