@@ -63,6 +63,11 @@ def test_leaks_across_the_cut_stop_a_pipeline(small: str) -> None:
     with pytest.raises(DataError, match="1 pair of samples in different splits"):
         _run("leaks", small)
     assert "comes back" in _run("leaks", small, "--gap", "50ms").stdout
+    parted = json.loads(_run("split", small, "--by", "time", "--held-out", "0.4", "--gap", "150ms", "--json").stdout)
+    assert (parted["num_samples"], parted["num_left_out"]) == ({"train": 2, "held_out": 2}, 1)
+    assert "comes back" in _run("leaks", small, "--gap", "150ms").stdout
+    with pytest.raises(UsageError, match="held_out=2"):
+        _run("split", small, "--by", "drive", "--held-out", "2")
 
 
 def test_one_sample_and_one_frame_are_drawn(small: str, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivetrain.core.errors import DataError
-from drivetrain.data import DataSet, Encoded, write_dataset
+from drivetrain.core.errors import DataError, UsageError
+from drivetrain.data import DataSet, Encoded, delete_samples, split_samples, write_dataset
 from drivetrain.data.arrays import Bytes
 from drivetrain.data.codec import encode
 from drivetrain.data.image_hash import image_hash
@@ -158,3 +158,29 @@ def test_a_place_that_is_not_known_is_left_out_and_settings_out_of_range_are_ref
     for wrong in ({"what": "colour"}, {"held_out": 1.0}, {"cell_m": 0}, {"gap_s": -1}, {"margin_m": 101}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             SplitBy(**wrong)  # type: ignore[arg-type]
+
+
+def test_samples_are_parted_anew_in_a_version_of_its_own_unless_that_leaks(tmp_path: Path) -> None:
+    samples = [_drive(n, n, "train", n + 1000 * (n % 4)) for n in range(40)]
+    dataset = delete_samples(write_dataset(tmp_path / "drives", samples), [0])
+    parted = split_samples(dataset, SplitBy("time", 0.25, gap_s=5))
+    assert parted.manifest.num_samples == {"train": 25, "held_out": 10}
+    assert len(parted.rows("train")) == 25
+    assert parted.columns(28)["split"] is None
+    assert dataset.rows("train").tolist() == list(range(39))
+    by_drive = split_samples(parted, SplitBy("drive", 0.5, seed=3))
+    logs = {where: {s.columns["log"] for s in by_drive.samples(where)} for where in ("train", "held_out")}
+    assert logs["train"]
+    assert logs["held_out"]
+    assert not logs["train"] & logs["held_out"]
+    assert len(DataSet.open(dataset.path, parted.manifest.version, verify=True).rows("held_out")) == 10
+    with pytest.raises(UsageError, match="no column x_m and y_m to split by"):
+        split_samples(by_drive, SplitBy("place"))
+
+
+def test_a_split_with_the_same_scene_on_both_sides_is_refused(tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "drives", [_drive(n, 10.0 * n, "train", 5) for n in range(10)])
+    with pytest.raises(DataError, match=r"16 pairs of samples .* images differ in 0 of 64 bits"):
+        split_samples(dataset, SplitBy("time", 0.2))
+    assert DataSet.open(dataset.path).manifest == dataset.manifest
+    assert split_samples(dataset, SplitBy("time", 0.2), allow_leaks=True).manifest.num_samples["held_out"] == 2

@@ -143,7 +143,7 @@ def test_names_that_a_file_or_a_query_could_not_hold_are_refused(
 
 
 def test_rows_of_a_split_that_is_not_there_name_those_that_are(tracks: DataSet) -> None:
-    with pytest.raises(UsageError, match="no split 'test'") as caught:
+    with pytest.raises(UsageError, match="no split, slice or column 'test'") as caught:
         tracks.rows("test")
     assert "held_out, train" in caught.value.hint
 

@@ -36,7 +36,7 @@ for _package in ("numpy", "pyarrow", "cv2", "simplejpeg"):
 from drivetrain.data import augment, forecast
 from drivetrain.data.baselines import baselines, class_shares, confusion, iou_per_class, mean_iou
 from drivetrain.data.build import build_dataset, labelled_frames
-from drivetrain.data.changes import add_column, append_samples, define_slice, delete_samples
+from drivetrain.data.changes import add_column, append_samples, define_slice, delete_samples, split_samples
 from drivetrain.data.classes import CLASSES, UNLABELLED, colour_labels
 from drivetrain.data.convert import Converted, convert, num_to_convert
 from drivetrain.data.dataset import DataSet
@@ -131,6 +131,7 @@ __all__ = [
     "open_log",
     "refuse_leaks",
     "split",
+    "split_samples",
     "sync_table",
     "synth",
     "write_dataset",

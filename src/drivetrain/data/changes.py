@@ -20,9 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from drivetrain.core.errors import DataError, StoreError, UsageError
-from drivetrain.data.arrays import Ints
+from drivetrain.data.arrays import Floats, Ints
 from drivetrain.data.dataset import DataSet
 from drivetrain.data.index import count_words, write_arrow
+from drivetrain.data.leaks import refuse_leaks
 from drivetrain.data.lock import only_writer
 from drivetrain.data.manifest import (
     FORMAT,
@@ -38,6 +39,7 @@ from drivetrain.data.predicate import matching, names_in
 from drivetrain.data.sample import Encoded, check_columns
 from drivetrain.data.shards import ShardWriter
 from drivetrain.data.slices import Slice, check_name
+from drivetrain.data.splits import SplitBy, split
 from drivetrain.store import StoredFile, publish_into
 
 
@@ -146,6 +148,45 @@ def delete_samples(dataset: DataSet, where: str | Slice | Ints) -> DataSet:
     return _change(dataset, make)
 
 
+def split_samples(dataset: DataSet, by: SplitBy, *, allow_leaks: bool = False) -> DataSet:
+    """Part the samples anew; what is left out is in no split, and stays readable.
+
+    Args:
+      dataset: the current version; drives are told by its column `log`, places by `x_m` and `y_m`.
+      by: how.
+      allow_leaks: also where samples of the two parts are alike (`leaks.py`).
+    Returns: the new version.
+    Raises: UsageError: a column that it takes is not there. DataError: samples of the two parts are alike. StoreError:
+      as for `append_samples`.
+    """
+    words_N = split(by, drive_N=_words_of(dataset, "log"), t_N_ns=_stamps_of(dataset), xy_N2=_places_of(dataset, by))
+    codes = np.select([words_N == "train", words_N == "held_out"], [0, 1], 2)
+    words = pa.DictionaryArray.from_arrays(
+        pa.array(codes, pa.int32(), mask=codes == 2), pa.array(["train", "held_out"])
+    )
+    column = _with_deleted(dataset, pa.chunked_array([words]))
+    counts = {"train": int((codes == 0).sum()), "held_out": int((codes == 1).sum())}
+    table = dataset.table.set_column(dataset.table.column_names.index("split"), "split", column)
+    preview = dataclasses.replace(
+        dataset, table=table, manifest=dataclasses.replace(dataset.manifest, num_samples=counts)
+    )
+    if not allow_leaks:
+        refuse_leaks(preview, gap_s=by.gap_s)
+
+    def make(folder: Path, current: Manifest) -> Manifest:
+        file, stored = _write_named(folder, "column-split", pa.table({"split": column}))
+        files = {name: kept for name, kept in current.files.items() if name != current.columns.get("split")}
+        return dataclasses.replace(
+            current,
+            num_samples=counts,
+            columns={**current.columns, "split": file},
+            steps=(*current.steps, Step("split", dataclasses.asdict(by))),
+            files={**files, file: stored},
+        )
+
+    return _change(dataset, make)
+
+
 def define_slice(dataset: DataSet, name: str, where: str | Slice) -> DataSet:
     """Name a predicate; the next version has it, and it can be used in others.
 
@@ -215,6 +256,34 @@ def _refuse_taken_keys(dataset: DataSet, fragment: Path) -> None:
         raise DataError(
             f"{len(rows)} of {len(keys)} samples are in {dataset.path} already, such as {dataset.key(int(rows[0]))}",
             hint="delete those first to put others in their place",
+        )
+
+
+def _words_of(dataset: DataSet, name: str) -> list[str]:
+    """Of a column of words, by row; one for all where the data set has no such column."""
+    if name not in dataset.column_names:
+        return [""] * len(dataset)
+    return [str(word or "") for word in dataset.index[name].to_pylist()]
+
+
+def _stamps_of(dataset: DataSet) -> Ints:
+    _need_columns(dataset, "t_ns")
+    return dataset.index["t_ns"].to_numpy().astype(np.int64)
+
+
+def _places_of(dataset: DataSet, by: SplitBy) -> Floats | None:
+    if by.what != "place":
+        return None
+    _need_columns(dataset, "x_m", "y_m")
+    return np.stack([dataset.index[name].to_numpy().astype(np.float64) for name in ("x_m", "y_m")], axis=1)
+
+
+def _need_columns(dataset: DataSet, *names: str) -> None:
+    missing = [name for name in names if name not in dataset.column_names]
+    if missing:
+        raise UsageError(
+            f"data set {dataset.path} has no column {' and '.join(missing)} to split by",
+            hint=f"it has {', '.join(dataset.column_names)}",
         )
 
 

@@ -50,8 +50,9 @@ class FragmentWriter:
         """Append a row; raises DataError or OSError when a batch is full and will not go in."""
         self._rows.append((key, shard, columns, places))
         self._key_hashes.append(int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little"))
-        split = str(columns["split"])
-        self.num_samples[split] = self.num_samples.get(split, 0) + 1
+        split = columns["split"]
+        if split is not None:
+            self.num_samples[str(split)] = self.num_samples.get(str(split), 0) + 1
         if len(self._rows) == _ROWS_PER_BATCH:
             self._write_batch()
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +27,12 @@ MANIFEST_FILE, VERSIONS_FOLDER = "manifest.json", "versions"
 _MOST_VERSIONS = 100_000
 
 
+def _code_version() -> str:
+    from importlib.metadata import version  # takes longer than all else here
+
+    return f"drivetrain {version('drivetrain')}"
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """Something that was done on the way to a data set.
@@ -40,7 +45,7 @@ class Step:
 
     op: str
     settings: dict[str, Any] = field(default_factory=dict)
-    code: str = field(default_factory=lambda: f"drivetrain {version('drivetrain')}")
+    code: str = field(default_factory=_code_version)
 
 
 @dataclass(frozen=True, slots=True)

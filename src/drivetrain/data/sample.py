@@ -30,7 +30,7 @@ class Encoded:
         member's name in a shard ends it.
       parts: name -> bytes; a name's ending says its codec (`image.jpg`, `track.npy`).
       columns: its row of the index but for where its bytes are: name -> a value that Arrow can hold. `split` says what
-        it is for, `train` when it is left out.
+        it is for: `train` when it is left out, nothing when it is None.
     """
 
     key: str

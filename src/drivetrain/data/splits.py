@@ -61,8 +61,8 @@ def split(by: SplitBy, *, drive_N: Sequence[str], t_N_ns: Ints, xy_N2: Floats | 
             raise ValueError("to split by place, say where samples are (xy_N2)")
         words = _by_place(by, xy_N2)
     elif by.what == "drive":
-        held = {drive: _chance(by.seed, drive) < by.held_out for drive in set(drive_N)}
-        words = np.where([held[drive] for drive in drive_N], "held_out", "train")
+        held = _held(by, set(drive_N))
+        words = np.where([drive in held for drive in drive_N], "held_out", "train")
     else:
         words = _by_time(by, t_N_ns)
     return _with_gap(by, words, drive_N, t_N_ns) if by.gap_s else words
@@ -79,18 +79,26 @@ def _by_place(by: SplitBy, xy_N2: Floats) -> Words:
     """A point within the margin of a held-out square has, at that distance, one of eight directions that is in it."""
     known_N: Mask = np.asarray(np.isfinite(xy_N2).all(axis=1))
     at_N2 = np.where(known_N[:, None], xy_N2, 0.0)
-    held_N = _is_held(by, at_N2)
+    held = _held(by, set(_squares(by, at_N2[known_N])))
+    held_N = np.array([square in held for square in _squares(by, at_N2)], np.bool_)
     near_N = held_N.copy()
     for dx in (-by.margin_m, 0.0, by.margin_m):
         for dy in (-by.margin_m, 0.0, by.margin_m):
-            near_N |= _is_held(by, at_N2 + np.array([dx, dy]))
+            near_N |= [square in held for square in _squares(by, at_N2 + np.array([dx, dy]))]
     return np.select([~known_N, held_N, near_N], [LEFT_OUT, "held_out", LEFT_OUT], "train")
 
 
-def _is_held(by: SplitBy, xy_N2: Floats) -> Mask:
-    cells, of_N = np.unique(np.floor(xy_N2 / by.cell_m).astype(np.int64), axis=0, return_inverse=True)
-    held = [_chance(by.seed, f"{x},{y}") < by.held_out for x, y in cells.tolist()]
-    return cast(Mask, np.asarray(held, np.bool_)[of_N.reshape(-1)])
+def _squares(by: SplitBy, xy_N2: Floats) -> list[str]:
+    return [f"{x},{y}" for x, y in np.floor(xy_N2 / by.cell_m).astype(np.int64).tolist()]
+
+
+def _held(by: SplitBy, names: set[str]) -> set[str]:
+    """Those held out: each by its own chance, so that more data changes no side; at least one of two, and never all."""
+    chances = sorted((_chance(by.seed, name), name) for name in names)
+    held = [name for chance, name in chances if chance < by.held_out]
+    if by.held_out and len(chances) > 1:
+        held = [name for _, name in chances[: min(max(len(held), 1), len(chances) - 1)]]
+    return set(held)
 
 
 def _with_gap(by: SplitBy, words: Words, drive_N: Sequence[str], t_N_ns: Ints) -> Words:

@@ -18,6 +18,7 @@ _VERBS = {
     "slices": "Named predicates of a data set.",
     "versions": "What was done to a data set.",
     "diff": "How two data sets, or versions of one, differ.",
+    "split": "Part the samples of a data set anew.",
     "leaks": "Look for samples that are alike on both sides of a split.",
     "doctor": "Find out whether a loader keeps up, and what to change.",
 }
