@@ -12,6 +12,7 @@ _VERBS = {
     "check": "Look for what is wrong with a log or a data set.",
     "convert": "Write a log as MCAP, for other tools.",
     "export": "Write one stream of a log as parquet.",
+    "compare": "Say how far the numbers of one data set are from another's.",
     "sync": "Join a log's streams to one of them, by time.",
     "show": "Say what is in a log or a data set, or draw it.",
     "query": "Find samples of a data set.",

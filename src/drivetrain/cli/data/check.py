@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from drivetrain.cli.data.targets import dataset_json, find_dataset, json_text
-from drivetrain.core.errors import DataError
+from drivetrain.core.errors import DataError, StoreError
+
+if TYPE_CHECKING:
+    from drivetrain.data import DataSet
 
 
 @click.command()
@@ -18,6 +22,8 @@ from drivetrain.core.errors import DataError
 @click.option("--json", "as_json", is_flag=True, help="Print everything that was found as JSON.")
 def command(target: str, thresholds: Path | None, looks: int | None, html: Path | None, as_json: bool) -> None:
     """Look for what is wrong with a log: stamps, clocks, calibration, values, images, labels; every byte of a data set.
+
+    Of a data set it also stores statistics, which `data compare` reads.
 
     Exit codes: 0 ok, or worth a warning · 65 a check failed.
     """
@@ -33,6 +39,7 @@ def command(target: str, thresholds: Path | None, looks: int | None, html: Path 
     if folder is not None:
         dataset = DataSet.open(folder, verify=True)
         click.echo(json_text(dataset_json(dataset)) if as_json else f"{folder} is whole")
+        _remember(dataset)
         return
     limits = load_thresholds(thresholds) if thresholds else None
     log, num_looks = open_log(target), NUM_LOOKS if looks is None else looks
@@ -46,3 +53,19 @@ def command(target: str, thresholds: Path | None, looks: int | None, html: Path 
         failed = [finding for finding in report.findings if finding.verdict == "fail"]
         what = f"{failed[0].stream}: {failed[0].text}"
         raise DataError(f"log {report.log} failed {len(failed)} of {len(report.findings)} checks: {what}")
+
+
+def _remember(dataset: DataSet) -> None:
+    """Store statistics beside the data set, once a version; where that cannot be written to, say so and go on."""
+    from drivetrain.cli.progress import bar
+    from drivetrain.data.statistics import NUM_LOOKED_AT, sketches_of, statistics_file, write_sketches
+
+    file = statistics_file(dataset)
+    if file.exists():
+        return
+    with bar("statistics", min(NUM_LOOKED_AT, len(dataset))) as advance:
+        sketches = sketches_of(dataset, on_progress=advance)
+    try:
+        write_sketches(file, sketches)
+    except StoreError as exc:
+        click.echo(f"statistics are not stored: {exc.message}", err=True)

@@ -23,6 +23,8 @@ JITTER_EDGES_PCT = tuple(range(-50, 51, 5))
 
 _SENSORS = ("camera", "lidar")
 _FEWEST = 10  # messages of another stream before anything is expected of it
+_OF_EMPTY: dict[str, Verdict] = {"message": "unknown"}  # a topic may be announced and never used
+_SHORTEST_NS = 100_000  # a period below is no sensor's: messages of a burst
 _PAUSE_S = 0.5  # silence of all streams that is called a pause
 _LONE_PERIODS = 100.0  # and of one that is alone in its log
 _EXPLAINED = 0.2  # a distance this near to a whole number of periods, in periods, is explained by it
@@ -102,7 +104,8 @@ def stamp_findings(healths: Sequence[StreamHealth], log: Log, limits: StampLimit
     for health in healths:
         is_sensor = log.streams[health.name].kind in _SENSORS
         if not health.num_messages:
-            found.append(Finding("off", health.name, "fail" if is_sensor else "warn", "has no message"))
+            empty: Verdict = "fail" if is_sensor else _OF_EMPTY.get(log.streams[health.name].kind, "warn")
+            found.append(Finding("off", health.name, empty, "has no message"))
         elif is_sensor:
             found += _judge(health, limits)
         else:
@@ -120,7 +123,8 @@ def _softened(health: StreamHealth, stream: Stream[object], limits: StampLimits)
     if health.num_duplicates and lists_many(stream):
         health = replace(health, num_duplicates=0)
     stamps, *others = _judge(health, limits)
-    if not health.num_backwards and not health.largest_jump_s and stamps.verdict == "fail":
+    goes_on = not health.num_backwards and not health.largest_jump_s
+    if stamps.verdict == "fail" and (goes_on or stream.kind == "message"):  # publishers of a topic may overtake another
         stamps = replace(stamps, verdict="warn")
     odd = [one for one in others if one.verdict != "ok" and not _is_mere(one)]
     expected = health.is_periodic and health.num_messages >= _FEWEST
@@ -148,7 +152,8 @@ def period_ns(forward: Ints) -> tuple[float, bool]:
         if explained < 0.8 and better >= 0.9:
             best, explained = median / part, better
     regular = forward[forward <= GAP_PERIODS * best]
-    return float(regular.mean()) if len(regular) else best, explained >= 0.6
+    period = float(regular.mean()) if len(regular) else best
+    return period, explained >= 0.6 and period >= _SHORTEST_NS
 
 
 def _explained(forward: Ints, period: float) -> float:
