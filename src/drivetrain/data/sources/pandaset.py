@@ -123,17 +123,11 @@ def _camera(folder: Path) -> tuple[Stream[Bytes], Stream[Pose], Intrinsics]:
             f"{folder} has no images", hint="a PandaSet camera has 00.jpg, 01.jpg, ... and three JSON files"
         )
     stamps = _stamps(folder / "timestamps.json")
-    listed = _read_json(folder / "poses.json", list[_Pose])
-    if len(listed) != len(stamps):
-        raise DataError(f"{folder / 'poses.json'} has {len(listed)} entries, but timestamps.json has {len(stamps)}")
+    pose = _poses(folder, len(stamps))
     numbers = sorted(files)
 
     def frame(number: int) -> Bytes:
         return read_image(files[number])
-
-    def pose(number: int) -> Pose:
-        at, turned = listed[number].position, listed[number].heading
-        return Pose((at.x, at.y, at.z), (turned.w, turned.x, turned.y, turned.z))
 
     lens = _read_json(folder / "intrinsics.json", _Intrinsics)
     width, height = image_size((files[number] for number in numbers), folder=folder)
@@ -150,8 +144,21 @@ def _camera(folder: Path) -> tuple[Stream[Bytes], Stream[Pose], Intrinsics]:
     )
 
 
+def _poses(folder: Path, num_stamps: int) -> Callable[[int], Pose]:
+    """Pose number i of a sensor, one per stamp."""
+    listed = _read_json(folder / "poses.json", list[_Pose])
+    if len(listed) != num_stamps:
+        raise DataError(f"{folder / 'poses.json'} has {len(listed)} entries, but timestamps.json has {num_stamps}")
+
+    def pose(number: int) -> Pose:
+        at, turned = listed[number].position, listed[number].heading
+        return Pose((at.x, at.y, at.z), (turned.w, turned.x, turned.y, turned.z))
+
+    return pose
+
+
 def _lidar(path: Path) -> list[Stream[Any]]:
-    """The points, and where there are files for them, their classes and the boxes."""
+    """The points, and where there are files for them, the lidar's poses, the points' classes and the boxes."""
     stamps = _stamps(path / "lidar/timestamps.json")
     points = _either(path / "lidar_parquet", path / "lidar")
     if not points:
@@ -162,6 +169,9 @@ def _lidar(path: Path) -> list[Stream[Any]]:
         return np.stack([table[axis].astype(np.float64) for axis in "xyz"], axis=1)
 
     streams: list[Stream[Any]] = [_stream("lidar/top", "lidar", "world", sorted(points), stamps, sweep, points)]
+    if (path / "lidar/poses.json").is_file():
+        pose = _poses(path / "lidar", len(stamps))
+        streams.append(_stream("pose/top", "pose", "world", sorted(points), stamps, pose, points))
     labels = _either(path / "annotations/semseg_parquet", path / "annotations/semseg")
     if labels:
 
