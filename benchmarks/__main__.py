@@ -8,7 +8,7 @@ import sys
 
 from drivetrain.core import clock, environment
 
-NAMES = ("imports", "ledger_record", "step_overhead", "checkpoint", "recovery", "loader", "index", "demo")
+NAMES = ("imports", "ledger_record", "step_overhead", "checkpoint", "recovery", "ingest", "loader", "index", "demo")
 GPU_NAMES = ("mfu",)  # run by `make bench-gpu`, besides those above that use a GPU where there is one
 
 

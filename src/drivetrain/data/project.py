@@ -24,12 +24,21 @@ def project(points_N3: Floats, pose: Pose, intrinsics: Intrinsics) -> tuple[Floa
       uv_N2 in pixels (whole numbers are pixel centres; NaN where depth is below `NEAR_M`), and depth_N in metres along
       the optical axis.
     """
-    camera_N3 = (points_N3 - np.asarray(pose.position)) @ pose.rotation
-    depth_N = camera_N3[:, 2]
+    x_N, y_N, depth_N = _in_camera(points_N3, pose)
     safe_N = np.where(depth_N > NEAR_M, depth_N, np.nan)
-    u_N = intrinsics.fx * camera_N3[:, 0] / safe_N + intrinsics.cx
-    v_N = intrinsics.fy * camera_N3[:, 1] / safe_N + intrinsics.cy
+    u_N = intrinsics.fx * x_N / safe_N + intrinsics.cx
+    v_N = intrinsics.fy * y_N / safe_N + intrinsics.cy
     return np.stack([u_N, v_N], axis=1), depth_N
+
+
+def _in_camera(points_N3: Floats, pose: Pose) -> tuple[Floats, Floats, Floats]:
+    """R^T (p - position), by coordinate.
+
+    Written out: for matrices as narrow as these that is several times faster than BLAS, and the same bits everywhere.
+    """
+    dx_N, dy_N, dz_N = (points_N3[:, axis] - pose.position[axis] for axis in range(3))
+    x_N, y_N, z_N = (dx_N * column[0] + dy_N * column[1] + dz_N * column[2] for column in pose.rotation.T)
+    return x_N, y_N, z_N
 
 
 def inside(uv_N2: Floats, intrinsics: Intrinsics) -> Mask:
@@ -54,8 +63,8 @@ def label_map(points_N3: Floats, label_N: Bytes, pose: Pose, intrinsics: Intrins
       intrinsics: of the image to label, after resizing.
     """
     uv_N2, depth_N = project(points_N3, pose, intrinsics)
-    seen = inside(uv_N2, intrinsics) & (label_N != UNLABELLED)
-    columns_N, rows_N = np.rint(uv_N2[seen]).astype(np.int64).T
+    seen = np.flatnonzero(inside(uv_N2, intrinsics) & (label_N != UNLABELLED))
+    columns_N, rows_N = (np.rint(uv_N2[seen, axis]).astype(np.int64) for axis in (0, 1))
     depth_N, label_N = depth_N[seen], label_N[seen]
     reach_N = np.minimum(np.rint(_FOOTPRINT_M * intrinsics.fx / depth_N), _MAX_REACH_PX).astype(np.int64)
 
@@ -71,6 +80,8 @@ def label_map(points_N3: Floats, label_N: Bytes, pose: Pose, intrinsics: Intrins
 
 def _patches(columns_N: Ints, rows_N: Ints, reach: int, intrinsics: Intrinsics) -> tuple[Ints, Ints, Ints]:
     """Pixels (flat) of the square patches around points, the point of each, and how far it is from the centre."""
+    if reach == 0:  # most points, and they are inside
+        return rows_N * intrinsics.width + columns_N, np.arange(len(rows_N)), np.zeros(len(rows_N), np.int64)
     steps = np.arange(-reach, reach + 1)
     dy, dx = (offsets.ravel() for offsets in np.meshgrid(steps, steps, indexing="ij"))
     columns, rows = columns_N[:, None] + dx, rows_N[:, None] + dy
@@ -81,7 +92,10 @@ def _patches(columns_N: Ints, rows_N: Ints, reach: int, intrinsics: Intrinsics) 
 
 
 def _nearest_wins(pixels: Ints, depths: Floats, labels: Bytes, intrinsics: Intrinsics) -> Bytes:
+    """The label of the nearest point at each pixel; of points as near, the last."""
     label_HW = np.full(intrinsics.height * intrinsics.width, UNLABELLED, np.uint8)
-    far_first = np.argsort(-depths, kind="stable")
-    label_HW[pixels[far_first]] = labels[far_first]  # of repeated pixels the last assignment, the nearest, stays
+    nearest_HW = np.full(label_HW.shape, np.inf)
+    np.minimum.at(nearest_HW, pixels, depths)
+    wins = depths == nearest_HW[pixels]
+    label_HW[pixels[wins]] = labels[wins]  # of repeated pixels the last assignment stays
     return label_HW.reshape(intrinsics.height, intrinsics.width)

@@ -15,6 +15,7 @@ from drivetrain.data.pipeline.code import module_version
 NUMBERS = '''
 """Items that carry arrays of a number, and ops on them."""
 
+import hashlib
 import os
 import signal
 from collections.abc import Sequence
@@ -125,6 +126,16 @@ class Grow(Op):
 
     def __call__(self, item):
         return item.with_parts(x=np.full(self.sizes[item.number % len(self.sizes)], item.number % 251, np.uint8))
+
+
+@dataclass(frozen=True)
+class Toil(Op):
+    """Slower than what feeds it, so that queues fill."""
+
+    def __call__(self, item):
+        for _ in range(4):
+            hashlib.sha256(item.read("x")).digest()
+        return item
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from types import ModuleType
@@ -180,3 +182,36 @@ def test_ctrl_c_while_workers_run_leaves_none_of_them(numbers: ModuleType) -> No
         run(pipeline, How(threads=2), on_progress=interrupt)
     assert not multiprocessing.active_children()
     assert not [t for t in threading.enumerate() if t.name.startswith("drivetrain")]
+
+
+MEASURE = """
+import resource, sys
+import numbers_ops as ops
+from drivetrain.data.pipeline import How, run
+sizes = tuple(2_000_000 + 100_000 * (i % 7) for i in range(7))
+
+def ingest(n):
+    steps = ops.Numbers(n) | ops.Grow(sizes) | ops.Toil() + ops.Hash() | ops.Collect()
+    run(steps, How(threads=2, budget_bytes=200_000_000))
+
+ingest(4)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+ingest(int(sys.argv[1]))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+@pytest.mark.slow
+def test_memory_grows_by_the_budget_and_not_with_the_log(numbers: ModuleType, tmp_path: Path) -> None:
+    grown = []
+    for n in (150, 600):
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, str(n)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "code"), *sys.path])},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=100,
+        )
+        grown.append(int(done.stdout))
+    assert max(grown) <= 1.1 * 200_000_000
