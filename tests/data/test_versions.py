@@ -292,3 +292,20 @@ def test_columns_that_do_not_fit_are_refused(five: DataSet, name: str, values: l
         add_column(five, "../x", [0] * 5)
     with pytest.raises(UsageError, match=r"not all in 0 \.\. 4"):
         delete_samples(five, [5])
+
+
+def test_a_manifest_with_changed_bytes_is_refused_or_read_never_a_crash(five: DataSet) -> None:
+    file, rng = five.path / "manifest.json", np.random.default_rng(0)
+    text = file.read_bytes()
+    num_refused = 0
+    for _ in range(150):
+        data = bytearray(text)
+        for at in rng.integers(0, len(data), rng.integers(1, 4)).tolist():
+            data[at] = int(rng.integers(256))
+        file.write_bytes(data)
+        try:
+            dataset = DataSet.open(five.path)
+            assert len(_content(dataset)) == 5
+        except DataError:
+            num_refused += 1
+    assert num_refused > 50

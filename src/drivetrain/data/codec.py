@@ -107,7 +107,7 @@ def _npy_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], in
 def _decode_json(data: bytes, where: str) -> object:
     try:
         return msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise SampleError(f"{where} is no JSON ({len(data)} bytes): {exc}") from exc
 
 

@@ -55,8 +55,8 @@ class DataSet:
         Args:
           path: its folder.
           version: an id, or the first four or more digits of one; the current version by default.
-          verify: also read every file and compare its hash; without it shards are checked by size, and each sample by
-            its own checksum when it is read.
+          verify: also read every file and compare its hash; without it shards, and files of the index of more than
+            32 MiB, are checked by size, and each sample by its own checksum when it is read.
         Raises: DataError: there is none, or a file is missing or not what the manifest says; the file is named.
         """
         path = Path(path)

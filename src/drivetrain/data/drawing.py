@@ -55,7 +55,7 @@ def draw_frame(log: Log, number: int, *, camera: str = "") -> Bytes:
 
 
 def draw_sample(dataset: DataSet, row: int) -> Bytes:
-    """What can be seen of a sample: images, label maps, and arrays of points in a plane as lines from above; RGB, HW3.
+    """What can be seen of a sample: images, label maps, and arrays of points in a plane from above; RGB, HW3.
 
     Raises: SampleError: it is damaged. DataError: none of its parts can be seen.
     """
@@ -165,28 +165,38 @@ def _blend(image: Bytes, labels: Bytes) -> Bytes:
     return cast(Bytes, mixed.astype(np.uint8))
 
 
-def _lines(value: object) -> list[Floats]:
-    """Rows of points in a plane that an array holds: (N, 2 or more) or (K, N, 2 or more), numbers."""
+def _lines(value: object) -> list[tuple[Floats, bool]]:
+    """Points in a plane that an array holds: those of (N, 2 or more) apart, each of (K, N, 2 or more) a line.
+
+    A last column of nothing but 0 and 1, after x and y, says which points there are.
+    """
     array = np.asarray(value)
     if not np.issubdtype(array.dtype, np.floating) or array.ndim not in (2, 3) or array.shape[-1] < 2 or not array.size:
         return []
-    rows = array if array.ndim == 3 else array[None]
-    found = [np.asarray(row[np.isfinite(row[:, :2]).all(axis=1), :2], np.float64) for row in rows]
-    return [row for row in found if len(row)]
+    is_line = array.ndim == 3
+    there = np.isfinite(array[..., :2]).all(axis=-1)
+    if array.shape[-1] > 2 and np.isin(array[..., -1], (0, 1)).all():
+        there &= array[..., -1] == 1
+    rows = zip(array, there, strict=True) if is_line else [(array, there)]
+    found = [np.asarray(row[kept, :2], np.float64) for row, kept in rows]
+    return [(row, is_line) for row in found if len(row)]
 
 
-def _plot(lines: list[Floats]) -> Bytes:
-    """Lines from above, x to the right and y up, one scale for both."""
-    together = np.concatenate(lines)
+def _plot(lines: list[tuple[Floats, bool]]) -> Bytes:
+    """Lines and points from above, x to the right and y up, one scale for both."""
+    together = np.concatenate([line for line, _ in lines])
     low, high = together.min(axis=0), together.max(axis=0)
     scale = 0.9 * _PLOT_PX / max(float((high - low).max()), 1e-6)
     plot = np.full((_PLOT_PX, _PLOT_PX, 3), _BACKGROUND, np.uint8)
     hues = np.linspace(0, 255, len(lines)).astype(np.uint8)[:, None]
     colours = cv2.applyColorMap(hues, cv2.COLORMAP_TURBO)[:, 0, ::-1].tolist()
-    for line, colour in zip(lines, colours, strict=True):
-        at = (line - (low + high) / 2) * scale * [1, -1] + _PLOT_PX / 2
-        cv2.polylines(plot, [np.rint(at).astype(np.int32)], isClosed=False, color=colour, thickness=2, lineType=16)
-        cv2.circle(plot, np.rint(at[-1]).astype(int).tolist(), 4, colour, -1, cv2.LINE_AA)
+    for (line, is_line), colour in zip(lines, colours, strict=True):
+        at = np.rint((line - (low + high) / 2) * scale * [1, -1] + _PLOT_PX / 2).astype(np.int32)
+        if is_line:
+            cv2.polylines(plot, [at], isClosed=False, color=colour, thickness=1, lineType=cv2.LINE_AA)
+        else:
+            for point in at.tolist():
+                cv2.circle(plot, point, 3, colour, -1, cv2.LINE_AA)
     return plot
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, islice, pairwise
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from drivetrain.core.errors import DataError
@@ -148,8 +149,10 @@ def _drives(dataset: DataSet) -> Ints:
     """A number for the drive of each row; one for all where the data set does not tell."""
     if "log" not in dataset.column_names:
         return np.zeros(len(dataset), np.int64)
-    names = [name or "" for name in dataset.index["log"].to_pylist()]
-    return np.unique(names, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    column: Any = dataset.index["log"]
+    words = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    codes = [chunk.indices.fill_null(-1).to_numpy() for chunk in words.unify_dictionaries().chunks]
+    return np.concatenate([*codes, np.empty(0, np.int64)]).astype(np.int64)
 
 
 def _near_duplicates(

@@ -197,7 +197,7 @@ def _read(file: Path) -> Manifest:
         if number == 1:
             return _from_format_1(read_format_1(data))
         manifest = msgspec.json.decode(data, type=Manifest)
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise DataError(f"{file} is not a data set's manifest: {exc}") from exc
     _confine(file, manifest.files)
     absent = {*manifest.fragments, *manifest.columns.values(), *filter(None, [manifest.deleted])} - set(manifest.files)
