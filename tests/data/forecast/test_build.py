@@ -39,7 +39,7 @@ def test_a_sample_comes_back_as_it_was_made(tmp_path: Path) -> None:
 
 def test_too_few_agents_are_refused_with_what_was_left_out(tmp_path: Path) -> None:
     log = log_of(together(steady("a"), steady("b", y=9, seconds=2.0)))
-    with pytest.raises(DataError, match=r"1 agents are seen for 3.3 s .*1 x track that is too short"):
+    with pytest.raises(DataError, match=r"seen for 3.3 s without a gap: 1; .*1 x track that is too short"):
         build_forecast([log], tmp_path / "set")
     with pytest.raises(ValueError, match="num_folds is 1"):
         build_forecast([log], tmp_path / "set", num_folds=1)

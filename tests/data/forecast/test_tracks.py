@@ -37,6 +37,17 @@ def test_a_gap_cuts_a_track_in_two_and_one_missing_message_does_not() -> None:
     assert tracks.dropped == {"gap in a track": 1}
 
 
+def test_a_clock_that_jumps_by_years_makes_no_endless_track() -> None:
+    rows = [(0.0, [box("a", 0, 0)]), (0.1, [box("a", 1, 0)]), (3e9, [box("a", 2, 0)]), (3e9 + 0.1, [box("a", 3, 0)])]
+    for some in (rows, rows[1:3]):
+        log = log_of(some)
+        if some is rows:
+            assert [len(track) for track in read_tracks(log)[0].tracks] == [2, 2]
+        else:
+            with pytest.raises(DataError, match="follows nothing"):
+                read_tracks(log)
+
+
 def test_what_is_not_finite_repeated_or_unreadable_is_left_out_and_counted() -> None:
     rows = steady("a", seconds=2.0)
     (t, (bad,)) = rows[5]

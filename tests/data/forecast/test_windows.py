@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -14,12 +13,10 @@ from drivetrain.data.log import Box, Lane, Log
 
 from .logs import box, log_of, steady, straight_lane, together
 
-HORIZON = Horizon()
 
-
-def windows_of(log: Log, horizon: Horizon = HORIZON, dropped: Counter[str] | None = None) -> list[Window]:
+def windows_of(log: Log) -> list[Window]:
     (tracks,) = read_tracks(log)
-    return list(windows(tracks, LaneMap.of(log, "boxes/x"), horizon, dropped))
+    return list(windows(tracks, LaneMap.of(log, "boxes/x"), Horizon()))
 
 
 def weaving(seed: int, turn: float = 0.0, shift: tuple[float, float] = (0.0, 0.0)) -> Log:
@@ -90,12 +87,6 @@ def test_history_that_was_not_seen_is_zero_and_says_so() -> None:
     assert not first.history_H5[:7].any()
     np.testing.assert_allclose(first.history_H5[7:, 0], [-3, -2, -1, 0], atol=1e-5)
     assert last.history_H5[:, 4].all()
-
-
-def test_a_track_that_is_too_short_is_counted() -> None:
-    dropped: Counter[str] = Counter()
-    assert windows_of(log_of(together(steady("a", seconds=5.0), steady("b", y=9, seconds=3.3))), dropped=dropped)
-    assert dropped == {"track that is too short": 1}
 
 
 def test_others_have_the_role_of_the_nearest_there() -> None:

@@ -14,7 +14,7 @@ from drivetrain.data.codec import encode_all
 from drivetrain.data.dataset import DataSet
 from drivetrain.data.forecast.lanes import LaneMap
 from drivetrain.data.forecast.tracks import Tracks, read_tracks
-from drivetrain.data.forecast.windows import Horizon, Window, windows
+from drivetrain.data.forecast.windows import Horizon, Window, moments, windows
 from drivetrain.data.log import Log
 from drivetrain.data.manifest import Step
 from drivetrain.data.sample import Encoded
@@ -27,15 +27,15 @@ class _Scene:
 
     Attributes:
       log: its name.
-      name: of the scene, unique.
+      name: of the scene, unique in the log.
       tracks: of the stream.
-      windows: of the tracks.
+      lanes: that it drives on.
     """
 
     log: str
     name: str
     tracks: Tracks
-    windows: list[Window]
+    lanes: LaneMap
 
 
 def build_forecast(
@@ -64,54 +64,64 @@ def build_forecast(
     horizon = horizon or Horizon()
     if num_folds < 2 or not logs:
         raise ValueError(f"num_folds is {num_folds} (2 or more) and there are {len(logs)} logs (1 or more)")
-    dropped: Counter[str] = Counter()
-    scenes = []
-    for log in logs:
-        followed = read_tracks(log, hz=horizon.hz)
-        for tracks in followed:
-            dropped.update(tracks.dropped)
-            name = log.name if len(followed) == 1 else f"{log.name}/{tracks.stream.partition('/')[2]}"
-            found = list(windows(tracks, LaneMap.of(log, tracks.stream), horizon, dropped))
-            scenes.append(_Scene(log.name, name, tracks, found))
-    fold_of = _folds(scenes, num_folds)
-    num_agents = len(fold_of)
-    if num_agents < 2:
-        reasons = ", ".join(f"{number} x {reason}" for reason, number in sorted(dropped.items())) or "nothing left out"
+    scenes = [scene for log in logs for scene in _scenes(log, horizon)]
+    dropped = _dropped(scenes, horizon)
+    fold_of = _folds(scenes, horizon, num_folds)
+    if len(fold_of) < 2:
+        reasons = ", ".join(f"{number} x {reason}" for reason, number in dropped.items()) or "nothing left out"
         raise DataError(
-            f"{num_agents} agents are seen for {horizon.least_s + horizon.future_s:g} s without a gap; expected 2 or "
-            f"more, one to learn from and one to hold out ({reasons})",
+            f"agents seen for {horizon.least_s + horizon.future_s:g} s without a gap: {len(fold_of)}; "
+            f"expected 2 or more, one to learn from and one to hold out ({reasons})",
             hint="use longer recordings or a shorter horizon",
         )
     return write_dataset(
         out,
-        _samples(scenes, fold_of),
+        _samples(scenes, horizon, fold_of),
         inputs={log.name: log.content_hash() for log in logs},
         steps=[Step("build_forecast", {**asdict(horizon), "num_folds": num_folds})],
         facts={
             "horizon": asdict(horizon),
             "num_folds": len(set(fold_of.values())),
-            "num_agents": num_agents,
-            "dropped": {reason: number for reason, number in sorted(dropped.items()) if number},
+            "num_agents": len(fold_of),
+            "dropped": dropped,
         },
     )
 
 
-def _folds(scenes: Sequence[_Scene], num_folds: int) -> dict[str, int]:
+def _scenes(log: Log, horizon: Horizon) -> list[_Scene]:
+    followed = read_tracks(log, hz=horizon.hz)
+    names = [log.name if len(followed) == 1 else f"{log.name}/{t.stream.partition('/')[2]}" for t in followed]
+    return [
+        _Scene(log.name, *each)
+        for each in zip(names, followed, (LaneMap.of(log, t.stream) for t in followed), strict=True)
+    ]
+
+
+def _dropped(scenes: Sequence[_Scene], horizon: Horizon) -> dict[str, int]:
+    """Why something was left out -> how often, over all scenes."""
+    counts: Counter[str] = Counter()
+    for scene in scenes:
+        counts.update(scene.tracks.dropped)
+        counts["track that is too short"] += sum(not moments(track, horizon) for track in scene.tracks.tracks)
+    return {reason: number for reason, number in sorted(counts.items()) if number}
+
+
+def _folds(scenes: Sequence[_Scene], horizon: Horizon, num_folds: int) -> dict[str, int]:
     """A fold for each track with a sample, as evenly as can be, in an order that has nothing to do with when it came.
 
     One name in several streams or recordings may well be one agent seen again, so it has one fold everywhere.
     """
-    tracks = {window.track for scene in scenes for window in scene.windows}
-    mixed = sorted(tracks, key=lambda track: hashlib.sha256(track.encode()).hexdigest())
-    return {track: number % num_folds for number, track in enumerate(mixed)}
+    names = {track.name for scene in scenes for track in scene.tracks.tracks if moments(track, horizon)}
+    mixed = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    return {name: number % num_folds for number, name in enumerate(mixed)}
 
 
-def _samples(scenes: Sequence[_Scene], fold_of: Mapping[str, int]) -> Iterator[Encoded]:
+def _samples(scenes: Sequence[_Scene], horizon: Horizon, fold_of: Mapping[str, int]) -> Iterator[Encoded]:
     for number, scene in enumerate(scenes):
-        agents = {name: i for i, name in enumerate(sorted({window.track for window in scene.windows}))}
+        names = {name: i for i, name in enumerate(sorted({track.name for track in scene.tracks.tracks}))}
         slug = re.sub(r"[^A-Za-z0-9_-]", "-", scene.name)[:40]
-        for window in scene.windows:
-            key = f"{number}-{slug}/{agents[window.track]:05d}/{window.tick:06d}"
+        for window in windows(scene.tracks, scene.lanes, horizon):
+            key = f"{number}-{slug}/{names[window.track]:05d}/{window.tick:06d}"
             yield _encoded(key, scene, window, fold_of[window.track])
 
 

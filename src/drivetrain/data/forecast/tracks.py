@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,6 +15,7 @@ from drivetrain.data.arrays import Floats, Ints
 from drivetrain.data.log import Box, Log, Stream
 
 _MOST_MISSED = 2.5  # messages: a longer silence is a gap, and what follows it another piece of the track
+_LONGEST_NS = 2 * NS_PER_S  # at any rate: nobody knows what a vehicle did meanwhile
 _T, _X, _Y, _YAW, _VX, _VY = range(6)
 
 
@@ -82,13 +83,15 @@ def read_tracks(log: Log, *, hz: float = 10.0) -> list[Tracks]:
 
 def _tracks(stream: Stream[tuple[Box, ...]], period_ns: int) -> Tracks:
     start_ns = int(stream.t_ns.min())
-    longest_ns = _MOST_MISSED * max(period_ns, NS_PER_S / stream.rate_hz if stream.rate_hz else 0)
+    usual_ns = NS_PER_S / stream.rate_hz if stream.rate_hz else 0
+    longest_ns = min(_LONGEST_NS, _MOST_MISSED * max(period_ns, usual_ns))
     dropped: Counter[str] = Counter()
     found: list[Track] = []
     for (name, label), rows in sorted(_observed(stream, start_ns, dropped).items()):
-        pieces = list(_pieces(_cleaned(rows, dropped), longest_ns))
+        pieces = _pieces(_cleaned(rows, dropped), longest_ns)
         dropped["gap in a track"] += max(0, len(pieces) - 1)
-        found += (_track(name, label, piece, period_ns) for piece in pieces)
+        dropped["observation without a neighbour"] += sum(len(piece) == 1 for piece in pieces)
+        found += (_track(name, label, piece, period_ns) for piece in pieces if len(piece) > 1)
     kept = tuple(track for track in found if len(track))
     return Tracks(stream.name, start_ns, period_ns, kept, {reason: n for reason, n in dropped.items() if n})
 
@@ -124,9 +127,9 @@ def _cleaned(rows: list[list[float]], dropped: Counter[str]) -> Floats:
     return table[first]
 
 
-def _pieces(table: Floats, longest_ns: float) -> Iterator[Floats]:
+def _pieces(table: Floats, longest_ns: float) -> list[Floats]:
     ends = np.flatnonzero(np.diff(table[:, _T]) > longest_ns) + 1
-    return (piece for piece in np.split(table, ends) if len(piece) > 1)
+    return np.split(table, ends)
 
 
 def _track(name: str, label: str, table: Floats, period_ns: int) -> Track:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from drivetrain.data.arrays import Floats
+from drivetrain.data.arrays import Floats, Ints
 from drivetrain.data.forecast.lanes import NUM_PIECES, NUM_POINTS, LaneMap
 from drivetrain.data.forecast.manoeuvres import Manoeuvre, manoeuvre_of
 from drivetrain.data.forecast.tracks import Track, Tracks
@@ -85,34 +85,57 @@ class Window:
     future_F2: Floats
 
 
-class _Seen(NamedTuple):
-    track: Track
-    position_2: Floats
-    velocity_2: Floats
+class _Present(NamedTuple):
+    """All that is there at one tick, by the number of the track."""
+
+    number_N: Ints
+    position_N2: Floats
+    velocity_N2: Floats
 
 
-def windows(tracks: Tracks, lanes: LaneMap, horizon: Horizon, dropped: Counter[str] | None = None) -> Iterator[Window]:
+def moments(track: Track, horizon: Horizon) -> range:
+    """Rows of a track that have enough past and future for a sample."""
+    return range(horizon.num_least, len(track) - horizon.num_future)
+
+
+def windows(tracks: Tracks, lanes: LaneMap, horizon: Horizon) -> Iterator[Window]:
     """A sample at each tick where an agent has enough past and future; by track and time.
 
     Args:
       tracks: at `horizon.hz`.
-      lanes: of the same log; may be empty.
+      lanes: of the same scene; may be empty.
       horizon: how far samples look.
-      dropped: counts here the tracks that are too short for any.
     """
-    present: dict[int, list[_Seen]] = defaultdict(list)
-    for track in tracks.tracks:
-        for i in range(len(track)):
-            present[track.first_tick + i].append(_Seen(track, track.position_T2[i], track.velocity_T2[i]))
-    for track in tracks.tracks:
-        nows = range(horizon.num_least, len(track) - horizon.num_future)
-        if not nows and dropped is not None:
-            dropped["track that is too short"] += 1
-        for now in nows:
-            yield _window(track, now, present[track.first_tick + now], lanes, horizon)
+    present = _present(tracks)
+    for number, track in enumerate(tracks.tracks):
+        for now in moments(track, horizon):
+            yield _window(track, now, _Others(number, present[track.first_tick + now]), lanes, horizon)
 
 
-def _window(track: Track, now: int, present: list[_Seen], lanes: LaneMap, horizon: Horizon) -> Window:
+class _Others(NamedTuple):
+    """Who is there, and which of them is the agent itself."""
+
+    agent: int
+    present: _Present
+
+
+def _present(tracks: Tracks) -> dict[int, _Present]:
+    """By tick."""
+    rows: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for number, track in enumerate(tracks.tracks):
+        for row in range(len(track)):
+            rows[track.first_tick + row].append((number, row))
+    return {
+        tick: _Present(
+            np.array([number for number, _ in seen], np.int64),
+            np.array([tracks.tracks[number].position_T2[row] for number, row in seen]),
+            np.array([tracks.tracks[number].velocity_T2[row] for number, row in seen]),
+        )
+        for tick, seen in rows.items()
+    }
+
+
+def _window(track: Track, now: int, others: _Others, lanes: LaneMap, horizon: Horizon) -> Window:
     origin, end = track.position_T2[now], now + horizon.num_future
     heading, last_heading = _heading_rad(track, now), _heading_rad(track, end)
     into = _into_frame(heading)
@@ -135,7 +158,7 @@ def _window(track: Track, now: int, present: list[_Seen], lanes: LaneMap, horizo
             lane_change=change,
         ),
         history_H5=_history(track, now, origin, into, horizon.num_history),
-        others_R5=_others(track, present, origin, into),
+        others_R5=_by_role(others, origin, into),
         lanes_LP3=_lanes(lanes, origin, into),
         future_F2=future.astype(np.float32),
     )
@@ -162,20 +185,18 @@ def _history(track: Track, now: int, origin: Floats, into: Floats, num_history: 
     return rows
 
 
-def _others(track: Track, present: list[_Seen], origin: Floats, into: Floats) -> Floats:
+def _by_role(others: _Others, origin: Floats, into: Floats) -> Floats:
     rows = np.zeros((len(ROLES), 5), np.float32)
-    nearest = np.full(len(ROLES), _SEEN_M)
-    for seen in present:
-        if seen.track is track:
-            continue
-        x, y = (seen.position_2 - origin) @ into
-        lane = round(y / _LANE_M)
-        if abs(lane) > 1:
-            continue
-        role = {0: 0, 1: 2, -1: 4}[lane] + (x < 0)
-        if abs(x) < nearest[role]:
-            nearest[role] = abs(x)
-            rows[role] = [x, y, *(seen.velocity_2 @ into), 1]
+    number_N, position_N2, velocity_N2 = others.present
+    place_N2 = (position_N2 - origin) @ into
+    gap_N, lane_N = np.abs(place_N2[:, 0]), np.rint(place_N2[:, 1] / _LANE_M)
+    is_near_N = (number_N != others.agent) & (gap_N < _SEEN_M)
+    for role in range(len(ROLES)):
+        lane, is_behind = (0, 1, -1)[role // 2], bool(role % 2)
+        found = np.flatnonzero(is_near_N & (lane_N == lane) & ((place_N2[:, 0] < 0) == is_behind))
+        if len(found):
+            nearest = found[gap_N[found].argmin()]
+            rows[role] = [*place_N2[nearest], *(velocity_N2[nearest] @ into), 1]
     return rows
 
 
