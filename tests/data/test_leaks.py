@@ -42,7 +42,7 @@ def test_an_image_that_was_changed_a_little_has_nearly_the_same_hash_and_another
         assert _distance(image_hash(image), image_hash(_scene(seed + 100))) > 10
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(first=HASHES, second=HASHES, most_bits=st.integers(0, 5))
 def test_close_pairs_are_all_pairs_that_are_close(first: list[int], second: list[int], most_bits: int) -> None:
     second = second + [value ^ 0b1001 for value in first[:4]]
@@ -105,7 +105,7 @@ def test_a_data_set_without_leaks_passes(tmp_path: Path, small_dataset: DataSet)
 TIMES = st.lists(st.integers(0, 10**12), min_size=1, max_size=30)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(times=TIMES, held_out=st.sampled_from([0.0, 0.2, 0.5]), gap_s=st.sampled_from([0.0, 5.0]))
 def test_held_out_by_time_is_what_comes_last(times: list[int], held_out: float, gap_s: float) -> None:
     t_ns, drives = np.array(times), ["a"] * len(times)
@@ -120,7 +120,7 @@ def test_held_out_by_time_is_what_comes_last(times: list[int], held_out: float, 
         assert LEFT_OUT not in words
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 99), order=st.permutations(range(24)))
 def test_drives_stay_whole_and_the_order_of_samples_changes_nothing(seed: int, order: list[int]) -> None:
     drives = [f"d{number % 8}" for number in range(24)]
@@ -131,7 +131,7 @@ def test_drives_stay_whole_and_the_order_of_samples_changes_nothing(seed: int, o
     assert mixed.tolist() == words[order].tolist()
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 99))
 def test_no_training_sample_is_near_a_held_out_place(seed: int) -> None:
     xy_N2 = np.random.default_rng(seed).uniform(0, 600, (300, 2))

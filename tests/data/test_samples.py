@@ -148,7 +148,7 @@ def test_rows_of_a_split_that_is_not_there_name_those_that_are(tracks: DataSet) 
     assert "held_out, train" in caught.value.hint
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(value=arrays.arrays(KINDS, arrays.array_shapes(min_dims=0, min_side=0, max_side=4)))
 def test_any_array_without_objects_survives_npy(value: np.ndarray) -> None:  # type: ignore[type-arg]
     back = decode("x.npy", encode("x.npy", value), where="x")
@@ -158,7 +158,7 @@ def test_any_array_without_objects_survives_npy(value: np.ndarray) -> None:  # t
     assert back.tobytes() == value.tobytes()
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(value=PLAIN)
 def test_plain_values_survive_json(value: object) -> None:
     assert decode("x.json", encode("x.json", value), where="x") == value
@@ -202,6 +202,7 @@ def test_an_array_that_claims_more_than_is_there_is_refused_before_memory_is_ask
         decode("a.npy", data, where="x")
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=60), part=st.sampled_from(["a.jpg", "a.png", "a.npy", "a.json"]))
 def test_bytes_of_another_kind_are_a_sample_error_or_a_value(data: bytes, part: str) -> None:
     with suppress(SampleError):

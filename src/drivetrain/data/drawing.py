@@ -188,7 +188,7 @@ def _plot(lines: list[tuple[Floats, bool]]) -> Bytes:
     low, high = together.min(axis=0), together.max(axis=0)
     scale = 0.9 * _PLOT_PX / max(float((high - low).max()), 1e-6)
     plot = np.full((_PLOT_PX, _PLOT_PX, 3), _BACKGROUND, np.uint8)
-    hues = np.linspace(0, 255, len(lines)).astype(np.uint8)[:, None]
+    hues = np.linspace(60, 230, len(lines)).astype(np.uint8)[:, None]
     colours = cv2.applyColorMap(hues, cv2.COLORMAP_TURBO)[:, 0, ::-1].tolist()
     for (line, is_line), colour in zip(lines, colours, strict=True):
         at = np.rint((line - (low + high) / 2) * scale * [1, -1] + _PLOT_PX / 2).astype(np.int32)
