@@ -17,7 +17,8 @@ The life of a value, each file one idea:
   slices.py      a named predicate over columns; predicate.py runs it, with nothing else in reach
   splits.py      which samples train and which are held out; leaks.py finds those that are alike on both sides
   diff.py        how two data sets differ; drawing.py pictures of a frame or a sample
-  dataset.py     reads them back; manifest.py what a version is, index.py its rows, format1.py those of the first format
+  dataset.py     reads them back by checksum.py; manifest.py what a version is, format1.py those of the first format
+  index.py       its rows, over files that mapped.py keeps out of this process's memory
   order.py       (seed, epoch, position) -> sample; share.py positions -> one rank's
   loader.py      samples -> batches; loading/ its parts, buckets and the doctor
   augment/       views changed with their geometry kept true

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +15,7 @@ import pyarrow.compute as pc
 
 from drivetrain.core.errors import DataError, SampleError, UsageError
 from drivetrain.data.arrays import Ints
+from drivetrain.data.checksum import crc32
 from drivetrain.data.codec import decode
 from drivetrain.data.index import Place, Places, matches, read_deleted, read_index
 from drivetrain.data.loading.shards import FolderShards, Shards
@@ -184,10 +184,10 @@ class DataSet:
     def _bytes(self, row: int, part: str, place: Place) -> bytes:
         span = (place.shard, place.offset, place.size_bytes)
         data = self._shards.read(*span)
-        is_whole = zlib.crc32(data) == place.crc32
+        is_whole = crc32(data) == place.crc32
         if not is_whole and self._shards.forget(*span):
             data = self._shards.read(*span)
-            is_whole = zlib.crc32(data) == place.crc32
+            is_whole = crc32(data) == place.crc32
         if not is_whole:
             what = f"{place.size_bytes} bytes at {place.offset} of {place.shard} changed"
             raise SampleError(f"{part} of {self.key(row)} is damaged: {what}")

@@ -18,7 +18,9 @@ STARVED = Diagnosis(
     replayed_ns=400_000_000,
     threads=2,
     cores=2,
-    tally=Tally(read_ns=10, decode_ns=80, augment_ns=10, num_samples=80, num_batches=10, num_ready=1),
+    tally=Tally(
+        read_ns=10, decode_ns=80, augment_ns=10, num_samples=80, num_batches=10, num_ready=1, wait_ns=600_000_000
+    ),
 )
 
 
@@ -35,6 +37,7 @@ def test_headspace_is_what_ready_batches_would_save() -> None:
         ({}, "Decode takes 80 % of the work, and all 2 cores are in use: store images at the size that training uses"),
         ({"cores": 8}, "8 cores are there: raise threads from 2 to 8: up to 60 % of the time is to be gained."),
         ({"replayed_ns": 990_000_000}, "The loader keeps up, up to 1 % of the time is to be gained"),
+        ({"tally": replace(STARVED.tally, wait_ns=100)}, "steps take longer beside 2 threads on 2 cores"),
         ({"tally": replace(STARVED.tally, idle_ns=900)}, "Threads are idle for 90 % of their time, yet"),
         ({"tally": replace(STARVED.tally, read_ns=900)}, "threads that read only wait: raise threads from 2 to 8"),
         ({"tally": replace(STARVED.tally, read_ns=900), "threads": 8}, "bring the data set nearer"),

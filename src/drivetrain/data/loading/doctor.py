@@ -61,6 +61,11 @@ class Diagnosis:
         return 100 * self.tally.num_ready / max(self.tally.num_batches, 1)
 
     @property
+    def wait_pct(self) -> float:
+        """Share of the time spent waiting for batches that were not ready."""
+        return 100 * self.tally.wait_ns / max(self.loaded_ns, 1)
+
+    @property
     def idle_pct(self) -> float:
         """Time of the loader's threads in which enough was ready already."""
         return 100 * self.tally.idle_ns / max(self.tally.idle_ns + self.tally.busy_ns, 1)
@@ -86,6 +91,11 @@ class Diagnosis:
         gain = f"up to {self.headspace_pct:.0f} % of the time is to be gained"
         if self.headspace_pct < _ENOUGH_PCT:
             return f"The loader keeps up, {gain}: make the step faster, not the loader."
+        if self.threads and self.wait_pct < self.headspace_pct / 4:
+            return (
+                f"Batches are ready when asked for, but steps take longer beside {self.threads} threads on "
+                f"{self.cores} cores, {gain}: use fewer threads or more cores."
+            )
         if self.threads and self.idle_pct > _IDLE_PCT:
             return f"Threads are idle for {self.idle_pct:.0f} % of their time, yet {gain}: raise budget_bytes."
         return f"{self._stage_advice()}: {gain}."
@@ -115,7 +125,7 @@ class Diagnosis:
             "headspace_pct": round(self.headspace_pct, 3),
             "ready_pct": round(self.ready_pct, 3),
             "idle_pct": round(self.idle_pct, 3),
-            "wait_ns": self.tally.wait_ns,
+            "wait_pct": round(self.wait_pct, 3),
             "threads": self.threads,
             "cores": self.cores,
             "stages": {
