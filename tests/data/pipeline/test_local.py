@@ -127,6 +127,12 @@ def test_a_source_that_only_this_process_has_cannot_go_to_others(numbers: Module
         through(Frames(small_log) | numbers.Slow() | numbers.Collect())  # type: ignore[arg-type]
 
 
+def test_an_address_where_no_cluster_answers_is_refused_at_once(numbers: ModuleType) -> None:
+    pipeline = numbers.Numbers(3) | numbers.Collect()
+    with pytest.raises(UsageError, match=r"no Ray cluster answers at 127\.0\.0\.1:9: .*refused"):
+        through(pipeline, on="ray", address="127.0.0.1:9")
+
+
 def test_nothing_left_is_an_error_that_says_who_dropped_it(numbers: ModuleType) -> None:
     with pytest.raises(DataError, match=r"nothing is left of 1 items: Twice dropped 1"):
         through(numbers.Numbers(1) | numbers.Twice() | numbers.Collect())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from drivetrain.core.errors import UsageError
 from drivetrain.core.extras import require
 
 _OBJECT_STORE_BYTES = 128 << 20
+_PATIENCE_S = 10.0
 _VARIABLES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
@@ -68,12 +70,20 @@ def _join(ray: Any, address: str, num_cpus: int, folder: str) -> None:
         )
         return
     try:
+        _knock(address)
         ray.init(address=address, **common)
-    except (ConnectionError, ValueError, RuntimeError) as exc:
+    except (OSError, ValueError, RuntimeError) as exc:
         raise UsageError(
             f"no Ray cluster answers at {address}: {exc}",
             hint="start one with `ray start --head`, or leave the address out",
         ) from exc
+
+
+def _knock(address: str) -> None:
+    """Raise OSError when nothing listens at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_PATIENCE_S).close()
 
 
 @contextmanager
