@@ -67,22 +67,16 @@ class Decoder:
         return value
 
     def _image(self, data: bytes, where: str, room: Room) -> Bytes:
-        try:
-            height, width, _, _ = simplejpeg.decode_jpeg_header(data)
-        except ValueError as exc:
-            raise SampleError(f"{where} is not a whole JPEG ({len(data)} bytes): {exc}") from exc
+        height, width = _size_of(data, where)
         if height * width > _MOST_PIXELS:
             raise SampleError(f"{where} claims to be {width} x {height} pixels, more than any camera has")
-        wanted = self._size
+        wanted, least = self._size, (0, 0)
+        if wanted is not None and not wanted.exact:
+            least = (wanted.height, wanted.width)
+            height, width = _size_of(data, where, least)
         if wanted is None or (width, height) == (wanted.width, wanted.height):
-            return _decode_into(data, room((height, width, 3), np.uint8), where)
-        least = (0, 0) if wanted.exact else (wanted.height, wanted.width)
-        scratch = self._scratch(height, width) if wanted.exact else None
-        pixels = _decode_into(data, scratch, where, least)
-        if pixels.shape[:2] == (wanted.height, wanted.width):
-            place = room(pixels.shape, np.uint8)
-            place[...] = pixels
-            return place
+            return _decode_into(data, room((height, width, 3), np.uint8), where, least)
+        pixels = _decode_into(data, self._scratch(height, width), where, least)
         shrinks = wanted.width <= width and wanted.height <= height
         way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         place = room((wanted.height, wanted.width, 3), np.uint8)
@@ -96,12 +90,25 @@ class Decoder:
         return held
 
 
-def _decode_into(data: bytes, place: NDArray[Any] | None, where: str, least: tuple[int, int] = (0, 0)) -> Bytes:
-    """Pixels in memory that was given, or in new; no smaller than `least` (height, width), where that is not 0."""
+def _size_of(data: bytes, where: str, least: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """Height and width that an image is decoded at: whole, or no smaller than `least` where that is not 0."""
     try:
-        pixels: Bytes = simplejpeg.decode_jpeg(
-            data, "RGB", buffer=place, min_height=least[0], min_width=least[1], min_factor=1 if least == (0, 0) else 2
-        )
+        height, width, *_ = simplejpeg.decode_jpeg_header(data, *least, _factor(least))
     except ValueError as exc:
         raise SampleError(f"{where} is not a whole JPEG ({len(data)} bytes): {exc}") from exc
-    return pixels if place is None else place
+    return height, width
+
+
+def _decode_into(data: bytes, place: NDArray[Any], where: str, least: tuple[int, int]) -> Bytes:
+    """Decode at the size that `_size_of` tells."""
+    height, width = least
+    try:
+        simplejpeg.decode_jpeg(data, "RGB", buffer=place, min_height=height, min_width=width, min_factor=_factor(least))
+    except ValueError as exc:
+        raise SampleError(f"{where} is not a whole JPEG ({len(data)} bytes): {exc}") from exc
+    return place
+
+
+def _factor(least: tuple[int, int]) -> float:
+    """Scaling by less than a half takes longer than decoding all."""
+    return 2.0 if least > (0, 0) else 1.0
