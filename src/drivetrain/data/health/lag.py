@@ -20,6 +20,7 @@ _STRETCH_S = 0.05  # the slower stream is thinned to this: shorter stretches are
 _FEWEST = 8
 _ROUNDS = 6
 _OUTLIER = 6.0  # robust deviations
+_LEAST_ERROR_S = 5e-5  # of any lag: what reading between stamps may add, however quiet the streams
 _KNOT_S, _MOST_PIECES = 8.0, 40
 _DENSE_S = 0.03  # stamps nearer than this are joined by lines: their rates would be mostly jitter
 
@@ -234,7 +235,16 @@ def _refined(slow: _Stretches, one: Motion, fast: Motion, lag_s: float, rival: f
     best = min(found, key=lambda fit: float(fit.error_s))
     misfit = _fit_at(slow, fast, best.lag_s)
     correlation = float(np.sqrt(max(0.0, 1 - misfit))) if misfit is not None else 0.0
-    return Lag(best.lag_s, best.drift * 1e6, best.error_s, best.drift_error * 1e6, correlation, rival, slow.middle_s)
+    length_s = float(slow.end_s[-1] - slow.start_s[0])
+    return Lag(
+        lag_s=best.lag_s,
+        drift_ppm=best.drift * 1e6,
+        lag_error_s=float(np.hypot(best.error_s, _LEAST_ERROR_S)),
+        drift_error_ppm=float(np.hypot(best.drift_error, 6 * _LEAST_ERROR_S / length_s)) * 1e6,
+        correlation=correlation,
+        rival=rival,
+        middle_s=slow.middle_s,
+    )
 
 
 @dataclass(frozen=True, slots=True)
