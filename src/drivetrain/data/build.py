@@ -133,6 +133,10 @@ def _check_settings(size: tuple[int, int], held_out: float) -> None:
 def _sync(opened: Opened, tolerance_ns: int) -> SyncNearest:
     """Frames meet the sweeps that have labels."""
     log = cast(Log, opened.log)
+    for camera in log.cameras:
+        log.poses_of(camera)
+        if camera.name not in log.intrinsics:
+            raise DataError(f"log {log.name} has no intrinsics of {camera.name}, so labels cannot be projected into it")
     lidar = log.lidar()
     parts = (("points", lidar.name), ("point_labels", log.labels_of(lidar).name))
     return SyncNearest(parts, tolerance_ns, offset="lidar_offset_ns")

@@ -18,7 +18,8 @@ from drivetrain.data.pipeline.item import Item
 class Resize(Op):
     """Images at another size, by area, so that every world point stays on the thing it was on.
 
-    Takes part `image` (uint8, HW3) and columns `fx fy cx cy width height` (pixels, of that image); gives both anew.
+    Takes part `image` (uint8, HW3) and, where there are any, columns `fx fy cx cy width height` (pixels, of that
+    image); gives both anew.
 
     Attributes:
       size: width and height, pixels.
@@ -28,9 +29,12 @@ class Resize(Op):
 
     def __call__(self, item: Item) -> Item:
         """The item at the new size. Raises SampleError: the image is not of the size that its camera has."""
-        image_HW3, intrinsics = cast(Bytes, item.read("image")), intrinsics_of(item)
+        image_HW3 = cast(Bytes, item.read("image"))
+        resized_HW3 = cast(Bytes, cv2.resize(image_HW3, self.size, interpolation=cv2.INTER_AREA))
+        if "fx" not in item.columns:
+            return item.with_parts(image=resized_HW3)
         height, width = image_HW3.shape[:2]
+        intrinsics = intrinsics_of(item)
         if (width, height) != (intrinsics.width, intrinsics.height):
             raise SampleError(f"{item.key} is {width}x{height} pixels, unlike the other frames")
-        resized_HW3 = cast(Bytes, cv2.resize(image_HW3, self.size, interpolation=cv2.INTER_AREA))
         return item.with_parts(image=resized_HW3).with_columns(**asdict(intrinsics.resized(*self.size)))

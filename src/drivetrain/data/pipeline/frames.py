@@ -25,6 +25,7 @@ class Frames(Source):
 
     Items are called CAMERA-LABEL. Parts, unread: `image` (uint8, HW3, RGB) and `pose` (of the camera). Columns: `t_ns`,
     `log` (its name), `camera`, `fx fy cx cy width height` (its intrinsics at the recorded size, pixels), `tags` (none).
+    Poses and intrinsics are left out where the log has none.
 
     Attributes:
       log: its path, or `synth`; or an opened log, which threads alone can use.
@@ -33,12 +34,10 @@ class Frames(Source):
     log: str | Path | Log
 
     def open(self) -> Opened:
-        """Find the frames. Raises DataError: there is no such log, or it has no camera or no poses for one."""
+        """Find the frames. Raises DataError: there is no such log, or it has no camera."""
         log = self.log if isinstance(self.log, Log) else open_log(self.log)
         if not log.cameras:
             raise DataError(f"log {log.name} has no camera", hint=f"it has {', '.join(sorted(log.streams))}")
-        for camera in log.cameras:
-            log.poses_of(camera)
         return Opened(log.name, _Items(log), log.content_hash, _reader_version(log), log)
 
     @property
@@ -69,12 +68,16 @@ class _Items(Sequence[Item]):
             return [self[i] for i in range(*at.indices(len(self)))]
         which, frame = int(self._camera_N[at]), int(self._frame_N[at])
         camera = self._log.cameras[which]
-        parts = {"image": Unread(camera.name, frame), "pose": Unread(self._log.poses_of(camera).name, frame)}
+        parts = {"image": Unread(camera.name, frame)}
+        pose = f"pose/{camera.name.partition('/')[2]}"
+        if pose in self._log.streams:
+            parts["pose"] = Unread(pose, frame)
+        lens = self._log.intrinsics.get(camera.name)
         columns = {
             "t_ns": int(camera.t_ns[frame]),
             "log": self._log.name,
             "camera": camera.name,
-            **asdict(self._log.intrinsics[camera.name]),
+            **({} if lens is None else asdict(lens)),
             "tags": [],
         }
         return Item(_key(self._log, which, frame), at, parts, columns)

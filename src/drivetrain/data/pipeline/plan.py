@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, cast
 
 import msgspec
+import numpy as np
 
 from drivetrain.core.errors import UsageError
 from drivetrain.data.manifest import Step
@@ -126,6 +127,8 @@ def _settings(value: object, where: str) -> object:
     """Plain values that say all of an op's settings."""
     if value is None or isinstance(value, bool | int | float | str | bytes):
         return value
+    if isinstance(value, np.generic):
+        return value.item()
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: _settings(getattr(value, each.name), f"{where}.{each.name}") for each in fields(value)}
     if isinstance(value, list | tuple):
