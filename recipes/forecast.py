@@ -195,6 +195,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print the scores for programs")
     args = parser.parse_args()
 
+    torch.set_num_threads(1)  # products so small are done sooner than threads are woken
     run = dt.Run(
         parallel="ddp", global_batch=64, clip=1.0, ema=0.99, checkpoint=dt.Checkpoint(every="100step"), seed=args.seed
     )
