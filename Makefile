@@ -33,7 +33,7 @@ check: setup  ## ruff, mypy, import-linter, docs
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/docs
+	$(BIN)/python -m pytest --numprocesses $(JOBS) tests/docs
 
 bench: setup .venv-peers/.installed  ## our figures beside the peers', in one session
 	$(BIN)/python -m benchmarks
@@ -50,7 +50,7 @@ bench-gpu: setup .venv-peers/.installed  ## the same on a GPU, with MFU; needs o
 	touch $@
 
 docs: setup  ## run the examples of README and docs and compare what they print
-	$(BIN)/python -m pytest tests/docs
+	$(BIN)/python -m pytest --numprocesses $(JOBS) tests/docs
 
 lock: setup  ## write requirements-dev.lock anew from what .venv holds
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/^torch==([0-9.]+).*/torch==\1/' > requirements-dev.lock
