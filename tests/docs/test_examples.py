@@ -71,6 +71,7 @@ def check(command: str, expected: str, printed: str) -> None:
     assert matches(expected, printed), f"$ {command}\nshould print\n{shape(expected)}\nbut printed\n{shape(printed)}"
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", [p for p in PAGES if examples(p)], ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path) -> None:
     for name, content in FILE.findall(page.read_text(encoding="utf-8")):
