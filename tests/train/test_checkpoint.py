@@ -301,8 +301,14 @@ def test_the_last_step_is_saved_or_the_run_has_failed(folder: RunFolder, name: s
 
 
 def writer_pid() -> int:
-    (pid,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
-    return int(pid)
+    """Of the one writer of this process; its name is not to be seen in the very moment of its start."""
+    for _ in range(10_000):
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
+        found = [each for each in children if b"store.writer" in Path(f"/proc/{each}/cmdline").read_bytes()]
+        if found:
+            (pid,) = found
+            return int(pid)
+    raise AssertionError("no writer was started")
 
 
 class KilledInSave(WriterProcess):
