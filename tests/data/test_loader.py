@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import threading
 from pathlib import Path
@@ -200,3 +201,21 @@ def test_it_names_the_samples_of_any_step_whoever_asks(small_dataset: DataSet) -
     assert loader.samples(3) == named[3]
     with pytest.raises(ValueError, match="step is -1"):
         loader.samples(-1)
+
+
+def test_a_place_in_the_middle_of_a_step_is_one_for_the_same_ranks_alone(small_dataset: DataSet) -> None:
+    loader = Loader(small_dataset, global_batch=8, microbatch=1)
+    loader.bind(rank=1, world_size=3)
+    first = [batch["key"] for batch in itertools.islice(loader, 1)]
+    state = loader.state_dict()
+    loader.close()
+    again = Loader(small_dataset, global_batch=8, microbatch=1)
+    with pytest.raises(ValueError, match="inside a step of 8"):
+        again.load_state_dict(state)
+    again.bind(rank=1, world_size=3)
+    again.load_state_dict(state)
+    rest = [batch["key"] for batch in itertools.islice(again, 2)]
+    again.close()
+    loader.seek(0)
+    assert first + rest == [batch["key"] for batch in itertools.islice(loader, 3)]
+    loader.close()

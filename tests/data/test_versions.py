@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import json
 import shutil
 import tarfile
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -309,3 +311,24 @@ def test_a_manifest_with_changed_bytes_is_refused_or_read_never_a_crash(five: Da
         except DataError:
             num_refused += 1
     assert num_refused > 50
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_column_of_categories_takes_appended_rows_too(five: DataSet, ordered: bool) -> None:
+    kinds = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0, 1, 0], pa.int8()), ["dry", "wet"], ordered=ordered)
+    wider = add_column(five, "weather", kinds)
+    more = append_samples(wider, iter([_sample(9, weather="snow")]))
+    assert DataSet.open(five.path).index["weather"].to_pylist() == ["dry", "wet", "dry", "wet", "dry", "snow"]
+    assert more.rows("weather = 'snow'").tolist() == [5]
+
+
+@pytest.mark.parametrize("name", ["../outside.tar", "/tmp/outside.tar"])
+def test_a_manifest_of_the_first_format_names_no_file_outside_its_folder(tmp_path: Path, name: str) -> None:
+    with tarfile.open(GOLDEN) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (manifest,) = tmp_path.rglob("manifest.json")
+    said = json.loads(manifest.read_bytes())
+    said["files"][name] = {"size_bytes": 1, "sha256": "0" * 64}
+    manifest.write_text(json.dumps(said))
+    with pytest.raises(DataError, match="outside of the data set's folder"):
+        DataSet.open(manifest.parent)

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from drivetrain.core.errors import DataError, StoreError, UsageError
 from drivetrain.data.arrays import Floats, Ints
 from drivetrain.data.dataset import DataSet
-from drivetrain.data.index import count_words, write_arrow
+from drivetrain.data.index import WORD, count_words, write_arrow
 from drivetrain.data.leaks import refuse_leaks
 from drivetrain.data.lock import only_writer
 from drivetrain.data.manifest import (
@@ -222,6 +222,7 @@ def _change(dataset: DataSet, make: Callable[[Path, Manifest], Manifest]) -> Dat
         with publish_into(path) as folder:
             made = with_id(make(folder, current))
         if made.version != current.version:
+            DataSet.over(path, made)  # raises what opening would, while the version before is still the current one
             keep_version(path)
             write_manifest(path, dataclasses.replace(made, parent=current.version, format=FORMAT))
     return DataSet.open(path)
@@ -298,7 +299,12 @@ def _as_column(name: str, values: Any) -> pa.ChunkedArray[Any]:
         column = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as exc:
         raise DataError(f"the values of column {name} are not of one kind that Arrow holds: {exc}") from exc
-    return column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
+    column = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
+    if pa.types.is_dictionary(column.type):  # of many kinds; later rows have the one that the index has
+        is_text = pa.types.is_string(column.type.value_type)
+        column = column.cast(column.type.value_type)
+        return column.cast(WORD) if is_text else column
+    return column
 
 
 def _with_deleted(dataset: DataSet, column: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:

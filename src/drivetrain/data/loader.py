@@ -189,10 +189,15 @@ class Loader:
         self._cursor.number = step * self.num_microbatches
 
     def state_dict(self) -> dict[str, int]:
-        """How far it is: the epoch, and samples of it consumed by all ranks together."""
+        """How far it is: the epoch, and samples of it consumed by all ranks together.
+
+        In the middle of a step also how many microbatches of it each rank has had, of how many, among how many ranks.
+        """
         step, part = divmod(self._cursor.number, self.num_microbatches)
-        consumed = step * self.global_batch + part * self.global_batch // self.num_microbatches
-        return {"epoch": consumed // self.num_samples, "consumed": consumed % self.num_samples}
+        consumed = step * self.global_batch
+        state = {"epoch": consumed // self.num_samples, "consumed": consumed % self.num_samples}
+        inside = {"part": part, "num_parts": self.num_microbatches, "world_size": self._share.world_size}
+        return {**state, **inside} if part else state
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Go to a saved position; takes effect on `iter`.
@@ -204,9 +209,15 @@ class Loader:
             raise ValueError(f"state is {dict(state)}; expected whole numbers epoch and consumed")
         position = epoch * self.num_samples + consumed
         step, inside = divmod(position, self.global_batch)
-        part, rest = divmod(inside * self.num_microbatches, self.global_batch)
-        if rest:
-            raise ValueError(f"position {position} is inside a step of {self.global_batch}: save between steps")
+        part = state.get("part", 0)
+        is_cut_alike = (state.get("num_parts"), state.get("world_size")) == (
+            self.num_microbatches,
+            self._share.world_size,
+        )
+        if inside or not isinstance(part, int) or not 0 <= part < self.num_microbatches or (part and not is_cut_alike):
+            raise ValueError(
+                f"{dict(state)} is inside a step of {self.global_batch} that is cut otherwise here: save between steps"
+            )
         self.close()
         self._cursor.number = step * self.num_microbatches + part
 

@@ -11,6 +11,7 @@ shard-00000.tar     KEY.image.jpg, KEY.label.png, ..., one after the other
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from drivetrain.store import StoredFile, manifest_json, publish_bytes
 
 FORMAT = 2
 MANIFEST_FILE, VERSIONS_FOLDER = "manifest.json", "versions"
+_SHA256 = re.compile("[0-9a-f]{64}")
 _MOST_VERSIONS = 100_000
 
 
@@ -194,12 +196,15 @@ def _read(file: Path) -> Manifest:
         number = msgspec.json.decode(data, type=dict[str, Any]).get("format")
         if number not in (1, FORMAT):
             raise DataError(f"{file} has format {number}; this version reads formats 1 and {FORMAT}")
-        if number == 1:
-            return _from_format_1(read_format_1(data))
-        manifest = msgspec.json.decode(data, type=Manifest)
+        manifest = _from_format_1(read_format_1(data)) if number == 1 else msgspec.json.decode(data, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise DataError(f"{file} is not a data set's manifest: {exc}") from exc
-    _confine(file, manifest.files)
+    _confine(file, [*manifest.files, manifest.version])
+    for name, stored in manifest.files.items():
+        if not _SHA256.fullmatch(stored.sha256):
+            raise DataError(f"{file} says that {name} has the SHA-256 {stored.sha256!r:.80}, which is none")
+    if number == 1:
+        return manifest
     absent = {*manifest.fragments, *manifest.columns.values(), *filter(None, [manifest.deleted])} - set(manifest.files)
     if absent or content_id(manifest) != manifest.version:
         raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -65,22 +66,45 @@ def publish_folder(path: Path) -> Iterator[Path]:
 
     Yields: an empty folder beside it, `NAME.incomplete`, for one writer at a time; a leftover of a killed writer is
       removed first.
-    Raises: StoreError: the name is taken, or the disk would not take the content.
+    Raises: StoreError: the name is taken, another writer is at it, or the disk would not take the content.
     """
     aside = path.with_name(path.name + INCOMPLETE)
     if path.exists():
         raise StoreError(f"{path} exists already", hint="choose another name, or remove it first")
     try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        yield aside
-        finish_folder(aside, path)
+        with _held(aside):
+            try:
+                yield aside
+                finish_folder(aside, path)
+            except BaseException:
+                shutil.rmtree(aside, ignore_errors=True)
+                raise
     except OSError as exc:
-        shutil.rmtree(aside, ignore_errors=True)
         raise StoreError(f"cannot write {path}: {exc.strerror or exc}", hint=DISK_HINT) from exc
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+
+
+@contextmanager
+def _held(aside: Path) -> Iterator[None]:
+    """Make a folder that nobody else writes while the block runs; the system lets go of it when the process ends."""
+    with suppress(FileNotFoundError), _locked(aside):
+        shutil.rmtree(aside)
+    aside.mkdir(parents=True)
+    with _locked(aside):
+        yield
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as exc:
+        raise StoreError(
+            f"{folder} is being written by another process", hint="wait until it is done, or choose another name"
+        ) from exc
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from collections.abc import Iterator
 from itertools import islice
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from drivetrain.core.errors import DataError, StoreError
-from drivetrain.data import Blocks, DataSet, Loader, PieceCache, open_dataset
+from drivetrain.data import Blocks, DataSet, Loader, PieceCache, delete_samples, open_dataset
 from drivetrain.store.objects import Bucket
 
 
@@ -152,3 +153,16 @@ def test_no_data_set_there_is_said_so(s3: str, cache: PieceCache) -> None:
 def test_single_samples_can_be_read_too(far: str, cache: PieceCache, small_dataset: DataSet) -> None:
     dataset = open_dataset(far, cache=cache)
     np.testing.assert_array_equal(dataset.read(3).image, small_dataset.read(3).image)
+
+
+def test_an_earlier_version_in_a_bucket_is_found_by_its_beginning(
+    s3: str, cache: PieceCache, small_dataset: DataSet, tmp_path: Path
+) -> None:
+    shutil.copytree(small_dataset.path, tmp_path / "copy")
+    later = delete_samples(DataSet.open(tmp_path / "copy"), np.array([0], np.int64))
+    bucket = Bucket(s3, 20)
+    for file in sorted(later.path.rglob("*")):
+        if file.is_file():
+            bucket.put(str(file.relative_to(later.path)), file.read_bytes())
+    found = open_dataset(s3, small_dataset.manifest.version[:6], cache=cache)
+    assert (len(found), len(open_dataset(s3, cache=cache))) == (len(small_dataset), len(small_dataset) - 1)

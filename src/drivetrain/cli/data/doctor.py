@@ -8,6 +8,7 @@ import click
 
 from drivetrain.cli.data.targets import dataset_folder, find_dataset, json_text
 from drivetrain.cli.options import duration_ns, width_and_height
+from drivetrain.core.errors import UsageError
 from drivetrain.core.units import NS_PER_S
 
 
@@ -29,12 +30,11 @@ def command(dataset: str, batch: int, threads: int, size: str | None, step: str,
 
     step_s = duration_ns("--step", step) / NS_PER_S if step != "0s" else 0.0
     place = dataset if "://" in dataset else find_dataset(dataset) or dataset_folder(dataset)
-    loader = Loader(
-        place,
-        global_batch=batch,
-        threads=threads,
-        size=ImageSize(*width_and_height("--size", size)) if size else None,
-    )
+    try:
+        resized = ImageSize(*width_and_height("--size", size)) if size else None
+    except ValueError as exc:
+        raise UsageError(f"--size {size}: {exc}") from exc
+    loader = Loader(place, global_batch=batch, threads=threads, size=resized)
     done = 0
     with bar("batches", 2 * batches) as advance:
 

@@ -11,7 +11,7 @@ import click
 
 from drivetrain.cli.data.targets import dataset_json, dataset_text, json_text
 from drivetrain.cli.data.workers import how, worker_options
-from drivetrain.core.errors import UsageError
+from drivetrain.core.errors import DrivetrainError, UsageError
 
 if TYPE_CHECKING:
     from drivetrain.data.pipeline import Outcome, Pipeline
@@ -57,9 +57,15 @@ def _load(file: Path) -> Pipeline:
     if not file.is_file() or file.suffix != ".py" or not file.stem.isidentifier():
         raise UsageError(f"{file} is no Python file", hint="name one that says `pipeline = source | op | Shards(out)`")
     sys.path.insert(0, str(file.parent.absolute()))
-    module = importlib.import_module(file.stem)
-    if not Path(module.__file__ or "").samefile(file):
-        raise UsageError(f"there is another module called {file.stem}: {module.__file__}", hint="rename the file")
+    try:
+        module = importlib.import_module(file.stem)
+    except DrivetrainError:
+        raise
+    except Exception as exc:
+        raise UsageError(f"{file} cannot be imported: {type(exc).__name__}: {exc}") from exc
+    found = getattr(module, "__file__", None)
+    if found is None or not Path(found).samefile(file):
+        raise UsageError(f"there is another module called {file.stem}: {found}", hint="rename the file")
     pipeline = getattr(module, "pipeline", None)
     if not isinstance(pipeline, Pipeline):
         raise UsageError(f"{file} defines no `pipeline`", hint="write `pipeline = source | op | Shards(out)` in it")

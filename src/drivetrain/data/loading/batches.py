@@ -94,6 +94,8 @@ class Batches(Iterator[Batch]):
         tally.num_batches += 1
         tally.num_ready += draft.done.is_set()
         self.crew.wait(draft.done)
+        if self._closed:  # by another thread, or a signal handler
+            raise StopIteration
         tally.wait_ns += now_ns() - asked_ns
         batch = draft.finish()
         self._ahead.popleft()

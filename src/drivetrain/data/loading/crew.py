@@ -19,6 +19,7 @@ Task = Callable[[int], None]
 """`task(number)`: called by the thread of this number."""
 
 _LEAVE_S = 1.0
+_LOOK_S = 0.2  # how often whoever waits looks whether the crew was stopped
 
 
 class Crew:
@@ -51,10 +52,11 @@ class Crew:
                 self._news.notify_all()
 
     def wait(self, done: threading.Event) -> None:
-        """Return when a task has set this."""
+        """Return when a task has set this, or when the crew was stopped and none ever will."""
         while not self._threads and not done.is_set():
             self._tasks.popleft()(0)
-        done.wait()
+        while not done.wait(_LOOK_S) and not self._stopped:
+            pass
 
     def stop(self) -> None:
         """Let the threads end, and wait for them."""

@@ -54,8 +54,9 @@ def _copy_index(bucket: Bucket, folder: Path, version: str | None) -> Manifest:
     """Bring manifest and index to the local disk; what is there already is not fetched again."""
     _fetch(bucket, MANIFEST_FILE, folder)
     if version is not None:
-        for name in bucket.names(f"{VERSIONS_FOLDER}/{version}"):
-            _fetch(bucket, name, folder)
+        for name in bucket.names(VERSIONS_FOLDER):
+            if name.startswith(f"{VERSIONS_FOLDER}/{version}") and Path(name).parent == Path(VERSIONS_FOLDER):
+                _fetch(bucket, name, folder)
     manifest = read_manifest(folder, version)
     for name, stored in manifest.files.items():
         if not name.endswith(".tar") and stored.difference(folder / name, with_hash=True):
@@ -79,7 +80,7 @@ class FarShards:
     def __init__(self, bucket: Bucket, files: Mapping[str, StoredFile], cache: PieceCache) -> None:
         """Starts nothing yet; `files` are the data set's, by name."""
         self._bucket, self._files, self._cache = bucket, files, cache
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer may come while this thread holds it
         self._crew: Crew | None = None
         self._coming: set[tuple[str, int]] = set()
 

@@ -57,7 +57,7 @@ class FolderShards:
         """Opens nothing yet."""
         self._folder = folder
         self._open: OrderedDict[str, _File] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer may come while this thread holds it
 
     def __reduce__(self) -> tuple[type[FolderShards], tuple[Path]]:
         """In another process: the same folder, nothing open yet."""
@@ -66,7 +66,8 @@ class FolderShards:
     def read(self, shard: str, offset: int, num_bytes: int) -> bytes:
         """Bytes of a shard. Raises SampleError: it cannot be read."""
         try:
-            return os.pread(self._file(shard).descriptor, num_bytes, offset)
+            file = self._file(shard)  # held until it is read, so that nobody closes it meanwhile
+            return os.pread(file.descriptor, num_bytes, offset)
         except OSError as exc:
             raise SampleError(f"cannot read {self._folder / shard}: {exc.strerror}") from exc
 

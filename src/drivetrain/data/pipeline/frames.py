@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +18,8 @@ from drivetrain.data.pipeline.code import module_version
 from drivetrain.data.pipeline.description import Opened, Source
 from drivetrain.data.pipeline.item import Item, Unread
 from drivetrain.data.sources import open_log
+
+_UNFIT = re.compile(r"[^0-9A-Za-z_+=@,/-]")  # what a sample's key may not have
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ class _Items(Sequence[Item]):
 
 def _key(log: Log, camera: int, frame: int) -> str:
     stream = log.cameras[camera]
-    return f"{stream.name.partition('/')[2]}-{stream.labels[frame]}"
+    name = stream.name.partition("/")[2] or stream.name
+    return _UNFIT.sub("_", f"{name}-{stream.labels[frame]}")
 
 
 def _reader_version(log: Log) -> str:

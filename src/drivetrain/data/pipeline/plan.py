@@ -123,6 +123,13 @@ def _named(value: object) -> tuple[str, object]:
     return kind.__qualname__, _settings(value, kind.__name__)
 
 
+def _nested(value: object, where: str) -> object:
+    """As `_settings`, with the class where the value has one: equal fields of another class do something else."""
+    found = _settings(value, where)
+    kind = type(value)
+    return {"class": f"{kind.__module__}.{kind.__qualname__}", "fields": found} if is_dataclass(value) else found
+
+
 def _settings(value: object, where: str) -> object:
     """Plain values that say all of an op's settings."""
     if value is None or isinstance(value, bool | int | float | str | bytes):
@@ -130,11 +137,11 @@ def _settings(value: object, where: str) -> object:
     if isinstance(value, np.generic):
         return value.item()
     if is_dataclass(value) and not isinstance(value, type):
-        return {each.name: _settings(getattr(value, each.name), f"{where}.{each.name}") for each in fields(value)}
+        return {each.name: _nested(getattr(value, each.name), f"{where}.{each.name}") for each in fields(value)}
     if isinstance(value, list | tuple):
-        return [_settings(each, f"{where}[{i}]") for i, each in enumerate(value)]
+        return [_nested(each, f"{where}[{i}]") for i, each in enumerate(value)]
     if isinstance(value, dict):
-        return [[_settings(key, where), _settings(each, f"{where}[{key!r}]")] for key, each in value.items()]
+        return [[_nested(key, where), _nested(each, f"{where}[{key!r}]")] for key, each in value.items()]
     raise UsageError(
         f"{where} is {value!r:.80}; an op's settings are plain values, so that they can be hashed",
         hint="numbers, text, tuples, dicts and dataclasses of them; name a function by its op's class instead",

@@ -197,7 +197,12 @@ class _Results:
             if isinstance(exc.cause, DrivetrainError):
                 raise exc.cause from exc
             raise DataError(f"a worker failed on {self._named(job)}: {exc.cause!r}") from exc
-        except (exceptions.WorkerCrashedError, exceptions.NodeDiedError, exceptions.ObjectLostError) as exc:
+        except (
+            exceptions.WorkerCrashedError,
+            exceptions.NodeDiedError,
+            exceptions.ObjectLostError,
+            exceptions.OutOfMemoryError,
+        ) as exc:
             raise DataError(
                 f"workers died again and again on {self._named(job)}: {exc}",
                 hint="run it with --on local to see what kills them; too little memory is the most frequent reason",
