@@ -143,6 +143,20 @@ def test_a_rank_lost_on_its_way_into_an_attempt_that_it_begins_later_failed_in_t
     assert (first.failed, second.failed) == (((1, -9), (0, -9)), ((1, -11),))
 
 
+def test_a_process_that_ends_before_anyone_has_begun_its_attempt_failed_in_that_one() -> None:
+    first, second = found(
+        began(),
+        [event(1, "start", 0), event(1, "start", 1)],
+        steps(0, 0, 0, 3, 10),
+        steps(1, 0, 0, 3, 10),
+        [event(18, "exit", 0, code=-9), event(19, "start", 0), event(20, "exit", 0, code=-9)],
+        [event(21, "again", 1, 1), event(22, "start", 0)],
+        rejoined(1, 2, 30, stays=True, step=3),
+        rejoined(0, 2, 31, stays=False, step=3),
+    )
+    assert (first.failed, second.failed) == (((0, -9),), ((0, -9),))
+
+
 def test_a_run_without_a_second_attempt_had_no_recovery() -> None:
     assert found(began(), steps(0, 0, 0, 3, 10)) == ()
     assert recoveries([]) == ()

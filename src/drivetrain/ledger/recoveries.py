@@ -105,35 +105,54 @@ def recoveries(events: Sequence[Event]) -> tuple[Recovery, ...]:
     """
     attempts: dict[int, _Attempt] = {}
     ends: list[_End] = []
+    starts: list[tuple[int, int]] = []
     hangs: list[_Hang] = []
     for event, at_ns in zip(events, place(events), strict=True):
         if event.kind in _OF_RANKS and event.rank is not None:
             attempts.setdefault(event.attempt, _Attempt()).take(event.rank, event, at_ns)
         elif event.kind == "exit" and event.code != 0 and event.rank is not None:
             ends.append((at_ns, event.rank, event.code))
+        elif event.kind == "start" and event.rank is not None:
+            starts.append((at_ns, event.rank))
         elif event.kind == "hang":
             hangs.append((at_ns, dict(attempts[max(attempts)].last_ns) if attempts else {}))
     numbers = sorted(attempts)
-    return tuple(_recovery(number, attempts, ends, hangs) for number in numbers[1:])
+    by_attempt = _by_attempt(ends, starts, attempts)
+    return tuple(_recovery(number, attempts, by_attempt, hangs) for number in numbers[1:])
 
 
-def _ended(at_ns: int, rank: int, attempts: dict[int, _Attempt]) -> int | None:
-    """The attempt that the end of a process belongs to; None before there was one.
+def _by_attempt(
+    ends: list[_End], starts: list[tuple[int, int]], attempts: dict[int, _Attempt]
+) -> dict[int, list[_End]]:
+    """The ends of processes, by the attempt that they belong to; none of those before there was one.
 
-    A rank can end before the others have begun the same attempt. One that ended and began the attempt thereafter was
-    lost on the way there: that belongs to the attempt before, as what else failed then.
+    A rank can end before the others have begun the same attempt, or before anyone has:
+    1. One that ended and began the attempt thereafter was lost on the way there, which belongs to the attempt before.
+    2. One whose process was made after the last attempt that had begun had failed was made for the next one.
     """
-    begun = [number for number in sorted(attempts) if min(attempts[number].begun_ns.values()) <= at_ns]
-    if len(begun) > 1 and attempts[begun[-1]].begun_ns.get(rank, 0) > at_ns:
-        return begun[-2]
-    return begun[-1] if begun else None
+    found: dict[int, list[_End]] = {}
+    for end in ends:
+        at_ns, rank, _ = end
+        begun = [number for number in sorted(attempts) if min(attempts[number].begun_ns.values()) <= at_ns]
+        if not begun:
+            continue
+        number = begun[-1]
+        began_ns = attempts[number].begun_ns.get(rank)
+        made_ns = max((made for made, of_rank in starts if of_rank == rank and made <= at_ns), default=None)
+        if began_ns is not None and began_ns > at_ns and len(begun) > 1:
+            number = begun[-2]
+        elif began_ns is None or (made_ns is not None and made_ns > began_ns):
+            has_failed = any(made_ns is not None and earlier[0] < made_ns for earlier in found.get(number, []))
+            number += has_failed and number + 1 in attempts
+        found.setdefault(number, []).append(end)
+    return found
 
 
-def _recovery(number: int, attempts: dict[int, _Attempt], ends: list[_End], hangs: list[_Hang]) -> Recovery:
+def _recovery(number: int, attempts: dict[int, _Attempt], ends: dict[int, list[_End]], hangs: list[_Hang]) -> Recovery:
     now, before_number = attempts[number], max(each for each in attempts if each < number)
     before = attempts[before_number]
     since_ns = min(before.begun_ns.values())
-    failed = [end for end in ends if _ended(end[0], end[1], attempts) == before_number]
+    failed = ends.get(before_number, [])
     rank, noticed_ns, last_ns = None, None, before.last_ns
     if failed:
         noticed_ns, rank, _ = failed[0]
