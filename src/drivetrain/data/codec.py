@@ -90,7 +90,7 @@ def _decode_npy(data: bytes, where: str) -> object:
         if count * dtype.itemsize != size_bytes:
             raise ValueError(f"{shape} values of {dtype} do not fill {size_bytes} bytes")
         flat = np.frombuffer(data, dtype, count, offset=begin) if size_bytes else np.empty(count, dtype)
-    except (ValueError, TypeError, OverflowError) as exc:
+    except (ValueError, TypeError, OverflowError, SyntaxError) as exc:  # the last is of a dtype that NumPy parses
         raise SampleError(f"{where} is no NumPy array ({len(data)} bytes): {exc}") from exc
     return flat.reshape(shape, order="F" if in_fortran_order else "C")
 

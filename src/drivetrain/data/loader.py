@@ -87,12 +87,7 @@ class Loader:
           max_bad: most unreadable samples before giving up.
         Raises: ValueError: a number out of range. DataError: no data set, or no samples in the split.
         """
-        least = {"global_batch": global_batch, "threads": threads + 1, "max_bad": max_bad + 1}
-        if min(least.values()) < 1 or (microbatch is not None and microbatch < 1):
-            raise ValueError(
-                f"global_batch={global_batch} and microbatch={microbatch} must be 1 or more, "
-                f"threads={threads} and max_bad={max_bad} 0 or more"
-            )
+        _check_numbers(global_batch, microbatch, threads, max_bad)
         if flip and augment is not None:
             raise ValueError("flip mirrors pixels alone: put a Flip into augment instead")
         self._sources = _opened(dataset)
@@ -276,3 +271,11 @@ def _checked_columns(columns: tuple[str, ...], sources: tuple[Source, ...]) -> t
 
 def _as_it_is(batch: dict[str, object]) -> Batch:
     return batch
+
+
+def _check_numbers(global_batch: int, microbatch: int | None, threads: int, max_bad: int) -> None:
+    if min(global_batch, threads + 1, max_bad + 1) < 1 or (microbatch is not None and microbatch < 1):
+        raise ValueError(
+            f"global_batch={global_batch} and microbatch={microbatch} must be 1 or more, "
+            f"threads={threads} and max_bad={max_bad} 0 or more"
+        )

@@ -83,6 +83,7 @@ def test_damaged_bytes_are_an_entry_or_one_error(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 3))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     try:
-        decode(bytes(whole[: data.draw(st.integers(0, len(whole)))]))
+        found = decode(bytes(whole[: data.draw(st.integers(0, len(whole)))]))
     except StoreError:
         return
+    assert isinstance(found, Entry)

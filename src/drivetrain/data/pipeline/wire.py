@@ -39,7 +39,7 @@ def decode(data: bytes | memoryview) -> Entry:
             tuple(dropped),
             tuple(Bad(*each) for each in bad),
         )
-    except (msgspec.DecodeError, ValueError, TypeError, KeyError) as exc:
+    except (msgspec.DecodeError, ValueError, TypeError, LookupError, SyntaxError, RecursionError) as exc:
         raise StoreError(f"{len(data)} bytes are no entry of a pipeline: {exc}") from exc
 
 
