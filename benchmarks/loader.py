@@ -27,7 +27,8 @@ PROCESSES = (CORES, 2 * CORES, 1)
 """Numbers of worker processes that are tried."""
 TARGETS = {
     "ceiling": ("ceiling: simplejpeg and cv2 in threads", "ours at least 90 % of it"),
-    "torch": ("torch DataLoader, best worker count", "ours at least 2x"),
+    "torch_float": ("torch DataLoader giving float32, best worker count", "ours at least 2x"),
+    "torch": ("torch DataLoader giving uint8, best worker count", "ours at least 2x"),
     "streaming": ("MosaicML Streaming, best worker count", "ours faster"),
     "webdataset": ("WebDataset, best worker count", "ours faster"),
     "litdata": ("LitData, best worker count", "ours faster"),
@@ -41,14 +42,14 @@ def run() -> list[tuple[str, str, str]]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "inputs"
         prepare(folder, jpegs)
-        python = dict.fromkeys(("ours", "ours_scaled", "ceiling", "torch"), sys.executable)
+        python = dict.fromkeys(("ours", "ours_scaled", "ceiling", "torch", "torch_float"), sys.executable)
         python |= {way: str(PEERS_PYTHON) for way in (*PREPARE, "spdl") if _is_ready(way, folder)}
         rates: dict[str, list[float]] = {way: [] for way in python}
         workers: dict[str, int] = {}
         for _ in range(REPETITIONS):
             for way, used in python.items():
                 if way not in workers:
-                    tried = PROCESSES if way in ("torch", *PREPARE) else (CORES,)
+                    tried = PROCESSES if way in ("torch", "torch_float", *PREPARE) else (CORES,)
                     rate, workers[way] = max((_measure(used, way, folder, number), number) for number in tried)
                 else:
                     rate = _measure(used, way, folder, workers[way])

@@ -1,7 +1,7 @@
 """One way to load PandaSet's JPEGs per process: `python loader_ways.py WAY FOLDER WORKERS`; prints images a second.
 
-All ways read the same JPEGs, decode them with simplejpeg, resize them with OpenCV, stack 32 of them as uint8, and hand
-the batch to a loop that does nothing with it. FOLDER holds what `prepare` made of the JPEGs. It runs in `.venv` and,
+All ways read the same JPEGs, decode them with simplejpeg, resize them with OpenCV, stack 32 of them, as uint8 but in
+`torch_float`, and hand the batch to a loop that does nothing with it. FOLDER holds what `prepare` made of the JPEGs. It runs in `.venv` and,
 for peers, in `.venv-peers`, so it imports nothing of ours but in our own ways.
 """
 
@@ -65,7 +65,7 @@ def ours_scaled(folder: Path, workers: int) -> Iterator[int]:
     return ours(folder, workers, exact=False)
 
 
-def torch(folder: Path, workers: int) -> Iterator[int]:
+def torch(folder: Path, workers: int, finish: Callable[[np.ndarray], np.ndarray] = np.asarray) -> Iterator[int]:
     from torch.utils.data import DataLoader, Dataset
 
     files = sorted((folder / "files").iterdir())
@@ -75,9 +75,14 @@ def torch(folder: Path, workers: int) -> Iterator[int]:
             return 100_000
 
         def __getitem__(self, index: int) -> np.ndarray:
-            return pixels(files[index % len(files)].read_bytes())
+            return finish(pixels(files[index % len(files)].read_bytes()))
 
     yield from _sizes(DataLoader(Images(), BATCH, shuffle=True, num_workers=workers))
+
+
+def torch_float(folder: Path, workers: int) -> Iterator[int]:
+    """float32 from 0 to 1, as its users mostly have their samples."""
+    return torch(folder, workers, lambda image: np.multiply(image, 1 / 255, dtype=np.float32))
 
 
 def streaming(folder: Path, workers: int) -> Iterator[int]:
@@ -203,7 +208,8 @@ def _stand_in_for_torchvision() -> None:
         sys.modules[module.__name__] = module
 
 
-WAYS = {way.__name__: way for way in (ceiling, ours, ours_scaled, torch, streaming, webdataset, litdata, spdl)}
+_ALL = (ceiling, ours, ours_scaled, torch, torch_float, streaming, webdataset, litdata, spdl)
+WAYS = {way.__name__: way for way in _ALL}
 PREPARE = {"streaming": prepare_streaming, "webdataset": prepare_webdataset, "litdata": prepare_litdata}
 
 

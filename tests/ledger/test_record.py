@@ -60,7 +60,7 @@ def test_a_supervisor_names_the_rank_it_speaks_of(tmp_path: Path) -> None:
         record.clock('node "b"', -5)
         record.beat()
         record.hang(3)
-        record.exit(3, -9)
+        record.exit(3, -9, attempt=2)
         record.release(3)
         assert record.num_lost_records == 0
     found = events(path)
@@ -75,6 +75,7 @@ def test_a_supervisor_names_the_rank_it_speaks_of(tmp_path: Path) -> None:
         ("release", 3),
     ]
     assert (found[1].devices, found[2].mono_ns, found[5].of_rank, found[6].code) == (8, 77, 3, -9)
+    assert found[6].attempt == 2
     assert (found[3].of, found[3].ahead_ns) == ('node "b"', -5)
 
 

@@ -107,7 +107,7 @@ def test_a_failure_during_a_recovery_is_a_recovery_of_its_own_that_came_to_no_st
         steps(1, 0, 0, 3, 10),
         [event(18, "exit", 1, code=-9)],
         rejoined(0, 1, 20, stays=True, step=3)[:3],
-        [event(21, "begin", 1, 1, phase="init"), event(26, "exit", 1, code=-11)],
+        [event(21, "begin", 1, 1, phase="init"), event(26, "exit", 1, 1, code=-11)],
         rejoined(0, 2, 30, stays=True, step=3),
         rejoined(1, 2, 31, stays=False, step=3),
     )
@@ -121,7 +121,7 @@ def test_a_rank_may_fail_in_an_attempt_that_another_has_not_begun_yet() -> None:
         steps(0, 0, 0, 3, 10),
         steps(1, 0, 0, 3, 10),
         [event(18, "exit", 1, code=-9)],
-        [event(20, "again", 0, 1), event(22, "exit", 0, code=-9)],
+        [event(20, "again", 0, 1), event(22, "exit", 0, 1, code=-9)],
         [event(24, "begin", 1, 1, phase="init")],
         rejoined(1, 2, 30, stays=True, step=3),
         rejoined(0, 2, 31, stays=False, step=3),
@@ -129,32 +129,30 @@ def test_a_rank_may_fail_in_an_attempt_that_another_has_not_begun_yet() -> None:
     assert (first.failed, second.failed) == (((1, -9),), ((0, -9),))
 
 
-def test_a_rank_lost_on_its_way_into_an_attempt_that_it_begins_later_failed_in_the_one_before() -> None:
+def test_a_rank_that_failed_before_it_had_begun_an_attempt_failed_in_the_one_that_its_exit_names() -> None:
     first, second = found(
         began(),
         steps(0, 0, 0, 3, 10),
         steps(1, 0, 0, 3, 10),
         [event(18, "exit", 1, code=-9)],
         [event(20, "begin", 1, 1, phase="init"), event(22, "exit", 0, code=-9), event(26, "begin", 0, 1, phase="init")],
-        [event(40, "exit", 1, code=-11)],
+        [event(40, "exit", 1, 1, code=-11)],
         rejoined(0, 2, 50, stays=True, step=3),
         rejoined(1, 2, 51, stays=False, step=3),
     )
     assert (first.failed, second.failed) == (((1, -9), (0, -9)), ((1, -11),))
 
 
-def test_a_process_that_ends_before_anyone_has_begun_its_attempt_failed_in_that_one() -> None:
-    first, second = found(
+def test_the_failures_of_an_attempt_that_nobody_had_begun_belong_to_the_recovery_after_it() -> None:
+    (recovery,) = found(
         began(),
-        [event(1, "start", 0), event(1, "start", 1)],
         steps(0, 0, 0, 3, 10),
         steps(1, 0, 0, 3, 10),
-        [event(18, "exit", 0, code=-9), event(19, "start", 0), event(20, "exit", 0, code=-9)],
-        [event(21, "again", 1, 1), event(22, "start", 0)],
+        [event(18, "exit", 0, code=-9), event(20, "exit", 0, 1, code=-11)],
         rejoined(1, 2, 30, stays=True, step=3),
         rejoined(0, 2, 31, stays=False, step=3),
     )
-    assert (first.failed, second.failed) == (((0, -9),), ((0, -9),))
+    assert (recovery.attempt, recovery.failed) == (2, ((0, -9), (0, -11)))
 
 
 def test_a_run_without_a_second_attempt_had_no_recovery() -> None:

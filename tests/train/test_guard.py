@@ -26,7 +26,7 @@ NUM_STEPS = 8
 
 
 def silent() -> Recorder:
-    return Recorder(Path("none"), -1, 0)
+    return Recorder(Path("none"), -1, 0, 0)
 
 
 class Trained:

@@ -297,7 +297,7 @@ class Launcher:
         self._nodes.begin(self._requests(attempt.number), attempt.number, moves)
         for rank in kept:
             if rank >= attempt.num_ranks:
-                self._recorder.exit(rank, 0)
+                self._recorder.exit(rank, 0, attempt=attempt.number - 1)
         self._release(attempt.num_ranks)
         self._alloc()
 
@@ -471,7 +471,7 @@ class Launcher:
         if node in self._nodes.waiting:
             self._nodes.waiting.remove(node)
         for rank in node.process_states():
-            self._recorder.exit(rank, -signal.SIGKILL)
+            self._recorder.exit(rank, -signal.SIGKILL, attempt=self._attempt.number)
         self._end_all(self._nodes.ranks_of(node))
 
     def _close_nodes(self) -> None:

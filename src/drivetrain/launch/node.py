@@ -330,9 +330,11 @@ class Node:
         self._hang_up(process)
         if self._departing.pop(process.slot, None) is not None:
             return
-        self._recorder.exit(rank, code)
+        is_replaced = process.back_by_ns is not None and self.is_ready and self.replaces
+        # Lost on its way from the attempt before, it is one more that ended that attempt.
+        self._recorder.exit(rank, code, attempt=self._attempt - is_replaced)
         del self._processes[rank]
-        if process.back_by_ns is not None and self.is_ready and self.replaces:
+        if is_replaced:
             self._fork(process.request)
         else:
             words = tuple(process.streams[1].last_lines(_NUM_LAST_WORDS))

@@ -46,7 +46,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
       phase: one of core.leaves.PHASES, perhaps with a detail after a slash (`restore/peers`), which the account leaves
         out; other names are kept and count as unknown time.
       devices: how many accelerators an `alloc` gives the rank.
-      attempt: which try of the run, from 0.
+      attempt: which try of the run, from 0; of an `exit`, the one that it ended.
       code: the exit code; negative for a signal.
       of: the host whose wall clock a `clock` record measured.
       ahead_ns: by how much that clock is ahead of the supervisor's.

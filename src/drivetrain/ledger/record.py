@@ -45,9 +45,10 @@ class Recorder:
       num_lost_records: records that could not be written.
     """
 
-    def __init__(self, path: Path, fd: int, rank: int | None) -> None:
+    def __init__(self, path: Path, fd: int, attempt: int, rank: int | None) -> None:
         self.path = path
         self.rank = rank
+        self._attempt = attempt
         self.num_lost_records = 0
         self._fd = fd
         self._fence = b""
@@ -86,7 +87,7 @@ class Recorder:
         except OSError as exc:
             logger.warning("cannot open the journal %s (%s): nothing of this process is recorded", path, exc)
             fd, continues = _CLOSED, False
-        recorder = cls(path, fd, rank)
+        recorder = cls(path, fd, attempt, rank)
         recorder._fence = b"\n" if continues else b""  # the writer before may have been torn off
         anchor = Anchor.now()
         header = Header(run, attempt, rank, host_id(), os.getpid(), lease_ns, anchor.mono_ns, anchor.wall_ns)
@@ -164,9 +165,16 @@ class Recorder:
         """The rank's process began here, or at `at_ns`."""
         self._record(b'{"k":"start","t":%d,"rank":%d}\n', self._whose(rank), at_ns=at_ns)
 
-    def exit(self, rank: int | None = None, code: int = 0) -> None:
-        """The rank's process ended; a negative code is a signal."""
-        self._record(b'{"k":"exit","t":%d,"rank":%d,"code":%d}\n', self._whose(rank), code)
+    def exit(self, rank: int | None = None, code: int = 0, *, attempt: int | None = None) -> None:
+        """The rank's process ended; a negative code is a signal.
+
+        Args:
+          attempt: the one that it ended; by default the one this recorder was opened in.
+        """
+        of_attempt = self._attempt if attempt is None else attempt
+        self._record(
+            b'{"k":"exit","t":%d,"rank":%d,"code":%d,"attempt":%d}\n', self._whose(rank), code, of_attempt
+        )
 
     def release(self, rank: int | None = None) -> None:
         """The rank's devices are given back."""

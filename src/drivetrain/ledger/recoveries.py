@@ -57,8 +57,8 @@ class Recovery:
         return None if began_ns is None or self.stepped_ns is None else self.stepped_ns - began_ns
 
 
-_End = tuple[int, int, int]
-"""Of a rank's process: when it was recorded, the rank, its exit code."""
+_End = tuple[int, int, int, int]
+"""Of a rank's process: when it was recorded, the attempt that it ended, the rank, its exit code."""
 _Hang = tuple[int, dict[int, int]]
 """When it was recorded, and when each rank had recorded something last."""
 
@@ -105,64 +105,34 @@ def recoveries(events: Sequence[Event]) -> tuple[Recovery, ...]:
     """
     attempts: dict[int, _Attempt] = {}
     ends: list[_End] = []
-    starts: list[tuple[int, int]] = []
     hangs: list[_Hang] = []
     for event, at_ns in zip(events, place(events), strict=True):
         if event.kind in _OF_RANKS and event.rank is not None:
             attempts.setdefault(event.attempt, _Attempt()).take(event.rank, event, at_ns)
         elif event.kind == "exit" and event.code != 0 and event.rank is not None:
-            ends.append((at_ns, event.rank, event.code))
-        elif event.kind == "start" and event.rank is not None:
-            starts.append((at_ns, event.rank))
+            ends.append((at_ns, event.attempt, event.rank, event.code))
         elif event.kind == "hang":
             hangs.append((at_ns, dict(attempts[max(attempts)].last_ns) if attempts else {}))
     numbers = sorted(attempts)
-    by_attempt = _by_attempt(ends, starts, attempts)
-    return tuple(_recovery(number, attempts, by_attempt, hangs) for number in numbers[1:])
+    return tuple(_recovery(number, attempts, ends, hangs) for number in numbers[1:])
 
 
-def _by_attempt(
-    ends: list[_End], starts: list[tuple[int, int]], attempts: dict[int, _Attempt]
-) -> dict[int, list[_End]]:
-    """The ends of processes, by the attempt that they belong to; none of those before there was one.
-
-    A rank can end before the others have begun the same attempt, or before anyone has:
-    1. One that ended and began the attempt thereafter was lost on the way there, which belongs to the attempt before.
-    2. One whose process was made after the last attempt that had begun had failed was made for the next one.
-    """
-    found: dict[int, list[_End]] = {}
-    for end in ends:
-        at_ns, rank, _ = end
-        begun = [number for number in sorted(attempts) if min(attempts[number].begun_ns.values()) <= at_ns]
-        if not begun:
-            continue
-        number = begun[-1]
-        began_ns = attempts[number].begun_ns.get(rank)
-        made_ns = max((made for made, of_rank in starts if of_rank == rank and made <= at_ns), default=None)
-        if began_ns is not None and began_ns > at_ns and len(begun) > 1:
-            number = begun[-2]
-        elif began_ns is None or (made_ns is not None and made_ns > began_ns):
-            has_failed = any(made_ns is not None and earlier[0] < made_ns for earlier in found.get(number, []))
-            number += has_failed and number + 1 in attempts
-        found.setdefault(number, []).append(end)
-    return found
-
-
-def _recovery(number: int, attempts: dict[int, _Attempt], ends: dict[int, list[_End]], hangs: list[_Hang]) -> Recovery:
+def _recovery(number: int, attempts: dict[int, _Attempt], ends: list[_End], hangs: list[_Hang]) -> Recovery:
     now, before_number = attempts[number], max(each for each in attempts if each < number)
     before = attempts[before_number]
     since_ns = min(before.begun_ns.values())
-    failed = ends.get(before_number, [])
+    # Attempts between the two are ones that ended before any rank had begun them.
+    failed = [end for end in ends if before_number <= end[1] < number]
     rank, noticed_ns, last_ns = None, None, before.last_ns
     if failed:
-        noticed_ns, rank, _ = failed[0]
+        noticed_ns, _, rank, _ = failed[0]
     hang = next((each for each in hangs if failed and since_ns <= each[0] <= failed[0][0]), None)
     if hang is not None:
         noticed_ns, last_ns = hang
     num_done = max(each.num_done for other, each in attempts.items() if other < number)
     return Recovery(
         attempt=number,
-        failed=tuple((rank, code) for _, rank, code in failed),
+        failed=tuple((rank, code) for _, _, rank, code in failed),
         is_hang=hang is not None,
         step=None if rank is None else before.last_begun.get(rank),
         last_ns=None if rank is None else last_ns.get(rank),
