@@ -1,8 +1,8 @@
 """One way to load PandaSet's JPEGs per process: `python loader_ways.py WAY FOLDER WORKERS`; prints images a second.
 
 All ways read the same JPEGs, decode them with simplejpeg, resize them with OpenCV, stack 32 of them, as uint8 but in
-`torch_float`, and hand the batch to a loop that does nothing with it. FOLDER holds what `prepare` made of the JPEGs. It runs in `.venv` and,
-for peers, in `.venv-peers`, so it imports nothing of ours but in our own ways.
+`torch_float`, and hand the batch to a loop that does nothing with it. FOLDER holds what `prepare` made of the JPEGs. It
+runs in `.venv` and, for peers, in `.venv-peers`, so it imports nothing of ours but in our own ways.
 """
 
 from __future__ import annotations
