@@ -1,0 +1,13 @@
+"""Where a step's time goes: traces are captured, read as columns, and analysed. Only capturing needs torch.
+
+Life of a trace: a run's profiler (`capture/`) writes a file -> `read/` streams it into a `Trace`, typed columns in
+NumPy -> `analyse/` has pure functions from traces to figures, each with its definition -> `report` makes a page.
+
+  trace.py   the columns, and what words in them mean
+  read/      files -> traces
+"""
+
+from drivetrain.profile.read import read_trace
+from drivetrain.profile.trace import DEVICE_KINDS, NONE, Kind, Trace
+
+__all__ = ["DEVICE_KINDS", "NONE", "Kind", "Trace", "read_trace"]
