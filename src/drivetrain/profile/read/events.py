@@ -36,8 +36,8 @@ class Args(msgspec.Struct, gc=False):
     device: int | None = None
     size_bytes: int | None = msgspec.field(name="bytes", default=None)
     sequence: int | None = msgspec.field(name="Sequence number", default=None)
-    dims: msgspec.Raw | None = msgspec.field(name="Input Dims", default=None)
-    types: msgspec.Raw | None = msgspec.field(name="Input type", default=None)
+    dims: msgspec.Raw = msgspec.field(name="Input Dims", default=msgspec.Raw())
+    types: msgspec.Raw = msgspec.field(name="Input type", default=msgspec.Raw())
     stack: str | None = msgspec.field(name="Call stack", default=None)
     python_id: int | None = msgspec.field(name="Python id", default=None)
     python_parent: int | None = msgspec.field(name="Python parent id", default=None)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -191,5 +192,5 @@ def _first(value: int | None, other: int | None) -> int | None:
     return other if value is None else value
 
 
-def _raw(value: object) -> str | None:
-    return None if value is None else bytes(value).decode()  # type: ignore[call-overload]
+def _raw(value: msgspec.Raw) -> str | None:
+    return bytes(value).decode() or None
