@@ -7,8 +7,9 @@ report.py      where the device time of a run or a timeline went
 runs.py        list runs
 checkpoint.py  list, verify and export what a run has saved
 resize.py      another number of ranks for a run that goes on
+profile/       profile a run while it runs, and say what traces tell
 tune.py        which optimisations to adopt
-data.py        ingest, check and show logs and data sets
+data/          ingest, check and show logs and data sets
 options.py     text of options -> values
 progress.py    a bar for long work
 errors.py      how errors look

@@ -19,6 +19,7 @@ _VERBS = {
     "resize": "Give a run that is running another number of ranks.",
     "report": "Where a run's device time went.",
     "data": "Drive logs and data sets: make, check, show, query.",
+    "profile": "Where a step's time goes: profile a run, read its traces.",
     "runs": "List runs, newest first.",
     "checkpoint": "A run's checkpoints: list, verify, export.",
     "tune": "Which optimisations, or which optimizer, a recipe should adopt.",
