@@ -172,9 +172,7 @@ class Recorder:
           attempt: the one that it ended; by default the one this recorder was opened in.
         """
         of_attempt = self._attempt if attempt is None else attempt
-        self._record(
-            b'{"k":"exit","t":%d,"rank":%d,"code":%d,"attempt":%d}\n', self._whose(rank), code, of_attempt
-        )
+        self._record(b'{"k":"exit","t":%d,"rank":%d,"code":%d,"attempt":%d}\n', self._whose(rank), code, of_attempt)
 
     def release(self, rank: int | None = None) -> None:
         """The rank's devices are given back."""

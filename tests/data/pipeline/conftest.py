@@ -10,8 +10,6 @@ from types import ModuleType
 
 import pytest
 
-from drivetrain.data.pipeline.code import module_version
-
 NUMBERS = '''
 """Items that carry arrays of a number, and ops on them."""
 
@@ -183,5 +181,4 @@ def import_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
 @pytest.fixture
 def numbers(import_file: Callable[[str, str], ModuleType]) -> ModuleType:
     """The module above."""
-    module_version.cache_clear()
     return import_file("numbers_ops", NUMBERS)

@@ -2,7 +2,8 @@
 
 A change of a helper that an op calls changes the op's version too; so does another release of a library that its code
 imports, since codecs may change bytes. Too many reruns are an inconvenience, a stale result is an error. Imports at
-the top of a file count; those inside a function do not.
+the top of a file count; those inside a function do not. A file is hashed as it is when its module is first asked for,
+and again once the module has been reloaded: what was edited and not reloaded is not what runs.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import ast
 import hashlib
 import sys
 from collections.abc import Iterator
-from functools import cache
+from importlib.machinery import ModuleSpec
 from importlib.util import resolve_name
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,8 @@ from types import ModuleType
 from drivetrain.core.errors import UsageError
 
 _OURS = "drivetrain"
+_known: dict[str, tuple[dict[str, ModuleSpec | None], str]] = {}
+"""Versions by module, with the specs of all modules that count: a reloaded module has a new one."""
 
 
 def code_version(kind: type) -> str:
@@ -35,10 +38,21 @@ def code_version(kind: type) -> str:
     return module_version(module.__name__)
 
 
-@cache
 def module_version(name: str) -> str:
     """That of a module that was imported, with all that it imports from its own package or folder, or from ours."""
-    first = sys.modules[name]
+    specs, version = _known.get(name, ({}, ""))
+    if not version or any(_spec(each) is not spec for each, spec in specs.items()):
+        seen, version = _hashed(sys.modules[name])
+        _known[name] = {each: _spec(each) for each in seen}, version
+    return version
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    return getattr(sys.modules.get(name), "__spec__", None)
+
+
+def _hashed(first: ModuleType) -> tuple[set[str], str]:
+    """Names of all modules that count, and the hash of them."""
     seen: set[str] = set()
     lines: list[str] = []
     waiting = [first]
@@ -54,7 +68,7 @@ def module_version(name: str) -> str:
             waiting += _imported(source, module)
         elif isinstance(release := getattr(_root(module), "__version__", None), str):
             lines.append(f"{_root(module).__name__}=={release}")
-    return hashlib.sha256("\n".join(sorted(set(lines))).encode()).hexdigest()[:16]
+    return seen, hashlib.sha256("\n".join(sorted(set(lines))).encode()).hexdigest()[:16]
 
 
 def _belongs(module: ModuleType, first: ModuleType) -> bool:
