@@ -98,3 +98,16 @@ def test_a_folder_that_takes_nothing_is_an_error_of_ours(tmp_path: Path) -> None
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(StoreError, match="cannot write"):
         Chunks(tmp_path / "cache").write("step", 0, PAYLOADS)
+
+
+def test_steps_unused_for_long_go_first_and_those_in_use_stay(chunks: Chunks) -> None:
+    size_bytes = file_of(chunks).stat().st_size
+    for address, at_s in (("oldest", 1000), ("older", 2000), ("step", 3000)):
+        chunks.write(address, 7, PAYLOADS)
+        os.utime(chunks.folder / address, (at_s, at_s))
+    chunks.write("fresh", 7, PAYLOADS)
+    chunks.prune(most_bytes=3 * size_bytes)
+    assert sorted(path.name for path in chunks.folder.iterdir()) == ["fresh", "older", "step"]
+    assert chunks.stored("step") == {7}, "which asks for it"
+    chunks.prune(most_bytes=0)
+    assert sorted(path.name for path in chunks.folder.iterdir()) == ["fresh", "step"]

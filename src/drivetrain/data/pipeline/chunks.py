@@ -2,14 +2,17 @@
 
     FOLDER/ADDRESS/CHUNK.entries    magic, then per entry: length, CRC-32, bytes; then the number of entries and magic
 
-All of it can be removed at any time when no pipeline runs; it is made again when it is needed.
+All of it can be removed at any time when no pipeline runs; it is made again when it is needed. Steps that no pipeline
+has asked for in a day are removed, the longest unused first, once all together take more than 32 GiB.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import struct
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -18,6 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from drivetrain.core.errors import StoreError
+from drivetrain.core.units import NS_PER_S
 from drivetrain.data.pipeline import wire
 from drivetrain.data.pipeline.item import Entry
 from drivetrain.store import DISK_HINT
@@ -25,6 +29,8 @@ from drivetrain.store import DISK_HINT
 _MAGIC = b"dtchunk1"
 _ENTRY, _END = struct.Struct("<QI"), struct.Struct("<Q8s")
 _ENDING, _INCOMPLETE = ".entries", ".incomplete"
+_MOST_BYTES = 32 << 30
+_IN_USE_NS = 86400 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,8 @@ class Chunks:
     def stored(self, address: str) -> frozenset[int]:
         """The chunks of a step that are there and complete; what killed writers left is removed."""
         found = set()
+        with suppress(OSError):  # there is no such step yet
+            os.utime(self._step(address))  # asked for now
         for file in self._step(address).glob("*"):
             if file.name.endswith(_INCOMPLETE):
                 _remove_leftover(file)
@@ -72,6 +80,21 @@ class Chunks:
             writer.publish()
         finally:
             writer.discard()
+
+    def prune(self, *, most_bytes: int = _MOST_BYTES, in_use_ns: int = _IN_USE_NS) -> None:
+        """Remove steps that were not asked for lately, the longest unused first, until the others fit.
+
+        Args:
+          most_bytes: that all steps may take.
+          in_use_ns: steps asked for within this time stay, however many they are: a pipeline may be reading them.
+        """
+        steps = sorted(((step.stat().st_mtime_ns, step) for step in self.folder.glob("*/")), key=lambda found: found[0])
+        sizes = {step: sum(file.stat().st_size for file in step.glob("*")) for _, step in steps}
+        num_bytes, now_ns = sum(sizes.values()), time.time_ns()
+        for asked_ns, step in steps:
+            if num_bytes > most_bytes and now_ns - asked_ns > in_use_ns:
+                shutil.rmtree(step, ignore_errors=True)
+                num_bytes -= sizes[step]
 
     def _step(self, address: str) -> Path:
         return self.folder / address

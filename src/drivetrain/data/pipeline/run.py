@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -105,6 +105,9 @@ def run(
     with closing(entries):
         items = _items(entries, tally, meter, max_bad_pct, what, on_progress)
         made = pipeline.sink.write(items, tally)
+    if how.cache is not None:
+        with suppress(OSError):  # another run removes the same
+            Chunks(how.cache).prune()
     wall_ns = time.perf_counter_ns() - begun_ns
     return Outcome(made, tally, report(meter, wall_ns=wall_ns, budget_bytes=how.budget_bytes))
 
