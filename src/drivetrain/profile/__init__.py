@@ -7,7 +7,7 @@ NumPy -> `analyse/` has pure functions from traces to figures, each with its def
   read/      files -> traces
 """
 
-from drivetrain.profile.read import read_trace
+from drivetrain.profile.read import read_trace, trace_of
 from drivetrain.profile.trace import DEVICE_KINDS, NONE, Kind, Trace
 
-__all__ = ["DEVICE_KINDS", "NONE", "Kind", "Trace", "read_trace"]
+__all__ = ["DEVICE_KINDS", "NONE", "Kind", "Trace", "read_trace", "trace_of"]

@@ -5,6 +5,6 @@ gather.py    events -> columns
 reader.py    a file, plain or gzipped, -> a trace
 """
 
-from drivetrain.profile.read.reader import read_trace
+from drivetrain.profile.read.reader import read_trace, trace_of
 
-__all__ = ["read_trace"]
+__all__ = ["read_trace", "trace_of"]

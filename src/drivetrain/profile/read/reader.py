@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -39,16 +41,31 @@ def read_trace(path: Path) -> Trace:
     data = path.read_bytes()
     if data[:2] == b"\x1f\x8b":
         data = gzip.decompress(data)
+    return _parsed(path.name, data)
+
+
+def trace_of(events: Sequence[Mapping[str, Any]], *, name: str = "events", **metadata: object) -> Trace:
+    """The trace that a file with these events would be read as.
+
+    Args:
+      events: objects of `traceEvents`, times in microseconds.
+      name: what `Origin.name` says.
+      metadata: what the file has beside its events, such as `distributedInfo={"rank": 3}`.
+    """
+    return _parsed(name, msgspec.json.encode({**metadata, "traceEvents": events}))
+
+
+def _parsed(name: str, data: bytes) -> Trace:
     try:
         file = msgspec.json.decode(data, type=_File)
     except msgspec.DecodeError as exc:
-        raise DataError(f"{path.name} is not a trace that can be read: {exc}") from exc
+        raise DataError(f"{name} is not a trace that can be read: {exc}") from exc
     gatherer = Gatherer()
     gatherer.add(file.traceEvents)
 
     def origin(base_ns: int, skipped: Counter[str]) -> Origin:
         return Origin(
-            name=path.name,
+            name=name,
             rank=file.distributedInfo.rank,
             world_size=file.distributedInfo.world_size,
             backend=file.distributedInfo.backend,
