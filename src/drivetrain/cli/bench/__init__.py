@@ -1,0 +1,21 @@
+"""`drivetrain bench`: a table of verbs over measurements, each in a file of its own, loaded when chosen."""
+
+from __future__ import annotations
+
+import click
+
+from drivetrain.cli.verbs import Verbs
+
+_VERBS = {
+    "history": "What was measured so far, and where it changed.",
+}
+"""Verb -> its help; the file of the same name has its `command`."""
+
+
+@click.command("bench", cls=Verbs, package=__name__, verbs=_VERBS)
+def command() -> None:
+    """Measure, compare, and remember.
+
+    A HISTORY is a folder with a file of results for each suite, one such file, or the URL of a bucket; unless one is
+    named it is `benchmarks/results` under the working directory.
+    """
