@@ -5,6 +5,7 @@ NumPy -> `analyse/` has pure functions from traces to figures, each with its def
 
   trace.py   the columns, and what words in them mean
   read/      files -> traces
+  analyse/   traces -> figures
 """
 
 from drivetrain.profile.read import read_trace, trace_of
