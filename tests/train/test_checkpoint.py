@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -385,3 +386,22 @@ def test_a_run_saves_to_a_bucket_and_goes_on_from_it(folder: RunFolder, s3: str)
         run.setup(network, torch.optim.SGD(network.parameters(), lr=0.1), [X])
         assert run.step_index == 5
     assert verify_checkpoint(shelf, 5).tier == "bitwise"
+
+
+@pytest.mark.parametrize(
+    ("to", "words"),
+    [
+        ("/proc/nowhere", "checkpoints cannot be written to /proc/nowhere/"),
+        ("s3://bucket?endpoint=http://a.example", "no address in a bucket"),
+        ("ftp://there", "no place for checkpoints"),
+    ],
+)
+def test_a_place_that_takes_no_checkpoints_is_told_before_the_first_step(
+    folder: RunFolder, to: str, words: str
+) -> None:
+    network = nn.Linear(3, 1)
+    with (
+        pytest.raises(UsageError, match=re.escape(words)),
+        dt.Run(checkpoint=dt.Checkpoint(to=to), device="cpu") as run,
+    ):
+        run.setup(network, torch.optim.SGD(network.parameters(), lr=0.1), [X])

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from drivetrain.core.errors import StoreError
+from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.core.extras import require
 from drivetrain.core.units import NS_PER_S, duration_text
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 SCHEMES = ("s3", "gs", "az")
-_LONGEST_PAUSE_S = 10.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
 
 
 class Bucket:
@@ -23,8 +26,13 @@ class Bucket:
     """
 
     def __init__(self, address: str, patience_s: float) -> None:
-        """Connects to nothing yet."""
+        """Connects to nothing yet. Raises UsageError: this is no address."""
         self.address = address.rstrip("/")
+        if "?" in address or "//" in self.address.partition("://")[2]:
+            raise UsageError(
+                f"{address} is no address in a bucket",
+                hint="write s3://bucket/prefix; endpoint and credentials come from the environment (AWS_ENDPOINT_URL)",
+            )
         self._patience_s = patience_s
         obstore_store = require("obstore.store", extra="buckets")
         self._obstore: Any = require("obstore", extra="buckets")
@@ -114,17 +122,19 @@ class Bucket:
 
     def _tried(self, what: str, act: Callable[[], T], error: type[StoreError]) -> T:
         """Try until it works, patience ends, or the answer will not change."""
-        end, pause_s = time.monotonic() + self._patience_s, 0.1
+        end, pause_s = time.monotonic() + self._patience_s, _FIRST_PAUSE_S
         while True:
             try:
                 return act()
             except Exception as exc:  # noqa: BLE001 - obstore's errors have no useful root
+                tried = duration_text(round(self._patience_s * NS_PER_S))
                 if time.monotonic() + pause_s > end or _is_refusal(exc):
-                    tried = duration_text(round(self._patience_s * NS_PER_S))
                     raise error(
                         f"cannot {what}: {_first_line(exc)}",
                         hint=f"tried for {tried}; is the bucket there, and may these credentials use it?",
                     ) from None  # the cause may show what a request carried
+                if pause_s == _FIRST_PAUSE_S:
+                    logger.warning("cannot %s: %s; trying again for %s", what, _first_line(exc), tried)
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 

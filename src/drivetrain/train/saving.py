@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from drivetrain.core.errors import CheckpointIncomplete, UsageError
@@ -183,6 +184,18 @@ def _shelf(choice: Checkpoint, session: Session, topology: Topology) -> Shelf:
     if not choice.to:
         return LocalShelf(folder)
     address = f"{choice.to.rstrip('/')}/{session.folder.id}"
+    shelf = open_shelf(address, choice.patience_ns / 1e9)
     if topology.rank == 0:
+        if isinstance(shelf, LocalShelf):
+            _make_folder(shelf.folder)  # told before there is work to lose
         publish_bytes(folder / ELSEWHERE, address.encode())
-    return open_shelf(address, choice.patience_ns / 1e9)
+    return shelf
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise UsageError(
+            f"checkpoints cannot be written to {folder}: {exc.strerror}", hint="choose another dt.Checkpoint(to=...)"
+        ) from exc

@@ -4,10 +4,10 @@ import csv
 from pathlib import Path
 
 import pytest
+from tests.profile.analyse.events import kernel, launch, launched, span, step
 
 from drivetrain.profile import read_trace, trace_of
 from drivetrain.profile.analyse import breakdown, breakdown_by_device, breakdown_by_step
-from tests.profile.analyse.events import kernel, launch, launched, span, step
 
 
 def test_parts_are_disjoint_and_what_compute_hides_is_not_exposed() -> None:
