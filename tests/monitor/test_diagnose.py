@@ -12,6 +12,7 @@ from drivetrain.core.leaves import Leaf
 from drivetrain.ledger import Account, Interval, account_of_timeline, read_timeline
 from drivetrain.monitor import Death, Evidence, evidence_of, findings
 from drivetrain.monitor.diagnose import balanced_interval_steps
+from drivetrain.monitor.evidence import Ruined
 from drivetrain.monitor.remedies import REMEDIES
 
 S = 1_000_000_000
@@ -128,3 +129,11 @@ def test_the_largest_loss_of_a_known_timeline_comes_first(shared_data: Path, nam
     timeline = read_timeline(shared_data / "ledger_timelines" / f"{name}.jsonl")
     found = findings(account_of_timeline(timeline), evidence_of(timeline.events))[0]
     assert (found.leaf, found.text.startswith(words)) == (leaf, True), found.text
+
+
+def test_steps_after_a_loss_that_is_never_finite_again_are_told_as_vain() -> None:
+    account = _account({"productive": 900, "data_wait": 100})
+    (found,) = [each for each in findings(account, Evidence(ruined=(Ruined("loss", 25, 99),))) if each.is_alarm]
+    assert "`loss` is not finite from step 25 to the last, 99: 75 steps of 100 trained nothing" in found.text
+    assert found.lost_ns == account.leaves["productive"] * 75 // 100
+    assert "dt.Anomaly" in found.change

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from drivetrain.ledger import Event
 from drivetrain.monitor import Death, evidence_of
+from drivetrain.monitor.evidence import Ruined
 
 
 def _event(kind: str, rank: int | None = None, *, step: int = 0, code: int = 0, of_rank: int = -1) -> Event:
@@ -38,3 +39,15 @@ def test_the_interval_between_checkpoints_is_the_median_and_redone_ones_count_on
 
 def test_hung_ranks_are_listed() -> None:
     assert evidence_of([_event("hang", of_rank=3)]).hung_ranks == (3,)
+
+
+def test_a_metric_that_never_is_finite_again_is_ruined_from_its_first_such_step() -> None:
+    nan = float("nan")
+    curve = {"loss": [1.0, nan, 0.9, nan, nan, nan], "rate": [0.1] * 6, "norm": [1.0, 2.0, 1.0, 1.0, 1.0, nan]}
+    logs = [
+        Event("log", "host", 0, 0, 0, step=10 * at, values={name: values[at] for name, values in curve.items()})
+        for at in range(6)
+    ]
+    assert evidence_of(logs).ruined == (Ruined("loss", 30, 50),)
+    again = [Event("log", "host", 0, 0, 0, step=step, values={"loss": 0.5}) for step in (30, 40, 50)]
+    assert evidence_of([*logs, *again]).ruined == (), "they were done again, and well"

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from drivetrain.core.leaves import Leaf
 from drivetrain.core.units import count_text, duration_text
 from drivetrain.ledger import Account
-from drivetrain.monitor.evidence import Death, Evidence
-from drivetrain.monitor.remedies import REMEDIES
+from drivetrain.monitor.evidence import Death, Evidence, Ruined
+from drivetrain.monitor.remedies import REMEDIES, RUIN_CHANGE
 
 _ALARMS = frozenset({Leaf.UNKNOWN, Leaf.HANG})
 _LONG = 10  # times the median, from which a stretch counts as long
@@ -56,6 +56,8 @@ def findings(account: Account, evidence: Evidence | None = None) -> list[Finding
     """
     known = evidence or Evidence()
     found = [_finding(leaf, account, known) for leaf in REMEDIES if _is_worth_telling(leaf, account)]
+    if known.ruined:
+        found.append(_ruin(known.ruined[0], account))
     return sorted(found, key=lambda finding: (-finding.lost_ns, finding.leaf))
 
 
@@ -79,6 +81,23 @@ def _finding(leaf: str, account: Account, evidence: Evidence) -> Finding:
         change=_change(leaf, account, evidence),
         gain=_gain(lost_ns, account),
         is_alarm=leaf in _ALARMS,
+    )
+
+
+def _ruin(ruined: Ruined, account: Account) -> Finding:
+    """Steps after a number is not finite any more are done, and train nothing."""
+    num_vain, num_steps = ruined.to_step - ruined.from_step + 1, ruined.to_step + 1
+    lost_ns = account.leaves.get(Leaf.PRODUCTIVE, 0) * num_vain // num_steps
+    return Finding(
+        leaf=str(Leaf.PRODUCTIVE),
+        lost_ns=lost_ns,
+        share_pct=100 * lost_ns / max(1, account.allocated_ns),
+        text=f"`{ruined.name}` is not finite from step {ruined.from_step} to the last, {ruined.to_step}: "
+        f"{count_text(num_vain, 'step')} of {num_steps} trained nothing.",
+        evidence="",
+        change=RUIN_CHANGE,
+        gain=f"At most {duration_text(lost_ns)} of device time.",
+        is_alarm=True,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,6 +27,21 @@ class Death:
 
 
 @dataclass(frozen=True, slots=True)
+class Ruined:
+    """A metric that stopped being finite and never was again.
+
+    Attributes:
+      name: of the metric.
+      from_step: the first step without a finite value.
+      to_step: the last step of which there is a value.
+    """
+
+    name: str
+    from_step: int
+    to_step: int
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What happened to a run, as far as it explains losses.
 
@@ -35,6 +51,7 @@ class Evidence:
       commit_every_steps: median number of steps between them, None of fewer than two.
       hung_ranks: ranks that the supervisor found without progress, in order.
       has_finished: the processes started last have ended, all of them well.
+      ruined: metrics that are not finite from some step on, the earliest first.
     """
 
     deaths: tuple[Death, ...] = ()
@@ -42,6 +59,7 @@ class Evidence:
     commit_every_steps: int | None = None
     hung_ranks: tuple[int, ...] = ()
     has_finished: bool = False
+    ruined: tuple[Ruined, ...] = ()
 
 
 def evidence_of(events: Iterable[Event]) -> Evidence:
@@ -51,10 +69,16 @@ def evidence_of(events: Iterable[Event]) -> Evidence:
     hung: list[int] = []
     last_step: dict[int | None, int] = {}
     last_codes: dict[int | None, int] = {}
+    curves: dict[
+        str, dict[int, bool]
+    ] = {}  # whether a metric is finite, by step; a step done again counts as it was last
     is_stopping = False  # after the first failure the supervisor stops the other ranks: those are no causes
     for event in events:
         if event.kind == "step_begin":
             last_step[event.rank] = event.step
+        elif event.kind == "log" and event.values:
+            for name, value in event.values.items():
+                curves.setdefault(name, {})[event.step] = math.isfinite(value)
         elif event.kind == "commit":
             commits.append(event.step)
         elif event.kind == "hang":
@@ -68,7 +92,14 @@ def evidence_of(events: Iterable[Event]) -> Evidence:
                 deaths.append(Death(event.rank, event.code, last_step.get(event.rank)))
                 is_stopping = True
     has_finished = bool(last_codes) and not any(last_codes.values())
-    return Evidence(tuple(deaths), len(commits), _median_gap(commits), tuple(hung), has_finished)
+    ruined = sorted(filter(None, itertools.starmap(_ruined, curves.items())), key=lambda found: found.from_step)
+    return Evidence(tuple(deaths), len(commits), _median_gap(commits), tuple(hung), has_finished, tuple(ruined))
+
+
+def _ruined(name: str, is_finite: dict[int, bool]) -> Ruined | None:
+    steps = sorted(is_finite, reverse=True)
+    bad = list(itertools.takewhile(lambda step: not is_finite[step], steps))
+    return Ruined(name, bad[-1], bad[0]) if len(bad) > 1 else None
 
 
 def _median_gap(steps: list[int]) -> int | None:

@@ -23,6 +23,8 @@ class Remedy:
     from_pct: float = 2.0
 
 
+RUIN_CHANGE = "Train with `dt.Run(anomaly=dt.Anomaly())`, which skips such steps, names their samples and goes back if they go on."
+
 REMEDIES: Mapping[str, Remedy] = {
     Leaf.UNKNOWN: Remedy(
         "is explained by no record",
