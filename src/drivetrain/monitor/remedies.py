@@ -23,7 +23,7 @@ class Remedy:
     from_pct: float = 2.0
 
 
-RUIN_CHANGE = "Train with `dt.Run(anomaly=dt.Anomaly())`, which skips such steps, names their samples and goes back if they go on."
+RUIN_CHANGE = "Train with `dt.Run(anomaly=dt.Anomaly())`, which skips such steps and names their samples."
 
 REMEDIES: Mapping[str, Remedy] = {
     Leaf.UNKNOWN: Remedy(

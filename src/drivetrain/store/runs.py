@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.core.variables import home
 from drivetrain.store.manifests import manifest_json
 from drivetrain.store.publish import publish_bytes
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +188,11 @@ def open_run(name: str) -> RunFolder:
 
 
 def list_runs() -> list[RunManifest]:
-    """All runs of the home that can be read, newest first."""
+    """All runs of the home, newest first; one that cannot be read is left out, with a warning in the log."""
     manifests = []
     for path in home().glob("runs/run-*/run.json"):
         try:
             manifests.append(RunFolder(path.parent).manifest())
-        except StoreError:
-            continue
+        except StoreError as exc:
+            logger.warning("left out: %s", exc)
     return sorted(manifests, key=lambda manifest: (manifest.made_at_ns, manifest.id), reverse=True)
