@@ -27,6 +27,7 @@ NUM_HANGS = 10
 NUM_KILLS_TORCHRUN = 5
 HANG_AFTER = "1s"
 STEPS_BETWEEN = 10
+TAIL_BYTES = 16 << 10
 HUNG_S = 60.0  # a recovery that takes longer counts as hung
 
 _TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1000"]
@@ -224,7 +225,11 @@ def _latest(steps: Path, rank: int) -> list[tuple[int, int, int]]:
     """(attempt, pid, monotonic ns) of the steps that a rank has done in its latest attempt, oldest first."""
     if not steps.exists():
         return []
-    lines = [tuple(map(int, line.split())) for line in steps.read_text().splitlines()]
+    with steps.open("rb") as file:
+        start = max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES)  # all of it would take the ranks' processor time
+        file.seek(start)
+        whole = file.read().decode().splitlines()[1 if start else 0 :]
+    lines = [tuple(map(int, line.split())) for line in whole]
     done = [(attempt, pid, at_ns) for attempt, of_rank, pid, at_ns in lines if of_rank == rank]
     return [step for step in done if step[0] == done[-1][0]]
 
