@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from drivetrain.core.clock import host_id, mono_ns
-from drivetrain.core.units import NS_PER_MS, NS_PER_S, count_text, duration_text
+from drivetrain.core.units import NS_PER_MS, NS_PER_S, count_text
 from drivetrain.launch.attempt import Attempt
 from drivetrain.launch.claim import claimed, next_attempt
 from drivetrain.launch.door import Door
@@ -23,7 +23,7 @@ from drivetrain.launch.line import Line
 from drivetrain.launch.local import free_port, make_node, num_cores
 from drivetrain.launch.node import Node
 from drivetrain.launch.nodes import Nodes
-from drivetrain.launch.outcome import Outcome
+from drivetrain.launch.outcome import Outcome, stopped, too_few
 from drivetrain.launch.output import Output, Terminal
 from drivetrain.launch.policy import Failure, failure_text, hint_for
 from drivetrain.launch.remote_node import About, RemoteNode
@@ -204,24 +204,15 @@ class Launcher:
 
     def _too_few(self, num_attempts: int) -> Outcome:
         if self._stopped_by is not None:
-            return self._stopped(num_attempts)
-        least, num_there = self._spec.least_nodes, len(self._nodes)
-        waited = duration_text(_WAIT_FOR_NODES_NS)
-        text = f"{count_text(num_there, 'node')} came within {waited}, but at least {least} are needed"
-        return Outcome(1, num_attempts, text, f"start the same command on each node, with --meet {self._meet}")
-
-    def _stopped(self, num_attempts: int) -> Outcome:
-        assert self._stopped_by is not None
-        name = signal.Signals(self._stopped_by).name
-        hint = f"go on from its newest checkpoint with the same command: drivetrain run --run {self._run.id} ..."
-        return Outcome(128 + self._stopped_by, num_attempts, f"stopped by {name}", hint if num_attempts else "")
+            return stopped(self._stopped_by, self._run.id, num_attempts)
+        return too_few(len(self._nodes), self._spec.least_nodes, _WAIT_FOR_NODES_NS, self._meet, num_attempts)
 
     def _follow(self, failures: list[Failure], num_attempts: int) -> Outcome | None:
         """The attempt is over: say what comes next; returns how the run ended when nothing does."""
         attempt, failure = self._attempt, self._attempt.failure
         number = attempt.number + 1
         if self._stopped_by is not None:
-            return self._stopped(num_attempts)
+            return stopped(self._stopped_by, self._run.id, num_attempts)
         if failure is None:
             if not attempt.is_leaving or attempt.has_ended_well:
                 return Outcome(0, num_attempts)

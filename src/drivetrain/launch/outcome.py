@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
+
+from drivetrain.core.units import count_text, duration_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +24,18 @@ class Outcome:
     num_attempts: int
     reason: str = ""
     hint: str = ""
+
+
+def stopped(signum: int, run_id: str, num_attempts: int) -> Outcome:
+    """A person, or a scheduler, ended it."""
+    hint = f"go on from its newest checkpoint with the same command: drivetrain run --run {run_id} ..."
+    return Outcome(
+        128 + signum, num_attempts, f"stopped by {signal.Signals(signum).name}", hint if num_attempts else ""
+    )
+
+
+def too_few(num_there: int, least: int, waited_ns: int, meet: str, num_attempts: int) -> Outcome:
+    """The nodes that it needs did not come."""
+    came = f"{count_text(num_there, 'node')} came within {duration_text(waited_ns)}"
+    hint = f"start the same command on each node, with --meet {meet}"
+    return Outcome(1, num_attempts, f"{came}, but at least {least} are needed", hint)
