@@ -7,6 +7,7 @@ import click
 from drivetrain.cli.verbs import Verbs
 
 _VERBS = {
+    "run": "Measure a suite, and what it does beside another commit.",
     "history": "What was measured so far, and where it changed.",
 }
 """Verb -> its help; the file of the same name has its `command`."""

@@ -1,0 +1,256 @@
+"""Measures one case in this process and reports to a file: `python -P sample.py ORDER`.
+
+A script that stands alone: the code measured may be of any commit, also of one that has no such room. What it borrows
+(`stats.py`, `counters.py`) it loads by its file, under names that no suite has.
+
+A case is a function of the suite. What it gives says how it is measured:
+
+  a callable     the function prepares, the callable is measured, again and again until its times have settled
+  nothing        the function itself is measured so
+  an iterator    each turn is one step; a number that it yields is the loss after the step
+  a mapping      numbers by name, that the function has measured itself
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import inspect
+import itertools
+import json
+import math
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+PREFIX = "bench_"
+_SETTINGS = ("LIMIT_S", "MEMORY_BYTES", "NUM_CORES", "HIGHER_IS_BETTER")
+_LEAST_BATCH_NS = 2_000_000  # shorter calls are timed several at once, so that reading clocks costs nothing
+_WANTED_BATCHES, _MOST_BATCHES = 20, 400
+_SETTLED_SHARE = 0.5  # of the batches: an earlier end of the warm-up leaves enough
+_Numbers = dict[str, list[float]]
+
+
+class Spoilt(Exception):  # noqa: N818 - says what is wrong with the suite
+    """The case cannot be measured as it is."""
+
+
+def main() -> None:
+    """Do what the order says; the report is written whole, or not at all."""
+    order = json.loads(sys.argv[1])
+    pid, threads = os.getpid(), set(threading.enumerate())
+    report: dict[str, Any]
+    try:
+        sys.path[:0] = order["paths"]
+        suite = _load(order["suite"], order["module"])
+        report = _listed(suite) if order["case"] is None else _measured(suite, order)
+    except BaseException as exc:  # noqa: BLE001 - whatever a suite raises is its failure, KeyboardInterrupt and SystemExit too
+        report = {"failure": _last_words(exc, order["suite"]), "kind": type(exc).__name__}
+        traceback.print_exc()
+    if os.getpid() != pid:
+        Path(order["report"] + ".copy").touch()
+        os._exit(0)  # a copy of this process that came back from the case
+    left = [each.name for each in threading.enumerate() if each not in threads and not each.daemon]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    aside = Path(order["report"] + ".part")
+    aside.write_text(json.dumps({**report, "threads": left}), encoding="utf-8")
+    aside.replace(order["report"])
+    os._exit(0)  # without waiting for threads of the suite
+
+
+def _load(file: str, module: str) -> Any:
+    spec = importlib.util.spec_from_file_location(module, file)
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    sys.modules[module] = found
+    spec.loader.exec_module(found)
+    return found
+
+
+def _last_words(exc: BaseException, suite: str) -> str:
+    """What went wrong and the line of the suite where it did."""
+    words = str(exc) if isinstance(exc, Spoilt) else f"{type(exc).__name__}: {exc}".rstrip(": ")
+    lines = [frame.lineno for frame in traceback.extract_tb(exc.__traceback__) if frame.filename == suite]
+    return " ".join(words.split())[:500] + (f" (line {lines[-1]})" if lines else "")
+
+
+def _listed(suite: Any) -> dict[str, Any]:
+    """The cases of a suite, and its settings."""
+    functions = [(name, value) for name, value in vars(suite).items() if name.startswith(PREFIX) and callable(value)]
+    cases = [
+        {"case": name.removeprefix(PREFIX), "params": params} for name, value in functions for params in _grid(value)
+    ]
+    settings = {name: getattr(suite, name) for name in _SETTINGS if hasattr(suite, name)}
+    settings = {name: list(value) if isinstance(value, set | frozenset) else value for name, value in settings.items()}
+    return {"cases": cases, "settings": settings}
+
+
+def _grid(function: Callable[..., Any]) -> Iterator[dict[str, Any]]:
+    """Each combination of parameters: a default that is a list or tuple is tried value by value."""
+    choices: dict[str, list[Any]] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.default is parameter.empty:
+            raise Spoilt(f"{function.__name__} has no default for {name}: give it a value, or a tuple of values to try")
+        default = parameter.default
+        choices[name] = list(default) if isinstance(default, list | tuple) else [default]
+        if not choices[name] or not all(isinstance(value, str | bool | int | float) for value in choices[name]):
+            raise Spoilt(f"{function.__name__}({name}={default!r}) must be text, numbers or truth values")
+    return (dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values()))
+
+
+def _measured(suite: Any, order: dict[str, Any]) -> dict[str, Any]:
+    function = getattr(suite, PREFIX + order["case"])
+    call = functools.partial(function, **order["params"])
+    if order["mode"] == "allocations":
+        return {"numbers": _allocations(call)}
+    counter = _beside("counters").open_counter() if order["counts_instructions"] else None
+    clocks = _Clocks(counter)
+    before = clocks.read()
+    made = call()
+    first = clocks.since(before)
+    if callable(made) or made is None:
+        found = _repeated(call if made is None else made, clocks, order["budget_s"], first if made is None else None)
+    elif isinstance(made, Iterator):
+        found = _steps(made, clocks)
+    elif isinstance(made, Mapping):
+        found = {"numbers": {name: [value] for name, value in first.items()} | _own(made), "form": "numbers"}
+    else:
+        raise Spoilt(f"bench_{order['case']} gave {type(made).__name__}: give nothing, a callable, steps or numbers")
+    found["numbers"].setdefault("peak_bytes", [_peak_bytes()])
+    return found
+
+
+class _Clocks:
+    """What passes while something runs."""
+
+    def __init__(self, counter: Callable[[], int] | None) -> None:
+        self._counter = counter
+
+    def read(self) -> tuple[int, ...]:
+        counted = (self._counter(),) if self._counter else ()
+        return (*counted, _cpu_ns(), time.perf_counter_ns())
+
+    def since(self, before: tuple[int, ...], num_calls: int = 1) -> dict[str, float]:
+        wall_ns, cpu_ns = time.perf_counter_ns(), _cpu_ns()
+        counted = (self._counter(),) if self._counter else ()
+        found = {"wall_s": (wall_ns - before[-1]) / 1e9, "cpu_s": (cpu_ns - before[-2]) / 1e9}
+        if counted:
+            found["instructions"] = counted[0] - before[0]
+        return {name: value / num_calls for name, value in found.items()}
+
+
+def _cpu_ns() -> int:
+    """Of all threads of this process, and of the processes it has waited for."""
+    times = os.times()
+    return time.process_time_ns() + round(1e9 * (times.children_user + times.children_system))
+
+
+def _repeated(
+    call: Callable[[], object], clocks: _Clocks, budget_s: float, first: dict[str, float] | None = None
+) -> dict[str, Any]:
+    """Times of a call, one for each batch of calls, from when they have settled."""
+    num_warmup = _beside("../stats").num_warmup
+    batches = [first] if first else []
+    num_calls, until_s = 1, time.monotonic() + budget_s
+    while not batches or (time.monotonic() < until_s and len(batches) < _MOST_BATCHES):
+        before = clocks.read()
+        for _ in range(num_calls):
+            call()
+        batches.append(clocks.since(before, num_calls))
+        if batches[-1]["wall_s"] * num_calls * 1e9 < _LEAST_BATCH_NS:
+            num_calls, batches = 2 * num_calls, []
+        elif len(batches) >= _WANTED_BATCHES and len(batches) % 5 == 0:
+            skipped = num_warmup([each["wall_s"] for each in batches])
+            if skipped <= _SETTLED_SHARE * len(batches) - 5:
+                break
+    return {**_settled(batches), "form": "calls"}
+
+
+def _settled(batches: list[dict[str, float]]) -> dict[str, Any]:
+    """What came after the warm-up, found by wall time, and whether it had an end."""
+    skipped = _beside("../stats").num_warmup([each["wall_s"] for each in batches])
+    kept = batches[skipped:]
+    return {
+        "numbers": {name: [each[name] for each in kept] for name in kept[0]},
+        "is_settled": not 0 < skipped == len(batches) // 2,
+    }
+
+
+def _steps(turns: Iterator[Any], clocks: _Clocks) -> dict[str, Any]:
+    """Times of steps from when they have settled, and the loss after a quarter, half and all of them."""
+    steps: list[dict[str, float]] = []
+    losses: list[float] = []
+    before = clocks.read()
+    for loss in turns:
+        steps.append(clocks.since(before))
+        if loss is not None:
+            losses.append(_number("loss", loss))
+        before = clocks.read()
+    if not steps:
+        raise Spoilt("it made no step")
+    found = _settled(steps)
+    marks = {len(losses) // 4, len(losses) // 2, len(losses)} - {0}
+    found["numbers"] |= {f"loss_at_{at}": [losses[at - 1]] for at in sorted(marks)}
+    return {**found, "form": "steps"}
+
+
+def _own(numbers: Mapping[Any, Any]) -> _Numbers:
+    return {str(name): [_number(name, each) for each in _each(value)] for name, value in numbers.items()}
+
+
+def _each(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _number(name: object, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as exc:
+        raise Spoilt(f"{name}={value!r} is no number") from exc
+    if not math.isfinite(number):
+        raise Spoilt(f"{name} is {number}, where a finite number was expected")
+    return number
+
+
+def _allocations(call: Callable[[], Any]) -> _Numbers:
+    """The most that Python and NumPy held for a call beyond what was there before; the first call does not count."""
+    import tracemalloc
+
+    made = call()
+    if isinstance(made, Mapping | Iterator) or not (made is None or callable(made)):
+        return {}
+    again = made if callable(made) else call
+    again()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    again()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return {"alloc_peak_bytes": [float(peak - before)]}
+
+
+def _peak_bytes() -> float:
+    """The most that this process ever held resident."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return 1024.0 * int(line.split()[1])
+    raise Spoilt("this system does not tell a process its peak memory")
+
+
+def _beside(name: str) -> Any:
+    """A module of this room that imports nothing of ours either."""
+    private = "_drivetrain_" + name.removeprefix("../")
+    if private not in sys.modules:
+        _load(str(Path(__file__).parent / f"{name}.py"), private)
+    return sys.modules[private]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,251 @@
+"""One session: every case on both sides in turns, each sample in a fresh process, whatever some of them do."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+from drivetrain.bench.results import Result
+from drivetrain.bench.suites.cases import Case, Suite, read_suite
+from drivetrain.bench.suites.code import Code, checked_out, working_tree
+from drivetrain.bench.suites.counters import can_count
+from drivetrain.bench.suites.machine import describe, idlest
+from drivetrain.bench.suites.metrics import Sample, metrics_of, noise_floor, turns_of
+from drivetrain.bench.suites.sandbox import Mode, Order, Outcome, Trouble, TroubleKind, carry_out
+from drivetrain.core import clock, ids
+
+Side = Literal["A", "B"]
+OnProgress = Callable[[int, int, str], None]
+"""`on_progress(done, total, note)`."""
+
+REMARKS: frozenset[TroubleKind] = frozenset({"printed", "unsettled"})
+"""Troubles that leave a measurement as good as it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What went wrong with a case, or was noticed.
+
+    Attributes:
+      case: its name.
+      side: of the code that did it.
+      trouble: the first of its kind.
+      count: how many samples did the same.
+      log: where what the case printed lies.
+    """
+
+    case: str
+    side: Side
+    trouble: Trouble
+    count: int
+    log: Path
+
+    @property
+    def is_remark(self) -> bool:
+        """Whether what was measured stands all the same."""
+        return self.trouble.kind in REMARKS
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a session gave.
+
+    Attributes:
+      results: one for each side of each case that measured anything, in the order of the cases.
+      findings: what went wrong; those cases keep the samples that they made before.
+      is_stopped: whether a person ended it early.
+    """
+
+    results: tuple[Result, ...]
+    findings: tuple[Finding, ...]
+    is_stopped: bool = False
+
+
+@dataclass(slots=True)
+class _Measured:
+    """What is known of a case so far."""
+
+    case: Case
+    samples: dict[Side, list[Sample]] = field(default_factory=lambda: {"A": [], "B": []})
+    over: set[Side] = field(default_factory=set)
+    counts: Counter[tuple[Side, TroubleKind]] = field(default_factory=Counter)
+    first: dict[tuple[Side, TroubleKind], Trouble] = field(default_factory=dict)
+    is_own: bool = False
+
+    def note(self, side: Side, trouble: Trouble) -> None:
+        self.counts[side, trouble.kind] += 1
+        self.first.setdefault((side, trouble.kind), trouble)
+
+
+@contextmanager
+def opened(file: Path, against: str | None) -> Iterator[Bench]:
+    """A suite ready to be measured, its code and its folders; nothing but logs is left of it afterwards.
+
+    Args:
+      file: of the suite.
+      against: a commit for side A; None where there is no such side.
+    Raises:
+      UsageError: there is no such commit.
+      DataError: the suite cannot be read.
+    """
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="drivetrain-bench-", ignore_cleanup_errors=True)))
+        codes: dict[Side, Code] = {"B": working_tree(file)}
+        if against is not None:
+            codes["A"] = stack.enter_context(checked_out(file, against, scratch / "code"))
+        for side in codes:
+            (scratch / side).mkdir()
+        suite = read_suite(file, codes["B"].paths, folder=scratch / "B", log=scratch / "listing.log")
+        yield Bench(suite, codes, scratch)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A suite, the code on each side, and where its processes work.
+
+    Attributes:
+      suite: what is measured; see `Suite.only` to choose.
+      codes: by side.
+      scratch: folder with one for each side, in which its samples run and may leave what later ones need.
+    """
+
+    suite: Suite
+    codes: dict[Side, Code]
+    scratch: Path
+
+    def run(self, suite: Suite, num_samples: int, logs: Path, on_progress: OnProgress) -> Session:
+        """Measure; Ctrl-C ends it with what is known so far.
+
+        Args:
+          num_samples: of each case and side.
+          logs: folder for what the cases print; made when it is needed.
+        """
+        at_ns, session = clock.wall_ns(), ids.new_id("bench")
+        cores = idlest(suite.settings.num_cores)
+        environment = describe(cores)
+        order = turns_of(num_samples, has_other="A" in self.codes)
+        found = [_Measured(case) for case in suite.cases]
+        sampler = _Sampler(self, suite, cores, can_count(), logs)
+        is_stopped = False
+        try:
+            for turn, side in enumerate(order):
+                for number, measured in enumerate(found):
+                    on_progress(turn * len(found) + number, len(order) * len(found), measured.case.name)
+                    if not measured.over & {side, "B"}:
+                        sampler.take(measured, "A" if side == "A" else "B", seed=turn // len(self.codes))
+        except KeyboardInterrupt:
+            is_stopped = True
+        _remove_if_empty(logs)
+        about: dict[str, Any] = {"at_ns": at_ns, "session": session, "environment": environment}
+        results = [r for measured in found for r in _results(measured, suite, self.codes, order, about)]
+        return Session(tuple(results), tuple(_findings(found, logs)), is_stopped)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sampler:
+    bench: Bench
+    suite: Suite
+    cores: tuple[int, ...]
+    counts_instructions: bool
+    logs: Path
+
+    def take(self, measured: _Measured, side: Side, *, seed: int) -> None:
+        """Add a sample, or say why there is none."""
+        outcome = self._carry_out(measured.case, side, "time", seed)
+        values = _values(outcome.report or {})
+        for trouble in outcome.troubles:
+            measured.note(side, trouble)
+        if isinstance(values, Trouble):
+            measured.note(side, values)
+        if outcome.report is None or isinstance(values, Trouble):
+            measured.over.add(side)
+            return
+        if outcome.report.get("form") == "calls":
+            report = self._carry_out(measured.case, side, "allocations", seed).report
+            extra = _values(report or {})
+            values |= {} if isinstance(extra, Trouble) else extra
+        elif outcome.report.get("form") == "numbers":
+            measured.is_own = True
+        if outcome.report.get("is_settled") is False:
+            measured.note(side, Trouble("unsettled", "its times were still changing when the sample ended"))
+        measured.samples[side].append(values)
+
+    def _carry_out(self, case: Case, side: Side, mode: Mode, seed: int) -> Outcome:
+        self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        order = Order(
+            suite=self.suite.file,
+            module=self.suite.module,
+            paths=self.bench.codes[side].paths,
+            mode=mode,
+            case=case.case,
+            params=case.params,
+            counts_instructions=self.counts_instructions,
+        )
+        folder = self.bench.scratch / side
+        return carry_out(
+            order, self.suite.limits(self.cores), folder=folder, log=log_file(self.logs, case.name, side), seed=seed
+        )
+
+
+def log_file(logs: Path, case: str, side: Side) -> Path:
+    """Where what a case prints lies."""
+    return logs / f"{re.sub(r'[^A-Za-z0-9_.=,-]', '_', case)[:150]}.{side}.log"
+
+
+def _values(report: dict[str, Any]) -> dict[str, float] | Trouble:
+    """One number for each name: the median, where a process measured several."""
+    values: dict[str, float] = {}
+    for name, numbers in report.get("numbers", {}).items():
+        if not numbers or not all(isinstance(each, int | float) and math.isfinite(each) for each in numbers):
+            return Trouble("failed", f"it gave {name}={numbers[:3]}, where finite numbers were expected")
+        values[name] = statistics.median(numbers)
+    return values
+
+
+def _results(
+    measured: _Measured, suite: Suite, codes: dict[Side, Code], order: str, about: dict[str, Any]
+) -> Iterator[Result]:
+    """One for each side; where both have samples, so many as both have, and each a pair."""
+    sides = [side for side in codes if measured.samples[side]]
+    num_pairs = min((len(measured.samples[side]) for side in sides), default=0)
+    for side in sorted(sides):
+        samples = measured.samples[side][:num_pairs]
+        turns = order[: num_pairs * len(sides)] if len(sides) == 2 else side * num_pairs
+        yield Result(
+            suite=suite.name,
+            case=measured.case.case,
+            params=dict(measured.case.params),
+            metrics=metrics_of(samples, suite.settings.higher_is_better, is_own=measured.is_own),
+            commit=codes[side].commit,
+            side=side,
+            against=codes["A"].commit if side == "B" and len(sides) == 2 else "",
+            order=turns if len(sides) == 2 else "",
+            noise_floor=noise_floor(samples, turns, side),
+            **about,
+        )
+
+
+def _remove_if_empty(logs: Path) -> None:
+    with suppress(OSError):  # something was printed, or nothing was ever run
+        logs.rmdir()
+
+
+def _findings(found: Sequence[_Measured], logs: Path) -> Iterator[Finding]:
+    for measured in found:
+        for (side, kind), count in measured.counts.items():
+            name = measured.case.name
+            yield Finding(
+                case=name,
+                side=side,
+                trouble=measured.first[side, kind],
+                count=count,
+                log=log_file(logs, name, side),
+            )
