@@ -13,6 +13,8 @@ content-security policy holds. A `key` makes the ids of one figure unique in its
   lines.py      curves over steps
   grid.py       images with captions
   matches.py    streams on one time line, and what was joined to what
+  stacks.py     steps or ranks side by side, each a stack of parts
+  roofline.py   operators under the roof of a device
   bins.py       how often values fall where
   alone.py      a figure as a file of its own
 """
@@ -24,17 +26,24 @@ from drivetrain.figures.fills import stacking_order, swatch
 from drivetrain.figures.grid import Picture, embedded_bytes, image_grid, jpeg_size
 from drivetrain.figures.lines import Series, line_chart
 from drivetrain.figures.matches import MatchRow, match_chart
+from drivetrain.figures.roofline import Dot, roofline
+from drivetrain.figures.stacks import Stack, stack_chart
 from drivetrain.figures.svg import Markup, element, join
-from drivetrain.figures.timeline import Span, rank_timeline
+from drivetrain.figures.timeline import NUM_COLUMNS, Column, Span, band_timeline, rank_timeline
 from drivetrain.figures.tokens import stylesheet
 
 __all__ = [
+    "NUM_COLUMNS",
+    "Column",
+    "Dot",
     "Markup",
     "MatchRow",
     "Picture",
     "Series",
     "Span",
+    "Stack",
     "account_bar",
+    "band_timeline",
     "bin_chart",
     "element",
     "embedded_bytes",
@@ -44,7 +53,9 @@ __all__ = [
     "line_chart",
     "match_chart",
     "rank_timeline",
+    "roofline",
     "share_text",
+    "stack_chart",
     "stacking_order",
     "standalone",
     "stylesheet",

@@ -27,13 +27,16 @@ class Label:
     row: int
 
 
-def account_bar(leaves: Mapping[str, int], *, key: str, title: str = "Where the device time went") -> Markup:
+def account_bar(
+    leaves: Mapping[str, int], *, key: str, title: str = "Where the device time went", of: str = "device time"
+) -> Markup:
     """One stacked horizontal bar with a label for every piece.
 
     Args:
       leaves: nanoseconds by leaf; pieces of zero are left out.
       key: starts the ids inside; unique in the page.
       title: for screen readers.
+      of: what the whole is.
     """
     total = sum(leaves.values())
     order = [leaf for leaf in stacking_order(leaves) if leaves[leaf] > 0]
@@ -49,10 +52,10 @@ def account_bar(leaves: Mapping[str, int], *, key: str, title: str = "Where the 
         tiles(order, key),
         *shapes,
         *marks,
-        _total(total),
+        _total(total, of),
         key=key,
         title=title,
-        desc=f"{duration_text(total)} of allocated device time: {', '.join(texts) or 'nothing yet'}.",
+        desc=f"{duration_text(total)} of {of}: {', '.join(texts) or 'nothing yet'}.",
     )
 
 
@@ -113,7 +116,7 @@ def _label(text: str, label: Label) -> Markup:
     return join(leader, element("text", text, x=label.x + 4, y=y))
 
 
-def _total(total: int) -> Markup:
+def _total(total: int, of: str) -> Markup:
     x = _BAR_WIDTH + 8
     amount = element("text", duration_text(total), class_="strong", x=x, y=14)
-    return join(amount, element("text", "of device time", x=x, y=28))
+    return join(amount, element("text", f"of {of}", x=x, y=28))

@@ -1,4 +1,4 @@
-"""How a leaf is painted: a class for its colour, and a tile for those that are hatched."""
+"""How a leaf of the account, or a part of a step, is painted: a class for its colour, and a tile for the hatched."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 from drivetrain.core.leaves import Leaf
 from drivetrain.figures.svg import Markup, element, join
-from drivetrain.figures.tokens import HATCHES, LEAVES
+from drivetrain.figures.tokens import HATCHES, LEAVES, PARTS
 
-_PLACE = {leaf.value: place for place, leaf in enumerate(Leaf)}
+_PLACE = {name: place for place, name in enumerate((*(leaf.value for leaf in Leaf), *PARTS))}
 
 
 def stacking_order(leaves: Iterable[str]) -> list[str]:
-    """Leaves in the order in which charts stack them, names we do not know last."""
+    """Leaves, or parts, in the order in which charts stack them; names we do not know last."""
     return sorted(leaves, key=lambda leaf: (_PLACE.get(leaf, len(_PLACE)), leaf))
 
 
@@ -22,7 +22,9 @@ def tiles(leaves: Iterable[str], key: str) -> Markup:
 
 
 def paint(leaf: str, key: str) -> dict[str, str]:
-    """The attributes that paint a shape as this leaf; hatched ones refer to `tiles` of the same key."""
+    """The attributes that paint a shape as this leaf or part; hatched ones refer to `tiles` of the same key."""
+    if leaf in PARTS:
+        return {"class_": f"cell part-{leaf}"}
     if _hatched(leaf):
         return {"class_": "cell", "fill": f"url(#{key}-{_known(leaf)})"}
     return {"class_": f"cell leaf-{leaf}"}
@@ -37,7 +39,7 @@ def swatch(leaf: str, key: str) -> Markup:
 
 
 def _known(leaf: str) -> str:
-    return leaf if leaf in LEAVES else Leaf.UNKNOWN.value
+    return leaf if leaf in LEAVES or leaf in PARTS else Leaf.UNKNOWN.value
 
 
 def _hatched(leaf: str) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from drivetrain.core.units import NS_PER_S, duration_text
+from drivetrain.core.units import NS_PER_S, count_text, duration_text
 from drivetrain.figures.axes import nice_time_ticks_s, time_tick_text
 from drivetrain.figures.fills import paint, stacking_order, tiles
 from drivetrain.figures.svg import Markup, element, figure, join, number
@@ -56,23 +56,39 @@ def rank_timeline(
       title: for screen readers.
     """
     buckets = bucket_spans(spans, start_ns, end_ns)
-    ranks = sorted(buckets)
-    num_subrows, unit = _band_shape(len(ranks))
-    bands, scale = _cells_within_budget([buckets[rank] for rank in ranks], num_subrows, end_ns - start_ns)
+    bands = {f"rank {rank}": buckets[rank] for rank in sorted(buckets)}
+    return band_timeline(bands, end_ns - start_ns, key=key, title=title, what="rank")
+
+
+def band_timeline(
+    bands: Mapping[str, Sequence[Column]], length_ns: int, *, key: str, title: str, what: str = "band"
+) -> Markup:
+    """The same of anything that has a name and was cut into columns before.
+
+    Args:
+      bands: name -> `NUM_COLUMNS` columns, equal stretches of the whole.
+      length_ns: of the whole.
+      key: starts the ids inside; unique in the page.
+      title: for screen readers.
+      what: one band is, in a word.
+    """
+    num_subrows, unit = _band_shape(len(bands))
+    drawn, scale = _cells_within_budget([list(columns) for columns in bands.values()], num_subrows, length_ns)
     pitch = num_subrows * unit + (6 if unit > 1 else 2)
-    body_height = max(pitch * len(ranks), 24)
-    leaves = stacking_order({cell.leaf for band in bands for cell in band})
-    paths = [_leaf_path(leaf, bands, scale, unit, pitch, key) for leaf in leaves]
+    body_height = max(pitch * len(bands), 24)
+    leaves = stacking_order({cell.leaf for band in drawn for cell in band})
+    paths = [_leaf_path(leaf, drawn, scale, unit, pitch, key) for leaf in leaves]
+    seen = ", ".join(leaves) or "none"
     return figure(
         _WIDTH,
         body_height + _AXIS,
         tiles(leaves, key),
-        _time_axis((end_ns - start_ns) / NS_PER_S, body_height),
-        *_rank_names(ranks, pitch, num_subrows * unit),
+        _time_axis(length_ns / NS_PER_S, body_height),
+        *_names(list(bands), pitch, num_subrows * unit),
         *paths,
         key=key,
         title=title,
-        desc=f"{len(ranks)} ranks over {duration_text(end_ns - start_ns)}; states seen: {', '.join(leaves) or 'none'}.",
+        desc=f"{count_text(len(bands), what)} over {duration_text(length_ns)}; states seen: {seen}.",
     )
 
 
@@ -195,11 +211,11 @@ def _time_axis(length_s: float, body_height: int) -> Markup:
     return join(*marks)
 
 
-def _rank_names(ranks: Sequence[int], pitch: int, band_height: int) -> list[Markup]:
+def _names(names: Sequence[str], pitch: int, band_height: int) -> list[Markup]:
     every = 1 if pitch >= 14 else 4
     middle = band_height / 2 + 4
     return [
-        element("text", f"rank {rank}", x=_LEFT - 8, y=row * pitch + middle, text_anchor="end")
-        for row, rank in enumerate(ranks)
+        element("text", name, x=_LEFT - 8, y=row * pitch + middle, text_anchor="end")
+        for row, name in enumerate(names)
         if row % every == 0
     ]

@@ -39,6 +39,21 @@ LEAVES: dict[str, tuple[str, str]] = {
 }
 """Leaf -> (light, dark), in stacking order; `unknown` has no colour, it is hatching on the ground."""
 
+PARTS: dict[str, tuple[str, str]] = {
+    "forward": LEAVES[Leaf.CHECKPOINT],
+    "backward": LEAVES[Leaf.COMPILE],
+    "optimizer": LEAVES[Leaf.LOST],
+    "compute": LEAVES[Leaf.PRODUCTIVE],
+    "communication": LEAVES[Leaf.COMM_WAIT],
+    "copy": LEAVES[Leaf.EVAL],
+    "loader": LEAVES[Leaf.DATA_WAIT],
+    "sync": LEAVES[Leaf.DOWN],
+    "host": _STARTING,
+    "other": ("#877764", "#b3a391"),
+    "idle": ("#575056", "#6a6268"),
+}
+"""Part of a step -> (light, dark), in stacking order. The colours are the account's, on pages that show no account."""
+
 HATCHES: dict[str, str] = {
     Leaf.INIT: "M-1 1L1 -1M0 6L6 0M5 7L7 5",
     Leaf.RESTORE: "M-1 5L1 7M0 0L6 6M5 -1L7 1",
@@ -89,13 +104,18 @@ def stylesheet() -> str:
         f":root{{color-scheme:light;{light}{_TYPE}}}\n"
         f"@media(prefers-color-scheme:dark){{:root:not([data-theme=light]){{color-scheme:dark;{dark}}}}}\n"
         f":root[data-theme=dark]{{color-scheme:dark;{dark}}}"
-        f"{_FIGURES}" + "".join(f".leaf-{name}{{fill:var(--leaf-{name})}}\n" for name in LEAVES) + _series_rules()
+        f"{_FIGURES}"
+        + "".join(f".leaf-{name}{{fill:var(--leaf-{name})}}\n" for name in LEAVES)
+        + "".join(f".part-{name}{{fill:var(--part-{name})}}\n" for name in PARTS)
+        + _series_rules()
     )
 
 
 def _properties(theme: int) -> str:
     ground = "".join(f"--{name}:{pair[theme]};" for name, pair in GROUND.items())
-    return ground + "".join(f"--leaf-{name}:{pair[theme]};" for name, pair in LEAVES.items())
+    fills = [(f"leaf-{name}", pair) for name, pair in LEAVES.items()]
+    fills += [(f"part-{name}", pair) for name, pair in PARTS.items()]
+    return ground + "".join(f"--{name}:{pair[theme]};" for name, pair in fills)
 
 
 def _series_rules() -> str:

@@ -1,0 +1,219 @@
+"""The rules: what steps lose time to, in the words of someone who has seen it before."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from drivetrain.core.units import bytes_text, count_text, duration_text
+from drivetrain.report.profile.facts import Facts, Named
+from drivetrain.report.profile.findings import Rule, Words, of_step, pct
+from drivetrain.report.profile.thresholds import (
+    MOSTLY_COMPUTE,
+    MOSTLY_SHORT,
+    NEARLY_FULL,
+    PLAIN_MATRIX_LOSS,
+    SHARE_OF_PLAIN_MATRIX,
+    SHORT_KERNEL_NS,
+    UNEVEN_STEPS,
+    WORTH_AN_ARGUMENT,
+    WORTH_TELLING,
+)
+
+
+def _of_step(part_ns: int, facts: Facts) -> float:
+    return part_ns / facts.step_ns if facts.step_ns > 0 else 0.0
+
+
+def _loader(facts: Facts) -> Words:
+    share, part = pct(_of_step(facts.loader_ns, facts)), of_step(facts.loader_ns, facts)
+    waits = "the device waits for the loader" if facts.device else "passes in the loader"
+    told = [f"The host is in {facts.loader} for {pct(_of_step(facts.loader_wait_ns, facts))} of the step."]
+    if "SingleProcess" in facts.loader:
+        told.append("It loads in the training process itself (num_workers=0).")
+        change = "Load beside the step: DataLoader(num_workers=4, persistent_workers=True, pin_memory=True)."
+    else:
+        change = "Give the loader more workers or a larger prefetch, or store samples nearer to what the model takes."
+    return Words(
+        f"{share} of the step {waits} ({part}): loader-bound.",
+        " ".join(told),
+        f"{change} `drivetrain data doctor` finds which part of it is slow.",
+    )
+
+
+def _launch(facts: Facts) -> Words:
+    idle_ns, kernels = facts.host_ns + facts.other_ns, facts.kernels
+    told = [
+        f"{kernels.num_per_step:,.0f} kernels a step, {duration_text(kernels.median_ns)} at the median, "
+        f"{pct(kernels.short_share)} of them shorter than {duration_text(SHORT_KERNEL_NS)}."
+    ]
+    if kernels.queue_median_ns >= 0:
+        told.append(f"A kernel begins {duration_text(kernels.queue_median_ns)} after its launch at the median.")
+    told.append(
+        f"Meanwhile operators and calls run for {duration_text(facts.host_ns)}, nothing that was traced for "
+        f"{duration_text(facts.other_ns)}."
+    )
+    if kernels.short_share >= MOSTLY_SHORT:
+        change = "Launch less: torch.compile or CUDA graphs, fused optimizers, a larger batch."
+    elif facts.other_ns > facts.host_ns:
+        change = "Look at what Python does between operators: profile with stacks, and move it off the training thread."
+    else:
+        change = "Spare the host: torch.compile, fused optimizers, fewer views and copies between kernels."
+    text = f"{pct(_of_step(idle_ns, facts))} of the step the device waits for the host to launch work"
+    return Words(f"{text} ({of_step(idle_ns, facts)}): CPU-bound.", " ".join(told), change)
+
+
+def _sync(facts: Facts) -> Words:
+    return Words(
+        f"{pct(_of_step(facts.sync_ns, facts))} of the step the device is idle after the host has waited for it "
+        f"({of_step(facts.sync_ns, facts)}).",
+        f"The host waits in {_enumerated(facts.syncs)}." if facts.syncs else "",
+        "Keep values on the device: no .item(), .cpu(), nonzero or print of a tensor in the step; log every n steps; "
+        "copy with non_blocking=True from pinned memory.",
+    )
+
+
+def _communication(facts: Facts) -> Words:
+    told = [f"{pct(_hidden(facts))} of communication runs beside compute."]
+    if facts.collectives:
+        told.append(f"Largest: {_enumerated(facts.collectives)}.")
+    return Words(
+        f"{pct(_of_step(facts.exposed_comm_ns, facts))} of the step waits for communication with nothing beside it "
+        f"({of_step(facts.exposed_comm_ns, facts)}).",
+        " ".join(told),
+        "Overlap it with backward (DDP's buckets, FSDP's prefetch), send less (bf16 gradients, more steps of "
+        "accumulation under no_sync), or look for the rank that comes late.",
+    )
+
+
+def _hidden(facts: Facts) -> float:
+    return 1 - facts.exposed_comm_ns / facts.comm_ns if facts.comm_ns > 0 else 0.0
+
+
+def _straggler(facts: Facts) -> Words:
+    return Words(
+        f"others wait for this rank for {pct(_of_step(facts.late_ns, facts))} of the step "
+        f"({of_step(facts.late_ns, facts)}).",
+        "It comes last to collectives and waits least in them.",
+        "Compare its host, clocks and data with another rank's: `drivetrain profile diff`.",
+    )
+
+
+def _pageable(facts: Facts) -> Words:
+    copies = facts.pageable or Named("", 0, 0)
+    return Words(
+        f"{pct(_of_step(facts.exposed_pageable_ns, facts))} of the step copies between the device and pageable memory "
+        f"({of_step(facts.exposed_pageable_ns, facts)}).",
+        f"{count_text(copies.count, 'copy', 'copies')} of {bytes_text(copies.size_bytes)} in all, each of which the "
+        "host waits for.",
+        "Pin it: DataLoader(pin_memory=True) and .to(device, non_blocking=True).",
+    )
+
+
+def _matrix(facts: Facts) -> Words:
+    share_ns = facts.plain_matrix_ns
+    mfu = "" if facts.mfu is None else f" The model reaches {pct(facts.mfu)} of the device's peak."
+    return Words(
+        f"{pct(_of_step(share_ns, facts))} of the step multiplies matrices without tensor cores "
+        f"({of_step(share_ns, facts)}).",
+        f"By their names, kernels without them are {pct(share_ns / max(facts.matrix_ns, 1))} of all matrix kernels on "
+        f"{facts.device}.{mfu}",
+        "Train in mixed precision (precision='bf16', or 'fp16' on a V100), or allow TF32: "
+        "torch.set_float32_matmul_precision('high'); sizes in multiples of 8.",
+    )
+
+
+def _uneven_ns(facts: Facts) -> float:
+    """By how much all steps together exceed their median, per step."""
+    if len(facts.step_lengths_ns) < 3:
+        return 0.0
+    median = statistics.median(facts.step_lengths_ns)
+    return sum(max(0.0, length - median) for length in facts.step_lengths_ns) / len(facts.step_lengths_ns)
+
+
+def _uneven(facts: Facts) -> Words:
+    lengths = facts.step_lengths_ns
+    slowest = max(range(len(lengths)), key=lambda index: lengths[index])
+    median_ns = round(statistics.median(lengths))
+    return Words(
+        f"steps are uneven: what exceeds the median of {duration_text(median_ns)} is "
+        f"{pct(_uneven_ns(facts) / facts.step_ns)} of all step time.",
+        f"The slowest is {facts.step_names[slowest]} with {duration_text(lengths[slowest])}.",
+        "Look at that step in the table of steps: what grew in it.",
+    )
+
+
+def _fullness(facts: Facts) -> float:
+    memory = facts.memory
+    return memory.peak_bytes / memory.capacity_bytes if memory is not None and memory.capacity_bytes else 0.0
+
+
+def _memory(facts: Facts) -> Words:
+    memory = facts.memory
+    assert memory is not None
+    owners = ", ".join(f"{one.name} {bytes_text(one.size_bytes)}" for one in memory.owners[:3])
+    return Words(
+        f"device memory is {pct(_fullness(facts))} full at its peak ({bytes_text(memory.peak_bytes)} of "
+        f"{bytes_text(memory.capacity_bytes)}).",
+        f"Held at the peak by {owners}." if owners else "",
+        "Before a larger batch: recompute activations (recompute='selective'), shard the optimizer (parallel='fsdp').",
+    )
+
+
+def _compute(facts: Facts) -> Words:
+    what = "the device computes" if facts.device else "operators run"
+    mfu = "" if facts.mfu is None else f" The model reaches {pct(facts.mfu)} of the device's peak."
+    largest = facts.top_kernels or facts.top_operators
+    total_ns = facts.step_ns * facts.num_steps or 1
+    named = ", ".join(f"{_short(one.name)} {pct(one.time_ns / total_ns)}" for one in largest[:3])
+    return Words(
+        f"{what} for {pct(_of_step(facts.compute_ns, facts))} of the step ({of_step(facts.compute_ns, facts)}).",
+        (f"Largest, of the step: {named}." if named else "") + mfu,
+        "What is left to gain lies in these: their shapes and types, or torch.compile for chains of small ones.",
+    )
+
+
+def _nothing(facts: Facts) -> float:  # noqa: ARG001 - what is told and lost to nothing
+    return 0.0
+
+
+def _enumerated(named: Sequence[Named], most: int = 3) -> str:
+    return ", ".join(f"{_short(one.name)} ({one.count:,} times, {duration_text(one.time_ns)})" for one in named[:most])
+
+
+def _short(name: str, most: int = 56) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+RULES: Sequence[Rule] = (
+    Rule("loader", lambda facts: _of_step(facts.loader_ns, facts), WORTH_TELLING, _loader),
+    Rule(
+        "launch",
+        lambda facts: _of_step(facts.host_ns + facts.other_ns, facts) if facts.device else 0.0,
+        WORTH_TELLING,
+        _launch,
+    ),
+    Rule("sync", lambda facts: _of_step(facts.sync_ns, facts), WORTH_TELLING, _sync),
+    Rule("communication", lambda facts: _of_step(facts.exposed_comm_ns, facts), WORTH_TELLING, _communication),
+    Rule("straggler", lambda facts: _of_step(facts.late_ns, facts), WORTH_TELLING, _straggler),
+    Rule("pageable", lambda facts: _of_step(facts.exposed_pageable_ns, facts), WORTH_AN_ARGUMENT, _pageable),
+    Rule(
+        "matrix",
+        lambda facts: _of_step(facts.plain_matrix_ns, facts) if facts.has_matrix_units else 0.0,
+        SHARE_OF_PLAIN_MATRIX,
+        _matrix,
+        loss=lambda facts: PLAIN_MATRIX_LOSS * _of_step(facts.plain_matrix_ns, facts),
+        has_gain=False,
+    ),
+    Rule("uneven", lambda facts: _of_step(round(_uneven_ns(facts)), facts), UNEVEN_STEPS, _uneven),
+    Rule("memory", _fullness, NEARLY_FULL, _memory, loss=_nothing, has_gain=False),
+    Rule(
+        "compute",
+        lambda facts: _of_step(facts.compute_ns, facts),
+        MOSTLY_COMPUTE,
+        _compute,
+        loss=_nothing,
+        has_gain=False,
+    ),
+)
+"""In no order: findings are ranked by what they lose."""
