@@ -1,0 +1,23 @@
+"""What traces say, for people and programs: findings, a page, JSON, and a file for Perfetto.
+
+Life of a profile: `gather_profile` reads files, lets `profile`'s analyses measure each and finds the losses -> a
+`ProfileStory` of plain values -> text, JSON or a page. Only gathering reads the disk.
+
+  gather.py      files -> a story; several at once
+  measure.py     a trace -> what is said of it
+  story.py       the values
+  facts.py       what rules ask of one process
+  rules.py       the rules, and their words
+  findings.py    rules -> at most five findings
+  thresholds.py  from when a loss is told, with reasons
+  text.py        for the terminal
+  summary.py     for programs
+"""
+
+from drivetrain.report.profile.findings import ProfileFinding, find
+from drivetrain.report.profile.gather import gather_profile
+from drivetrain.report.profile.story import Process, ProfileStory
+from drivetrain.report.profile.summary import profile_json
+from drivetrain.report.profile.text import profile_text
+
+__all__ = ["Process", "ProfileFinding", "ProfileStory", "find", "gather_profile", "profile_json", "profile_text"]

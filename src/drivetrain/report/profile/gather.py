@@ -1,0 +1,115 @@
+"""Trace files -> a story: each is read, measured and let go, so that memory holds one trace a process."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+from drivetrain.core.errors import DataError
+from drivetrain.profile import read_trace
+from drivetrain.report.profile.findings import find
+from drivetrain.report.profile.measure import process_of
+from drivetrain.report.profile.rules import RULES
+from drivetrain.report.profile.story import Process, ProfileStory
+
+_WORTH_PROCESSES_BYTES = 32 * 2**20
+"""Below this a process of its own takes longer to start than the file to be read."""
+
+
+def gather_profile(paths: Sequence[Path], advance: Callable[[int], None] | None = None) -> ProfileStory:
+    """Read traces and say what they tell.
+
+    A file of which nothing can be read is named in `unread`, and the others are told.
+
+    Args:
+      paths: files; of ranks of one run, or to be looked at side by side.
+      advance: called with the number of files done.
+    Raises: DataError: none could be read; the error of the first.
+    """
+    processes, errors = [], {}
+    for done, (path, result) in enumerate(zip(paths, _measured(paths), strict=True), start=1):
+        if isinstance(result, DataError):
+            errors[str(path)] = result
+        else:
+            processes.append(result)
+        if advance is not None:
+            advance(done)
+    if not processes and errors:
+        raise next(iter(errors.values()))
+    processes = _labelled(processes, [path for path in paths if str(path) not in errors])
+    return ProfileStory(
+        processes=processes,
+        findings=find([process.facts for process in processes], RULES),
+        notes=_notes(processes),
+        unread={file: error.message for file, error in errors.items()},
+    )
+
+
+def _measured(paths: Sequence[Path]) -> Iterator[Process | DataError]:
+    """What is said of each file, in order; by several processes when the files are large."""
+    if len(paths) < 2 or sum(map(_size_bytes, paths)) < _WORTH_PROCESSES_BYTES:
+        yield from map(_measure, paths)
+        return
+    num_workers = min(len(paths), os.cpu_count() or 1)
+    with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        yield from pool.map(_measure, paths)
+
+
+def _measure(path: Path) -> Process | DataError:
+    try:
+        return process_of(read_trace(path), stem(path))
+    except DataError as exc:
+        return exc
+
+
+def _size_bytes(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _labelled(processes: Sequence[Process], paths: Sequence[Path]) -> list[Process]:
+    """Ranks by their numbers where each has one of its own; else traces by what tells their paths apart."""
+    ranks = [process.rank for process in processes]
+    if None not in ranks and len(set(ranks)) == len(ranks):
+        labels = [f"rank {rank}" for rank in ranks]
+        order = sorted(range(len(ranks)), key=lambda index: ranks[index] or 0)
+    else:
+        labels = _distinct_names(paths)
+        order = list(range(len(paths)))
+    named = [
+        replace(process, label=label, facts=replace(process.facts, label=label))
+        for process, label in zip(processes, labels, strict=True)
+    ]
+    return [named[index] for index in order]
+
+
+def _distinct_names(paths: Sequence[Path]) -> list[str]:
+    """The folders that differ, where each trace has one of its own; else file names; else what paths do not share."""
+    parts = [path.absolute().parts for path in paths]
+    num_shared = len(Path(os.path.commonpath([path.absolute().parent for path in paths])).parts)
+    folders = ["/".join(one[num_shared:-1]) for one in parts]
+    stems = [stem(path) for path in paths]
+    for names in (folders, stems):
+        if len(set(names)) == len(names) and all(names):
+            return names
+    return ["/".join(one[num_shared:]) for one in parts]
+
+
+def stem(path: Path) -> str:
+    """A trace's name without its endings."""
+    return path.name.removesuffix(".gz").removesuffix(".json").removesuffix(".trace").removesuffix(".pt")
+
+
+def _notes(processes: Sequence[Process]) -> list[str]:
+    """What does not fit together."""
+    ranks = [process.rank for process in processes if process.rank is not None]
+    notes = [f"rank {rank} comes {count} times" for rank, count in Counter(ranks).items() if count > 1]
+    steps = {tuple(step.name for step in process.steps) for process in processes}
+    if len(processes) > 1 and len(set(ranks)) == len(processes) and len(steps) > 1:
+        common = set.intersection(*(set(one) for one in steps))
+        notes.append(f"ranks have different steps; {len(common)} are common to all")
+    return notes

@@ -1,0 +1,150 @@
+"""Everything a page says about traces, as values: gathered once, then only written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from drivetrain.figures import Column
+from drivetrain.report.profile.facts import Facts, Memory
+from drivetrain.report.profile.findings import ProfileFinding
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """One step; each of the mappings has parts as `figures` paints them, ns.
+
+    Attributes:
+      name: its number.
+      length_ns: from begin to end; with a device, until that has done what was launched in it.
+      device: compute, communication, copy, idle: disjoint, they sum to the length; of the host where no device worked.
+      host: loader, forward, backward, optimizer, other of the leading thread; they sum to the host's step.
+      idle: loader, sync, host, other: why the device was idle; empty without one.
+    """
+
+    name: str
+    length_ns: int
+    device: Mapping[str, int]
+    host: Mapping[str, int]
+    idle: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TableLine:
+    """A kernel, an operator or a collective in a table.
+
+    Attributes:
+      name: as traces have it.
+      count: how often.
+      total_ns: with what it calls.
+      self_ns: without that; equal to the total for kernels.
+      device_ns: its work on the device; None where that is not told apart.
+      median_ns: of one.
+      note: what else is known: tensor cores, bandwidth, module.
+    """
+
+    name: str
+    count: int
+    total_ns: int
+    self_ns: int
+    device_ns: int | None = None
+    median_ns: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RooflinePoint:
+    """An operator with its arithmetic: FLOP per byte, FLOP/s, and its share of all such time."""
+
+    name: str
+    flops_per_byte: float
+    flops_per_s: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """FLOPs against what the device can do.
+
+    Attributes:
+      mfu: model FLOPs over peak, 0 to 1; None where unknown.
+      peak_flops_per_s: of the device at `dtype`.
+      bytes_per_s: of its memory; 0 where unknown.
+      dtype: what the peak is of.
+      source: where the peak is from.
+      points: operators.
+    """
+
+    mfu: float | None
+    peak_flops_per_s: float
+    bytes_per_s: float
+    dtype: str
+    source: str
+    points: tuple[RooflinePoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One trace.
+
+    Attributes:
+      label: `rank 3`, or the file's name.
+      file: its name.
+      rank: None where the trace does not say.
+      device: name of the accelerator; empty without one.
+      num_events: read.
+      counts: by what they are.
+      skipped: what could not be read, and how often.
+      breakdown: `compute_us exposed_comm_us exposed_memcpy_us busy_us idle_us total_us` and its further figures.
+      figures: the same by other tools' definitions, and whatever else has a name; plain values for JSON.
+      facts: what rules ask.
+      steps: in order.
+      kernels, operators, modules, collectives: by time.
+      memory_line: (ns, bytes allocated) over time, few points.
+      memory: at its peak.
+      arithmetic: None where no FLOPs are known.
+      bands: for the picture: name -> columns.
+      length_ns: that `bands` are of.
+      notes: what a reader must know to read the figures.
+    """
+
+    label: str
+    file: str
+    rank: int | None
+    device: str
+    num_events: int
+    counts: Mapping[str, int]
+    skipped: Mapping[str, int]
+    breakdown: Mapping[str, object]
+    figures: Mapping[str, object]
+    facts: Facts
+    steps: Sequence[StepLine]
+    kernels: Sequence[TableLine] = ()
+    operators: Sequence[TableLine] = ()
+    modules: Sequence[TableLine] = ()
+    collectives: Sequence[TableLine] = ()
+    memory_line: Sequence[tuple[float, float]] = ()
+    memory: Memory | None = None
+    arithmetic: Arithmetic | None = None
+    bands: Mapping[str, Sequence[Column]] = field(default_factory=dict)
+    length_ns: int = 0
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileStory:
+    """Traces that are looked at together.
+
+    Attributes:
+      processes: in order of rank, or as they were given.
+      findings: at most five.
+      across: figures of all ranks together; plain values for JSON.
+      notes: such as ranks that have other steps.
+      unread: files of which nothing could be read -> why.
+    """
+
+    processes: Sequence[Process]
+    findings: Sequence[ProfileFinding]
+    across: Mapping[str, object] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivetrain.store import create_run
+
+KEYS = ("compute_us", "exposed_comm_us", "exposed_memcpy_us", "busy_us", "idle_us", "total_us")
+
+
+def drivetrain(*args: str | Path) -> subprocess.CompletedProcess[str]:
+    """The command line as a user starts it."""
+    command = [sys.executable, "-m", "drivetrain", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def span(
+    name: str, category: str, begin_us: float, length_us: float, thread: int = 1, **args: object
+) -> dict[str, Any]:
+    times = {"ph": "X", "ts": begin_us, "dur": length_us}
+    return {**times, "name": name, "cat": category, "pid": 1, "tid": thread, "args": args}
+
+
+def step(number: int, begin_us: float, loader_us: float) -> list[dict[str, Any]]:
+    """A step of 100 us and its loader, in which one kernel of 40 us runs."""
+    launch_us = begin_us + loader_us
+    return [
+        span(f"ProfilerStep#{number}", "user_annotation", begin_us, loader_us + 60),
+        span("enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__", "user_annotation", begin_us, loader_us),
+        span("aten::mm", "cpu_op", launch_us, 8),
+        span("cudaLaunchKernel", "cuda_runtime", launch_us + 1, 5, correlation=number),
+        span("gemm", "kernel", launch_us + 10, 40, thread=7, correlation=number, device=0, stream=7),
+    ]
+
+
+def write(path: Path, events: list[dict[str, Any]], rank: int | None = None) -> Path:
+    head = {} if rank is None else {"distributedInfo": {"rank": rank, "world_size": 2, "backend": "nccl"}}
+    text = json.dumps({**head, "traceEvents": events}).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    return path
+
+
+def waiting(loader_us: float, first: int = 0) -> list[dict[str, Any]]:
+    length_us = loader_us + 60
+    return [event for n in range(3) for event in step(first + n, 1000 + n * length_us, loader_us)]
+
+
+def report(*args: str | Path) -> dict[str, Any]:
+    done = drivetrain("profile", "report", *args, "--json")
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def test_the_terminal_says_what_was_read_where_time_goes_and_what_to_do(tmp_path: Path) -> None:
+    done = drivetrain("profile", "report", write(tmp_path / "a.pt.trace.json", waiting(140.0)))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "a.pt.trace.json): 15 events, 3 steps, accelerator" in done.stdout
+    assert "of the step the device waits for the loader" in done.stdout
+    assert "loader-bound" in done.stdout
+    assert "loader-bound" not in drivetrain("profile", "report", write(tmp_path / "b.json", waiting(1.0))).stdout
+
+
+def test_json_has_the_figures_of_each_rank_by_name(tmp_path: Path) -> None:
+    files = [write(tmp_path / f"{rank}.json.gz", waiting(20.0), rank) for rank in (1, 0)]
+    found = report(*files)
+    assert [one["rank"] for one in found["ranks"]] == [0, 1]
+    first = found["ranks"][0]
+    assert first["compute_us"] == pytest.approx(120.0)
+    assert first["busy_us"] + first["idle_us"] == pytest.approx(first["total_us"])
+    assert {key: type(first[key]) for key in KEYS} == dict.fromkeys(KEYS, float)
+    assert first["skipped"] == {}
+    assert [line["name"] for line in first["steps"]] == ["0", "1", "2"]
+
+
+def test_a_folder_is_all_its_traces_and_what_is_none_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "one" / "w.json.gz", waiting(20.0))
+    write(tmp_path / "two" / "w.json.gz", waiting(2.0))
+    (tmp_path / "notes.json").write_text("{}")
+    found = report(tmp_path)
+    assert [one["label"] for one in found["ranks"]] == ["one", "two"]
+    assert list(found["unread"]) == [str(tmp_path / "notes.json")]
+
+
+def test_a_run_is_the_newest_profile_of_each_of_its_ranks(tmp_path: Path, own_home: Path) -> None:
+    run = create_run(["python", "train.py"], 2, name="tiny")
+    assert drivetrain("profile", "report", run.id).returncode == 65
+    for rank in (0, 1):
+        write(run.path / "profile" / f"attempt-0.rank-{rank}.steps-3-6.json.gz", waiting(1.0, first=3), rank)
+    write(run.path / "profile" / "attempt-0.rank-1.steps-20-23.json.gz", waiting(1.0, first=20), 1)
+    (run.path / "profile" / "program.json").write_text("{}")
+    found = report("latest")
+    assert [one["file"] for one in found["ranks"]] == [
+        "attempt-0.rank-0.steps-3-6.json.gz",
+        "attempt-0.rank-1.steps-20-23.json.gz",
+    ]
+    assert found["notes"] == ["ranks have different steps; 0 are common to all"]
+
+
+def test_what_cannot_be_read_is_one_error_after_what_can(tmp_path: Path) -> None:
+    good, bad = write(tmp_path / "good.json", waiting(20.0)), tmp_path / "bad.json"
+    bad.write_text("no trace")
+    done = drivetrain("profile", "report", good, bad)
+    assert done.returncode == 65
+    assert "good.json" in done.stdout
+    assert done.stderr.startswith(f"error: {bad}: ")
+    alone = drivetrain("profile", "report", bad)
+    assert (alone.returncode, alone.stdout) == (65, "")
+    assert "Traceback" not in alone.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["missing.json"], 65, "there is no file missing.json"),
+        (["run-of-nobody"], 2, "there are no runs"),
+        ([], 2, "Missing argument"),
+    ],
+)
+def test_what_is_not_there_is_told(arguments: list[str], code: int, words: str) -> None:
+    done = drivetrain("profile", "report", *arguments)
+    assert done.returncode == code
+    assert words in done.stderr
+
+
+def test_a_folder_without_traces_is_told(tmp_path: Path) -> None:
+    done = drivetrain("profile", "report", tmp_path)
+    assert done.returncode == 65
+    assert "holds no trace" in done.stderr
+
+
+def test_a_trace_without_device_work_is_told_from_the_host(tmp_path: Path) -> None:
+    events = [event for event in waiting(20.0) if event["cat"] != "kernel"]
+    done = drivetrain("profile", "report", write(tmp_path / "cpu.json", events))
+    assert done.returncode == 0
+    assert "no device events: all figures are the host's" in done.stdout
+
+
+def test_an_empty_trace_is_told_and_no_crash(tmp_path: Path) -> None:
+    done = drivetrain("profile", "report", write(tmp_path / "empty.json", []))
+    assert done.returncode in (0, 65), done.stderr
+    assert "Traceback" not in done.stderr
