@@ -75,7 +75,7 @@ class Origin:
       world_size: 0 where it does not say.
       backend: of the process group.
       base_ns: what `Trace.ts_ns` counts from: UTC ns where the trace says so, or a clock of the host's own.
-      file_base_ns: what times in the file itself count from; 0 where they are times of day.
+      clock_ns: what times in the file itself count from, added to them in `base_ns`.
       devices: in order of their indices.
       skipped: what could not be read, and how often: `an event without a duration`: 3.
     """
@@ -85,7 +85,7 @@ class Origin:
     world_size: int = 0
     backend: str = ""
     base_ns: int = 0
-    file_base_ns: int = 0
+    clock_ns: int = 0
     devices: tuple[Device, ...] = ()
     skipped: Mapping[str, int] = field(default_factory=dict)
 

@@ -1,6 +1,7 @@
 """Traces -> figures: pure functions over columns, each with its definition and where that comes from.
 
-Whose definition: `breakdown` is TraceLens's; `hta` and `kineto` give those tools' own tables by their own rules.
+Whose definition: `breakdown` is TraceLens's; `hta_breakdown` and `kineto_steps` give those tools' own tables by their
+own rules.
 
   intervals.py   sets of times: union, both, without
   pieces.py      time cut into pieces with one owner each, so that shares sum to the whole
@@ -15,35 +16,54 @@ Whose definition: `breakdown` is TraceLens's; `hta` and `kineto` give those tool
   host_steps.py  the steps as the thread that leads them has them
   spans.py       loader, forward, backward, optimizer: of each step
   diff.py        why a step of one trace takes longer than one of another
+  hta.py         HolisticTraceAnalysis's tables
+  kineto.py      the TensorBoard plugin's table of steps
+  idle.py        gaps of devices and streams, and their causes
 """
 
 from drivetrain.profile.analyse.breakdown import Breakdown, breakdown, breakdown_by_device, breakdown_by_step
 from drivetrain.profile.analyse.diff import Difference, Part, Spent, difference, spent
 from drivetrain.profile.analyse.host_steps import HostSteps, host_steps
+from drivetrain.profile.analyse.hta import HtaBreakdown, hta_breakdown
+from drivetrain.profile.analyse.idle import Gaps, IdleCause, device_gaps, stream_gaps
+from drivetrain.profile.analyse.kineto import StepRoles, kineto_steps
+from drivetrain.profile.analyse.links import device_rows, launch_rows
 from drivetrain.profile.analyse.nesting import Launches, Nesting, launches, nest
 from drivetrain.profile.analyse.spans import Phase, StepSpans, host_spans
-from drivetrain.profile.analyse.steps import Steps, device_steps, steps
+from drivetrain.profile.analyse.steps import Steps, device_steps, step_at, step_by_launch, steps
 
 __all__ = [
     "Breakdown",
     "Difference",
+    "Gaps",
     "HostSteps",
+    "HtaBreakdown",
+    "IdleCause",
     "Launches",
     "Nesting",
     "Part",
     "Phase",
     "Spent",
+    "StepRoles",
     "StepSpans",
     "Steps",
     "breakdown",
     "breakdown_by_device",
     "breakdown_by_step",
+    "device_gaps",
+    "device_rows",
     "device_steps",
     "difference",
     "host_spans",
     "host_steps",
+    "hta_breakdown",
+    "kineto_steps",
+    "launch_rows",
     "launches",
     "nest",
     "spent",
+    "step_at",
+    "step_by_launch",
     "steps",
+    "stream_gaps",
 ]

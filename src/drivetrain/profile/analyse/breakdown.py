@@ -77,11 +77,10 @@ def breakdown_by_step(trace: Trace) -> tuple[Steps, tuple[Breakdown, ...]]:
     Steps are those of `device_steps`: they end when the device has done what was launched in them. Without device
     events they are the host's.
     """
-    rows = device_rows(trace)
+    found, rows = steps(trace), device_rows(trace)
     if not len(rows):
-        found = steps(trace)
         return found, _host_parts(trace, at_us(trace, found.begin_ns), at_us(trace, found.end_ns))
-    found, _ = device_steps(trace)
+    found, _ = device_steps(trace, found)
     rows, num_unlaunched = _launched(trace, rows)
     begin_us, end_us = at_us(trace, found.begin_ns), at_us(trace, found.end_ns)
     return found, _device_parts(trace, rows, times_us(trace, rows), num_unlaunched, (begin_us, end_us))

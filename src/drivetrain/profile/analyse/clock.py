@@ -33,4 +33,4 @@ def at_us(trace: Trace, at_ns: Ints) -> Floats:
 
 
 def _file_ns(trace: Trace) -> int:
-    return trace.origin.base_ns - trace.origin.file_base_ns
+    return trace.origin.base_ns - trace.origin.clock_ns

@@ -66,8 +66,8 @@ def step_by_launch(trace: Trace, found: Steps, rows: Rows) -> Rows:
     return np.where(launches == NONE, NONE, step_at(found, trace.ts_ns[launches]))
 
 
-def device_steps(trace: Trace) -> tuple[Steps, Ints]:
-    """Steps that last until the device has done what was launched in them, and how many events that was; shape (S,).
+def device_steps(trace: Trace, found: Steps) -> tuple[Steps, Ints]:
+    """These steps, each until the device has done what was launched in it, and how many events that was; shape (S,).
 
     A call belongs to the step that it begins and ends in. A step ends with the last device event of its calls if that
     is later than the host's end, and begins no earlier than the step before it ends, so steps never overlap. If the
@@ -76,7 +76,6 @@ def device_steps(trace: Trace) -> tuple[Steps, Ints]:
     end that launched nothing, and the last if it launched less than 0.8 times what the one before did, since the
     profiler then probably missed some. Without device events the steps stay what they are.
     """
-    found = steps(trace)
     rows = device_rows(trace)
     launches = launch_rows(trace, rows)
     step = np.where(launches == NONE, NONE, step_at(found, trace.ts_ns[launches]))

@@ -180,8 +180,10 @@ def _joined(blocks: list[dict[str, npt.NDArray[np.generic]]], types: dict[str, A
 
 
 def _ns(times_us: Iterable[float | None]) -> Ints:
-    """Microseconds as floats: exact to 1 ns up to 2^43 us (about 100 days), to 0.25 us when they count from 1970."""
-    return np.rint(np.array(list(times_us), np.float64) * 1000).astype(np.int64)
+    """Microseconds as floats: whole ones are exact, parts to 0.25 us where they count from 1970."""
+    part_us, whole_us = np.modf(np.array(list(times_us), np.float64))
+    times_ns: Ints = whole_us.astype(np.int64) * 1000 + np.rint(part_us * 1000).astype(np.int64)
+    return times_ns
 
 
 def _ints(values: list[int | None], dtype: type[np.signedinteger[Any]]) -> npt.NDArray[Any]:

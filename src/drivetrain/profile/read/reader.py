@@ -70,7 +70,7 @@ def _parsed(name: str, data: bytes) -> Trace:
             world_size=file.distributedInfo.world_size,
             backend=file.distributedInfo.backend,
             base_ns=base_ns + file.baseTimeNanoseconds,
-            file_base_ns=file.baseTimeNanoseconds,
+            clock_ns=file.baseTimeNanoseconds,
             devices=tuple(
                 Device(each.id, each.name, each.totalGlobalMem, each.numSms) for each in file.deviceProperties
             ),
