@@ -76,11 +76,17 @@ def findings_section(story: Story) -> Markup:
 
 
 def _finding(finding: Finding) -> Markup:
-    share = element("div", f"{finding.share_pct:.1f} %", class_="share alarm" if finding.is_alarm else "share")
-    why = element("p", finding.evidence, class_="why") if finding.evidence else ""
-    change = element("p", element("b", "Change: "), finding.change)
-    gain = element("p", element("b", "Gain, upper bound: "), finding.gain, class_="why")
-    return element("li", share, element("div", element("p", element("b", finding.text)), why, change, gain))
+    share = f"{finding.share_pct:.1f} %"
+    return finding_item(share, finding.text, finding.evidence, finding.change, finding.gain, is_alarm=finding.is_alarm)
+
+
+def finding_item(share: str, text: str, evidence: str, change: str, gain: str, *, is_alarm: bool = False) -> Markup:
+    """One finding in a list of them: how much, what, why, what to do, and what that may bring."""
+    how_much = element("div", share, class_="share alarm" if is_alarm else "share")
+    why = element("p", evidence, class_="why") if evidence else ""
+    do = element("p", element("b", "Change: "), change)
+    bring = element("p", element("b", "Gain, upper bound: "), gain, class_="why") if gain else ""
+    return element("li", how_much, element("div", element("p", element("b", text)), why, do, bring))
 
 
 def account_section(story: Story) -> Markup:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("targets", nargs=-1, required=True, metavar="TRACE...")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page that needs no network.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def command(targets: tuple[str, ...], as_json: bool) -> None:
+def command(targets: tuple[str, ...], html: Path | None, as_json: bool) -> None:
     """Say where the steps of TRACE... spend their time, and what to change.
 
     A TRACE is a file of PyTorch's profiler (.json, .json.gz), a folder of them, or a run.
@@ -32,9 +33,21 @@ def command(targets: tuple[str, ...], as_json: bool) -> None:
 
     story = _read(find_traces(targets))
     click.echo(msgspec.json.encode(profile_json(story)).decode() if as_json else profile_text(story))
+    if html is not None:
+        _write_page(html, story, targets)
     unread = {file: why for file, why in story.unread.items() if file in targets}
     if unread:
         raise DataError("\n       ".join(f"{file}: {why}" for file, why in unread.items()))
+
+
+def _write_page(path: Path, story: ProfileStory, targets: Sequence[str]) -> None:
+    from drivetrain.core.clock import wall_ns
+    from drivetrain.report.profile import profile_page
+    from drivetrain.store import publish_bytes
+
+    title = story.processes[0].label if len(story.processes) == 1 else ", ".join(Path(one).name for one in targets[:3])
+    publish_bytes(path, profile_page(story, title, wall_ns()).encode())
+    click.echo(f"wrote {path}", err=True)
 
 
 def _read(paths: Sequence[Path]) -> ProfileStory:

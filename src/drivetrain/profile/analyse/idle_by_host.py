@@ -14,7 +14,6 @@ operator that runs in it. Here it is idle moments alone: a loader that works whi
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,11 +21,11 @@ import numpy.typing as npt
 
 from drivetrain.profile.analyse.intervals import Intervals, both, covered, union, without
 from drivetrain.profile.analyse.links import Rows, device_rows
-from drivetrain.profile.analyse.words import LOADER, flags, is_step
+from drivetrain.profile.analyse.names import is_wait
+from drivetrain.profile.analyse.pieces import Pieces
+from drivetrain.profile.analyse.spans import Phase
+from drivetrain.profile.analyse.words import is_step
 from drivetrain.profile.trace import Ints, Kind, Trace
-
-SYNC = re.compile(r"(cuda|hip|cu)[A-Za-z]*Synchronize|(cuda|hip)Memcpy(2D|ToSymbol|FromSymbol|WithStream)?(_v\d+)?$")
-"""Calls of a device's runtime that return when work of the device is done; they match from their beginning."""
 
 _CATCHING_UP_NS = 20_000
 """A device's clock is aligned with its host's to some microseconds; a call returns a little after what it awaits."""
@@ -63,40 +62,43 @@ class IdleTimes:
     other: Intervals
 
 
-def idle_causes(trace: Trace, begin_ns: Ints, end_ns: Ints) -> IdleCauses:
-    """How long the device was idle in each window, by what the host did; windows are disjoint, shape (W,)."""
-    times = idle_times(trace, begin_ns, end_ns)
+def idle_causes(trace: Trace, phases: Pieces, begin_ns: Ints, end_ns: Ints) -> IdleCauses:
+    """How long the device was idle in each window, by what the host did.
+
+    Args:
+      trace: of one process; its devices are taken as one.
+      phases: of the leading thread, from `phase_pieces`.
+      begin_ns, end_ns: of windows that do not overlap; shape (W,).
+    """
+    times = idle_times(trace, phases, begin_ns, end_ns)
     loader, sync, host, other = (
         covered(part, begin_ns, end_ns) for part in (times.loader, times.sync, times.host, times.other)
     )
-    in_loader = _covered_by(trace, loader_rows(trace))
-    return IdleCauses(loader + sync + host + other, loader, sync, host, other, covered(in_loader, begin_ns, end_ns))
+    in_loader = covered(phase_times(phases, Phase.LOADER), begin_ns, end_ns)
+    return IdleCauses(loader + sync + host + other, loader, sync, host, other, in_loader)
 
 
-def idle_times(trace: Trace, begin_ns: Ints, end_ns: Ints) -> IdleTimes:
-    """When the device was idle within these windows, by what the host did."""
+def idle_times(trace: Trace, phases: Pieces, begin_ns: Ints, end_ns: Ints) -> IdleTimes:
+    """When the device was idle within these windows, by what the host did; arguments as of `idle_causes`."""
     idle = without(union(begin_ns, end_ns), _covered_by(trace, device_rows(trace)))
-    in_loader = _covered_by(trace, loader_rows(trace))
-    calls = sync_rows(trace)
+    in_loader = phase_times(phases, Phase.LOADER)
+    calls = np.flatnonzero(is_wait(trace))
     waiting = union(trace.ts_ns[calls], trace.end_ns[calls] + _CATCHING_UP_NS)
     is_dry = covered(waiting, idle.begin, idle.begin + 1) > 0
-    loader = both(idle, in_loader)
-    sync = without(_chosen(idle, is_dry), in_loader)
     rest = without(_chosen(idle, ~is_dry), in_loader)
     working = _covered_by(trace, _working_rows(trace))
-    return IdleTimes(loader, sync, both(rest, working), without(rest, working))
+    return IdleTimes(
+        loader=both(idle, in_loader),
+        sync=without(_chosen(idle, is_dry), in_loader),
+        host=both(rest, working),
+        other=without(rest, working),
+    )
 
 
-def loader_rows(trace: Trace) -> Rows:
-    """Calls in which the host waits for the next batch."""
-    rows = trace.rows(Kind.CPU_OP, Kind.ANNOTATION)
-    return rows[flags(trace, rows, LOADER.match)]
-
-
-def sync_rows(trace: Trace) -> Rows:
-    """Calls in which the host waits for the device."""
-    rows = trace.rows(Kind.RUNTIME)
-    return rows[flags(trace, rows, SYNC.match)]
+def phase_times(phases: Pieces, phase: Phase) -> Intervals:
+    """When the leading thread is in one phase."""
+    own = phases.owner == phase
+    return union(phases.edges_ns[:-1][own], phases.edges_ns[1:][own])
 
 
 def _working_rows(trace: Trace) -> Rows:

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from drivetrain.profile.analyse.idle_by_host import phase_times
 from drivetrain.profile.analyse.intervals import Intervals, covered, either, union, without
 from drivetrain.profile.analyse.links import device_rows
+from drivetrain.profile.analyse.pieces import Pieces
+from drivetrain.profile.analyse.spans import Phase
 from drivetrain.profile.analyse.words import is_communication, is_copy
 from drivetrain.profile.trace import Trace
 
@@ -32,6 +35,13 @@ def device_overview(trace: Trace, begin_ns: int, end_ns: int, num_columns: int) 
         }
         for device in np.unique(trace.device[rows])
     }
+
+
+def host_overview(phases: Pieces, begin_ns: int, end_ns: int, num_columns: int) -> Shares:
+    """What the leading thread did in each of equally long stretches, by phase; `other` is left out."""
+    edges = column_edges(begin_ns, end_ns, num_columns)
+    named = (phase for phase in Phase if phase != Phase.OTHER)
+    return {phase.name.lower(): covered(phase_times(phases, phase), edges[:-1], edges[1:]) for phase in named}
 
 
 def column_edges(begin_ns: int, end_ns: int, num_columns: int) -> npt.NDArray[np.int64]:

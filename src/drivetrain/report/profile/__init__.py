@@ -12,12 +12,23 @@ Life of a profile: `gather_profile` reads files, lets `profile`'s analyses measu
   thresholds.py  from when a loss is told, with reasons
   text.py        for the terminal
   summary.py     for programs
+  page.py        for a browser: page_figures.py has the pictures, page_tables.py the tables
 """
 
 from drivetrain.report.profile.findings import ProfileFinding, find
 from drivetrain.report.profile.gather import gather_profile
+from drivetrain.report.profile.page import profile_page
 from drivetrain.report.profile.story import Process, ProfileStory
 from drivetrain.report.profile.summary import profile_json
 from drivetrain.report.profile.text import profile_text
 
-__all__ = ["Process", "ProfileFinding", "ProfileStory", "find", "gather_profile", "profile_json", "profile_text"]
+__all__ = [
+    "Process",
+    "ProfileFinding",
+    "ProfileStory",
+    "find",
+    "gather_profile",
+    "profile_json",
+    "profile_page",
+    "profile_text",
+]

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from drivetrain.core.units import count_text
 from drivetrain.figures import NUM_COLUMNS, Column
-from drivetrain.profile import Kind, Trace
-from drivetrain.profile.analyse import Breakdown, Steps, breakdown, breakdown_by_step
-from drivetrain.profile.analyse.idle_by_host import IdleCauses, idle_causes, loader_rows
-from drivetrain.profile.analyse.overview import device_overview
+from drivetrain.profile import DEVICE_KINDS, Kind, Trace
+from drivetrain.profile.analyse import (
+    Breakdown,
+    Nesting,
+    Phase,
+    Steps,
+    breakdown,
+    breakdown_by_step,
+    host_spans,
+    host_steps,
+    nest,
+)
+from drivetrain.profile.analyse.idle_by_host import IdleCauses, idle_causes
+from drivetrain.profile.analyse.overview import Shares, device_overview, host_overview
+from drivetrain.profile.analyse.pieces import Pieces
+from drivetrain.profile.analyse.spans import phase_pieces
+from drivetrain.profile.analyse.words import LOADER, flags
 from drivetrain.report.profile.facts import Facts
 from drivetrain.report.profile.story import Process, StepLine
 
@@ -26,36 +40,68 @@ _WORDS = {
     Kind.PYTHON: "Python calls",
 }
 
+_DEVICE_PARTS = ("compute", "communication", "copy", "idle")
+_IDLE_PARTS = ("loader", "sync", "host", "other")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looks:
+    """What several analyses of one trace begin with, made once.
+
+    Attributes:
+      trace: of one process.
+      nesting: of its host events.
+      phases: of the leading thread.
+      whole: all of its time.
+      steps, by_step: with a device, until that has done what was launched in them.
+      causes: of idle time in each step; None without a device.
+    """
+
+    trace: Trace
+    nesting: Nesting
+    phases: Pieces
+    whole: Breakdown
+    steps: Steps
+    by_step: tuple[Breakdown, ...]
+    causes: IdleCauses | None
+
+
+def look_at(trace: Trace) -> Looks:
+    """What all that follows needs."""
+    nesting = nest(trace)
+    phases = phase_pieces(trace, nesting, host_steps(trace))
+    whole = breakdown(trace)
+    steps, by_step = breakdown_by_step(trace)
+    causes = idle_causes(trace, phases, steps.begin_ns, steps.end_ns) if whole.source == "device" else None
+    return Looks(trace, nesting, phases, whole, steps, by_step, causes)
+
 
 def process_of(trace: Trace, label: str) -> Process:
     """Everything that a page says about one trace."""
-    whole = breakdown(trace)
-    found, parts = breakdown_by_step(trace)
-    causes = idle_causes(trace, found.begin_ns, found.end_ns) if whole.source == "device" else None
-    steps = tuple(_step_line(found, index, part, causes) for index, part in enumerate(parts))
-    device = device_name(trace)
+    looks = look_at(trace)
+    steps = step_lines(looks)
     begin_ns, end_ns = _window(trace)
     return Process(
         label=label,
         file=trace.origin.name,
         rank=trace.origin.rank,
-        device=device,
+        device=device_name(trace),
         num_events=len(trace),
         counts=_counts(trace),
         skipped=trace.origin.skipped,
-        breakdown=asdict(whole),
+        breakdown=asdict(looks.whole),
         figures={},
-        facts=_facts(trace, label, device, steps, causes),
+        facts=facts_of(looks, label, steps),
         steps=steps,
-        bands=_bands(trace, begin_ns, end_ns),
+        bands=_bands(looks, begin_ns, end_ns),
         length_ns=end_ns - begin_ns,
-        notes=_notes(whole, found),
+        notes=_notes(looks),
     )
 
 
 def device_name(trace: Trace) -> str:
     """The accelerator that worked, `accelerator` if its name is not told; empty without one."""
-    worked = np.unique(trace.device[trace.rows(Kind.KERNEL, Kind.MEMCPY, Kind.MEMSET)])
+    worked = np.unique(trace.device[trace.rows(*DEVICE_KINDS)])
     if not len(worked):
         return ""
     names = {device.name for device in trace.origin.devices if device.index in worked and device.name}
@@ -71,73 +117,98 @@ def _window(trace: Trace) -> tuple[int, int]:
     return (int(trace.ts_ns[0]), int(trace.end_ns.max())) if len(trace) else (0, 0)
 
 
-def _step_line(found: Steps, index: int, part: Breakdown, causes: IdleCauses | None) -> StepLine:
-    device = {
+def step_lines(looks: Looks) -> tuple[StepLine, ...]:
+    """Each step by the device's time, the host's spans and the causes of idle time."""
+    spans = {one.number: one for one in host_spans(looks.trace, looks.nesting)}
+    causes = looks.causes
+    each = (
+        {}
+        if causes is None
+        else {"loader": causes.loader_ns, "sync": causes.sync_ns, "host": causes.host_ns, "other": causes.other_ns}
+    )
+    lines = []
+    for index, (number, part) in enumerate(zip(looks.steps.number.tolist(), looks.by_step, strict=True)):
+        host = spans.get(number)
+        lines.append(
+            StepLine(
+                name=str(number),
+                length_ns=int(looks.steps.end_ns[index] - looks.steps.begin_ns[index]),
+                device=_device_parts(part),
+                host={} if host is None else {phase.name.lower(): host.part_ns(phase) for phase in Phase},
+                idle={name: int(values[index]) for name, values in each.items()},
+            )
+        )
+    return tuple(lines)
+
+
+def _device_parts(part: Breakdown) -> Mapping[str, int]:
+    each = {
         "compute": part.compute_us,
         "communication": part.exposed_comm_us,
         "copy": part.exposed_memcpy_us or 0.0,
         "idle": part.idle_us,
     }
-    idle = {}
-    if causes is not None:
-        each = {"loader": causes.loader_ns, "sync": causes.sync_ns, "host": causes.host_ns, "other": causes.other_ns}
-        idle = {name: int(values[index]) for name, values in each.items()}
-    return StepLine(
-        name=str(found.number[index]),
-        length_ns=int(found.end_ns[index] - found.begin_ns[index]),
-        device={name: round(1000 * us) for name, us in device.items()},
-        host={},
-        idle=idle,
-    )
+    return {name: round(1000 * us) for name, us in each.items()}
 
 
-def _facts(trace: Trace, label: str, device: str, steps: tuple[StepLine, ...], causes: IdleCauses | None) -> Facts:
-    def mean(part: str) -> int:
-        return round(sum(step.device[part] for step in steps) / max(len(steps), 1))
+def facts_of(looks: Looks, label: str, steps: Sequence[StepLine]) -> Facts:
+    """What rules ask."""
+    num = max(len(steps), 1)
 
-    def cause(part: str) -> int:
-        return round(sum(step.idle.get(part, 0) for step in steps) / max(len(steps), 1))
+    def mean(values: Iterable[int]) -> int:
+        return round(sum(values) / num)
 
-    calls = loader_rows(trace)
+    device = {part: mean(step.device[part] for step in steps) for part in _DEVICE_PARTS}
+    idle = {part: mean(step.idle.get(part, 0) for step in steps) for part in _IDLE_PARTS}
+    waits = mean(step.host.get("loader", 0) for step in steps)
     return Facts(
         label=label,
-        device=device,
+        device=device_name(looks.trace),
         num_steps=len(steps),
-        step_ns=round(sum(step.length_ns for step in steps) / max(len(steps), 1)),
+        step_ns=mean(step.length_ns for step in steps),
         step_lengths_ns=tuple(step.length_ns for step in steps),
         step_names=tuple(step.name for step in steps),
-        compute_ns=mean("compute"),
-        exposed_comm_ns=mean("communication"),
-        exposed_copy_ns=mean("copy"),
-        idle_ns=mean("idle"),
-        loader_ns=cause("loader"),
-        sync_ns=cause("sync"),
-        host_ns=cause("host"),
-        other_ns=cause("other"),
-        loader_wait_ns=0 if causes is None else round(causes.loader_wait_ns.sum() / max(len(steps), 1)),
-        loader=trace.names[trace.name[calls[0]]] if len(calls) else "",
+        compute_ns=device["compute"],
+        exposed_comm_ns=device["communication"],
+        exposed_copy_ns=device["copy"],
+        idle_ns=device["idle"],
+        loader_ns=idle["loader"] if looks.causes is not None else waits,
+        sync_ns=idle["sync"],
+        host_ns=idle["host"],
+        other_ns=idle["other"],
+        loader_wait_ns=waits,
+        loader=_loader_name(looks),
     )
 
 
-def _bands(trace: Trace, begin_ns: int, end_ns: int) -> Mapping[str, list[Column]]:
-    devices = device_overview(trace, begin_ns, end_ns, NUM_COLUMNS)
-    return {
-        f"device {index}": [
-            {part: float(values[column]) for part, values in shares.items() if values[column]}
-            for column in range(NUM_COLUMNS)
-        ]
-        for index, shares in devices.items()
-    }
+def _loader_name(looks: Looks) -> str:
+    """What the first call of the loader is named; empty without one."""
+    rows = looks.trace.rows(Kind.CPU_OP, Kind.ANNOTATION)
+    rows = rows[flags(looks.trace, rows, LOADER.match)]
+    return looks.trace.names[looks.trace.name[rows[0]]] if len(rows) else ""
 
 
-def _notes(whole: Breakdown, found: Steps) -> list[str]:
+def _bands(looks: Looks, begin_ns: int, end_ns: int) -> Mapping[str, list[Column]]:
+    devices = device_overview(looks.trace, begin_ns, end_ns, NUM_COLUMNS)
+    bands = {f"device {index}": _columns(shares) for index, shares in devices.items()}
+    return {**bands, "host": _columns(host_overview(looks.phases, begin_ns, end_ns, NUM_COLUMNS))}
+
+
+def _columns(shares: Shares) -> list[Column]:
+    columns: list[Column] = [{} for _ in range(NUM_COLUMNS)]
+    for part, values in shares.items():
+        for index in np.flatnonzero(values).tolist():
+            columns[index][part] = float(values[index])
+    return columns
+
+
+def _notes(looks: Looks) -> list[str]:
     notes = []
-    if whole.source == "host":
+    if looks.whole.source == "host":
         notes.append("no device events: all figures are the host's")
-    if not found.annotated:
+    if not looks.steps.annotated:
         notes.append("no steps are marked (call profiler.step() after each): all that was recorded is taken as one")
-    if whole.num_unlaunched:
-        notes.append(
-            f"{whole.num_unlaunched:,} device events are left out of the total: their launch is not in the trace"
-        )
+    if looks.whole.num_unlaunched:
+        left_out = count_text(looks.whole.num_unlaunched, "device event")
+        notes.append(f"not counted in the breakdown: {left_out} whose launch is not in the trace")
     return notes

@@ -28,7 +28,9 @@ def _of_step(part_ns: int, facts: Facts) -> float:
 def _loader(facts: Facts) -> Words:
     share, part = pct(_of_step(facts.loader_ns, facts)), of_step(facts.loader_ns, facts)
     waits = "the device waits for the loader" if facts.device else "passes in the loader"
-    told = [f"The host is in {facts.loader} for {pct(_of_step(facts.loader_wait_ns, facts))} of the step."]
+    told = [
+        f"The host is in {facts.loader or 'the loader'} for {pct(_of_step(facts.loader_wait_ns, facts))} of the step."
+    ]
     if "SingleProcess" in facts.loader:
         told.append("It loads in the training process itself (num_workers=0).")
         change = "Load beside the step: DataLoader(num_workers=4, persistent_workers=True, pin_memory=True)."

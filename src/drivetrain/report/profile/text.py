@@ -14,6 +14,7 @@ _MOST_STEPS = 12
 _MOST_LINES = 8
 _MOST_NAME = 48
 _WIDTH = 100
+_NO_BREAK = "\u00a0%"
 
 
 def profile_text(story: ProfileStory) -> str:
@@ -52,7 +53,16 @@ def table_text(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _wrapped(start: str, text: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent=start, subsequent_indent=" " * len(start))
+    """Lines of a paragraph; neither a hyphen nor the space before a percent sign breaks them."""
+    lines = textwrap.wrap(
+        text.replace(" %", _NO_BREAK),
+        _WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    return [line.replace(_NO_BREAK, " %") for line in lines]
 
 
 def _read_line(process: Process) -> str:
