@@ -34,7 +34,7 @@ def said(*processes: Facts) -> dict[str, ProfileFinding]:
 def test_a_step_that_computes_is_told_what_it_computes() -> None:
     found = said(BUSY)
     assert list(found) == ["compute"]
-    assert found["compute"].text == "the device computes for 98 % of the step (98.0 ms of 100 ms)."
+    assert found["compute"].text == "The device computes for 98 % of the step (98.0 ms of 100 ms)."
     assert found["compute"].evidence == "Largest, of the step: gemm 40 %."
 
 
@@ -96,7 +96,7 @@ def test_one_argument_is_worth_a_sentence_sooner() -> None:
 def test_memory_is_told_when_the_device_is_nearly_full() -> None:
     memory = Memory(30 * 2**30, 32 * 2**30, (Named("activations", 1, 0, 20 * 2**30),))
     finding = said(replace(BUSY, memory=memory))["memory"]
-    assert finding.text == "device memory is 94 % full at its peak (30.0 GiB of 32.0 GiB)."
+    assert finding.text == "Device memory is 94 % full at its peak (30.0 GiB of 32.0 GiB)."
     assert "memory" not in said(replace(BUSY, memory=replace(memory, capacity_bytes=0)))
 
 
@@ -119,7 +119,7 @@ def test_without_a_device_the_host_s_own_time_is_judged() -> None:
     found = said(host)
     assert found["loader"].text == "30 % of the step passes in the loader (30.0 ms of 100 ms): loader-bound."
     assert "launch" not in found
-    assert found["compute"].text.startswith("operators run for 60 %")
+    assert found["compute"].text.startswith("Operators run for 60 %")
 
 
 parts = st.integers(0, 10**8)

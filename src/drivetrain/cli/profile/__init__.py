@@ -8,6 +8,7 @@ from drivetrain.cli.verbs import Verbs
 
 _VERBS = {
     "report": "What traces say: where each step's time goes, and what to change.",
+    "diff": "Why the steps of one trace take longer than those of another.",
 }
 """Verb -> its help; the file of the same name has its `command`."""
 

@@ -12,11 +12,13 @@ Life of a profile: `gather_profile` reads files, lets `profile`'s analyses measu
   thresholds.py  from when a loss is told, with reasons
   text.py        for the terminal
   summary.py     for programs
+  diff.py        two traces' steps, for both
   page.py        for a browser: page_figures.py has the pictures, page_tables.py the tables
 """
 
+from drivetrain.report.profile.diff import diff_json, diff_text
 from drivetrain.report.profile.findings import ProfileFinding, find
-from drivetrain.report.profile.gather import gather_profile
+from drivetrain.report.profile.gather import distinct_names, gather_profile
 from drivetrain.report.profile.page import profile_page
 from drivetrain.report.profile.story import Process, ProfileStory
 from drivetrain.report.profile.summary import profile_json
@@ -26,6 +28,9 @@ __all__ = [
     "Process",
     "ProfileFinding",
     "ProfileStory",
+    "diff_json",
+    "diff_text",
+    "distinct_names",
     "find",
     "gather_profile",
     "profile_json",

@@ -98,7 +98,7 @@ def _worst(rule: Rule, processes: Sequence[Facts]) -> ProfileFinding | None:
         label=facts.label if others else "",
         share=shares[index],
         lost_ns=lost_ns,
-        text=f"{facts.label}: {words.text}" if others else words.text,
+        text=f"{facts.label}: {words.text}" if others else words.text[:1].upper() + words.text[1:],
         evidence=" ".join(filter(None, (words.evidence, _others_text(others)))),
         change=words.change,
         gain=_gain(lost_ns, facts) if rule.has_gain else "",

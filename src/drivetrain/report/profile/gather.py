@@ -78,7 +78,7 @@ def _labelled(processes: Sequence[Process], paths: Sequence[Path]) -> list[Proce
         labels = [f"rank {rank}" for rank in ranks]
         order = sorted(range(len(ranks)), key=lambda index: ranks[index] or 0)
     else:
-        labels = _distinct_names(paths)
+        labels = distinct_names(paths)
         order = list(range(len(paths)))
     named = [
         replace(process, label=label, facts=replace(process.facts, label=label))
@@ -87,7 +87,7 @@ def _labelled(processes: Sequence[Process], paths: Sequence[Path]) -> list[Proce
     return [named[index] for index in order]
 
 
-def _distinct_names(paths: Sequence[Path]) -> list[str]:
+def distinct_names(paths: Sequence[Path]) -> list[str]:
     """The folders that differ, where each trace has one of its own; else file names; else what paths do not share."""
     parts = [path.absolute().parts for path in paths]
     num_shared = len(Path(os.path.commonpath([path.absolute().parent for path in paths])).parts)

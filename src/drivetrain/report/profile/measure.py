@@ -13,13 +13,19 @@ from drivetrain.figures import NUM_COLUMNS, Column
 from drivetrain.profile import DEVICE_KINDS, Kind, Trace
 from drivetrain.profile.analyse import (
     Breakdown,
+    HtaBreakdown,
+    IdleCause,
     Nesting,
     Phase,
     Steps,
     breakdown,
+    breakdown_by_device,
     breakdown_by_step,
+    device_gaps,
     host_spans,
     host_steps,
+    hta_breakdown,
+    kineto_steps,
     nest,
 )
 from drivetrain.profile.analyse.idle_by_host import IdleCauses, idle_causes
@@ -90,13 +96,34 @@ def process_of(trace: Trace, label: str) -> Process:
         counts=_counts(trace),
         skipped=trace.origin.skipped,
         breakdown=asdict(looks.whole),
-        figures={},
+        figures=_figures(looks),
         facts=facts_of(looks, label, steps),
         steps=steps,
         bands=_bands(looks, begin_ns, end_ns),
         length_ns=end_ns - begin_ns,
         notes=_notes(looks),
     )
+
+
+def _figures(looks: Looks) -> Mapping[str, object]:
+    """The same time by other tools' definitions, and each accelerator's own; plain values."""
+    trace = looks.trace
+    gaps = device_gaps(trace).by_cause_ns()
+    return {
+        "tracelens": asdict(looks.whole) if looks.whole.source == "device" else None,
+        "hta": _hta(hta_breakdown(trace)),
+        "hta_with_last_step": _hta(hta_breakdown(trace, include_last_step=True)),
+        "kineto": [asdict(step) for step in kineto_steps(trace)],
+        "by_device": {str(device): asdict(one) for device, one in breakdown_by_device(trace).items()},
+        "idle_by_queue_ns": {cause.name.lower(): gaps[cause] for cause in IdleCause},
+    }
+
+
+def _hta(found: HtaBreakdown | None) -> Mapping[str, object] | None:
+    """With causes by name."""
+    if found is None:
+        return None
+    return {**asdict(found), "idle": [{**asdict(one), "cause": one.cause.name.lower()} for one in found.idle]}
 
 
 def device_name(trace: Trace) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from drivetrain.core.units import duration_text
-from drivetrain.figures import Markup, element, join, share_text
-from drivetrain.report.html import facts, section, table
+from drivetrain.figures import Markup, element, share_text
+from drivetrain.report.html import section, table
 from drivetrain.report.profile.story import Process, ProfileStory, TableLine
 from drivetrain.report.profile.text import short, skipped_text
 
@@ -85,4 +85,4 @@ def read_section(story: ProfileStory) -> Markup:
 
 def words_section() -> Markup:
     """Definitions."""
-    return section("Words", join(facts(WORDS)))
+    return section("Words", table(["word", "meaning"], WORDS, caption="What the words on this page mean"))

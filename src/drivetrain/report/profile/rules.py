@@ -39,7 +39,7 @@ def _loader(facts: Facts) -> Words:
     return Words(
         f"{share} of the step {waits} ({part}): loader-bound.",
         " ".join(told),
-        f"{change} `drivetrain data doctor` finds which part of it is slow.",
+        f"{change} drivetrain data doctor finds which part of it is slow.",
     )
 
 
@@ -97,7 +97,7 @@ def _straggler(facts: Facts) -> Words:
         f"others wait for this rank for {pct(_of_step(facts.late_ns, facts))} of the step "
         f"({of_step(facts.late_ns, facts)}).",
         "It comes last to collectives and waits least in them.",
-        "Compare its host, clocks and data with another rank's: `drivetrain profile diff`.",
+        "Compare its host, clocks and data with another rank's: drivetrain profile diff.",
     )
 
 
