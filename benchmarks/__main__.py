@@ -1,34 +1,46 @@
-"""Run all benchmarks, or the named ones, and print one table with the command, machine and versions."""
+"""Measure all benchmarks, or the named ones, record them, and make RESULTS.md: `python -m benchmarks [NAME...]`.
+
+With `--results` nothing is measured. Each is a suite of `drivetrain bench run`.
+"""
 
 from __future__ import annotations
 
-import importlib
-import shlex
+import subprocess
 import sys
 
-from drivetrain.core import clock, environment
+from benchmarks.page import FOLDER, HISTORY, PAGE, page
+from benchmarks.rows import SECTIONS
 
-NAMES = ("imports", "ledger_record", "step_overhead", "checkpoint", "recovery", "ingest", "loader", "index", "demo")
-GPU_NAMES = ("mfu",)  # run by `make bench-gpu`, besides those above that use a GPU where there is one
+GPU_NAMES = ("mfu",)  # run by `make bench-gpu`, besides those that use a GPU where there is one
+NAMES = tuple(name for name in SECTIONS if name not in GPU_NAMES)
 
 
 def main() -> int:
-    names = sys.argv[1:] or list(NAMES)
-    unknown = [name for name in names if name not in NAMES + GPU_NAMES]
+    words = sys.argv[1:]
+    names = [] if words == ["--results"] else words or list(NAMES)
+    unknown = [name for name in names if name not in SECTIONS]
     if unknown:
-        print(f"error: no benchmark {unknown[0]}; there are {', '.join(NAMES + GPU_NAMES)}", file=sys.stderr)
+        print(f"error: no benchmark {unknown[0]}; there are {', '.join(SECTIONS)}", file=sys.stderr)
         return 2
-    found = environment.capture()
-    print(f"$ python -m benchmarks {shlex.join(sys.argv[1:])}".rstrip())
-    print(f"{clock.utc_text(clock.wall_ns())}, {found['cpu']}, {found['cores']} cores, shared machine")
-    print(
-        ", ".join(f"{key} {found[key]}" for key in ("python", "torch", "numpy", "commit") if key in found), flush=True
-    )
-    for name in names:
-        print(f"\n{name}")
-        for what, figure, target in importlib.import_module(f"benchmarks.{name}").run():
-            print(f"  {what:<58} {figure:<44} {target}", flush=True)
-    return 0
+    codes = [_measure(name) for name in names]
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"made {PAGE}", file=sys.stderr)
+    return max(codes, default=0)
+
+
+def _measure(name: str) -> int:
+    """Measure and record one; what fails in it is named, and the others go on."""
+    command = [
+        sys.executable,
+        "-m",
+        "drivetrain",
+        "bench",
+        "run",
+        str(FOLDER / f"{name}.py"),
+        "--history",
+        str(HISTORY),
+    ]
+    return subprocess.run(command, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import statistics
 import tempfile
 import time
 import warnings
@@ -18,12 +17,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-REPETITIONS = 3
+NUM_SAMPLES = 3
+NUM_CORES = 0
+LIMIT_S = 600
 NUM_TENSORS, NUM_ELEMENTS = 64, 4 << 20
 
 
-def run() -> list[tuple[str, str, str]]:
-    """Medians and ranges over repetitions, and ratios of medians."""
+def bench_save_and_restore() -> dict[str, float]:
+    """Seconds of each, the second time that it is done."""
     import torch
 
     os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
@@ -31,37 +32,25 @@ def run() -> list[tuple[str, str, str]]:
     torch.distributed.init_process_group("gloo", rank=0, world_size=1)  # async_save in a process wants one
     try:
         with tempfile.TemporaryDirectory(dir=os.environ.get("DRIVETRAIN_BENCH_DIR")) as folder:
-            figures = _measured(Path(folder))
+            return _measured(Path(folder))
     finally:
         torch.distributed.destroy_process_group()
-    return _rows(figures)
 
 
-def _measured(folder: Path) -> dict[str, list[float]]:
+def _measured(folder: Path) -> dict[str, float]:
     import torch
 
     state = {f"model/{index:02d}": torch.randn(NUM_ELEMENTS) for index in range(NUM_TENSORS)}
     copies = [torch.empty_like(tensor).fill_(0) for tensor in state.values()]
     ours = _Ours(folder / "ours", state)
-    found: dict[str, list[float]] = {}
-
-    def note(name: str, seconds: float) -> None:
-        found.setdefault(name, []).append(seconds)
-
-    for repetition in range(-1, REPETITIONS):
-        is_counted = repetition >= 0
+    found: dict[str, float] = {}
+    for repetition in (1, 2):
         copy_s = _timed(lambda: [copy.copy_(tensor) for copy, tensor in zip(copies, state.values(), strict=True)])
-        results = {"copy": copy_s, **ours.save(repetition + 2)}
+        found = {"copy_s": copy_s, **ours.save(repetition)}
         for kind in ("thread", "process"):
-            results |= _theirs(folder / f"{kind}-{repetition + 2}", state, kind)
-        if is_counted:
-            for name, seconds in results.items():
-                note(name, seconds)
-    for repetition in range(-1, REPETITIONS):
-        read_s, restore_s = ours.read(), ours.restore()
-        if repetition >= 0:
-            note("read", read_s)
-            note("restore", restore_s)
+            found |= _theirs(folder / f"{kind}-{repetition}", state, kind)
+    for _ in (1, 2):
+        found |= {"read_s": ours.read(), "restore_s": ours.restore()}
     ours.close()
     return found
 
@@ -90,7 +79,7 @@ class _Ours:
         self.checkpointer.save(step, "bitwise", lambda: self.snapshot, retention=self.retention, metrics={})
         blocked = time.perf_counter() - began
         self.checkpointer.finish()
-        return {"blocked": blocked, "whole": time.perf_counter() - began}
+        return {"blocked_s": blocked, "whole_s": time.perf_counter() - began}
 
     def restore(self) -> float:
         from drivetrain.train.reading import read_tensors
@@ -128,36 +117,10 @@ def _theirs(folder: Path, state: dict[str, Any], kind: str) -> dict[str, float]:
         future.result()
         whole = time.perf_counter() - began
     shutil.rmtree(folder)
-    return {f"{kind} blocked": blocked, f"{kind} whole": whole}
+    return {f"{kind}_blocked_s": blocked, f"{kind}_whole_s": whole}
 
 
 def _timed(act: Callable[[], object]) -> float:
     began = time.perf_counter()
     act()
     return time.perf_counter() - began
-
-
-def _rows(found: dict[str, list[float]]) -> list[tuple[str, str, str]]:
-    middle = {name: statistics.median(values) for name, values in found.items()}
-
-    def text(name: str, *, over: str) -> str:
-        values = found[name]
-        ratio = f", {middle[name] / middle[over]:.2f} x" if over else ""
-        return f"{middle[name]:.3f} s ({min(values):.3f} to {max(values):.3f}){ratio}"
-
-    return [
-        ("one copy_ of 1 GiB", text("copy", over=""), ""),
-        ("training blocked by our save, x copy", text("blocked", over="copy"), "at most 1.2 x"),
-        ("blocked by dcp.async_save, thread, x copy", text("thread blocked", over="copy"), ""),
-        ("blocked by dcp.async_save, process, x copy", text("process blocked", over="copy"), ""),
-        ("our whole save, x dcp with a thread", text("whole", over="thread whole"), "at most 1 x"),
-        ("dcp.async_save, thread, whole", text("thread whole", over=""), ""),
-        ("dcp.async_save, process, whole", text("process whole", over=""), ""),
-        ("reading the file", text("read", over=""), ""),
-        ("our restore, verified, x reading", text("restore", over="read"), "at most 1.3 x"),
-    ]
-
-
-if __name__ == "__main__":
-    for what, figure, target in run():
-        print(f"{what:<50} {figure:<46} {target}")

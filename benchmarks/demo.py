@@ -12,19 +12,18 @@ from pathlib import Path
 
 import psutil
 
+NUM_SAMPLES = 1
+NUM_CORES = 0
+LIMIT_S = 900
+HIGHER_IS_BETTER = {"mean_iou"}
 LOOK_EVERY_S = 0.25
-REAL_DRIVE = Path(os.environ.get("DRIVETRAIN_TEST_DATA") or "../shared/data") / "pandaset_002"
+REAL_DRIVE = Path(os.environ.get("DRIVETRAIN_TEST_DATA") or Path(__file__).parents[2] / "shared/data") / "pandaset_002"
 
 
-def run() -> list[tuple[str, str, str]]:
-    """Seconds and GiB (proportional set size, so that pages shared by forked ranks count once)."""
-    rows = _measured("synthetic drive", [], "at most 90 s and 3 GiB")
-    if REAL_DRIVE.is_dir():
-        return rows + _measured("PandaSet 002", ["--log", str(REAL_DRIVE)], "at most 150 s and 3 GiB, mean IoU 0.50")
-    return [*rows, ("demo, PandaSet 002", "not measured: no real inputs here", "")]
-
-
-def _measured(name: str, options: list[str], target: str) -> list[tuple[str, str, str]]:
+def bench_demo(drive=("synthetic", "pandaset_002")) -> dict[str, float]:
+    """Seconds, and bytes as proportional set size, so that pages shared by forked ranks count once."""
+    assert drive == "synthetic" or REAL_DRIVE.is_dir(), f"no real inputs at {REAL_DRIVE}"
+    options = [] if drive == "synthetic" else ["--log", str(REAL_DRIVE)]
     with tempfile.TemporaryDirectory() as home, tempfile.TemporaryFile("w+") as printed:
         start = time.perf_counter()
         command = [sys.executable, "-m", "drivetrain", "demo", *options]
@@ -37,8 +36,8 @@ def _measured(name: str, options: list[str], target: str) -> list[tuple[str, str
         elapsed_s = time.perf_counter() - start
         printed.seek(0)
         score = re.search(r"mean IoU, held out +([0-9.]+)", printed.read())
-    outcome = f"mean IoU {score[1]}" if score else f"failed with {process.returncode}"
-    return [(f"demo, {name}", f"{elapsed_s:.0f} s, {peak_bytes / 2**30:.2f} GiB, {outcome}", target)]
+    assert score, f"the demo failed with exit code {process.returncode}"
+    return {"took_s": elapsed_s, "held_bytes": peak_bytes, "mean_iou": float(score[1])}
 
 
 def _held_bytes(process: psutil.Process) -> int:
@@ -48,8 +47,3 @@ def _held_bytes(process: psutil.Process) -> int:
             with suppress(psutil.Error):
                 held += one.memory_full_info().pss
     return held
-
-
-if __name__ == "__main__":
-    for row in run():
-        print(*row, sep="  ")

@@ -14,49 +14,33 @@ import statistics
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 import zlib
 from pathlib import Path
 
-REPETITIONS = 5
-NUM_SAMPLES = 10_000_000
+NUM_SAMPLES = 5
+LIMIT_S = 300
+NUM_CORES = 0
+NUM_ROWS = 10_000_000
 NUM_BLOBS, ROWS_PER_PIECE = 4096, 1 << 18
 NUM_READS, READS_A_TURN, READ_BYTES = 4000, 100, 250_000
 
 
-def run() -> list[tuple[str, str, str]]:
-    """Medians and ranges over processes."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "ten_million"
-        make(folder, NUM_SAMPLES)
-        rows = []
-        for way, what in (("full", "full shuffle"), ("blocks", "block shuffle")):
-            found = [_child(way, folder) for _ in range(REPETITIONS)]
-            rows += [
-                (f"{what}: {figure}", _text([each[name] for each in found], unit), target)
-                for name, (figure, unit, target) in FIGURES.items()
-            ]
-        tar = Path(scratch) / "reads"
-        _make_reads(tar)
-        reads = [_child("reads", tar) for _ in range(REPETITIONS)]
-        for name, (what, target) in READS.items():
-            rows.append((f"a random sample of 250 kB: {what}", _text([each[name] for each in reads], " us"), target))
-    return rows
+def bench_first_batch(shuffle=("full", "blocks")) -> dict[str, float]:
+    """From a process's start to its first batch, going on from elsewhere, peak memory. Later samples find the index."""
+    folder = Path("ten_million").absolute()
+    if not folder.exists():
+        make(folder, NUM_ROWS)
+    found = _child(shuffle, folder)
+    return {"first_s": found["first_s"], "resume_s": found["resume_s"], "resident_bytes": 1e6 * found["rss_mb"]}
 
 
-FIGURES = {
-    "first_s": ("process start to first batch", " s", "at most 2 s"),
-    "resume_s": ("going on from a random position", " s", "at most 1 s"),
-    "rss_mb": ("peak resident memory", " MB", "less than 500 MB"),
-}
-READS = {
-    "ours_us": ("ours, with its checksum", "at most the indexed tar's"),
-    "checked_tar_us": ("tarfile with an index of members, and the same checksum", ""),
-    "tar_us": ("tarfile with an index of members, no checksum", ""),
-    "plain_us": ("plain seek and read, no checksum", ""),
-    "crc_us": ("of ours, the checksum alone", ""),
-}
+def bench_reads() -> dict[str, float]:
+    """One sample of 250 kB at random, in several ways."""
+    folder = Path("reads").absolute()
+    if not folder.exists():
+        _make_reads(folder)
+    return {f"{name.removesuffix('_us')}_s": value / 1e6 for name, value in _child("reads", folder).items()}
 
 
 def make(folder: Path, num_samples: int) -> None:
@@ -126,10 +110,6 @@ def _child(way: str, folder: Path) -> dict[str, float]:
     return {name: float(value) for name, value in re.findall(r"(\w+)=([0-9.]+)", done.stdout)}
 
 
-def _text(values: list[float], unit: str = "") -> str:
-    return f"{statistics.median(values):.3g}{unit} ({min(values):.3g} to {max(values):.3g})"
-
-
 def _load(folder: Path, began_ns: int, *, in_blocks: bool) -> None:
     from drivetrain.data import Blocks, Loader
 
@@ -196,10 +176,7 @@ def _read(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        for what, figure, target in run():
-            print(f"{what:<58} {figure:<40} {target}")
-    elif sys.argv[1] == "make":
+    if sys.argv[1] == "make":
         make(Path(sys.argv[2]), int(sys.argv[3]))
     elif sys.argv[1] == "reads":
         _read(Path(sys.argv[2]))

@@ -90,25 +90,27 @@ def _segmentation(device: torch.device, tiny: bool) -> tuple[nn.Module, torch.Te
 MODELS = {"100M transformer, 16 x 1024 tokens": _transformer, "segmentation network, 64 x 256 x 144": _segmentation}
 
 
-def run() -> list[tuple[str, str, str]]:
-    """For each model: MFU with `dt.Run`, and what a step takes beside the raw loop."""
-    if not torch.cuda.is_available():
-        return [("MFU", "no GPU at hand", "")]
-    return measured(torch.device("cuda", 0), tiny=False)
+NUM_SAMPLES = 3
+NUM_CORES = 0
+LIMIT_S = 600
+HIGHER_IS_BETTER = {"mfu_pct"}
 
 
-def measured(device: torch.device, *, tiny: bool) -> list[tuple[str, str, str]]:
-    rows = []
-    for name, make in MODELS.items():
-        torch.manual_seed(0)
-        model, batch, loss_of = make(device, tiny)
-        flops = _flops(model.to(device), batch, loss_of)
-        ours_s, raw_s = _times(make, device, tiny)
-        peak = _peak(device)
-        mfu = "peak of this device is not known" if peak is None else f"MFU {100 * flops / ours_s / peak:.1f} %"
-        figure = f"{mfu}, {1e3 * ours_s:.2f} ms a step, {flops / 1e12:.3f} TFLOP"
-        rows.append((name, figure, f"raw loop {1e3 * raw_s:.2f} ms: x{ours_s / raw_s:.3f}"))
-    return rows
+def bench_training(model=tuple(MODELS)) -> dict[str, float]:
+    """MFU with `dt.Run`, and what a step takes beside the raw loop."""
+    assert torch.cuda.is_available(), "no GPU at hand"
+    return measured(model, torch.device("cuda", 0), tiny=False)
+
+
+def measured(name: str, device: torch.device, *, tiny: bool) -> dict[str, float]:
+    torch.manual_seed(0)
+    make = MODELS[name]
+    model, batch, loss_of = make(device, tiny)
+    flops = _flops(model.to(device), batch, loss_of)
+    ours_s, raw_s = _times(make, device, tiny)
+    peak = _peak(device)
+    mfu = {} if peak is None else {"mfu_pct": 100 * flops / ours_s / peak}
+    return mfu | {"step_s": ours_s, "raw_step_s": raw_s, "flops": flops}
 
 
 def _flops(model: nn.Module, batch: torch.Tensor, loss_of: Callable[..., torch.Tensor]) -> float:
@@ -184,8 +186,8 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["DRIVETRAIN_HOME"] = home
-        for row in measured(torch.device(args.device), tiny=args.tiny):
-            print(*row, sep="  ·  ")
+        for name in MODELS:
+            print(name, measured(name, torch.device(args.device), tiny=args.tiny), sep="  ·  ")
 
 
 if __name__ == "__main__":

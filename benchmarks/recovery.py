@@ -5,8 +5,6 @@ survivor's memory, and once with one that has a state of its own, so that it com
 one that keeps its own checkpoint with `torch.save`, which is less work. All save every 5 steps. Each kill waits until
 all ranks have taken 10 steps of the attempt, and strikes them in turn; the clock stops when all have done a step of a
 later attempt. For a hang the signal is SIGSTOP, and the time includes its detection.
-
-    python -m benchmarks.recovery
 """
 
 from __future__ import annotations
@@ -21,6 +19,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+NUM_SAMPLES = 1  # of many kills each
+NUM_CORES = 0
+LIMIT_S = 3600
 NUM_KILLS = 100
 NUM_KILLS_MORE = 30  # of the rows beside the first
 NUM_HANGS = 10
@@ -124,30 +125,28 @@ for batch in run.steps(batches, until=10**9):
 _FROM_MEMORY, _FROM_CHECKPOINT = _RUN.replace("LOADER", "Ordered"), _RUN.replace("LOADER", "Batches")
 
 
-def run() -> list[tuple[str, str, str]]:
-    """Seconds from the signal to the end of the first step of the next attempt."""
-    memory_s = _recoveries(_ours(2), _FROM_MEMORY, NUM_KILLS)
-    checkpoint_s = _recoveries(_ours(2), _FROM_CHECKPOINT, NUM_KILLS_MORE)
-    four_s = _recoveries(_ours(4), _FROM_MEMORY, NUM_KILLS_MORE, num_ranks=4)
-    hang_s = _recoveries(_ours(2), _FROM_MEMORY, NUM_HANGS, signum=signal.SIGSTOP)
-    # One launch for each kill: after a second kill of one launch, torchrun did not come back within minutes.
-    theirs_s = [
-        time_s
-        for kill in range(NUM_KILLS_TORCHRUN)
-        for time_s in _recoveries(_TORCHRUN, _PLAIN, 1, first_rank=kill % 2)
-    ]
-    kill = "SIGKILL of one of 2 ranks to the next step"
-    return [
-        (
-            f"{kill}, state from memory, {NUM_KILLS} kills",
-            _figure(memory_s),
-            "median at most 0.2 s, p99 1 s, none hung",
-        ),
-        (f"{kill}, state from the checkpoint, {NUM_KILLS_MORE} kills", _figure(checkpoint_s), "reported"),
-        (f"the same with 4 ranks, state from memory, {NUM_KILLS_MORE} kills", _figure(four_s), "reported"),
-        (f"SIGSTOP of one of 2 ranks, --hang-after {HANG_AFTER}, {NUM_HANGS} hangs", _figure(hang_s), "reported"),
-        (f"torchrun --standalone, plain script, {NUM_KILLS_TORCHRUN} kills", _figure(theirs_s), "for comparison"),
-    ]
+def bench_from_memory(ranks=(2, 4)) -> dict[str, float]:
+    """Seconds from the signal to the end of the first step of the next attempt, the state taken from a survivor."""
+    num_kills = NUM_KILLS if ranks == 2 else NUM_KILLS_MORE
+    return _figures(_recoveries(_ours(ranks), _FROM_MEMORY, num_kills, num_ranks=ranks))
+
+
+def bench_from_checkpoint() -> dict[str, float]:
+    """The same, the state read from the newest checkpoint."""
+    return _figures(_recoveries(_ours(2), _FROM_CHECKPOINT, NUM_KILLS_MORE))
+
+
+def bench_hang() -> dict[str, float]:
+    """The same for a rank that is stopped, and has to be found to hang."""
+    return _figures(_recoveries(_ours(2), _FROM_MEMORY, NUM_HANGS, signum=signal.SIGSTOP))
+
+
+def bench_torchrun() -> dict[str, float]:
+    """The peer: one launch for each kill, as after a second one torchrun did not come back within minutes."""
+    times_s = []
+    for kill in range(NUM_KILLS_TORCHRUN):
+        times_s += _recoveries(_TORCHRUN, _PLAIN, 1, first_rank=kill % 2)
+    return _figures(times_s)
 
 
 def _ours(num_ranks: int) -> list[str]:
@@ -155,11 +154,15 @@ def _ours(num_ranks: int) -> list[str]:
     return ["-m", "drivetrain", "run", *options, "--", sys.executable]
 
 
-def _figure(times_s: Sequence[float]) -> str:
+def _figures(times_s: Sequence[float]) -> dict[str, float]:
     ordered_s = sorted(times_s)
-    p99_s = ordered_s[min(len(ordered_s) - 1, int(0.99 * len(ordered_s)))]
-    num_hung = sum(time_s >= HUNG_S for time_s in times_s)
-    return f"median {statistics.median(ordered_s):.2f}, p99 {p99_s:.2f}, max {ordered_s[-1]:.2f} s, {num_hung} hung"
+    return {
+        "recovery_s": statistics.median(ordered_s),
+        "recovery_p99_s": ordered_s[min(len(ordered_s) - 1, int(0.99 * len(ordered_s)))],
+        "recovery_max_s": ordered_s[-1],
+        "num_hung": sum(time_s >= HUNG_S for time_s in times_s),
+        "num_kills": len(times_s),
+    }
 
 
 def _recoveries(
@@ -232,8 +235,3 @@ def _latest(steps: Path, rank: int) -> list[tuple[int, int, int]]:
     lines = [tuple(map(int, line.split())) for line in whole]
     done = [(attempt, pid, at_ns) for attempt, of_rank, pid, at_ns in lines if of_rank == rank]
     return [step for step in done if step[0] == done[-1][0]]
-
-
-if __name__ == "__main__":
-    for row in run():
-        print(*row, sep="  ·  ")

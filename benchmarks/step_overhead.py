@@ -21,7 +21,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-REPETITIONS = 5
+NUM_SAMPLES = 5
+NUM_CORES = 0
+LIMIT_S = 600
 NUM_STEPS, NUM_WARMUP, TURN = 3000, 300, 100
 BATCH, WIDTH = 32, 64
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,45 +44,21 @@ THEIRS = {
     "lit": "Lightning Trainer, bare",
     "litfull": "Lightning Trainer with its defaults",
 }
-TARGETS = {"run": "at most 10 us", "fit": "at most 30 us"}
 
 
-WITH_MEANS = ("fit", "litfull")  # what they do now and then is in no median step
+def bench_ours(way=tuple(OURS)) -> dict[str, float]:
+    """What the median step, and the mean one, take more than those of the raw loop."""
+    ours, raw = _measure([sys.executable, __file__, way])
+    return {"added_s": (ours[0] - raw[0]) / 1e6, "added_mean_s": (ours[1] - raw[1]) / 1e6, "raw_s": raw[0] / 1e6}
 
 
-def run() -> list[tuple[str, str, str]]:
-    """Medians and ranges over repetitions; in each, the median step less the median step of the raw loop."""
-    has_peers = PEERS.is_file() and PEERS_PYTHON.is_file()
-    raw_us: list[float] = []
-    added_us: dict[str, list[float]] = {way: [] for way in (*OURS, *THEIRS)}
-    added_mean_us: dict[str, list[float]] = {way: [] for way in WITH_MEANS}
-
-    def compare(way: str, ours: tuple[float, float], raw: tuple[float, float]) -> None:
-        added_us[way].append(ours[0] - raw[0])
-        if way in added_mean_us:
-            added_mean_us[way].append(ours[1] - raw[1])
-
-    for _ in range(REPETITIONS):
-        for way in OURS:
-            ours, raw = _measure([sys.executable, __file__, way])
-            raw_us.append(raw[0])
-            compare(way, ours, raw)
-        if has_peers:
-            [raw] = _measure([str(PEERS_PYTHON), str(PEERS), "raw"])
-            for way in THEIRS:
-                compare(way, *_measure([str(PEERS_PYTHON), str(PEERS), way]), raw)
-    rows = [("the raw loop, a step", _text(raw_us), "")]
-    for way, what in (OURS | THEIRS).items():
-        rows.append((f"added by {what}", _text(added_us[way]), TARGETS.get(way, "")))
-        if way in added_mean_us:
-            rows.append(("the same, mean of all steps", _text(added_mean_us[way]), TARGETS.get(way, "")))
-    return rows
-
-
-def _text(values_us: list[float]) -> str:
-    if not values_us:
-        return "not installed here"
-    return f"{statistics.median(values_us):.1f} us ({min(values_us):.1f} to {max(values_us):.1f})"
+def bench_peers(way=tuple(THEIRS)) -> dict[str, float]:
+    """The same of another library, less the peers' raw loop right before it."""
+    assert PEERS.is_file(), f"no {PEERS}"
+    assert PEERS_PYTHON.is_file(), "the peers are not installed: make bench"
+    [raw] = _measure([str(PEERS_PYTHON), str(PEERS), "raw"])
+    [theirs] = _measure([str(PEERS_PYTHON), str(PEERS), way])
+    return {"added_s": (theirs[0] - raw[0]) / 1e6, "added_mean_s": (theirs[1] - raw[1]) / 1e6, "raw_s": raw[0] / 1e6}
 
 
 def _measure(command: list[str]) -> list[tuple[float, float]]:
@@ -192,8 +170,4 @@ def _ours(way: str) -> Iterator[float]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        _child(sys.argv[1])
-    else:
-        for what, figure, target in run():
-            print(f"{what:<58} {figure:<40} {target}")
+    _child(sys.argv[1])

@@ -44,12 +44,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     Attributes:
       limit_s: time limit of one sample.
       memory_bytes: memory limit of each process; None for three quarters of the machine's.
+      num_samples: of each case and side, unless another number is asked for.
       num_cores: that a sample is pinned to; 0 for all, unpinned.
       higher_is_better: numbers of the suite's own that should grow; those that end in `_per_s` always should.
     """
 
     limit_s: float = _LIMIT_S
     memory_bytes: int | None = None
+    num_samples: int = 10
     num_cores: int = 1
     higher_is_better: frozenset[str] = frozenset()
 
@@ -128,8 +130,8 @@ def read_suite(file: Path, paths: Sequence[str], *, folder: Path, log: Path) -> 
         raise DataError(f"{file} has settings that are none: {exc}") from exc
     if not cases:
         raise DataError(f"{file} has no function whose name begins with bench_")
-    if not (settings.limit_s > 0 and (settings.memory_bytes is None or settings.memory_bytes > 0)):
-        raise DataError(f"{file}: LIMIT_S and MEMORY_BYTES must be more than 0")
+    if settings.num_samples < 1 or settings.limit_s <= 0 or (settings.memory_bytes or 1) <= 0:
+        raise DataError(f"{file}: NUM_SAMPLES, LIMIT_S and MEMORY_BYTES must be more than 0")
     return replace(suite, cases=cases, settings=settings)
 
 

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "bench_"
-_SETTINGS = ("LIMIT_S", "MEMORY_BYTES", "NUM_CORES", "HIGHER_IS_BETTER")
+_SETTINGS = ("LIMIT_S", "MEMORY_BYTES", "NUM_CORES", "NUM_SAMPLES", "HIGHER_IS_BETTER")
 _LEAST_BATCH_NS = 2_000_000  # shorter calls are timed several at once, so that reading clocks costs nothing
 _WANTED_BATCHES, _MOST_BATCHES = 20, 400
 _SETTLED_SHARE = 0.5  # of the batches: an earlier end of the warm-up leaves enough

@@ -20,10 +20,12 @@ _INTERRUPTED = 130
 @click.argument("suite")
 @click.option("--against", metavar="REF", help="A commit to measure in turns with the working tree.")
 @click.option("--case", metavar="NAME", help="Only cases whose name begins so.")
-@click.option("--samples", default=10, show_default=True, type=click.IntRange(min=1), help="Of each case and side.")
+@click.option("--samples", type=click.IntRange(min=1), help="Of each case and side; 10, or as many as the suite says.")
 @click.option("--history", default=DEFAULT, show_default=True, help="Folder or bucket that the results are added to.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each suite.")
-def command(suite: str, against: str | None, case: str | None, samples: int, history: str, as_json: bool) -> None:
+def command(
+    suite: str, against: str | None, case: str | None, samples: int | None, history: str, as_json: bool
+) -> None:
     """Measure the cases of SUITE, each sample in a fresh process, and add the results to a history.
 
     SUITE is a Python file, a module, or a folder of such files. Each function bench_NAME in it is a case; a parameter
@@ -45,7 +47,7 @@ def command(suite: str, against: str | None, case: str | None, samples: int, his
         sys.exit(1)
 
 
-def _measure(file: Path, against: str | None, case: str | None, samples: int, history: str) -> Session:
+def _measure(file: Path, against: str | None, case: str | None, samples: int | None, history: str) -> Session:
     """Measure a suite, and record what came of it."""
     from drivetrain.bench.history import open_history
     from drivetrain.bench.suites import opened
@@ -57,6 +59,7 @@ def _measure(file: Path, against: str | None, case: str | None, samples: int, hi
     logs = home() / "bench" / ids.new_id("bench")
     with opened(file, against) as bench:
         suite = bench.suite.only(case) if case is not None else bench.suite
+        samples = samples or suite.settings.num_samples
         total = len(suite.cases) * samples * len(bench.codes)
         with bar(suite.name[:10], total) as advance:
             session = bench.run(suite, samples, logs, lambda done, _, note: advance(done, note))

@@ -1,0 +1,214 @@
+"""Which figures RESULTS.md shows, what each has to reach, and the peers beside it. A new figure is a line here.
+
+A figure is written as `SUITE/CASE:METRIC`, or `SUITE/CASE[PARAM=VALUE]:METRIC`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a figure has to reach; `of_ratio` asks it of the ratio to the first peer instead."""
+
+    at_most: float | None = None
+    at_least: float | None = None
+    of_ratio: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: what it is, the figure, its target, peers by what they are called."""
+
+    what: str
+    figure: str
+    target: Target | None = None
+    peers: tuple[tuple[str, str], ...] = ()
+
+
+def at_most(value: float) -> Target:
+    return Target(at_most=value)
+
+
+def times_at_most(value: float) -> Target:
+    return Target(at_most=value, of_ratio=True)
+
+
+def times_at_least(value: float) -> Target:
+    return Target(at_least=value, of_ratio=True)
+
+
+_RECORD = "ledger_record/record:"
+_FLOOR = (("the floor: encode ten fields, one `os.write`", f"{_RECORD}floor_s"),)
+_FLOOR_P99 = (("the floor", f"{_RECORD}floor_p99_s"),)
+_OURS, _PEERS = "step_overhead/ours[way={}]:added_s", "step_overhead/peers[way={}]:added_s"
+_SAVE = "checkpoint/save_and_restore:"
+_IMAGES = "loader/images[way={}]:images_per_s"
+_BATCH = "index/first_batch[shuffle={}]:"
+_DEMO = "demo/demo[drive={}]:"
+
+SECTIONS: dict[str, tuple[Row, ...]] = {
+    "imports": (
+        Row("`import drivetrain`, over a bare interpreter", "imports/start:added_by_import_s", at_most(0.05)),
+        Row(
+            "`drivetrain --help`, whole process",
+            "imports/start:help_s",
+            at_most(0.2),
+            (("a bare interpreter", "imports/start:bare_s"),),
+        ),
+    ),
+    "ledger_record": (
+        Row("step_begin, closing data_wait: median", f"{_RECORD}step_begin_s", at_most(3e-6), _FLOOR),
+        Row("step_end, opening data_wait: median", f"{_RECORD}step_end_s", at_most(3e-6), _FLOOR),
+        Row("begin: median", f"{_RECORD}begin_s", at_most(3e-6), _FLOOR),
+        Row("end: median", f"{_RECORD}end_s", at_most(3e-6), _FLOOR),
+        Row("log of two metrics: median", f"{_RECORD}log_s", at_most(3e-6), _FLOOR),
+        Row("step_begin: 99th percentile", f"{_RECORD}step_begin_p99_s", at_most(20e-6), _FLOOR_P99),
+        Row("step_end: 99th percentile", f"{_RECORD}step_end_p99_s", at_most(20e-6), _FLOOR_P99),
+    ),
+    "account": (Row("the account of 2 ranks and 200 steps", "account/account[num_steps=200]:wall_s"),),
+    "step_overhead": (
+        Row(
+            "added by `dt.Run` with its journal",
+            _OURS.format("run"),
+            at_most(10e-6),
+            (
+                ("Lightning Fabric", _PEERS.format("fabric")),
+                ("Accelerate", _PEERS.format("accel")),
+                ("the raw loop's step", "step_overhead/ours[way=run]:raw_s"),
+            ),
+        ),
+        Row(
+            "added by `dt.fit` with logging and its bar",
+            _OURS.format("fit"),
+            at_most(30e-6),
+            (
+                ("Hugging Face Trainer", _PEERS.format("hf")),
+                ("Lightning Trainer, bare", _PEERS.format("lit")),
+                ("Lightning Trainer with its defaults", _PEERS.format("litfull")),
+            ),
+        ),
+        Row("the same, mean of all steps", "step_overhead/ours[way=fit]:added_mean_s", at_most(30e-6)),
+        Row("`dt.Run` with checkpoints every 10 m", _OURS.format("run-saving"), at_most(20e-6)),
+        Row("`dt.Run` with averaged weights (ema), which the peers' loops do not keep", _OURS.format("run-ema")),
+        Row("`dt.Run` looking at every step's numbers (`anomaly=`)", _OURS.format("run-anomaly")),
+        Row("`dt.Run` looking for spikes too", _OURS.format("run-spike")),
+    ),
+    "checkpoint": (
+        Row(
+            "training blocked by a save",
+            f"{_SAVE}blocked_s",
+            times_at_most(1.2),
+            (
+                ("one `copy_` of the same bytes", f"{_SAVE}copy_s"),
+                ("`dcp.async_save`, thread", f"{_SAVE}thread_blocked_s"),
+                ("`dcp.async_save`, process", f"{_SAVE}process_blocked_s"),
+            ),
+        ),
+        Row(
+            "the whole save",
+            f"{_SAVE}whole_s",
+            times_at_most(1.0),
+            (
+                ("`dcp.async_save`, thread", f"{_SAVE}thread_whole_s"),
+                ("`dcp.async_save`, process", f"{_SAVE}process_whole_s"),
+            ),
+        ),
+        Row("restore, verified", f"{_SAVE}restore_s", times_at_most(1.3), (("reading the file", f"{_SAVE}read_s"),)),
+    ),
+    "recovery": (
+        Row(
+            "SIGKILL of one of 2 ranks to the next step, state from memory: median",
+            "recovery/from_memory[ranks=2]:recovery_s",
+            at_most(0.2),
+            (("torchrun `--standalone`", "recovery/torchrun:recovery_s"),),
+        ),
+        Row("the same: 99th percentile", "recovery/from_memory[ranks=2]:recovery_p99_s", at_most(1.0)),
+        Row("the same: hung", "recovery/from_memory[ranks=2]:num_hung", at_most(0)),
+        Row("state from the checkpoint: median", "recovery/from_checkpoint:recovery_s"),
+        Row("the same: slowest", "recovery/from_checkpoint:recovery_max_s"),
+        Row("one of 4 ranks, state from memory: median", "recovery/from_memory[ranks=4]:recovery_s"),
+        Row("the same: slowest", "recovery/from_memory[ranks=4]:recovery_max_s"),
+        Row("SIGSTOP of one of 2 ranks, `--hang-after 1s`: median", "recovery/hang:recovery_s"),
+        Row("the same: slowest", "recovery/hang:recovery_max_s"),
+    ),
+    "ingest": (
+        Row("a drive to labelled frames, hashed and flushed, for each GB", "ingest/drive:for_a_gb_s", at_most(60)),
+        Row("CPU time of that, for each GB", "ingest/drive:cpu_for_a_gb_s"),
+        Row("camera frames", "ingest/drive:frames_per_s"),
+        Row("payload under way at once, of a budget of 256 MiB", "ingest/drive:under_way_bytes", at_most(1.1 * 2**28)),
+        Row("resident memory beyond one frame's, of the same", "ingest/drive:grown_bytes", at_most(1.1 * 2**28)),
+    ),
+    "loader": (
+        Row(
+            "PandaSet's 1080p JPEGs to 960x540 uint8 batches, 2 threads",
+            _IMAGES.format("ours"),
+            times_at_least(0.9),
+            (("the ceiling, codec and resize alone in threads", _IMAGES.format("ceiling")),),
+        ),
+        Row(
+            "the same",
+            _IMAGES.format("ours"),
+            times_at_least(2.0),
+            (
+                ("torch DataLoader giving uint8", _IMAGES.format("torch")),
+                ("giving float32", _IMAGES.format("torch_float")),
+            ),
+        ),
+        Row(
+            "the same",
+            _IMAGES.format("ours"),
+            times_at_least(1.0),
+            (
+                ("SPDL", _IMAGES.format("spdl")),
+                ("WebDataset", _IMAGES.format("webdataset")),
+                ("LitData", _IMAGES.format("litdata")),
+                ("MosaicML Streaming", _IMAGES.format("streaming")),
+            ),
+        ),
+        Row(
+            "the decoder leaving out what is too fine to be seen (`ImageSize(exact=False)`)",
+            _IMAGES.format("ours_scaled"),
+            None,
+            (("torch DataLoader giving uint8", _IMAGES.format("torch")),),
+        ),
+    ),
+    "index": (
+        Row("full shuffle: process start to first batch", _BATCH.format("full") + "first_s", at_most(2)),
+        Row("full shuffle: going on from a random position", _BATCH.format("full") + "resume_s", at_most(1)),
+        Row("full shuffle: peak resident memory", _BATCH.format("full") + "resident_bytes", at_most(500e6)),
+        Row("block shuffle: process start to first batch", _BATCH.format("blocks") + "first_s", at_most(2)),
+        Row("block shuffle: going on from a random position", _BATCH.format("blocks") + "resume_s", at_most(1)),
+        Row("block shuffle: peak resident memory", _BATCH.format("blocks") + "resident_bytes", at_most(500e6)),
+        Row(
+            "a random sample of 250 kB, with its checksum",
+            "index/reads:ours_s",
+            times_at_most(1.0),
+            (
+                ("`tarfile` with an index of members, the same checksum", "index/reads:checked_tar_s"),
+                ("the same, no checksum", "index/reads:tar_s"),
+                ("plain seek and read, no checksum", "index/reads:plain_s"),
+                ("of ours, the checksum alone", "index/reads:crc_s"),
+            ),
+        ),
+    ),
+    "demo": (
+        Row("the demo after set-up, synthetic drive", _DEMO.format("synthetic") + "took_s", at_most(90)),
+        Row("the same: memory", _DEMO.format("synthetic") + "held_bytes", at_most(3 * 2**30)),
+        Row("the same: mean IoU", _DEMO.format("synthetic") + "mean_iou"),
+        Row("the demo after set-up, PandaSet 002", _DEMO.format("pandaset_002") + "took_s", at_most(150)),
+        Row("the same: memory", _DEMO.format("pandaset_002") + "held_bytes", at_most(3 * 2**30)),
+        Row("the same: mean IoU", _DEMO.format("pandaset_002") + "mean_iou", Target(at_least=0.5)),
+    ),
+    "mfu": (
+        Row(
+            "100M transformer, 16 x 1024 tokens: MFU", "mfu/training[model=100M transformer, 16 x 1024 tokens]:mfu_pct"
+        ),
+        Row(
+            "segmentation network, 64 x 256 x 144: MFU",
+            "mfu/training[model=segmentation network, 64 x 256 x 144]:mfu_pct",
+        ),
+    ),
+}
+"""Rows by suite, in the order of the page."""
