@@ -100,3 +100,17 @@ def test_figures_are_tracelens_own(shared_data: Path, model: str) -> None:
     for name, expected_us in published.items():
         ours = name.replace("computation", "compute").replace("_time", "_us")
         assert getattr(found, ours) == pytest.approx(expected_us, rel=1e-6, abs=0), name
+
+
+def test_a_collective_that_a_thread_of_gloo_runs_is_exposed_while_no_operator_runs() -> None:
+    found = breakdown(
+        trace_of(
+            [
+                step(1, 0, 100),
+                span("autograd::engine::evaluate_function: AddmmBackward0", 10, 50),
+                span("c10d::allreduce_", 30, 10),  # within the operator and on its thread
+                span("gloo:all_reduce", 32, 48, "user_annotation", tid=9),
+            ]
+        )
+    )
+    assert (found.compute_us, found.exposed_comm_us, found.total_comm_us) == (40, 30, 50)

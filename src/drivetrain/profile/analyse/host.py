@@ -19,7 +19,7 @@ class HostTimes:
 
     Attributes:
       compute: operators ran that neither communicate nor load data.
-      comm: operators of collectives ran and, possibly, others beside them.
+      comm: collectives ran and, possibly, operators beside them.
       data_wait: the program waited for its next batch, whatever other threads did.
     """
 
@@ -31,31 +31,32 @@ class HostTimes:
 def host_times(trace: Trace) -> HostTimes:
     """When the host computed, communicated and waited for data.
 
-    Compute is the union over threads of all operators but: steps; collectives (`gloo:`, `c10d::` and the like); spans
-    of a loader (`enumerate(DataLoader)#...`, `data_wait`), and operators inside one on its own thread, which load
-    data and do not train. Source: PyTorch's TensorBoard plugin has the same parts by priority (`ProfileRole`); it
-    counts operators of a loader on the main thread as the loader's, which is what leaving them out here gives.
+    Compute is the union over threads of all operators but steps, less what their own thread spends in collectives
+    (`gloo:`, `c10d::` and the like) and in a loader (`enumerate(DataLoader)#...`, `data_wait`), whose operators load
+    data and do not train. Source: PyTorch's TensorBoard plugin has the same parts by priority (`ProfileRole`).
     """
     operators = trace.rows(Kind.CPU_OP)
     operators = operators[~is_step(trace, operators)]
     named = np.sort(np.concatenate((operators, trace.rows(Kind.ANNOTATION))))
     loader = named[flags(trace, named, LOADER.match)]
-    comm = operators[flags(trace, operators, HOST_COMMUNICATION.match)]
-    others = np.setdiff1d(operators, np.concatenate((comm, loader)), assume_unique=True)
-    others = others[~_inside_on_thread(trace, others, loader)]
-    return HostTimes(*(union(*times_us(trace, rows)) for rows in (others, comm, loader)))
+    comm = named[flags(trace, named, HOST_COMMUNICATION.match)]  # gloo marks what its threads do by annotations
+    return HostTimes(
+        _compute(trace, operators, np.concatenate((comm, loader))), _union(trace, comm), _union(trace, loader)
+    )
 
 
-def _inside_on_thread(trace: Trace, rows: Rows, spans: Rows) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which events lie within one of these spans of the same thread; shape as rows."""
-    inside = np.zeros(len(rows), np.bool_)
-    for thread in np.unique(trace.thread[spans]):  # a handful: the threads that load data
-        held = union(*(times[spans[trace.thread[spans] == thread]] for times in (trace.ts_ns, trace.end_ns)))
-        if len(held):
-            span = np.searchsorted(held.begin, trace.ts_ns[rows], side="right") - 1
-            within = (span >= 0) & (trace.end_ns[rows] <= held.end[span])
-            inside |= within & (trace.thread[rows] == thread)
-    return inside
+def _compute(trace: Trace, operators: Rows, others: Rows) -> Intervals:
+    """The union over threads of these operators, each thread's without its others."""
+    threads = np.unique(trace.thread[others])  # a handful: those that load data or communicate
+    parts = [_union(trace, operators[~np.isin(trace.thread[operators], threads)])]
+    for thread in threads:
+        mine, not_mine = (rows[trace.thread[rows] == thread] for rows in (operators, others))
+        parts.append(without(_union(trace, mine), _union(trace, not_mine)))
+    return union(np.concatenate([part.begin for part in parts]), np.concatenate([part.end for part in parts]))
+
+
+def _union(trace: Trace, rows: Rows) -> Intervals:
+    return union(*times_us(trace, rows))
 
 
 def exposed_data_wait(times: HostTimes) -> Intervals:
