@@ -130,9 +130,12 @@ class Trace:
       sequence: what an operator and its part of backward have in common.
       dims: index into `texts`: shapes of an operator's inputs, as JSON.
       types: index into `texts`: their types, as JSON.
-      stack: index into `texts`: where in the program, or the module hierarchy.
+      inputs: index into `texts`: values of the inputs that are no tensors, as JSON.
+      stack: index into `texts`: where in the program, its frames divided by `;` or ends of lines.
+      module: index into `texts`: the module hierarchy.
       python_parent: Python id of the caller, of PYTHON.
       python_id: of PYTHON.
+      python_module: of PYTHON that calls an `nn.Module`: which of its class, from 0.
       size_bytes: moved or set, of MEMCPY and MEMSET.
       collective: index into `collectives`.
     """
@@ -154,9 +157,12 @@ class Trace:
     sequence: Ints
     dims: Indices
     types: Indices
+    inputs: Indices
     stack: Indices
+    module: Indices
     python_parent: Indices
     python_id: Indices
+    python_module: Indices
     size_bytes: Ints
     collective: Indices
     memory: MemoryColumns

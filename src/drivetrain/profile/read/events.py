@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from drivetrain.profile.trace import Kind
+from drivetrain.profile.trace import NONE, Kind
 
 KINDS = {
     "cpu_op": Kind.CPU_OP,
@@ -25,45 +25,50 @@ KINDS = {
 }
 """By category in small letters; torch before 1.12 wrote capitals."""
 
+_NOTHING = msgspec.Raw()
+
 
 class Args(msgspec.Struct, gc=False):
-    """Details of an event; field names as Kineto has written them over the years."""
+    """Details of an event; field names as Kineto has written them over the years. Raw ones stay JSON."""
 
-    correlation: int | None = None
-    external: int | None = msgspec.field(name="External id", default=None)
-    external_old: int | None = msgspec.field(name="external id", default=None)
-    stream: int | None = None
-    device: int | None = None
-    size_bytes: int | None = msgspec.field(name="bytes", default=None)
-    sequence: int | None = msgspec.field(name="Sequence number", default=None)
-    dims: msgspec.Raw = msgspec.field(name="Input Dims", default=msgspec.Raw())
-    types: msgspec.Raw = msgspec.field(name="Input type", default=msgspec.Raw())
-    stack: str | None = msgspec.field(name="Call stack", default=None)
-    python_id: int | None = msgspec.field(name="Python id", default=None)
-    python_parent: int | None = msgspec.field(name="Python parent id", default=None)
+    external: int | None = msgspec.field(name="External id", default=NONE)
+    external_old: int | None = msgspec.field(name="external id", default=NONE)
+    sequence: int | None = msgspec.field(name="Sequence number", default=NONE)
+    dims: msgspec.Raw = msgspec.field(name="Input Dims", default=_NOTHING)
+    types: msgspec.Raw = msgspec.field(name="Input type", default=_NOTHING)
+    inputs: msgspec.Raw = msgspec.field(name="Concrete Inputs", default=_NOTHING)
+    stack: msgspec.Raw = msgspec.field(name="Call stack", default=_NOTHING)
+    module: msgspec.Raw = msgspec.field(name="Module Hierarchy", default=_NOTHING)
+    device: int | None = NONE
+    stream: int | None = NONE
+    correlation: int | None = NONE
+    size_bytes: int | None = msgspec.field(name="bytes", default=NONE)
+    python_parent: int | None = msgspec.field(name="Python parent id", default=NONE)
+    python_id: int | None = msgspec.field(name="Python id", default=NONE)
+    python_module: int | None = msgspec.field(name="Python module id", default=NONE)
     collective: str | None = msgspec.field(name="Collective name", default=None)
-    in_elements: int | None = msgspec.field(name="In msg nelems", default=None)
-    out_elements: int | None = msgspec.field(name="Out msg nelems", default=None)
+    in_elements: int | None = msgspec.field(name="In msg nelems", default=0)
+    out_elements: int | None = msgspec.field(name="Out msg nelems", default=0)
     dtype: str | None = None
-    group: str | None = msgspec.field(name="Process Group Name", default=None)
-    group_size: int | None = msgspec.field(name="Group size", default=None)
-    changed_bytes: int | None = msgspec.field(name="Bytes", default=None)
-    total_bytes: int | None = msgspec.field(name="Total Allocated", default=None)
-    address: int | None = msgspec.field(name="Addr", default=None)
-    device_kind: int | None = msgspec.field(name="Device Type", default=None)
-    device_index: int | None = msgspec.field(name="Device Id", default=None)
+    group: str | int | None = msgspec.field(name="Process Group Name", default=None)
+    group_size: int | None = msgspec.field(name="Group size", default=0)
+    total_bytes: int | None = msgspec.field(name="Total Allocated", default=NONE)
+    device_index: int | None = msgspec.field(name="Device Id", default=NONE)
+    device_kind: int | None = msgspec.field(name="Device Type", default=NONE)
+    changed_bytes: int | None = msgspec.field(name="Bytes", default=0)
+    address: int | None = msgspec.field(name="Addr", default=NONE)
 
 
 class RawEvent(msgspec.Struct, gc=False):
     """One object of `traceEvents`."""
 
     ph: str = ""
-    name: str = ""
     cat: str = ""
-    ts: float | None = None
-    dur: float | None = None
+    name: str = ""
     pid: int | str = 0
     tid: int | str = 0
+    ts: float | None = None
+    dur: float | None = None
     args: Args | None = None
 
 

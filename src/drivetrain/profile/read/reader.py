@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-import gzip
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from drivetrain.core.errors import DataError
-from drivetrain.profile.read.events import RawEvent
+from drivetrain.profile.read.blocks import BLOCK_BYTES, Blocks
 from drivetrain.profile.read.gather import Gatherer
-from drivetrain.profile.trace import Device, Origin, Trace
+from drivetrain.profile.read.metadata import origin
+from drivetrain.profile.read.source import pieces
+from drivetrain.profile.trace import Trace
 
 
-class _Distributed(msgspec.Struct, frozen=True):
-    rank: int | None = None
-    world_size: int = 0
-    backend: str = ""
+def read_trace(path: str | Path) -> Trace:
+    """Read one process's trace, as torch.profiler and Chrome write it: `.json` or `.json.gz`.
+
+    Memory stays a small multiple of the columns', whatever the file's size. What cannot be read is skipped and counted
+    in `Trace.origin.skipped`.
+
+    Raises: DataError: there is no such file, it is not a trace, or nothing of it can be read.
+    """
+    path = Path(path)
+    skipped: Counter[str] = Counter()
+    return read_text(path.name, pieces(path, skipped), skipped)
 
 
-class _DeviceProperties(msgspec.Struct):
-    id: int = 0
-    name: str = ""
-    totalGlobalMem: int = 0  # noqa: N815 - as Kineto writes it
-    numSms: int = 0  # noqa: N815
-
-
-class _File(msgspec.Struct):
-    traceEvents: list[RawEvent]  # noqa: N815
-    distributedInfo: _Distributed = _Distributed()  # noqa: N815
-    deviceProperties: list[_DeviceProperties] = []  # noqa: N815
-    baseTimeNanoseconds: int = 0  # noqa: N815
-
-
-def read_trace(path: Path) -> Trace:
-    """Read one process's trace. Raises DataError: it is not a trace."""
-    data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        data = gzip.decompress(data)
-    return _parsed(path.name, data)
-
-
-def trace_of(events: Sequence[Mapping[str, Any]], *, name: str = "events", **metadata: object) -> Trace:
+def trace_of(events: Sequence[Mapping[str, object]], *, name: str = "events", **metadata: object) -> Trace:
     """The trace that a file with these events would be read as.
 
     Args:
@@ -52,29 +37,24 @@ def trace_of(events: Sequence[Mapping[str, Any]], *, name: str = "events", **met
       name: what `Origin.name` says.
       metadata: what the file has beside its events, such as `distributedInfo={"rank": 3}`.
     """
-    return _parsed(name, msgspec.json.encode({**metadata, "traceEvents": events}))
+    text = msgspec.json.encode({**metadata, "traceEvents": events})
+    return read_text(name, iter([text]), Counter())
 
 
-def _parsed(name: str, data: bytes) -> Trace:
-    try:
-        file = msgspec.json.decode(data, type=_File)
-    except msgspec.DecodeError as exc:
-        raise DataError(f"{name} is not a trace that can be read: {exc}") from exc
-    gatherer = Gatherer()
-    gatherer.add(file.traceEvents)
+def read_text(name: str, text: Iterator[bytes], skipped: Counter[str], *, block_bytes: int = BLOCK_BYTES) -> Trace:
+    """Read a trace that comes in pieces.
 
-    def origin(base_ns: int, skipped: Counter[str]) -> Origin:
-        return Origin(
-            name=name,
-            rank=file.distributedInfo.rank,
-            world_size=file.distributedInfo.world_size,
-            backend=file.distributedInfo.backend,
-            base_ns=base_ns + file.baseTimeNanoseconds,
-            clock_ns=file.baseTimeNanoseconds,
-            devices=tuple(
-                Device(each.id, each.name, each.totalGlobalMem, each.numSms) for each in file.deviceProperties
-            ),
-            skipped=dict(skipped),
-        )
-
-    return gatherer.trace(origin)
+    Args:
+      name: of the file, for people.
+      text: of it, cut anywhere.
+      skipped: what could not be read; grows.
+      block_bytes: decoded at once.
+    """
+    gatherer = Gatherer(skipped)
+    blocks = Blocks(name, text, skipped, block_bytes=block_bytes)
+    for events in blocks:
+        gatherer.add(events)
+    if skipped and not gatherer.num_events:
+        what = "; ".join(f"{reason}: {count}" for reason, count in skipped.items())
+        raise DataError(f"nothing of {name} can be read ({what})", hint="is it a trace, and was it copied whole?")
+    return gatherer.trace(lambda base_ns: origin(name, base_ns, blocks.members, skipped))
