@@ -1,8 +1,21 @@
 """Trace files -> `Trace`.
 
-events.py    one event of the file, decoded, and which `Kind` it is
-gather.py    events -> columns
-reader.py    a file, plain or gzipped, -> a trace
+Life of a file: `source` gives its bytes, unpacked -> `blocks` cuts them where events end and has them decoded, strictly
+by `decode` or, where a block is odd, as far as it goes -> `gather` appends columns -> `Trace`, in order of time.
+
+source.py     bytes of a file, plain or gzipped, a piece at a time
+blocks.py     text -> blocks of events, and what stands around them
+structure.py  where JSON divides, exactly
+decode.py     the text of events -> events
+mend.py       JSON as it should have been written
+events.py     one event, typed, and which `Kind` it is
+gather.py     events -> columns
+details.py    the `args` of one kind of event -> columns
+pairs.py      a begin and an end -> a span
+columns.py    columns while they grow
+intern.py     names and texts as numbers
+metadata.py   what stands beside the events -> `Origin`
+reader.py     a file -> a trace
 """
 
 from drivetrain.profile.read.reader import read_trace, trace_of

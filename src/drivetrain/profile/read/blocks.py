@@ -48,6 +48,7 @@ class Blocks:
         self._block_bytes = block_bytes
         self._text = b""
         self._is_over = False
+        self._is_cut_off = False
 
     def __iter__(self) -> Iterator[list[RawEvent]]:
         is_bare = self._open()
@@ -67,7 +68,7 @@ class Blocks:
             if is_end:
                 break
             wanted = self._block_bytes if taken else 2 * max(len(self._text), self._block_bytes)
-        if not is_bare:
+        if not is_bare and not self._is_cut_off:
             self._read_members(are_before=False)
 
     def _fill(self, num_bytes: int) -> None:
@@ -123,6 +124,7 @@ class Blocks:
         return found
 
     def _last(self, *, is_whole: bool) -> list[RawEvent]:
+        self._is_cut_off = True
         self.skipped["the end of a file that is cut off"] += 1
         text = self._text.strip(_SPACE)
         return tolerantly(text, self.skipped) if is_whole and text else []
@@ -131,14 +133,15 @@ class Blocks:
         self.skipped[f"an event larger than {LARGEST_BYTES >> 20} MiB"] += 1
         while not (found := _NEXT_EVENT.search(self._text)) and not self._is_over:
             self._text = self._text[-_NEAR_BYTES:]
-            self._fill(LARGEST_BYTES // 4)
+            self._fill(len(self._text) + LARGEST_BYTES // 4)
         self._text = self._text[found.end() :] if found else b""
 
     def _open(self) -> bool:
         """Read up to the first event; whether the file is nothing but the array of events."""
+        self._fill(_NEAR_BYTES)
         while not (begin := self._text.removeprefix(b"\xef\xbb\xbf").lstrip(_SPACE)) and not self._is_over:
             self._text = b""
-            self._fill(self._block_bytes)
+            self._fill(_NEAR_BYTES)
         self._text = begin[1:]
         if begin.startswith(b"["):
             return True
@@ -167,7 +170,7 @@ class Blocks:
                 break
             if len(self._text) >= LARGEST_BYTES:
                 self.skipped[f"metadata larger than {LARGEST_BYTES >> 20} MiB"] += 1
-                if self._skip_members(are_before=are_before):
+                if self._skip_members(are_before=are_before) or not are_before:
                     return
                 break
             wanted = max(self._block_bytes, 2 * len(self._text))
@@ -189,7 +192,7 @@ class Blocks:
                 self._text = self._text[found.end() :]
                 return True
             self._text = self._text[-_NEAR_BYTES:] if are_before else b""
-            self._fill(LARGEST_BYTES // 4)
+            self._fill(len(self._text) + LARGEST_BYTES // 4)
         return False
 
 

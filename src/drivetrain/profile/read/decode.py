@@ -58,7 +58,7 @@ def tolerantly(text: bytes, skipped: Counter[str]) -> list[RawEvent]:
 
 def _between_events(text: bytes) -> list[bytes]:
     cuts = [match.start() + 1 for match in _BETWEEN_EVENTS.finditer(text)]
-    return [text[a:b].lstrip(b", \t\r\n") for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    return [text[a:b].strip(b", \t\r\n") for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
 
 
 def last_event_begin(text: bytes) -> int | None:

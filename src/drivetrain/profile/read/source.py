@@ -10,7 +10,10 @@ from typing import Any, BinaryIO
 
 from drivetrain.core.errors import DataError
 
-PIECE_BYTES = 1 << 20
+PIECE_BYTES = 1 << 19
+_PACKED_BYTES = 1 << 14
+_UNPACKED_BYTES = 1 << 16
+"""At once of compressed text: what damage takes with it of the text before."""
 _GZIP = b"\x1f\x8b"
 
 
@@ -24,14 +27,14 @@ def pieces(path: Path, skipped: Counter[str]) -> Iterator[bytes]:
     except OSError as exc:
         raise DataError(f"cannot read {path}: {exc.strerror}") from exc
     with file:
-        first = file.read(PIECE_BYTES)
-        yield from (_inflated if first.startswith(_GZIP) else _plain)(file, first, skipped)
-
-
-def _plain(file: BinaryIO, piece: bytes, _: Counter[str]) -> Iterator[bytes]:
-    while piece:
-        yield piece
-        piece = file.read(PIECE_BYTES)
+        first = file.read(_PACKED_BYTES)
+        if first.startswith(_GZIP):
+            yield from _inflated(file, first, skipped)
+            return
+        piece = first
+        while piece:
+            yield piece
+            piece = file.read(PIECE_BYTES)
 
 
 def _inflated(file: BinaryIO, data: bytes, skipped: Counter[str]) -> Iterator[bytes]:
@@ -40,21 +43,21 @@ def _inflated(file: BinaryIO, data: bytes, skipped: Counter[str]) -> Iterator[by
     inflater = make(wbits=31)
     while True:
         try:
-            piece = inflater.decompress(data, PIECE_BYTES)
+            piece = inflater.decompress(data, _UNPACKED_BYTES)
         except failure:
             skipped["the rest of a compressed file that is damaged"] += 1
             return
         if piece:
             yield piece
         if inflater.eof:
-            data = (inflater.unused_data or file.read(PIECE_BYTES)).lstrip(b"\0")
-            while not data and (data := file.read(PIECE_BYTES)):
+            data = (inflater.unused_data or file.read(_PACKED_BYTES)).lstrip(b"\0")
+            while not data and (data := file.read(_PACKED_BYTES)):
                 data = data.lstrip(b"\0")
             if not data:
                 return
             inflater = make(wbits=31)
         else:
-            data = inflater.unconsumed_tail or file.read(PIECE_BYTES)
+            data = inflater.unconsumed_tail or file.read(_PACKED_BYTES)
             if not data and not piece:
                 skipped["the end of a compressed file that is cut off"] += 1
                 return
