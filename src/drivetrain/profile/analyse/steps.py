@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from drivetrain.profile.analyse.intervals import covered, union
 from drivetrain.profile.analyse.links import Rows, device_rows, launch_rows
 from drivetrain.profile.analyse.words import STEP, is_step
 from drivetrain.profile.trace import NONE, Ints, Kind, Trace
@@ -58,6 +59,13 @@ def step_at(found: Steps, at_ns: Ints) -> Rows:
         return np.full(len(at_ns), NONE, np.intp)
     last = np.searchsorted(found.begin_ns, at_ns, side="right") - 1
     return np.where((last >= 0) & (at_ns < found.end_ns[last]), last, NONE)
+
+
+def begun_within(trace: Trace, rows: Rows, begin_ns: Ints, end_ns: Ints) -> Rows:
+    """Those of these events that begin within windows; windows do not overlap, shape (W,)."""
+    at_ns = trace.ts_ns[rows]
+    kept: Rows = rows[covered(union(begin_ns, end_ns), at_ns, at_ns + 1) > 0]
+    return kept
 
 
 def step_by_launch(trace: Trace, found: Steps, rows: Rows) -> Rows:

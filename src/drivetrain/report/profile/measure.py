@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 
 import numpy as np
 
 from drivetrain.core.units import count_text
 from drivetrain.figures import NUM_COLUMNS, Column
-from drivetrain.profile import DEVICE_KINDS, Kind, Trace
+from drivetrain.profile import Kind, Trace
 from drivetrain.profile.analyse import (
     Breakdown,
     HtaBreakdown,
     IdleCause,
-    Nesting,
     Phase,
-    Steps,
-    breakdown,
     breakdown_by_device,
-    breakdown_by_step,
     device_gaps,
     host_spans,
-    host_steps,
     hta_breakdown,
     kineto_steps,
-    nest,
 )
-from drivetrain.profile.analyse.idle_by_host import IdleCauses, idle_causes
 from drivetrain.profile.analyse.overview import Shares, device_overview, host_overview
-from drivetrain.profile.analyse.pieces import Pieces
-from drivetrain.profile.analyse.spans import phase_pieces
-from drivetrain.profile.analyse.words import LOADER, flags
-from drivetrain.report.profile.facts import Facts
+from drivetrain.report.profile.looks import Looks, device_name, look_at
+from drivetrain.report.profile.measure_facts import facts_of
 from drivetrain.report.profile.story import Process, StepLine
 
 _WORDS = {
@@ -45,41 +36,6 @@ _WORDS = {
     Kind.ANNOTATION: "annotations",
     Kind.PYTHON: "Python calls",
 }
-
-_DEVICE_PARTS = ("compute", "communication", "copy", "idle")
-_IDLE_PARTS = ("loader", "sync", "host", "other")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Looks:
-    """What several analyses of one trace begin with, made once.
-
-    Attributes:
-      trace: of one process.
-      nesting: of its host events.
-      phases: of the leading thread.
-      whole: all of its time.
-      steps, by_step: with a device, until that has done what was launched in them.
-      causes: of idle time in each step; None without a device.
-    """
-
-    trace: Trace
-    nesting: Nesting
-    phases: Pieces
-    whole: Breakdown
-    steps: Steps
-    by_step: tuple[Breakdown, ...]
-    causes: IdleCauses | None
-
-
-def look_at(trace: Trace) -> Looks:
-    """What all that follows needs."""
-    nesting = nest(trace)
-    phases = phase_pieces(trace, nesting, host_steps(trace))
-    whole = breakdown(trace)
-    steps, by_step = breakdown_by_step(trace)
-    causes = idle_causes(trace, phases, steps.begin_ns, steps.end_ns) if whole.source == "device" else None
-    return Looks(trace, nesting, phases, whole, steps, by_step, causes)
 
 
 def process_of(trace: Trace, label: str) -> Process:
@@ -126,15 +82,6 @@ def _hta(found: HtaBreakdown | None) -> Mapping[str, object] | None:
     return {**asdict(found), "idle": [{**asdict(one), "cause": one.cause.name.lower()} for one in found.idle]}
 
 
-def device_name(trace: Trace) -> str:
-    """The accelerator that worked, `accelerator` if its name is not told; empty without one."""
-    worked = np.unique(trace.device[trace.rows(*DEVICE_KINDS)])
-    if not len(worked):
-        return ""
-    names = {device.name for device in trace.origin.devices if device.index in worked and device.name}
-    return ", ".join(sorted(names)) or "accelerator"
-
-
 def _counts(trace: Trace) -> Mapping[str, int]:
     each = Counter(dict(enumerate(np.bincount(trace.kind, minlength=len(Kind)).tolist())))
     return {word: each[kind] for kind, word in _WORDS.items() if each[kind]}
@@ -176,43 +123,6 @@ def _device_parts(part: Breakdown) -> Mapping[str, int]:
         "idle": part.idle_us,
     }
     return {name: round(1000 * us) for name, us in each.items()}
-
-
-def facts_of(looks: Looks, label: str, steps: Sequence[StepLine]) -> Facts:
-    """What rules ask."""
-    num = max(len(steps), 1)
-
-    def mean(values: Iterable[int]) -> int:
-        return round(sum(values) / num)
-
-    device = {part: mean(step.device[part] for step in steps) for part in _DEVICE_PARTS}
-    idle = {part: mean(step.idle.get(part, 0) for step in steps) for part in _IDLE_PARTS}
-    waits = mean(step.host.get("loader", 0) for step in steps)
-    return Facts(
-        label=label,
-        device=device_name(looks.trace),
-        num_steps=len(steps),
-        step_ns=mean(step.length_ns for step in steps),
-        step_lengths_ns=tuple(step.length_ns for step in steps),
-        step_names=tuple(step.name for step in steps),
-        compute_ns=device["compute"],
-        exposed_comm_ns=device["communication"],
-        exposed_copy_ns=device["copy"],
-        idle_ns=device["idle"],
-        loader_ns=idle["loader"] if looks.causes is not None else waits,
-        sync_ns=idle["sync"],
-        host_ns=idle["host"],
-        other_ns=idle["other"],
-        loader_wait_ns=waits,
-        loader=_loader_name(looks),
-    )
-
-
-def _loader_name(looks: Looks) -> str:
-    """What the first call of the loader is named; empty without one."""
-    rows = looks.trace.rows(Kind.CPU_OP, Kind.ANNOTATION)
-    rows = rows[flags(looks.trace, rows, LOADER.match)]
-    return looks.trace.names[looks.trace.name[rows[0]]] if len(rows) else ""
 
 
 def _bands(looks: Looks, begin_ns: int, end_ns: int) -> Mapping[str, list[Column]]:

@@ -1,0 +1,62 @@
+"""What several analyses of one trace begin with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from drivetrain.profile import DEVICE_KINDS, Trace
+from drivetrain.profile.analyse import (
+    Breakdown,
+    Nesting,
+    Steps,
+    breakdown,
+    breakdown_by_step,
+    host_steps,
+    nest,
+)
+from drivetrain.profile.analyse.idle_by_host import IdleCauses, idle_causes
+from drivetrain.profile.analyse.pieces import Pieces
+from drivetrain.profile.analyse.spans import phase_pieces
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looks:
+    """What several analyses of one trace begin with, made once.
+
+    Attributes:
+      trace: of one process.
+      nesting: of its host events.
+      phases: of the leading thread.
+      whole: all of its time.
+      steps, by_step: with a device, until that has done what was launched in them.
+      causes: of idle time in each step; None without a device.
+    """
+
+    trace: Trace
+    nesting: Nesting
+    phases: Pieces
+    whole: Breakdown
+    steps: Steps
+    by_step: tuple[Breakdown, ...]
+    causes: IdleCauses | None
+
+
+def look_at(trace: Trace) -> Looks:
+    """What all that follows needs."""
+    nesting = nest(trace)
+    phases = phase_pieces(trace, nesting, host_steps(trace))
+    whole = breakdown(trace)
+    steps, by_step = breakdown_by_step(trace)
+    causes = idle_causes(trace, phases, steps.begin_ns, steps.end_ns) if whole.source == "device" else None
+    return Looks(trace, nesting, phases, whole, steps, by_step, causes)
+
+
+def device_name(trace: Trace) -> str:
+    """The accelerator that worked, `accelerator` if its name is not told; empty without one."""
+    worked = np.unique(trace.device[trace.rows(*DEVICE_KINDS)])
+    if not len(worked):
+        return ""
+    names = {device.name for device in trace.origin.devices if device.index in worked and device.name}
+    return ", ".join(sorted(names)) or "accelerator"
