@@ -61,7 +61,7 @@ def test_a_run_is_the_newest_profile_of_each_of_its_ranks(tmp_path: Path, own_ho
         "attempt-0.rank-0.steps-3-6.json.gz",
         "attempt-0.rank-1.steps-20-23.json.gz",
     ]
-    assert found["notes"] == ["ranks have different steps; 0 are common to all"]
+    assert found["notes"] == ["ranks have different steps; 0 are common to all, and comparisons are of those"]
 
 
 def test_what_cannot_be_read_is_one_error_after_what_can(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ BUSY = Facts(
     step_ns=100 * MS,
     step_lengths_ns=(100 * MS,) * 3,
     step_names=("5", "6", "7"),
+    step_waits_ns=(2 * MS,) * 3,
     compute_ns=98 * MS,
     exposed_comm_ns=0,
     exposed_copy_ns=0,

@@ -40,6 +40,21 @@ class Kernels:
 
 
 @dataclass(frozen=True, slots=True)
+class Slow:
+    """In what a rank is slower than the others, beyond chance.
+
+    Attributes:
+      part: of a step: compute, host, communication.
+      excess_ns: longer than the others' median, at the median of the steps.
+      chance: that some rank looks so without being slower.
+    """
+
+    part: str
+    excess_ns: int
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What a device's memory held at its fullest.
 
@@ -65,6 +80,7 @@ class Facts:
       step_ns: length of one, from begin to begin of the next where that follows at once.
       step_lengths_ns: each.
       step_names: each.
+      step_waits_ns: `host_ns` and `other_ns` of each, together.
       compute_ns, exposed_comm_ns, exposed_copy_ns, idle_ns: of the device, disjoint; they sum to `step_ns`.
       loader_ns, sync_ns, host_ns, other_ns: causes of `idle_ns`; see `profile.analyse.waits`.
       loader_wait_ns: the host inside the loader, whatever the device did.
@@ -78,7 +94,9 @@ class Facts:
       matrix_ns: kernels that multiply matrices or convolve.
       plain_matrix_ns: of those, not on matrix units.
       has_matrix_units: the device has units for products of small matrices (tensor cores).
-      late_ns: how long other ranks wait for this one at collectives, per step; 0 for a single rank.
+      late_ns: how long all other ranks wait for this one at collectives; 0 for a single rank.
+      wait_ns: how long it waits for others in them.
+      slow: None where it is no slower than others, or there are none.
       memory: None where the trace does not record it.
       mfu: 0 to 1, None where FLOPs are unknown.
       top_kernels: by time.
@@ -91,6 +109,7 @@ class Facts:
     step_ns: int
     step_lengths_ns: tuple[int, ...]
     step_names: tuple[str, ...]
+    step_waits_ns: tuple[int, ...]
     compute_ns: int
     exposed_comm_ns: int
     exposed_copy_ns: int
@@ -111,6 +130,8 @@ class Facts:
     plain_matrix_ns: int = 0
     has_matrix_units: bool = False
     late_ns: int = 0
+    wait_ns: int = 0
+    slow: Slow | None = None
     memory: Memory | None = None
     mfu: float | None = None
     top_kernels: tuple[Named, ...] = ()

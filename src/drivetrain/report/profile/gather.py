@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -12,10 +11,11 @@ from pathlib import Path
 
 from drivetrain.core.errors import DataError
 from drivetrain.profile import read_trace
+from drivetrain.report.profile.across import Measured, together, why_not_one_run
 from drivetrain.report.profile.findings import find
-from drivetrain.report.profile.measure import process_of
+from drivetrain.report.profile.measure import measure
 from drivetrain.report.profile.rules import RULES
-from drivetrain.report.profile.story import Process, ProfileStory
+from drivetrain.report.profile.story import ProfileStory
 
 _WORTH_PROCESSES_BYTES = 32 * 2**20
 """Below this a process of its own takes longer to start than the file to be read."""
@@ -31,26 +31,28 @@ def gather_profile(paths: Sequence[Path], advance: Callable[[int], None] | None 
       advance: called with the number of files done.
     Raises: DataError: none could be read; the error of the first.
     """
-    processes, errors = [], {}
+    measured: list[Measured] = []
+    errors: dict[str, DataError] = {}
     for done, (path, result) in enumerate(zip(paths, _measured(paths), strict=True), start=1):
         if isinstance(result, DataError):
             errors[str(path)] = result
         else:
-            processes.append(result)
+            measured.append(result)
         if advance is not None:
             advance(done)
-    if not processes and errors:
+    if not measured and errors:
         raise next(iter(errors.values()))
-    processes = _labelled(processes, [path for path in paths if str(path) not in errors])
+    found = together(_labelled(measured, [path for path in paths if str(path) not in errors]))
     return ProfileStory(
-        processes=processes,
-        findings=find([process.facts for process in processes], RULES),
-        notes=_notes(processes),
+        processes=found.processes,
+        findings=find([process.facts for process in found.processes], RULES),
+        across=found.figures,
+        notes=found.notes,
         unread={file: error.message for file, error in errors.items()},
     )
 
 
-def _measured(paths: Sequence[Path]) -> Iterator[Process | DataError]:
+def _measured(paths: Sequence[Path]) -> Iterator[Measured | DataError]:
     """What is said of each file, in order; by several processes when the files are large."""
     if len(paths) < 2 or sum(map(_size_bytes, paths)) < _WORTH_PROCESSES_BYTES:
         yield from map(_measure, paths)
@@ -60,9 +62,9 @@ def _measured(paths: Sequence[Path]) -> Iterator[Process | DataError]:
         yield from pool.map(_measure, paths)
 
 
-def _measure(path: Path) -> Process | DataError:
+def _measure(path: Path) -> Measured | DataError:
     try:
-        return process_of(read_trace(path), stem(path))
+        return measure(read_trace(path), stem(path))
     except DataError as exc:
         return exc
 
@@ -71,20 +73,17 @@ def _size_bytes(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _labelled(processes: Sequence[Process], paths: Sequence[Path]) -> list[Process]:
-    """Ranks by their numbers where each has one of its own; else traces by what tells their paths apart."""
-    ranks = [process.rank for process in processes]
-    if None not in ranks and len(set(ranks)) == len(ranks):
-        labels = [f"rank {rank}" for rank in ranks]
-        order = sorted(range(len(ranks)), key=lambda index: ranks[index] or 0)
-    else:
-        labels = distinct_names(paths)
-        order = list(range(len(paths)))
-    named = [
-        replace(process, label=label, facts=replace(process.facts, label=label))
-        for process, label in zip(processes, labels, strict=True)
-    ]
-    return [named[index] for index in order]
+def _labelled(each: Sequence[Measured], paths: Sequence[Path]) -> list[Measured]:
+    """Ranks of one run by their numbers; else traces by what tells their paths apart."""
+    are_ranks = not why_not_one_run([one.process for one in each])
+    labels = [f"rank {one.process.rank}" for one in each] if are_ranks else distinct_names(paths)
+    named = [_named(one, label) for one, label in zip(each, labels, strict=True)]
+    return sorted(named, key=lambda one: one.process.rank or 0) if are_ranks else named
+
+
+def _named(one: Measured, label: str) -> Measured:
+    facts = replace(one.process.facts, label=label)
+    return replace(one, process=replace(one.process, label=label, facts=facts))
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
@@ -102,14 +101,3 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
 def stem(path: Path) -> str:
     """A trace's name without its endings."""
     return path.name.removesuffix(".gz").removesuffix(".json").removesuffix(".trace").removesuffix(".pt")
-
-
-def _notes(processes: Sequence[Process]) -> list[str]:
-    """What does not fit together."""
-    ranks = [process.rank for process in processes if process.rank is not None]
-    notes = [f"rank {rank} comes {count} times" for rank, count in Counter(ranks).items() if count > 1]
-    steps = {tuple(step.name for step in process.steps) for process in processes}
-    if len(processes) > 1 and len(set(ranks)) == len(processes) and len(steps) > 1:
-        common = set.intersection(*(set(one) for one in steps))
-        notes.append(f"ranks have different steps; {len(common)} are common to all")
-    return notes

@@ -17,14 +17,19 @@ from drivetrain.profile.analyse import (
     IdleCause,
     Phase,
     breakdown_by_device,
+    collectives,
     device_gaps,
     host_spans,
     hta_breakdown,
     kineto_steps,
+    launch_stats,
+    rank_steps,
 )
 from drivetrain.profile.analyse.overview import Shares, device_overview, host_overview
+from drivetrain.report.profile.across import Measured
 from drivetrain.report.profile.looks import Looks, device_name, look_at
 from drivetrain.report.profile.measure_facts import facts_of
+from drivetrain.report.profile.measure_tables import tables_of
 from drivetrain.report.profile.story import Process, StepLine
 
 _WORDS = {
@@ -38,33 +43,41 @@ _WORDS = {
 }
 
 
-def process_of(trace: Trace, label: str) -> Process:
-    """Everything that a page says about one trace."""
+def measure(trace: Trace, label: str) -> Measured:
+    """Everything that is said of one trace, and what comparing it with others needs."""
     looks = look_at(trace)
     steps = step_lines(looks)
+    found = collectives(trace, label)
+    tables = tables_of(trace, found)
     begin_ns, end_ns = _window(trace)
-    return Process(
+    process = Process(
         label=label,
         file=trace.origin.name,
         rank=trace.origin.rank,
+        world_size=trace.origin.world_size,
         device=device_name(trace),
         num_events=len(trace),
         counts=_counts(trace),
         skipped=trace.origin.skipped,
         breakdown=asdict(looks.whole),
         figures=_figures(looks),
-        facts=facts_of(looks, label, steps),
+        facts=facts_of(looks, label, steps, tables),
         steps=steps,
+        kernels=tables.kernels,
+        operators=tables.operators,
+        modules=tables.modules,
+        collectives=tables.collectives,
         bands=_bands(looks, begin_ns, end_ns),
         length_ns=end_ns - begin_ns,
         notes=_notes(looks),
     )
+    return Measured(process, found, rank_steps(trace, label))
 
 
 def _figures(looks: Looks) -> Mapping[str, object]:
     """The same time by other tools' definitions, and each accelerator's own; plain values."""
     trace = looks.trace
-    gaps = device_gaps(trace).by_cause_ns()
+    gaps, launches = device_gaps(trace).by_cause_ns(), launch_stats(trace)
     return {
         "tracelens": asdict(looks.whole) if looks.whole.source == "device" else None,
         "hta": _hta(hta_breakdown(trace)),
@@ -72,6 +85,7 @@ def _figures(looks: Looks) -> Mapping[str, object]:
         "kineto": [asdict(step) for step in kineto_steps(trace)],
         "by_device": {str(device): asdict(one) for device, one in breakdown_by_device(trace).items()},
         "idle_by_queue_ns": {cause.name.lower(): gaps[cause] for cause in IdleCause},
+        "launches": None if launches is None else asdict(launches),
     }
 
 

@@ -12,11 +12,12 @@ from drivetrain.profile.analyse.links import Rows, launch_rows
 from drivetrain.profile.analyse.matrix import matrix_time
 from drivetrain.profile.analyse.steps import begun_within
 from drivetrain.profile.analyse.syncs import sync_table
-from drivetrain.profile.analyse.words import LOADER, flags
+from drivetrain.profile.analyse.words import COMMUNICATION, LOADER, flags
 from drivetrain.profile.trace import NONE
 from drivetrain.report.profile.facts import Facts, Kernels, Named
 from drivetrain.report.profile.looks import Looks, device_name
-from drivetrain.report.profile.story import StepLine
+from drivetrain.report.profile.measure_tables import Tables
+from drivetrain.report.profile.story import StepLine, TableLine
 from drivetrain.report.profile.thresholds import SHORT_KERNEL_NS
 
 _DEVICE_PARTS = ("compute", "communication", "copy", "idle")
@@ -24,7 +25,7 @@ _IDLE_PARTS = ("loader", "sync", "host", "other")
 _MOST_NAMED = 5
 
 
-def facts_of(looks: Looks, label: str, steps: Sequence[StepLine]) -> Facts:
+def facts_of(looks: Looks, label: str, steps: Sequence[StepLine], tables: Tables) -> Facts:
     """What rules ask."""
     num = max(len(steps), 1)
 
@@ -45,6 +46,7 @@ def facts_of(looks: Looks, label: str, steps: Sequence[StepLine]) -> Facts:
         step_ns=mean(step.length_ns for step in steps),
         step_lengths_ns=tuple(step.length_ns for step in steps),
         step_names=tuple(step.name for step in steps),
+        step_waits_ns=tuple(step.idle.get("host", 0) + step.idle.get("other", 0) for step in steps),
         compute_ns=device["compute"],
         exposed_comm_ns=device["communication"],
         exposed_copy_ns=device["copy"],
@@ -66,7 +68,19 @@ def facts_of(looks: Looks, label: str, steps: Sequence[StepLine]) -> Facts:
         matrix_ns=round(matrix.matrix_ns / num),
         plain_matrix_ns=round(matrix.plain_ns / num),
         has_matrix_units=matrix.has_units,
+        collectives=_named_lines(tables.collectives),
+        top_kernels=_named_lines([line for line in tables.kernels if computes(line.name)]),
+        top_operators=_named_lines(tables.operators),
     )
+
+
+def computes(kernel: str) -> bool:
+    """Whether a device event of this name is neither communication nor a copy or set of memory."""
+    return COMMUNICATION.search(kernel) is None and not kernel.startswith(("Memcpy", "Memset"))
+
+
+def _named_lines(lines: Sequence[TableLine]) -> tuple[Named, ...]:
+    return tuple(Named(line.name, line.count, line.self_ns) for line in lines[:_MOST_NAMED])
 
 
 def _named(copies: PageableCopies) -> Named:

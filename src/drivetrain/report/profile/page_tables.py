@@ -44,18 +44,18 @@ def tables_sections(process: Process, num_processes: int) -> list[Markup]:
 def _lines_section(title: str, lines: Sequence[TableLine], of: str) -> Markup:
     has_self = any(line.self_ns != line.total_ns for line in lines)
     has_device = any(line.device_ns is not None for line in lines)
-    has_median = any(line.median_ns is not None for line in lines)
+    has_mean = any(line.mean_ns is not None for line in lines)
     has_note = any(line.note for line in lines)
     whole_ns = sum(line.self_ns for line in lines)
     columns = ["name", "#count", "#total", "#of all"]
-    columns += ["#self"] * has_self + ["#device"] * has_device + ["#median"] * has_median + [""] * has_note
+    columns += ["#self"] * has_self + ["#device"] * has_device + ["#mean"] * has_mean + [""] * has_note
     rows = []
     for line in lines[:_MOST_ROWS]:
         cells = [short(line.name, _MOST_NAME), f"{line.count:,}", duration_text(line.total_ns)]
         cells.append(share_text(line.self_ns, whole_ns))
         cells += [duration_text(line.self_ns)] * has_self
         cells += ["–" if line.device_ns is None else duration_text(line.device_ns)] * has_device
-        cells += ["–" if line.median_ns is None else duration_text(line.median_ns)] * has_median
+        cells += ["–" if line.mean_ns is None else duration_text(line.mean_ns)] * has_mean
         rows.append([*cells, *[line.note] * has_note])
     told = [of] if of else []
     told.append("by device time of their own" if has_device else "by time")

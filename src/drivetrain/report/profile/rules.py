@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from drivetrain.core.units import bytes_text, count_text, duration_text
 from drivetrain.report.profile.facts import Facts, Named
 from drivetrain.report.profile.findings import Rule, Words, of_step, pct
+from drivetrain.report.profile.names import plain_kernel
 from drivetrain.report.profile.thresholds import (
     MOSTLY_COMPUTE,
     MOSTLY_SHORT,
@@ -55,6 +56,9 @@ def _launch(facts: Facts) -> Words:
         f"Meanwhile operators and calls run for {duration_text(facts.host_ns)}, nothing that was traced for "
         f"{duration_text(facts.other_ns)}."
     )
+    slowest = max(range(len(facts.step_waits_ns)), key=lambda index: facts.step_waits_ns[index], default=0)
+    if len(facts.step_waits_ns) > 2 and 2 * facts.step_waits_ns[slowest] > sum(facts.step_waits_ns):
+        told.append(f"Step {facts.step_names[slowest]} alone has {duration_text(facts.step_waits_ns[slowest])} of it.")
     if kernels.short_share >= MOSTLY_SHORT:
         change = "Launch less: torch.compile or CUDA graphs, fused optimizers, a larger batch."
     elif facts.other_ns > facts.host_ns:
@@ -79,6 +83,8 @@ def _communication(facts: Facts) -> Words:
     told = [f"{pct(_hidden(facts))} of communication runs beside compute."]
     if facts.collectives:
         told.append(f"Largest: {_enumerated(facts.collectives)}.")
+    if facts.wait_ns:
+        told.append(f"{duration_text(facts.wait_ns)} of it a step waits for the last rank to come.")
     return Words(
         f"{pct(_of_step(facts.exposed_comm_ns, facts))} of the step waits for communication with nothing beside it "
         f"({of_step(facts.exposed_comm_ns, facts)}).",
@@ -92,12 +98,30 @@ def _hidden(facts: Facts) -> float:
     return 1 - facts.exposed_comm_ns / facts.comm_ns if facts.comm_ns > 0 else 0.0
 
 
+def _late_ns(facts: Facts) -> int:
+    return max(facts.late_ns, facts.slow.excess_ns if facts.slow is not None else 0)
+
+
 def _straggler(facts: Facts) -> Words:
+    slow = facts.slow
+    told = []
+    if slow is not None:
+        told.append(
+            f"Its {slow.part} takes {duration_text(slow.excess_ns)} a step longer than the others' median (by chance "
+            f"alone: {slow.chance:.2g})."
+        )
+    if facts.late_ns:
+        told.append(f"All others wait for it at collectives for {duration_text(facts.late_ns)} a step.")
+    change = {
+        "compute": "Compare its clocks, temperature and batch with another rank's",
+        "host": "Look for what else runs on its host, and at its loader",
+        "communication": "Look at its links and switch",
+    }.get(slow.part if slow is not None else "", "Compare its host, clocks and data with another rank's")
     return Words(
-        f"others wait for this rank for {pct(_of_step(facts.late_ns, facts))} of the step "
-        f"({of_step(facts.late_ns, facts)}).",
-        "It comes last to collectives and waits least in them.",
-        "Compare its host, clocks and data with another rank's: drivetrain profile diff.",
+        f"this rank is slower than the others by {pct(_of_step(_late_ns(facts), facts))} of the step "
+        f"({of_step(_late_ns(facts), facts)}).",
+        " ".join(told),
+        f"{change}: drivetrain profile diff of its trace and another's names the operators.",
     )
 
 
@@ -167,7 +191,7 @@ def _compute(facts: Facts) -> Words:
     mfu = "" if facts.mfu is None else f" The model reaches {pct(facts.mfu)} of the device's peak."
     largest = facts.top_kernels or facts.top_operators
     total_ns = facts.step_ns * facts.num_steps or 1
-    named = ", ".join(f"{_short(one.name)} {pct(one.time_ns / total_ns)}" for one in largest[:3])
+    named = ", ".join(f"{_short(plain_kernel(one.name))} {pct(one.time_ns / total_ns)}" for one in largest[:3])
     return Words(
         f"{what} for {pct(_of_step(facts.compute_ns, facts))} of the step ({of_step(facts.compute_ns, facts)}).",
         (f"Largest, of the step: {named}." if named else "") + mfu,
@@ -197,7 +221,7 @@ RULES: Sequence[Rule] = (
     ),
     Rule("sync", lambda facts: _of_step(facts.sync_ns, facts), WORTH_TELLING, _sync),
     Rule("communication", lambda facts: _of_step(facts.exposed_comm_ns, facts), WORTH_TELLING, _communication),
-    Rule("straggler", lambda facts: _of_step(facts.late_ns, facts), WORTH_TELLING, _straggler),
+    Rule("straggler", lambda facts: _of_step(_late_ns(facts), facts), WORTH_TELLING, _straggler),
     Rule("pageable", lambda facts: _of_step(facts.exposed_pageable_ns, facts), WORTH_AN_ARGUMENT, _pageable),
     Rule(
         "matrix",

@@ -39,7 +39,8 @@ class TableLine:
       total_ns: with what it calls.
       self_ns: without that; equal to the total for kernels.
       device_ns: its work on the device; None where that is not told apart.
-      median_ns: of one.
+      exposed_ns: of communication, while nothing is computed; None for others.
+      mean_ns: of one.
       note: what else is known: tensor cores, bandwidth, module.
     """
 
@@ -48,7 +49,8 @@ class TableLine:
     total_ns: int
     self_ns: int
     device_ns: int | None = None
-    median_ns: int | None = None
+    exposed_ns: int | None = None
+    mean_ns: int | None = None
     note: str = ""
 
 
@@ -91,6 +93,7 @@ class Process:
       label: `rank 3`, or the file's name.
       file: its name.
       rank: None where the trace does not say.
+      world_size: 0 where it does not say.
       device: name of the accelerator; empty without one.
       num_events: read.
       counts: by what they are.
@@ -111,6 +114,7 @@ class Process:
     label: str
     file: str
     rank: int | None
+    world_size: int
     device: str
     num_events: int
     counts: Mapping[str, int]

@@ -27,6 +27,7 @@ def _process_json(process: Process) -> dict[str, object]:
         "label": process.label,
         "file": process.file,
         "rank": process.rank,
+        "world_size": process.world_size,
         "device": process.device,
         **{key: process.breakdown[key] for key in _KEYS},
         **others,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from drivetrain.core.units import bytes_text, count_text, duration_text
 from drivetrain.figures import share_text
+from drivetrain.report.profile.names import plain_kernel
 from drivetrain.report.profile.story import Process, ProfileStory, StepLine, TableLine
 
 _MOST_PROCESSES = 16
@@ -146,18 +147,18 @@ def lines_table(lines: Sequence[TableLine]) -> str:
         return ""
     has_self = any(line.self_ns != line.total_ns for line in lines)
     has_device = any(line.device_ns is not None for line in lines)
-    has_median = any(line.median_ns is not None for line in lines)
+    has_mean = any(line.mean_ns is not None for line in lines)
     columns = ["name", "#count", "#total"]
-    columns += ["#self"] * has_self + ["#device"] * has_device + ["#median"] * has_median
+    columns += ["#self"] * has_self + ["#device"] * has_device + ["#mean"] * has_mean
     columns += [""] * any(line.note for line in lines)
-    return table_text(columns, [_line_row(line, has_self, has_device, has_median)[: len(columns)] for line in lines])
+    return table_text(columns, [_line_row(line, has_self, has_device, has_mean)[: len(columns)] for line in lines])
 
 
-def _line_row(line: TableLine, has_self: bool, has_device: bool, has_median: bool) -> list[str]:
-    cells = [short(line.name), f"{line.count:,}", duration_text(line.total_ns)]
+def _line_row(line: TableLine, has_self: bool, has_device: bool, has_mean: bool) -> list[str]:
+    cells = [short(plain_kernel(line.name)), f"{line.count:,}", duration_text(line.total_ns)]
     cells += [duration_text(line.self_ns)] if has_self else []
     cells += ["–" if line.device_ns is None else duration_text(line.device_ns)] if has_device else []
-    cells += ["–" if line.median_ns is None else duration_text(line.median_ns)] if has_median else []
+    cells += ["–" if line.mean_ns is None else duration_text(line.mean_ns)] if has_mean else []
     return [*cells, line.note]
 
 

@@ -1,0 +1,28 @@
+"""Names of kernels as people say them."""
+
+from __future__ import annotations
+
+import re
+
+_WRAPPERS = ("Kernel", "Kernel1", "Kernel2", "device_kernel")
+_SAYS_WHAT = re.compile(r"(\w*(?:Functor\w*|_impl|Impl|Op))\b")
+_PLAIN = re.compile(r"[\w:~ ]+")
+
+
+def plain_kernel(name: str) -> str:
+    """The function of a kernel without its types: `elementwise_kernel AddFunctor` of a line of C++.
+
+    Template arguments are left out but the one that says what an elementwise kernel computes, or which kernel of
+    CUTLASS it is. What is no C++ stays as it is.
+    """
+    text = name.removeprefix("void ").replace("(anonymous namespace)::", "")
+    if "(" not in text or text.startswith("Mem"):
+        return name
+    start = _PLAIN.match(text)
+    base = start[0].rpartition("::")[2].strip() if start else ""
+    inside = text[len(start[0]) :] if start else ""
+    if base in _WRAPPERS:
+        inner = re.search(r"\w+", inside)
+        return inner[0] if inner else name
+    what = _SAYS_WHAT.search(inside) if "elementwise" in base or "apply" in base or "reduce" in base else None
+    return f"{base} {what[0]}" if what else base or name
