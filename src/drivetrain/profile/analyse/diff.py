@@ -131,8 +131,7 @@ def _largest_first(parts: Iterable[Part]) -> tuple[Part, ...]:
 def _host(trace: Trace, nesting: Nesting, found: HostSteps) -> dict[tuple[Phase, str], int]:
     """Time by phase and by what the leading thread, or in backward the engine's thread, does innermost."""
     does = _what_the_host_does(trace, nesting)
-    is_leading = trace.thread[nesting.rows] == found.thread
-    leading = innermost(trace, nesting, nesting.rows[is_leading])
+    leading = innermost(trace, nesting, nesting.of_thread(trace, found.thread))
     engine = _engine(trace, nesting, found.thread)
     shares = overlay(found.pieces(), [phase_pieces(trace, nesting, found), leading, engine])
     _, phase, own, other = shares.owners
@@ -166,7 +165,7 @@ def _engine(trace: Trace, nesting: Nesting, leading: int) -> Pieces:
     by_engine = rows[is_autograd(trace)[rows]]
     busy_ns = np.bincount(trace.thread[by_engine], weights=nesting.self_ns[by_engine], minlength=1)
     thread = int(np.argmax(busy_ns)) if len(by_engine) else NONE
-    return innermost(trace, nesting, rows[trace.thread[rows] == thread])
+    return innermost(trace, nesting, nesting.of_thread(trace, thread))
 
 
 def _device(trace: Trace, nesting: Nesting, found: HostSteps) -> dict[str, int]:

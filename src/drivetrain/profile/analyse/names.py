@@ -46,5 +46,5 @@ def is_autograd(trace: Trace) -> Flags:
 
 
 def is_module(trace: Trace) -> Flags:
-    """Which events are calls of modules, as the profiler names them `with_stack`; shape (N,)."""
-    return is_named(trace, f"^{re.escape(MODULE_PREFIX)}") & is_kind(trace, Kind.PYTHON)
+    """Which events are calls of modules, as the profiler names them `with_stack`, or our own captures; shape (N,)."""
+    return is_named(trace, f"^{re.escape(MODULE_PREFIX)}") & is_kind(trace, Kind.PYTHON, Kind.ANNOTATION)

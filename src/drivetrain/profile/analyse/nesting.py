@@ -38,6 +38,11 @@ class Nesting:
     held_ns: Ints
     self_ns: Ints
 
+    def of_thread(self, trace: Trace, thread: int) -> Rows:
+        """The thread's part of `rows`."""
+        threads = trace.thread[self.rows]
+        return self.rows[np.searchsorted(threads, thread) : np.searchsorted(threads, thread, side="right")]
+
     def enclosing(self, wanted: Flags) -> Indices:
         """For each event the innermost one around it, itself excluded, that is wanted; NONE where there is none.
 

@@ -29,6 +29,7 @@ class Phase(enum.IntEnum):
 
 
 _MARKS = {
+    Phase.OTHER: r"^drivetrain \w",  # of our own phases those that no later line takes
     Phase.LOADER: (
         r"^enumerate\(DataLoader\)#|^drivetrain data_wait\b|^## ?(data_?wait|load_batch|wait_for_batch|next_batch)\b"
         r"|\btrain_dataloader_next$|torch/utils/data/dataloader\.py\(\d+\): __next__$"
@@ -93,25 +94,68 @@ def phase_of(owner: Indices) -> Indices:
     return np.where(owner == NONE, int(Phase.OTHER), owner).astype(np.int32)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Signs:
+    """What tells phases apart: rows of events, but for `mark`.
+
+    Attributes:
+      mark: the phase that each event's name says, NONE for most; shape (N,).
+      marked: the leading thread's, if they say a phase.
+      others: of those the ones that say another phase than forward.
+      engine: outermost operators of backward, of any thread.
+      own: the leading thread's outermost operators that are none of these.
+    """
+
+    mark: Indices
+    marked: Rows
+    others: Rows
+    engine: Rows
+    own: Rows
+
+
+def _signs(trace: Trace, nesting: Nesting, found: HostSteps) -> _Signs:
+    mark = _marks(trace)
+    leading = nesting.of_thread(trace, found.thread)
+    marked = leading[mark[leading] != NONE]
+    engine = _outermost(nesting, is_autograd(trace))
+    own = _outermost(nesting, is_operator(trace), leading, but=is_autograd(trace))
+    return _Signs(mark, marked, marked[mark[marked] != Phase.FORWARD], engine, own)
+
+
 def phase_pieces(trace: Trace, nesting: Nesting, found: HostSteps) -> Pieces:
     """The leading thread's time, owned by a `Phase`, NONE where there is no sign of any."""
-    mark = _marks(trace)
-    leading = nesting.rows[trace.thread[nesting.rows] == found.thread]
-    marked = leading[mark[leading] != NONE]
-    by_engine = _outermost(nesting, is_autograd(trace))
-    own = _own_operators(trace, nesting, leading)
-    others = marked[mark[marked] != Phase.FORWARD]
+    signs = _signs(trace, nesting, found)
+    leading = nesting.of_thread(trace, found.thread)
+    recorded = _runs(trace, _recorded(trace, nesting, signs), [signs.engine, signs.others])
+    modules = _outermost(nesting, is_module(trace), leading)
+    backward = _runs(trace, signs.engine, [signs.own, signs.others])
     layers = [
-        _hulls(trace, _recorded(trace, nesting, own, mark), [by_engine, others], Phase.FORWARD),
-        _whole(trace, _outermost(nesting, is_module(trace), leading), Phase.FORWARD),
-        _hulls(trace, by_engine, [own, others], Phase.BACKWARD),
-        (trace.ts_ns[marked], trace.end_ns[marked], mark[marked]),
+        (recorded.begin_ns, recorded.end_ns, Phase.FORWARD),
+        (trace.ts_ns[modules], trace.end_ns[modules], Phase.FORWARD),
+        (backward.begin_ns, backward.end_ns, Phase.BACKWARD),
     ]
-    begin_ns, end_ns, phase = (np.concatenate(each) for each in zip(*layers, strict=True))
-    return painted(begin_ns, end_ns, phase)
+    begins, ends, owners = ([*each] for each in zip(*layers, strict=True))
+    owner = np.repeat([int(phase) for phase in owners], [len(begin_ns) for begin_ns in begins])
+    return painted(
+        np.concatenate([*begins, trace.ts_ns[signs.marked]]),
+        np.concatenate([*ends, trace.end_ns[signs.marked]]),
+        np.concatenate([owner, signs.mark[signs.marked]]).astype(np.int32),
+    )
 
 
-_Layer = tuple[Ints, Ints, Indices]
+@dataclass(frozen=True, slots=True, eq=False)
+class Runs:
+    """Stretches from the first to the last of some events; shape (R,) each; `thread` is the first one's."""
+
+    begin_ns: Ints
+    end_ns: Ints
+    thread: Indices
+
+
+def backward_runs(trace: Trace, nesting: Nesting, found: HostSteps) -> Runs:
+    """When autograd's engine worked without the leading thread beginning an operator of its own."""
+    signs = _signs(trace, nesting, found)
+    return _runs(trace, signs.engine, [signs.own, signs.others])
 
 
 def _marks(trace: Trace) -> Indices:
@@ -138,26 +182,21 @@ def _outermost(nesting: Nesting, wanted: Flags, among: Rows | None = None, but: 
     return outer
 
 
-def _own_operators(trace: Trace, nesting: Nesting, leading: Rows) -> Rows:
-    """The leading thread's outermost operators that autograd's engine did not run; names of spans are no operators."""
-    return _outermost(nesting, is_operator(trace), leading, but=is_autograd(trace))
-
-
 def is_operator(trace: Trace) -> Flags:
     """Which events are operators and no spans, which torch before 1.12 wrote as operators too; shape (N,)."""
     return is_kind(trace, Kind.CPU_OP) & ~is_named(trace, "|".join([STEP.pattern, *_MARKS.values()]))
 
 
-def _recorded(trace: Trace, nesting: Nesting, own: Rows, mark: Indices) -> Rows:
-    """Of these operators those that autograd recorded and that no mark of another phase is around."""
-    around = nesting.enclosing(mark != NONE)[own]
-    unmarked = (around == NONE) | (mark[around] == Phase.FORWARD)
-    recorded = trace.sequence[own] != NONE
-    kept: Rows = own[unmarked & recorded] if recorded.any() else own[unmarked]
+def _recorded(trace: Trace, nesting: Nesting, signs: _Signs) -> Rows:
+    """The leading thread's operators that autograd recorded and that no mark of another phase is around."""
+    around = nesting.enclosing(signs.mark != NONE)[signs.own]
+    unmarked = (around == NONE) | (signs.mark[around] == Phase.FORWARD)
+    recorded = trace.sequence[signs.own] != NONE
+    kept: Rows = signs.own[unmarked & recorded] if recorded.any() else signs.own[unmarked]
     return kept
 
 
-def _hulls(trace: Trace, rows: Rows, breakers: Iterable[Rows], phase: Phase) -> _Layer:
+def _runs(trace: Trace, rows: Rows, breakers: Iterable[Rows]) -> Runs:
     """From the first to the last of each run of these events that no breaker begins within."""
     every = np.concatenate([rows, *breakers])
     good = np.arange(len(every)) < len(rows)
@@ -165,13 +204,10 @@ def _hulls(trace: Trace, rows: Rows, breakers: Iterable[Rows], phase: Phase) -> 
     every, good = every[order], good[order]
     run = np.cumsum(~good)[good]  # events with the same number of breakers before them are one run
     rows = every[good]
-    if not len(rows):
-        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int32)
     first = np.flatnonzero(np.diff(run, prepend=NONE))
-    begin_ns = trace.ts_ns[rows[first]]
-    end_ns = np.maximum.reduceat(trace.end_ns[rows], first)
-    return begin_ns, end_ns, np.full(len(first), int(phase), np.int32)
-
-
-def _whole(trace: Trace, rows: Rows, phase: Phase) -> _Layer:
-    return trace.ts_ns[rows], trace.end_ns[rows], np.full(len(rows), int(phase), np.int32)
+    ends = trace.end_ns[rows]
+    return Runs(
+        trace.ts_ns[rows[first]],
+        np.maximum.reduceat(ends, first) if len(first) else ends,
+        trace.thread[rows[first]],
+    )
