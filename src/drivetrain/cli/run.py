@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--hang-after", default="30s", show_default=True, help="Shortest silence that counts as a hang.")
 @click.option("--run", "run_name", help="Continue this run (an id, the beginning of one, or `latest`).")
 @click.option("--fault", "faults", multiple=True, help="Plan a failure, such as kill:rank=1,step=48.")
+@click.option("--profile", default="", help="Profile steps, such as `steps=20:23 ranks=0,1 memory stacks`.")
 @click.option("--dry-run", is_flag=True, help="Print what each rank would be started with, as JSON; start nothing.")
 @click.argument("command_line", metavar="-- COMMAND...", nargs=-1, type=click.UNPROCESSED)
 def command(
@@ -36,6 +37,7 @@ def command(
     hang_after: str,
     run_name: str | None,
     faults: tuple[str, ...],
+    profile: str,
     dry_run: bool,
     command_line: tuple[str, ...],
 ) -> None:
@@ -72,6 +74,7 @@ def command(
         restarts=restarts,
         hang_after_ns=duration_ns("--hang-after", hang_after),
         faults=faults,
+        profile=profile,
     )
     spec.program()  # what cannot start leaves no run behind
     if dry_run:
@@ -118,8 +121,17 @@ def _launch(spec: LaunchSpec, run: RunFolder, meet: str = "") -> int:
     outcome = Launcher(spec, run, on_note=_say, meet=meet).run()
     if outcome.exit_code:
         show_error(outcome.reason, outcome.hint)
+    for line in _profile_lines(run) if spec.profile else ():
+        _say(line)
     _say(_account_text(run))
     return outcome.exit_code
+
+
+def _profile_lines(run: RunFolder) -> list[str]:
+    from drivetrain.cli.profile.capture import captured_line
+    from drivetrain.profile.captured import read_captured
+
+    return [captured_line(captured) for captured in read_captured(run.profile)] or ["none of these steps was profiled"]
 
 
 def _account_text(run: RunFolder) -> str:

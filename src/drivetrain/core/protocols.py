@@ -87,6 +87,28 @@ class TunableLoader(Protocol):
     seed: int
 
 
+class Profiler(Protocol):
+    """What a loop asks of the profile of some of its steps. All calls come from the training thread; none raises.
+
+    Attributes:
+      is_over: it needs to hear of no further step.
+    """
+
+    is_over: bool
+
+    def at(self, step: int, /) -> None:
+        """A step is about to begin, and the ones before are done; from the one before the first on, each one."""
+        ...
+
+    def halt(self, step: int, /) -> None:
+        """No further step follows for now: what is recorded ends before this one."""
+        ...
+
+    def close(self, *, keep: bool) -> None:
+        """Publish what is whole, or leave nothing; returns when that is done. Twice is fine."""
+        ...
+
+
 class BlobStore(Protocol):
     """Bytes by key under one root; what local disk offers today and buckets will. Keys are relative POSIX paths.
 

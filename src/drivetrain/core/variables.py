@@ -19,6 +19,7 @@ ELASTIC = "DRIVETRAIN_ELASTIC"  # set where the number of ranks may change while
 LEASE_NS = "DRIVETRAIN_LEASE_NS"  # how long after its last beat the launcher is taken to live
 MEETING = "DRIVETRAIN_MEETING"  # HOST:PORT of the store where ranks meet
 FAULT = "DRIVETRAIN_FAULT"  # planned failures, see core.faults
+PROFILE = "DRIVETRAIN_PROFILE"  # which steps are to be profiled, see core.profiling
 TRIAL = "DRIVETRAIN_TRIAL"  # what a trial run does otherwise, see core.trials
 
 

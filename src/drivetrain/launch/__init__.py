@@ -13,6 +13,7 @@ which processes that can go on do, or the `Outcome`. How quick that is: benchmar
   layout.py           which node has which ranks, which process becomes which rank (pure)
   elastic.py          how many ranks it goes on with, and where they leave for another number (pure)
   resize.py           how a person asks for another number of ranks
+  profile_request.py  how a person asks ranks to profile their next steps
   outcome.py          how a run ended
   policy.py           which rank failed first, whether to try again, the words for it (pure)
   lost.py             whether an error only says that another rank is gone (pure)
@@ -32,16 +33,23 @@ which processes that can go on do, or the `Outcome`. How quick that is: benchmar
   control.py          a rank's line to its launcher: leave an attempt, come back in the next one
 """
 
+from drivetrain.launch.claim import is_claimed
 from drivetrain.launch.control import Control, Stay
 from drivetrain.launch.control import current as current_control
 from drivetrain.launch.elastic import parse_range
 from drivetrain.launch.launcher import Launcher
 from drivetrain.launch.outcome import Outcome
 from drivetrain.launch.output import Output, Terminal
+from drivetrain.launch.profile_request import (
+    asked_profile,
+    asking_for_profile,
+    is_asked,
+    reachable_step,
+)
 from drivetrain.launch.resize import ask_for
 from drivetrain.launch.spec import LaunchSpec, RankRequest, rank_environment, requests_text
 from drivetrain.launch.together import run_together
-from drivetrain.launch.watch import Progress
+from drivetrain.launch.watch import Progress, Watch
 
 __all__ = [
     "Control",
@@ -53,10 +61,16 @@ __all__ = [
     "RankRequest",
     "Stay",
     "Terminal",
+    "Watch",
     "ask_for",
+    "asked_profile",
+    "asking_for_profile",
     "current_control",
+    "is_asked",
+    "is_claimed",
     "parse_range",
     "rank_environment",
+    "reachable_step",
     "requests_text",
     "run_together",
 ]

@@ -26,6 +26,7 @@ from drivetrain.launch.nodes import Nodes
 from drivetrain.launch.outcome import Outcome, stopped, too_few
 from drivetrain.launch.output import Output, Terminal
 from drivetrain.launch.policy import Failure, failure_text, hint_for
+from drivetrain.launch.profile_request import profiles_of
 from drivetrain.launch.remote_node import About, RemoteNode
 from drivetrain.launch.resize import offer_range, take_request, withdraw_range
 from drivetrain.launch.signals import SignalPipe
@@ -149,6 +150,7 @@ class Launcher:
             if self._spec.least_ranks < self._spec.num_ranks:
                 offer_range(self._run, self._spec.least_ranks, self._spec.num_ranks)
                 stack.callback(withdraw_range, self._run)
+            stack.enter_context(profiles_of(self._run))
             stack.callback(drop_leftovers, self._run.checkpoints)
             self._nodes = Nodes(self._make_local(), self._layout)
             stack.callback(self._close_nodes)

@@ -10,6 +10,7 @@ from pathlib import Path
 from drivetrain.core import variables
 from drivetrain.core.errors import UsageError
 from drivetrain.core.faults import Fault
+from drivetrain.core.profiling import ProfileSpec
 from drivetrain.core.units import NS_PER_S, duration_text
 from drivetrain.launch.layout import Layout
 from drivetrain.launch.program import Program, resolve
@@ -48,6 +49,7 @@ class LaunchSpec:
       preload: modules the nursery imports before it forks ranks; None means `DEFAULT_PRELOAD` for Python commands.
       cwd: where the ranks run; None is this process's own folder.
       faults: planned failures, see core.faults.
+      profile: which steps are profiled, see core.profiling; empty for none.
     Raises: UsageError: a value is out of range.
     """
 
@@ -63,6 +65,7 @@ class LaunchSpec:
     preload: tuple[str, ...] | None = None
     cwd: Path | None = None
     faults: tuple[str, ...] = ()
+    profile: str = ""
 
     def __post_init__(self) -> None:
         if not self.command or not self.command[0]:
@@ -82,6 +85,8 @@ class LaunchSpec:
             raise UsageError(f"restarts is {self.restarts}, expected 0 or more", hint="0 never restarts: --restarts 0")
         if self.hang_after_ns <= 0:
             raise UsageError(f"hang_after is {duration_text(self.hang_after_ns)}, expected more than nothing")
+        if self.profile:
+            _check_profile(ProfileSpec.parse(self.profile), self.num_ranks * self.num_nodes)
         for text in self.faults:
             if Fault.parse(text).rank >= self.num_ranks * self.num_nodes:
                 num_ranks = self.num_ranks * self.num_nodes
@@ -110,6 +115,11 @@ class LaunchSpec:
     def program(self) -> Program:
         """What the command is. Raises UsageError: there is no such program or script."""
         return resolve(self.command, cwd=self.folder, path=self.env.get("PATH"))
+
+
+def _check_profile(profile: ProfileSpec, num_ranks: int) -> None:
+    if profile.ranks is not None and max(profile.ranks) >= num_ranks:
+        raise UsageError(f"rank {max(profile.ranks)} cannot be profiled: there are {num_ranks} ranks, counted from 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +173,8 @@ def rank_environment(
         env[variables.ELASTIC] = "1"
     if spec.faults:
         env[variables.FAULT] = ";".join(spec.faults)
+    if spec.profile:
+        env[variables.PROFILE] = spec.profile
     return {**env, **thread_environment(spec, num_cores=num_cores, user=user), **spec.env}
 
 

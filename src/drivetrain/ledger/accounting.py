@@ -6,12 +6,14 @@ Life of a value: `axis.place` puts events on one time axis, `replay.RankReplay` 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from drivetrain.core.errors import LedgerError
 from drivetrain.core.leaves import Leaf
+from drivetrain.core.units import NS_PER_S
 from drivetrain.ledger.axis import place
 from drivetrain.ledger.events import Event
 from drivetrain.ledger.replay import RankReplay
@@ -53,6 +55,8 @@ class Account:
       num_steps_kept: steps that came to be productive, on the rank that took most.
       num_steps_lost: steps that it took in vain.
       is_running: some rank still has its devices and the supervisor's lease holds, so `leaves` will change.
+      ideal_ns: device time that the arithmetic of the kept steps would take at the devices' peak; None where no step
+        was ever profiled, because then nobody has counted it.
     """
 
     leaves: Mapping[str, int]
@@ -66,11 +70,18 @@ class Account:
     num_steps_kept: int
     num_steps_lost: int
     is_running: bool
+    ideal_ns: int | None = None
 
     @property
     def goodput_pct(self) -> float:
         """Runtime goodput RG: productive over allocated device time, in percent; 0 when nothing was allocated."""
         return self.share_pct(Leaf.PRODUCTIVE)
+
+    @property
+    def program_goodput_pct(self) -> float | None:
+        """Program goodput PG: ideal over productive device time, in percent; None where it was not measured."""
+        productive_ns = self.leaves.get(Leaf.PRODUCTIVE, 0)
+        return 100 * self.ideal_ns / productive_ns if self.ideal_ns is not None and productive_ns else None
 
     def share_pct(self, leaf: str) -> float:
         """A leaf over allocated device time, in percent."""
@@ -100,6 +111,7 @@ class _Story:
     submit_ns: int | None = None
     last_beat_ns: int | None = None
     last_event_ns: int = 0
+    step_s: float | None = None  # of one device at its peak, for the arithmetic of a step
 
 
 def account_of(events: Sequence[Event], lease_ns: int, read_at_ns: int) -> Account:
@@ -139,6 +151,8 @@ def _tell(events: Sequence[Event]) -> _Story:
             story.last_beat_ns = at_ns
         elif kind == "hang" and event.of_rank in story.ranks:
             story.ranks[event.of_rank].hang()
+        elif kind == "program":
+            story.step_s = _ideal_step_s(event)
         elif kind == "submit" and story.submit_ns is None:
             story.submit_ns = at_ns
     return story
@@ -169,7 +183,15 @@ def _assemble(story: _Story, *, is_running: bool, is_abandoned: bool) -> Account
         num_steps_kept=num_kept,
         num_steps_lost=num_lost,
         is_running=is_running,
+        ideal_ns=None if story.step_s is None else round(num_kept * story.step_s * NS_PER_S),
     )
+
+
+def _ideal_step_s(event: Event) -> float | None:
+    """Of one device; None where the record says nothing that could be."""
+    values = event.values or {}
+    flops, peak = values.get("flops_per_step", 0.0), values.get("peak_flops_per_s", 0.0)
+    return flops / peak if 0 < flops < math.inf and 0 < peak < math.inf else None
 
 
 def _merged(rank: int, pieces: Iterable[tuple[int, int, int, Leaf]]) -> list[Interval]:

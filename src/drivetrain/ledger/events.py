@@ -25,6 +25,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "skip": ("rank", "step"),
     "hang": ("of_rank",),
     "log": ("rank", "step"),
+    "program": ("rank", "step", "values"),
 }
 """Every kind of record, and the fields without which it means nothing."""
 
@@ -51,7 +52,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
       of: the host whose wall clock a `clock` record measured.
       ahead_ns: by how much that clock is ahead of the supervisor's.
       of_rank: the rank that a `hang` found without progress.
-      values: metrics of a `log` record.
+      values: metrics of a `log` record; of a `program` record `flops_per_step` of the model on all ranks together and
+        `peak_flops_per_s` of one device.
     """
 
     kind: str

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import msgspec
 
@@ -34,6 +34,18 @@ _DETAILED = re.compile(r"([a-z_]+)/[a-z0-9_-]{1,40}")  # init/rendezvous
 _PHASE_JSON: Mapping[str, bytes] = {str(phase): b'"%s"' % phase.encode() for phase in PHASES}
 
 
+class Listener(Protocol):
+    """Hears of phases in the thread in which they begin and end; must not raise. See `Recorder.listener`."""
+
+    def phase_begins(self, name: str, /) -> None:
+        """A phase opens."""
+        ...
+
+    def phase_ends(self, name: str, /) -> None:
+        """The phase that was opened last under this name closes."""
+        ...
+
+
 class Recorder:
     """One process's journal, open for writing. Any thread may call any method.
 
@@ -43,6 +55,7 @@ class Recorder:
     Attributes:
       rank: whose records these are, None for a supervisor.
       num_lost_records: records that could not be written.
+      listener: who is told of phases too, while steps are profiled.
     """
 
     def __init__(self, path: Path, fd: int, attempt: int, rank: int | None) -> None:
@@ -50,6 +63,7 @@ class Recorder:
         self.rank = rank
         self._attempt = attempt
         self.num_lost_records = 0
+        self.listener: Listener | None = None
         self._fd = fd
         self._fence = b""
         # Reentrant, because a signal handler may record while its own thread is inside a record.
@@ -104,10 +118,14 @@ class Recorder:
         Raises: ValueError: there is no such phase.
         """
         self._record(b'{"k":"begin","t":%d,"phase":%b}\n', _phase_json(phase), at_ns=at_ns)
+        if self.listener is not None:
+            self.listener.phase_begins(phase)
 
     def end(self, phase: str) -> None:
         """The phase that was opened last under this name closes. Raises ValueError: there is no such phase."""
         self._record(b'{"k":"end","t":%d,"phase":%b}\n', _phase_json(phase))
+        if self.listener is not None:
+            self.listener.phase_ends(phase)
 
     def phase(self, name: str) -> AbstractContextManager[None]:
         """The block is a phase. Raises ValueError: there is no such phase."""
@@ -120,6 +138,8 @@ class Recorder:
             self._record(b'{"k":"step_begin","t":%d,"step":%d}\n', step)
         else:
             self._record(b'{"k":"step_begin","t":%d,"step":%d,"end":%b}\n', step, _phase_json(end))
+            if self.listener is not None:
+                self.listener.phase_ends(end)
 
     def step_end(self, step: int, *, count: int = 1, then: str | None = None) -> None:
         """A step is done, the last of `count` since `step_begin`; `then` names a phase that opens at this instant."""
@@ -127,6 +147,8 @@ class Recorder:
             self._record(b'{"k":"step_end","t":%d,"step":%d,"count":%d}\n', step, count)
         else:
             self._record(b'{"k":"step_end","t":%d,"step":%d,"count":%d,"then":%b}\n', step, count, _phase_json(then))
+            if self.listener is not None:
+                self.listener.phase_begins(then)
 
     def commit(self, step: int, *, at_ns: int | None = None) -> None:
         """A checkpoint became complete, here or at `at_ns`, that covers all steps below this one."""
@@ -148,6 +170,11 @@ class Recorder:
             self._lose(exc)
         else:
             self._record(b'{"k":"log","t":%d,"step":%d,"values":%b}\n', step, encoded)
+
+    def program(self, step: int, flops_per_step: float, peak_flops_per_s: float) -> None:
+        """What the model computes in a step, on all ranks together, and what one device could do in a second."""
+        values = b'{"flops_per_step":%r,"peak_flops_per_s":%r}' % (float(flops_per_step), float(peak_flops_per_s))
+        self._record(b'{"k":"program","t":%d,"step":%d,"values":%b}\n', step, values)
 
     def submit(self) -> None:
         """The job was queued."""

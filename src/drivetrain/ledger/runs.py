@@ -72,6 +72,8 @@ def scalars(events: Sequence[Event]) -> dict[str, list[tuple[int, int, float]]]:
     """
     found: dict[str, dict[int, tuple[int, float]]] = {}
     for event, at_ns in zip(events, place(events), strict=True):
+        if event.kind != "log":
+            continue
         for name, value in (event.values or {}).items():
             found.setdefault(name, {})[event.step] = (at_ns, value)
     return {

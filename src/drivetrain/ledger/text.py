@@ -22,9 +22,23 @@ def table(account: Account) -> str:
         "",
         f"RG {account.goodput_pct:.1f} % = productive / allocated device time"
         f" ({duration_text(account.leaves.get(Leaf.PRODUCTIVE, 0))} / {duration_text(account.allocated_ns)})",
+        _program_text(account),
         *_remarks(account),
     ]
     return "\n".join(lines)
+
+
+def _program_text(account: Account) -> str:
+    program_pct = account.program_goodput_pct
+    if program_pct is None:
+        return "PG not measured: no step was profiled"
+    ideal = duration_text(account.ideal_ns or 0)
+    productive = duration_text(account.leaves.get(Leaf.PRODUCTIVE, 0))
+    both_pct = account.goodput_pct * program_pct / 100
+    return (
+        f"PG {program_pct:.1f} % = ideal / productive device time ({ideal} / {productive});"
+        f" RG x PG {both_pct:.1f} % = ideal / allocated"
+    )
 
 
 def _row(name: str, ns: int, share_pct: float) -> str:

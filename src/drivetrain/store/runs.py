@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from drivetrain.store.manifests import manifest_json
 from drivetrain.store.publish import publish_bytes
 
 logger = logging.getLogger(__name__)
+
+_PROFILE_FILE = re.compile(r"attempt-[0-9]+\.rank-[0-9]+\.steps-[0-9]+-[0-9]+\.(?:json\.gz|memory\.pickle|stacks\.txt)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,24 @@ class RunFolder:
     def kept(self) -> Path:
         """Files that the training script kept."""
         return self.path / "kept"
+
+    @property
+    def profile(self) -> Path:
+        """Traces and what belongs to them."""
+        return self.path / "profile"
+
+    @property
+    def profile_request(self) -> Path:
+        """What a person asks running ranks to profile; absent where nothing is asked."""
+        return self.path / "profile.wanted"
+
+    @property
+    def profile_files(self) -> list[Path]:
+        """The traces, snapshots and stacks of the run that are whole, by name; empty where it was never profiled."""
+        try:
+            return sorted(path for path in self.profile.iterdir() if _PROFILE_FILE.fullmatch(path.name))
+        except OSError:
+            return []
 
     @property
     def report_file(self) -> Path:

@@ -32,6 +32,7 @@ object, and `workings` joins the others behind it.
   transfer.py     numpy and CPU batches -> tensors on the device
   feed.py         any loader -> microbatches from a given step on
   position.py     which step and microbatch training is at
+  profiling.py    which steps are profiled, and who asks
   loop.py         the iterator behind `run.steps`
   misuse.py       what is wrong with a loss that no step can be made of
   update.py       backward, clip, optimizer, schedule, averaging

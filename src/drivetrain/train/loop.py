@@ -15,6 +15,7 @@ from drivetrain.train.cadence import Cadence
 from drivetrain.train.feed import Feed
 from drivetrain.train.parallel import Replica
 from drivetrain.train.position import Position
+from drivetrain.train.profiling import Profiling
 from drivetrain.train.transfer import to_device
 from drivetrain.train.watch import Watch
 
@@ -74,6 +75,7 @@ class Loop:
         cadence: Cadence,
         faults: Mapping[int, Fault],
         saver: Saver,
+        profiling: Profiling,
         watch: Watch | None = None,
         go_back: Callable[[], None] | None = None,
         control: Control | None = None,
@@ -89,6 +91,7 @@ class Loop:
         self._cadence = cadence
         self._faults = faults
         self._saver = saver
+        self._profiling = profiling
         self._watch = watch
         self._go_back = go_back
         self._control = control
@@ -102,7 +105,7 @@ class Loop:
         """Microbatches on the device, until `until` steps are finished; ends with everything saved."""
         position, recorder, cadence, faults = self._position, self._recorder, self._cadence, self._faults
         step_begin, step_end, watch = recorder.step_begin, recorder.step_end, self._watch
-        control, prepare, saver = self._control, self._prepare, self._saver
+        control, prepare, saver, profiling = self._control, self._prepare, self._saver, self._profiling
         self._until = until
         self._enter("data_wait")
         step = -1
@@ -114,6 +117,8 @@ class Loop:
                         self._until = until
                         continue
                     control.check(step)
+                if step >= profiling.next_step:
+                    profiling.at(step)
                 if prepare is not None:
                     prepare(step)
                 batch = self._next()
@@ -135,6 +140,7 @@ class Loop:
                 is_due = position.step >= cadence.next_step and cadence.due(position.step)
                 if is_due and (watch is None or watch.is_calm):
                     saver.save()
+            profiling.halt(position.step)
             saver.finish()
         finally:
             self._leave(step)
@@ -208,6 +214,7 @@ class Loop:
         if self._is_closed:
             return
         position = self._position
+        self._profiling.halt(position.step)
         if open_step >= 0:
             self._recorder.step_end(open_step, then="data_wait")
         if position.given:

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from drivetrain.core.errors import UsageError
+from drivetrain.core.profiling import ProfileSpec
 from drivetrain.core.protocols import Stateful
 from drivetrain.core.variables import whole_number
 from drivetrain.store import LocalBlobs, RunFolder
@@ -226,6 +227,18 @@ class Run:
         Raises: ValueError: there is no such phase; the message lists those there are.
         """
         return self._session.recorder.phase(name)
+
+    def profile(self, spec: str = "steps=3") -> None:
+        """Profile the next steps, or those from a given one on: `run.profile("steps=3 memory")`. On all ranks alike.
+
+        Files appear in `run.folder.profile` after the last of them; training goes on meanwhile.
+
+        Args:
+          spec: `steps=N` for the next N or `steps=A:B` for those of range(A, B); then, where wanted, `ranks=0,1` or
+            `ranks=all` (rank 0 alone by default), `memory` (allocations) and `stacks` (of Python, sampled).
+        Raises: ConfigError: it is something else.
+        """
+        self._workings.profiling.ask(ProfileSpec.parse(spec))
 
     def keep(self, name: str, data: bytes) -> None:
         """Keep a file with the run, such as `held-out/003.jpg`; written by rank 0, ignored on others.

@@ -12,6 +12,7 @@ from torch import nn
 
 from drivetrain.core import faults, variables
 from drivetrain.core.errors import AnomalyError, ConfigError, UsageError
+from drivetrain.core.profiling import Subject
 from drivetrain.core.protocols import Stateful
 from drivetrain.train import compiling, forwards, parallel, precision, randomness, recompute
 from drivetrain.train.blocks import find_blocks
@@ -22,6 +23,7 @@ from drivetrain.train.feed import Feed, open_feed
 from drivetrain.train.loop import Loop, NoSaver
 from drivetrain.train.parallel import Replica, Way
 from drivetrain.train.position import Position
+from drivetrain.train.profiling import Profiling
 from drivetrain.train.safety import Safety
 from drivetrain.train.session import Session
 from drivetrain.train.settings import Fsdp, Settings, Tier
@@ -45,6 +47,7 @@ class Workings:
       ema: its averaged weights.
       safety: what looks after its numbers.
       saving: its checkpoints.
+      profiling: which of its steps are profiled.
       loop: the iterator behind `run.steps`.
       update: takes in the loss of a microbatch.
     """
@@ -78,6 +81,7 @@ class Workings:
         self.ema: Ema | None = None
         self.safety: Safety | None = None
         self.saving: Saving | None = None
+        self.profiling = Profiling(session.folder, topology.rank)
         self.loop: Loop | None = None
         self.update: Callable[[torch.Tensor], None] = _step_before_setup
         self._tier: Tier = "bitwise"
@@ -111,6 +115,7 @@ class Workings:
         self._resume(parts)
         self.update = self._make_update(parts)
         self.loop = self._make_loop(parts)
+        self.profiling.begin(self._subject(parts))
         randomness.seed_all(settings.seed, "rank", topology.rank, self.position.step)
         return optimizer, feed
 
@@ -124,6 +129,7 @@ class Workings:
         """End loop and checkpoints; after an error what is being saved is given up."""
         if self.loop is not None:
             self.loop.close()
+        self.profiling.close(keep=exit_code == 0)
         if self.saving is not None and exit_code == 0:
             self.saving.close()
         elif self.saving is not None:
@@ -208,10 +214,28 @@ class Workings:
             cadence=Cadence(every, self.position.step, self._topology.share),
             faults=faults.planned(self._topology.rank, self._session.attempt),
             saver=self.saving or NoSaver(),
+            profiling=self.profiling,
             watch=None if self.safety is None else self.safety.watch,
             go_back=self._go_back,
             control=self._comeback.control,
             prepare=start,
+        )
+
+    def _subject(self, parts: Parts) -> Subject:
+        """What would be profiled."""
+        topology, session = self._topology, self._session
+        return Subject(
+            folder=session.folder.profile,
+            journal=session.folder.rank_journal(session.attempt, topology.rank),
+            attempt=session.attempt,
+            rank=topology.rank,
+            device=str(topology.device),
+            precision=self._arithmetic,
+            is_compiled=self._settings.compile,
+            share=sum(parts.feed.weights) / topology.world_size,
+            model=parts.model,
+            optimizer=parts.optimizer,
+            recorder=session.recorder,
         )
 
     def _go_back(self) -> None:

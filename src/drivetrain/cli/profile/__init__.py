@@ -7,6 +7,7 @@ import click
 from drivetrain.cli.verbs import Verbs
 
 _VERBS = {
+    "capture": "Profile the next steps of a run that is running; may be left out before RUN.",
     "report": "What traces say: where each step's time goes, and what to change.",
     "diff": "Why the steps of one trace take longer than those of another.",
 }

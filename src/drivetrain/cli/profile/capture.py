@@ -1,0 +1,152 @@
+"""Ask a run that is running to profile its next steps."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from drivetrain.core.errors import RunFailedError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from drivetrain.core.profiling import ProfileSpec
+    from drivetrain.profile.captured import Captured
+    from drivetrain.store import RunFolder
+
+_POLL_S = 0.5
+
+
+@click.command("capture")
+@click.argument("run_name", metavar="RUN")
+@click.option(
+    "--steps", default="3", show_default=True, metavar="N|A:B", help="The next N steps, or those of range(A, B)."
+)
+@click.option(
+    "--ranks", default="0", show_default=True, metavar="R,R|all", help="Which ranks; all record the same steps."
+)
+@click.option("--memory", is_flag=True, help="Record each allocation; on CUDA a snapshot of the allocator too.")
+@click.option("--stacks", is_flag=True, help="Sample what all Python threads do, some 200 times a second.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array, an object a rank.")
+def command(run_name: str, steps: str, ranks: str, memory: bool, stacks: bool, as_json: bool) -> None:
+    """Profile the next steps of RUN (an id, the beginning of one, or `latest`), which goes on training.
+
+    Waits until the traces are there and prints their paths. Ctrl-C takes the request back and leaves nothing.
+    """
+    import msgspec
+
+    from drivetrain.core.profiling import ProfileSpec
+    from drivetrain.launch import asking_for_profile
+    from drivetrain.store import open_run
+
+    run = open_run(run_name)
+    words = [f"steps={steps}", f"ranks={ranks}", *["memory"] * memory, *["stacks"] * stacks]
+    spec, chosen = _of_this_run(ProfileSpec.parse(" ".join(words)), run)
+    with asking_for_profile(run, spec) as request:
+        found = _wait(run, request, chosen)
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+        return
+    for captured in found:
+        click.echo(captured_line(captured), err=True)
+        for name in captured.files:
+            click.echo(run.profile / name)
+    click.echo(f"drivetrain profile report {run.id}", err=True)
+
+
+def captured_line(captured: Captured) -> str:
+    """What a rank has recorded and what that cost it, for people."""
+    from drivetrain.core.units import duration_text
+
+    steps = f"rank {captured.rank}, steps {captured.first} to {captured.until - 1}"
+    if captured.error:
+        return f"{steps}: no profile: {captured.error}"
+    during, cost = duration_text(captured.during_ns), "what it takes without is not known"
+    if captured.before_ns is not None:
+        cost = f"{duration_text(captured.before_ns)} without ({captured.cost_pct:+.0f} %)"
+    held_up = duration_text(captured.held_up_ns)
+    return f"{steps}: a step took {during} profiled, {cost}; held up for {held_up} to begin and to end"
+
+
+def _of_this_run(spec: ProfileSpec, run: RunFolder) -> tuple[ProfileSpec, list[int]]:
+    """Name steps that all ranks can still reach together, where several are asked for; and say which ranks.
+
+    Raises: UsageError: it does not run, or has no such rank.
+    """
+    import dataclasses
+
+    from drivetrain.launch import reachable_step
+
+    there = _ranks(run)
+    chosen = there if spec.ranks is None else list(spec.ranks)
+    missing = sorted(set(chosen) - set(there))
+    if missing:
+        raise UsageError(f"rank {missing[0]} of {run.id} cannot be profiled: its ranks are {_listed(there)}")
+    if spec.first is None and len(chosen) > 1:
+        spec = dataclasses.replace(spec, first=reachable_step(run, _attempt(run), chosen))
+    return spec, chosen
+
+
+def _ranks(run: RunFolder) -> list[int]:
+    """Those of the newest attempt. Raises UsageError: it is not running, or its program has no steps."""
+    if not _is_running(run):
+        raise UsageError(
+            f"{run.id} is not running", hint='profile it from its start: drivetrain run --profile "steps=20:23" ...'
+        )
+    attempt = _attempt(run)
+    ranks = [int(path.name.split(".rank-")[1].split(".")[0]) for path in run.journal.glob(f"attempt-{attempt}.rank-*")]
+    if not ranks:
+        raise UsageError(
+            f"no rank of {run.id} has begun",
+            hint="ask again when it makes steps; a program without a dt.Run has none to profile",
+        )
+    return sorted(ranks)
+
+
+def _attempt(run: RunFolder) -> int:
+    names = [path.name for path in run.journal.glob("attempt-*.rank-*.jsonl")]
+    return max((int(name.split(".")[0].removeprefix("attempt-")) for name in names), default=0)
+
+
+def _is_running(run: RunFolder) -> bool:
+    """By its launcher's claim; a run without a launcher by its lease."""
+    from drivetrain import ledger
+    from drivetrain.launch import is_claimed
+
+    return is_claimed(run) or (not run.launcher_journal.exists() and ledger.account(run).is_running)
+
+
+def _wait(run: RunFolder, request: str, chosen: Sequence[int]) -> list[Captured]:
+    """Until all ranks have written. Raises: RunFailedError: the run ended before. StoreError: a rank wrote nothing."""
+    from drivetrain.cli.progress import bar
+    from drivetrain.launch import Watch, asked_profile
+    from drivetrain.profile.captured import read_captured
+
+    watch = Watch(run, attempt=_attempt(run), num_ranks=max(chosen) + 1)
+    with bar("profile", len(chosen)) as advance:
+        while True:
+            is_running = _is_running(run)
+            found = read_captured(run.profile, request)
+            watch.poll(time.monotonic_ns())
+            step = max((watch.steps.get(rank, 0) for rank in chosen), default=0)
+            advance(len(found), f"at step {step}")
+            if {each.rank for each in found} >= set(chosen):
+                break
+            asked = asked_profile(run)
+            if is_running and (asked is None or asked[0] != request):
+                raise UsageError(f"somebody else has asked {run.id} for a profile meanwhile", hint="ask once more")
+            if not is_running:
+                raise RunFailedError(
+                    f"{run.id} ended before these steps were profiled", hint=f"its last step was {step}"
+                )
+            time.sleep(_POLL_S)
+    errors = [each.error for each in found if each.error]
+    if errors:
+        raise StoreError(f"{run.id} could not be profiled: {errors[0]}", hint="the run goes on")
+    return found
+
+
+def _listed(ranks: Sequence[int]) -> str:
+    return ", ".join(map(str, ranks[:16])) + (", ..." if len(ranks) > 16 else "")
