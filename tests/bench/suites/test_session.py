@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 from pathlib import Path
@@ -80,6 +81,7 @@ def bench_after():
 """
 
 FORMS = """
+import itertools
 import os
 
 
@@ -283,3 +285,39 @@ def test_the_noise_of_a_session_is_a_share(tmp_path: Path) -> None:
     [result] = run(suite(tmp_path, FORMS), tmp_path, samples=6, case="own").results
     assert result.noise_floor["mean_iou"] == 0
     assert 0 <= result.noise_floor["peak_bytes"] < 1
+
+
+TURNS = """
+import os, time
+from pathlib import Path
+
+FILE = Path(__file__).with_name("turns")
+
+
+def bench_turn():
+    def call():
+        began_ns = time.monotonic_ns()
+        sum(range(300_000))
+        with FILE.open("a") as file:
+            file.write(f"{os.getpid()} {began_ns} {time.monotonic_ns()}\\n")
+
+    return call
+"""
+
+
+def test_two_processes_take_turns_and_never_work_at_the_same_time(tmp_path: Path) -> None:
+    run(suite(tmp_path, TURNS), tmp_path, samples=2)
+    lines = (tmp_path / "turns").read_text().splitlines()
+    calls = sorted((began_ns, ended_ns, pid) for pid, began_ns, ended_ns in (map(int, line.split()) for line in lines))
+    assert all(call[1] <= following[0] for call, following in itertools.pairwise(calls))
+    who = [pid for pid, _ in itertools.groupby(pid for _, _, pid in calls)]
+    assert len(set(who)) == 2
+    assert len(who) > 6
+
+
+def test_of_two_that_take_turns_the_one_that_hangs_is_named(repository: Path, tmp_path: Path) -> None:
+    text = "import threading\nLIMIT_S = 1\n\n\ndef bench_wait():\n    import lanes\n"
+    text += "    return threading.Event().wait if lanes.WIDTH == 1 else lambda: None\n"
+    session = run(suite(repository / "benchmarks", text), tmp_path, samples=1, against="HEAD")
+    assert [result.side for result in session.results] == ["B"]
+    assert [(finding.side, finding.trouble.kind) for finding in session.findings] == [("A", "hung")]

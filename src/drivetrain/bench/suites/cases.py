@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from drivetrain.bench.suites.sandbox import Limits, Order, carry_out
+from drivetrain.bench.suites.sandbox import Job, Limits, Order, carry_out
 from drivetrain.core.errors import DataError, UsageError
 
 _LIMIT_S = 120.0
@@ -119,8 +119,10 @@ def read_suite(file: Path, paths: Sequence[str], *, folder: Path, log: Path) -> 
     Raises: DataError: it does not import in time, or has no cases, or settings that are none.
     """
     suite = Suite(file=file, name=re.sub(r"\W", "_", file.stem).lstrip("_") or "suite", module=_module(file, paths))
-    order = Order(suite=file, module=suite.module, paths=tuple(paths), mode="list")
-    outcome = carry_out(order, suite.limits(()), folder=folder, log=log)
+    order = Order(suite=file, module=suite.module, paths=tuple(paths))
+    [outcome] = carry_out(
+        Job(order=order, limits=suite.limits(()), folder=folder, report=log.with_suffix(".report"), log=log)
+    )
     if outcome.report is None:
         raise DataError(f"{file} cannot be read as a suite: {outcome.troubles[0].why}", hint=f"try python {file}")
     try:

@@ -70,7 +70,13 @@ def _start(order: str) -> int:
             os.sched_setaffinity(0, limits["cores"])
 
     command = [sys.executable, "-P", limits["program"], order]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=limit).pid
+    baton = limits["baton"]
+    sample = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=limit, pass_fds=baton
+    )
+    for descriptor in baton:
+        os.close(descriptor)  # so that the other sample sees when this one has ended
+    return sample.pid
 
 
 def _ends_within(pid: int, limit_s: float) -> bool:

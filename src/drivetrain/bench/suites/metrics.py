@@ -40,8 +40,9 @@ def metrics_of(samples: Sequence[Sample], higher_is_better: frozenset[str], *, i
 def noise_floor(samples: Sequence[Sample], order: str, side: str) -> dict[str, float]:
     """By what share two measurements of the same code differ, from those that were made one right after the other.
 
-    In ABBA every second pair of neighbours is of one side: an A/A run in the same session, at no cost. The share is a
-    standard deviation, made from the median of absolute differences so that a few outliers do not raise it.
+    In ABBA every second pair of neighbours is of one side, and where there is one side its samples take turns in pairs:
+    an A/A run in the same session, at no cost. The share is a standard deviation, made from the median of absolute
+    differences so that a few outliers do not raise it.
 
     Args:
       order: in which the sides took turns.

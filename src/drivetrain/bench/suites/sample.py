@@ -24,14 +24,15 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 PREFIX = "bench_"
 _SETTINGS = ("LIMIT_S", "MEMORY_BYTES", "NUM_CORES", "NUM_SAMPLES", "HIGHER_IS_BETTER")
 _LEAST_BATCH_NS = 2_000_000  # shorter calls are timed several at once, so that reading clocks costs nothing
-_WANTED_BATCHES, _MOST_BATCHES = 20, 400
+_FEWEST_BATCHES, _WANTED_BATCHES, _MOST_BATCHES = 5, 20, 400
+_BATCHES_A_TURN = 2
 _SETTLED_SHARE = 0.5  # of the batches: an earlier end of the warm-up leaves enough
 _Numbers = dict[str, list[float]]
 
@@ -46,6 +47,8 @@ def main() -> None:
     pid, threads = os.getpid(), set(threading.enumerate())
     report: dict[str, Any]
     try:
+        for descriptor in order["baton"]:
+            os.set_inheritable(descriptor, False)
         sys.path[:0] = order["paths"]
         suite = _load(order["suite"], order["module"])
         report = _listed(suite) if order["case"] is None else _measured(suite, order)
@@ -108,15 +111,15 @@ def _grid(function: Callable[..., Any]) -> Iterator[dict[str, Any]]:
 def _measured(suite: Any, order: dict[str, Any]) -> dict[str, Any]:
     function = getattr(suite, PREFIX + order["case"])
     call = functools.partial(function, **order["params"])
-    if order["mode"] == "allocations":
-        return {"numbers": _allocations(call)}
     counter = _beside("counters").open_counter() if order["counts_instructions"] else None
     clocks = _Clocks(counter)
     before = clocks.read()
     made = call()
     first = clocks.since(before)
     if callable(made) or made is None:
-        found = _repeated(call if made is None else made, clocks, order["budget_s"], first if made is None else None)
+        again = call if made is None else made
+        with _Turns(order["baton"], goes_first=order["goes_first"]) as turns:
+            found = _repeated(again, clocks, order["budget_s"], turns, [first] if made is None else [])
     elif isinstance(made, Iterator):
         found = _steps(made, clocks)
     elif isinstance(made, Mapping):
@@ -125,6 +128,45 @@ def _measured(suite: Any, order: dict[str, Any]) -> dict[str, Any]:
         raise Spoilt(f"bench_{order['case']} gave {type(made).__name__}: give nothing, a callable, steps or numbers")
     found["numbers"].setdefault("peak_bytes", [_peak_bytes()])
     return found
+
+
+class _Turns:
+    """Taking turns with the process that measures the other side: whoever holds the baton, a byte in a pipe, runs.
+
+    Both go on alone where the other has ended. Closing passes the baton on for good.
+    """
+
+    def __init__(self, baton: Sequence[int], *, goes_first: bool) -> None:
+        self._baton = tuple(baton)
+        if goes_first:
+            self.give()  # the other is started once this one is ready
+
+    def __enter__(self) -> _Turns:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.give()
+        self._close()
+
+    @property
+    def is_alone(self) -> bool:
+        return not self._baton
+
+    def take(self) -> None:
+        if self._baton and not os.read(self._baton[0], 1):
+            self._close()
+
+    def give(self) -> None:
+        if self._baton:
+            try:
+                os.write(self._baton[1], b".")
+            except BrokenPipeError:
+                self._close()
+
+    def _close(self) -> None:
+        for descriptor in self._baton:
+            os.close(descriptor)
+        self._baton = ()
 
 
 class _Clocks:
@@ -153,32 +195,42 @@ def _cpu_ns() -> int:
 
 
 def _repeated(
-    call: Callable[[], object], clocks: _Clocks, budget_s: float, first: dict[str, float] | None = None
+    call: Callable[[], object], clocks: _Clocks, budget_s: float, turns: _Turns, batches: list[dict[str, float]]
 ) -> dict[str, Any]:
-    """Times of a call, one for each batch of calls, from when they have settled."""
-    num_warmup = _beside("../stats").num_warmup
-    batches = [first] if first else []
-    num_calls, until_s = 1, time.monotonic() + budget_s
-    while not batches or (time.monotonic() < until_s and len(batches) < _MOST_BATCHES):
-        before = clocks.read()
-        for _ in range(num_calls):
-            call()
-        batches.append(clocks.since(before, num_calls))
-        if batches[-1]["wall_s"] * num_calls * 1e9 < _LEAST_BATCH_NS:
-            num_calls, batches = 2 * num_calls, []
-        elif len(batches) >= _WANTED_BATCHES and len(batches) % 5 == 0:
-            skipped = num_warmup([each["wall_s"] for each in batches])
-            if skipped <= _SETTLED_SHARE * len(batches) - 5:
-                break
-    return {**_settled(batches), "form": "calls"}
+    """Times of a call, one for each batch of calls, from when they have settled; two batches a turn (ABBA)."""
+    num_calls, spent_s, had_other = 1, 0.0, not turns.is_alone
+    while True:
+        turns.take()
+        for _ in range(_BATCHES_A_TURN):
+            before = clocks.read()
+            for _ in range(num_calls):
+                call()
+            batches.append(clocks.since(before, num_calls))
+            batch_s = batches[-1]["wall_s"] * num_calls
+            spent_s += batch_s
+            if 1e9 * batch_s < _LEAST_BATCH_NS and spent_s < budget_s:
+                num_calls, batches = 2 * num_calls, []
+        is_left = had_other and turns.is_alone and len(batches) >= _FEWEST_BATCHES
+        if batches and (spent_s >= budget_s or is_left or _have_settled(batches)):
+            break
+        turns.give()
+    return {**_settled(batches, {"peak_bytes": [_peak_bytes()]} | _allocations(call)), "form": "calls"}
 
 
-def _settled(batches: list[dict[str, float]]) -> dict[str, Any]:
+def _have_settled(batches: list[dict[str, float]]) -> bool:
+    """Whether enough came after the warm-up."""
+    if len(batches) < _WANTED_BATCHES or len(batches) % 5 > 1:
+        return len(batches) >= _MOST_BATCHES
+    skipped = _beside("../stats").num_warmup([each["wall_s"] for each in batches])
+    return bool(skipped <= _SETTLED_SHARE * len(batches) - 5)
+
+
+def _settled(batches: list[dict[str, float]], more: _Numbers | None = None) -> dict[str, Any]:
     """What came after the warm-up, found by wall time, and whether it had an end."""
     skipped = _beside("../stats").num_warmup([each["wall_s"] for each in batches])
     kept = batches[skipped:]
     return {
-        "numbers": {name: [each[name] for each in kept] for name in kept[0]},
+        "numbers": {name: [each[name] for each in kept] for name in kept[0]} | (more or {}),
         "is_settled": not 0 < skipped == len(batches) // 2,
     }
 
@@ -220,17 +272,12 @@ def _number(name: object, value: Any) -> float:
 
 
 def _allocations(call: Callable[[], Any]) -> _Numbers:
-    """The most that Python and NumPy held for a call beyond what was there before; the first call does not count."""
+    """The most that Python and NumPy held for a call beyond what was there before it."""
     import tracemalloc
 
-    made = call()
-    if isinstance(made, Mapping | Iterator) or not (made is None or callable(made)):
-        return {}
-    again = made if callable(made) else call
-    again()
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
-    again()
+    call()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return {"alloc_peak_bytes": [float(peak - before)]}

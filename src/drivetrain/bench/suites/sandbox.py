@@ -1,4 +1,4 @@
-"""Runs one order of a suite in a fresh process, and tells what came of it."""
+"""Runs orders of a suite in fresh processes, and tells what came of them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -24,7 +25,6 @@ _LOG_BYTES = 1 << 20  # of what one process prints
 _PIECE_BYTES = 1 << 16
 _OF_A_RANK = frozenset({variables.RUN, variables.ATTEMPT, variables.TRIAL, variables.FAULT, variables.MEETING})
 
-Mode = Literal["list", "time", "allocations"]
 TroubleKind = Literal["failed", "hung", "memory", "killed", "leaked", "forked", "printed", "unsettled"]
 
 
@@ -51,7 +51,6 @@ class Order:
       suite: file.
       module: what the file is called when it is imported.
       paths: put before all others that modules are looked for in.
-      mode: list the cases, or measure one.
       case: the function, without its prefix; None to list.
       params: for it.
       budget_s: about how long a quick call is repeated.
@@ -61,7 +60,6 @@ class Order:
     suite: Path
     module: str
     paths: tuple[str, ...]
-    mode: Mode
     case: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
     budget_s: float = 0.5
@@ -94,81 +92,134 @@ class Outcome:
     troubles: tuple[Trouble, ...]
 
 
-def carry_out(order: Order, limits: Limits, *, folder: Path, log: Path, seed: int = 0) -> Outcome:
-    """Carry out an order in a fresh process; when this returns or raises, nothing of it runs any more.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """An order with its surroundings.
 
-    Args:
+    Attributes:
+      order: what to do.
+      limits: what it may use.
       folder: the process's working directory, which exists.
+      report: file that what it found is written to, and others that begin so; no other job has it at that time.
       log: what the process and all below it print is added here.
       seed: of Python's hashes, so that both processes of a pair have the same.
     """
-    report, end = (folder.with_name(f"{folder.name}.{name}") for name in ("report", "end"))
-    for left in (report, end, Path(f"{report}.copy")):
-        left.unlink(missing_ok=True)
-    words = msgspec.json.encode(_described(order, limits, report)).decode()
-    with log.open("ab") as output:
-        guard = subprocess.Popen(
-            [sys.executable, "-S", "-E", "-P", _GUARD, words, str(end)],
-            cwd=folder,
-            env=_environment(limits, seed, folder),
+
+    order: Order
+    limits: Limits
+    folder: Path
+    report: Path
+    log: Path
+    seed: int = 0
+
+
+def carry_out(*jobs: Job) -> list[Outcome]:
+    """Carry out one job, or two that take turns, each in a fresh process; afterwards nothing of them runs any more.
+
+    The second of two starts when the first is ready to be measured. From then on only one of them works at a time, for
+    two batches of calls in turn, so that whatever else the machine does hits both. Cases that measure for themselves,
+    or make steps, run one after the other.
+    """
+    with ExitStack() as stack:
+        batons = _batons(stack) if len(jobs) == 2 else [((), None)]
+        running: list[_Running] = []
+        for job, (baton, is_ready) in zip(jobs, batons, strict=True):
+            running.append(stack.enter_context(_Running(job, baton, has_other=len(jobs) == 2, goes_first=not running)))
+            for descriptor in baton:
+                os.close(descriptor)
+            _listen(running, is_ready)
+    return [each.outcome() for each in running]
+
+
+def _batons(stack: ExitStack) -> list[tuple[tuple[int, ...], int | None]]:
+    """For each of two: its descriptors to take and to give the baton with, and the one that tells when it is ready."""
+    (second_takes, first_gives), (first_takes, second_gives) = os.pipe(), os.pipe()
+    is_ready = os.dup(second_takes)
+    stack.callback(os.close, is_ready)
+    return [((first_takes, first_gives), is_ready), ((second_takes, second_gives), None)]
+
+
+class _Running:
+    """A guard and what it prints."""
+
+    def __init__(self, job: Job, baton: tuple[int, ...], *, has_other: bool, goes_first: bool) -> None:
+        self.job = job
+        self.has_other = has_other
+        self._end, self._copy = Path(f"{job.report}.end"), Path(f"{job.report}.copy")
+        for left in (job.report, self._end, self._copy):
+            left.unlink(missing_ok=True)
+        limit_s = job.limits.limit_s * (1 + has_other)  # it may have to wait for as long as the other may take
+        order = {
+            **asdict(job.limits),
+            **asdict(job.order),
+            "limit_s": limit_s,
+            "baton": baton,
+            "goes_first": goes_first,
+        }
+        order |= {"program": _SAMPLE, "report": str(job.report)}
+        words = msgspec.json.encode(order, enc_hook=str).decode()
+        self.until_s = time.monotonic() + limit_s + _GRACE_S
+        self.log = job.log.open("ab")
+        self.guard = subprocess.Popen(
+            [sys.executable, "-S", "-E", "-P", _GUARD, words, str(self._end)],
+            cwd=job.folder,
+            env=_environment(job.limits, job.seed, job.folder),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=baton,
         )
-        with guard:
-            try:
-                num_lines = _listen(guard, output, limits.limit_s + _GRACE_S)
-            finally:
-                _end(guard)
-    if not log.stat().st_size:
-        log.unlink()
-    return _judge(_read(report), _read(end), Path(f"{report}.copy").exists(), limits, num_lines)
+        assert self.guard.stdout is not None
+        self.pipe, self.life = self.guard.stdout.fileno(), os.pidfd_open(self.guard.pid)
+        os.set_blocking(self.pipe, False)
+        self.num_lines, self.room_bytes = 0, _LOG_BYTES
+
+    def __enter__(self) -> _Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _end(self.guard)
+        while self.read():
+            pass
+        if not self.room_bytes:
+            self.log.write(b"\n... more was printed, and left out\n")
+        os.close(self.life)
+        self.log.close()
+        self.guard.__exit__(None, None, None)
+
+    def read(self) -> bool:
+        """Write down what was printed, up to a size; whether there was anything."""
+        try:
+            data = os.read(self.pipe, _PIECE_BYTES)
+        except BlockingIOError:
+            return False
+        self.num_lines += data.count(b"\n")
+        self.log.write(data[: self.room_bytes])
+        self.room_bytes -= min(self.room_bytes, len(data))
+        return bool(data)
+
+    def outcome(self) -> Outcome:
+        """What came of it."""
+        report, end = _read(self.job.report), _read(self._end)
+        return _judge(report, end, self._copy.exists(), self.job.limits, self.num_lines)
 
 
-def _listen(guard: subprocess.Popen[bytes], output: BinaryIO, limit_s: float) -> int:
-    """Write down what is printed, up to a size, until the guard ends or the time is up; how many lines it was."""
-    assert guard.stdout is not None
-    pipe, life = guard.stdout.fileno(), os.pidfd_open(guard.pid)
-    os.set_blocking(pipe, False)
-    num_lines, room_bytes, until_s = 0, _LOG_BYTES, time.monotonic() + limit_s
-    try:
-        poll = select.poll()
-        poll.register(pipe, select.POLLIN)
-        poll.register(life, select.POLLIN)
-        while (left_s := until_s - time.monotonic()) > 0:
-            ready = dict(poll.poll(left_s * 1000))
-            data = os.read(pipe, _PIECE_BYTES) if ready.get(pipe, 0) & select.POLLIN else b""
-            num_lines += data.count(b"\n")
-            output.write(data[:room_bytes])
-            room_bytes -= min(room_bytes, len(data))
-            if ready.get(pipe, 0) & ~select.POLLIN and not data:
-                poll.unregister(pipe)
-            if life in ready and not data:
-                break
-    finally:
-        os.close(life)
-    if not room_bytes:
-        output.write(b"\n... more was printed, and left out\n")
-    return num_lines
-
-
-def _described(order: Order, limits: Limits, report: Path) -> dict[str, Any]:
-    return {
-        "program": _SAMPLE,
-        "report": str(report),
-        "limit_s": limits.limit_s,
-        "memory_bytes": limits.memory_bytes,
-        "cores": limits.cores,
-        "suite": str(order.suite),
-        "module": order.module,
-        "paths": order.paths,
-        "mode": order.mode,
-        "case": order.case,
-        "params": order.params,
-        "budget_s": order.budget_s,
-        "counts_instructions": order.counts_instructions,
-    }
+def _listen(running: Sequence[_Running], is_ready: int | None) -> None:
+    """Write down what is printed until a descriptor says that the last is ready, or all have ended, or time is up."""
+    poll = select.poll()
+    pipes, lives = {each.pipe: each for each in running}, {each.life: each for each in running}
+    for descriptor in (*pipes, *lives, *(() if is_ready is None else (is_ready,))):
+        poll.register(descriptor, select.POLLIN)
+    while lives and (left_s := min(each.until_s for each in lives.values()) - time.monotonic()) > 0:
+        for descriptor, _ in poll.poll(left_s * 1000):
+            if descriptor in pipes and not pipes[descriptor].read():
+                poll.unregister(descriptor)
+            elif descriptor in lives:
+                poll.unregister(descriptor)
+                del lives[descriptor]
+            elif descriptor == is_ready:
+                return
 
 
 def _environment(limits: Limits, seed: int, folder: Path) -> dict[str, str]:

@@ -19,7 +19,7 @@ from drivetrain.bench.suites.code import Code, checked_out, working_tree
 from drivetrain.bench.suites.counters import can_count
 from drivetrain.bench.suites.machine import describe, idlest
 from drivetrain.bench.suites.metrics import Sample, metrics_of, noise_floor, turns_of
-from drivetrain.bench.suites.sandbox import Mode, Order, Outcome, Trouble, TroubleKind, carry_out
+from drivetrain.bench.suites.sandbox import Job, Order, Outcome, Trouble, TroubleKind, carry_out
 from drivetrain.core import clock, ids
 
 Side = Literal["A", "B"]
@@ -136,14 +136,14 @@ class Bench:
         sampler = _Sampler(self, suite, cores, can_count(), logs)
         is_stopped = False
         try:
-            for turn, side in enumerate(order):
-                for number, measured in enumerate(found):
-                    on_progress(turn * len(found) + number, len(order) * len(found), measured.case.name)
-                    if not measured.over & {side, "B"}:
-                        sampler.take(measured, "A" if side == "A" else "B", seed=turn // len(self.codes))
+            for turn in range(0, len(order), 2):
+                sides: list[Side] = ["A" if side == "A" else "B" for side in order[turn : turn + 2]]
+                for at, measured in enumerate(found):
+                    on_progress(turn * len(found) + at * len(sides), len(order) * len(found), measured.case.name)
+                    sampler.take(measured, sides, seed=turn // 2)
         except KeyboardInterrupt:
             is_stopped = True
-        _remove_if_empty(logs)
+        _remove_empty(logs)
         about: dict[str, Any] = {"at_ns": at_ns, "session": session, "environment": environment}
         results = [r for measured in found for r in _results(measured, suite, self.codes, order, about)]
         return Session(tuple(results), tuple(_findings(found, logs)), is_stopped)
@@ -157,41 +157,48 @@ class _Sampler:
     counts_instructions: bool
     logs: Path
 
-    def take(self, measured: _Measured, side: Side, *, seed: int) -> None:
-        """Add a sample, or say why there is none."""
-        outcome = self._carry_out(measured.case, side, "time", seed)
+    def take(self, measured: _Measured, sides: Sequence[Side], *, seed: int) -> None:
+        """Add a sample of each side, or say why there is none; a case that B cannot run is over."""
+        sides = [side for side in sides if side not in measured.over]
+        if "B" in measured.over:
+            return
+        jobs = [self._job(measured.case, side, seed, at) for at, side in enumerate(sides)]
+        outcomes = carry_out(*jobs)
+        if len(jobs) > 1 and any(trouble.kind == "hung" for each in outcomes for trouble in each.troubles):
+            outcomes = [carry_out(job)[0] for job in jobs]  # whose fault it is
+        for side, outcome in zip(sides, outcomes, strict=True):
+            if side not in measured.over:
+                self._note(measured, side, outcome)
+
+    def _note(self, measured: _Measured, side: Side, outcome: Outcome) -> None:
         values = _values(outcome.report or {})
-        for trouble in outcome.troubles:
+        for trouble in (*outcome.troubles, *([values] if isinstance(values, Trouble) else [])):
             measured.note(side, trouble)
-        if isinstance(values, Trouble):
-            measured.note(side, values)
         if outcome.report is None or isinstance(values, Trouble):
             measured.over.add(side)
             return
-        if outcome.report.get("form") == "calls":
-            report = self._carry_out(measured.case, side, "allocations", seed).report
-            extra = _values(report or {})
-            values |= {} if isinstance(extra, Trouble) else extra
-        elif outcome.report.get("form") == "numbers":
-            measured.is_own = True
+        measured.is_own = outcome.report.get("form") == "numbers"
         if outcome.report.get("is_settled") is False:
             measured.note(side, Trouble("unsettled", "its times were still changing when the sample ended"))
         measured.samples[side].append(values)
 
-    def _carry_out(self, case: Case, side: Side, mode: Mode, seed: int) -> Outcome:
+    def _job(self, case: Case, side: Side, seed: int, at: int) -> Job:
         self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         order = Order(
             suite=self.suite.file,
             module=self.suite.module,
             paths=self.bench.codes[side].paths,
-            mode=mode,
             case=case.case,
             params=case.params,
             counts_instructions=self.counts_instructions,
         )
-        folder = self.bench.scratch / side
-        return carry_out(
-            order, self.suite.limits(self.cores), folder=folder, log=log_file(self.logs, case.name, side), seed=seed
+        return Job(
+            order=order,
+            limits=self.suite.limits(self.cores),
+            folder=self.bench.scratch / side,
+            report=self.bench.scratch / f"{at}.report",
+            log=log_file(self.logs, case.name, side),
+            seed=seed,
         )
 
 
@@ -201,12 +208,16 @@ def log_file(logs: Path, case: str, side: Side) -> Path:
 
 
 def _values(report: dict[str, Any]) -> dict[str, float] | Trouble:
-    """One number for each name: the median, where a process measured several."""
+    """One number for each name: the median, where a process measured several; of CPU time the lower quartile.
+
+    What else the machine does can only add to CPU time (caches, shared cores), so its quicker calls tell more.
+    """
     values: dict[str, float] = {}
     for name, numbers in report.get("numbers", {}).items():
         if not numbers or not all(isinstance(each, int | float) and math.isfinite(each) for each in numbers):
             return Trouble("failed", f"it gave {name}={numbers[:3]}, where finite numbers were expected")
-        values[name] = statistics.median(numbers)
+        quick = sorted(numbers)[: (len(numbers) + 1) // 2]
+        values[name] = statistics.median(quick if name == "cpu_s" else numbers)
     return values
 
 
@@ -233,7 +244,10 @@ def _results(
         )
 
 
-def _remove_if_empty(logs: Path) -> None:
+def _remove_empty(logs: Path) -> None:
+    for log in logs.glob("*.log"):
+        if not log.stat().st_size:
+            log.unlink()
     with suppress(OSError):  # something was printed, or nothing was ever run
         logs.rmdir()
 
