@@ -3,9 +3,9 @@
 A suite is a Python file. Each function `bench_NAME` in it is a case; a parameter whose default is a tuple or list is
 tried at each of its values. A suite imports nothing of ours, so it measures any commit, and nothing else.
 
-Life of a value: an address -> `Suite` (listed in a process of its own) -> for each pair two jobs -> a guard process each,
-that runs a sample process -> they take turns, call by call -> reports -> `Metric` -> `results.Result`; what goes wrong is a
-`Finding`.
+Life of a value: an address -> `Suite` (listed in a process of its own) -> for each pair two jobs -> for each a guard
+process that runs a sample process -> they take turns, call by call -> reports -> `Metric` -> `results.Result`; what
+goes wrong is a `Finding`.
 
   cases.py     addresses, suites, cases, settings
   code.py      the working tree, or a commit checked out aside
