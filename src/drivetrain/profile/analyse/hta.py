@@ -6,8 +6,8 @@ after an event begins to the last before it ends; and by names it takes as compu
 waits for events of other streams. With one step or none nothing is left out, launched or not.
 
 Source: HolisticTraceAnalysis 0.5.0, `Trace._filter_irrelevant_gpu_kernels`, `round_down_time_stamps`,
-`BreakdownAnalysis` and `CommunicationAnalysis`. Where several of its events share a microsecond its sort leaves their
-order open; ours is by time.
+`BreakdownAnalysis` and `CommunicationAnalysis`. Where several events begin in one microsecond its sort leaves their order
+open; ours is by their ends, which can move a figure by a microsecond.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _merged(begin: Ints, end: Ints) -> Intervals:
     """Like `union`, but what ends before it begins stays and takes that much off the sum, as in HTA."""
     if not len(begin):
         return Intervals(begin, end)
-    order = np.argsort(begin, kind="stable")
+    order = np.lexsort((end, begin))
     begin, reached = begin[order], np.maximum.accumulate(end[order])
     first = np.flatnonzero(begin[1:] > reached[:-1]) + 1
     return Intervals(begin[np.concatenate(([0], first))], reached[np.concatenate((first - 1, [len(end) - 1]))])
@@ -185,7 +185,7 @@ def _idle(trace: Trace, rows: Rows) -> Iterator[StreamIdle]:
     launches = launch_rows(trace, rows)
     called = np.where(launches == NONE, np.iinfo(np.int64).min, _whole_us(trace, launches)[0])
     stream = trace.stream[rows]
-    order = np.lexsort((begin, stream))
+    order = np.lexsort((end, begin, stream))
     begin, end, called, stream = begin[order], end[order], called[order], stream[order]
     first = np.flatnonzero(np.concatenate(([True], stream[1:] != stream[:-1])))
     for start, stop in pairwise([*first.tolist(), len(rows)]):
