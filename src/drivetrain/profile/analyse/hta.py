@@ -6,8 +6,8 @@ after an event begins to the last before it ends; and by names it takes as compu
 waits for events of other streams. With one step or none nothing is left out, launched or not.
 
 Source: HolisticTraceAnalysis 0.5.0, `Trace._filter_irrelevant_gpu_kernels`, `round_down_time_stamps`,
-`BreakdownAnalysis` and `CommunicationAnalysis`. Where several events begin in one microsecond its sort leaves their order
-open; ours is by their ends, which can move a figure by a microsecond.
+`BreakdownAnalysis` and `CommunicationAnalysis`. Where several events begin in one microsecond its sort leaves their
+order open; ours is by their ends, which can move a figure by a microsecond.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from drivetrain.profile.analyse.clock import times_us
 from drivetrain.profile.analyse.idle import KERNEL_WAIT_NS, IdleCause, gap_causes
 from drivetrain.profile.analyse.intervals import Intervals, running
-from drivetrain.profile.analyse.links import Rows, launch_rows
+from drivetrain.profile.analyse.links import Rows, is_among, launch_rows
 from drivetrain.profile.analyse.words import Flags, flags
 from drivetrain.profile.trace import DEVICE_KINDS, NONE, Ints, Kind, Trace
 
@@ -119,8 +119,8 @@ def _kept(trace: Trace, *, include_last_step: bool) -> Rows:
         return rows[on_stream]
     in_time = begin <= end[marks].max() if include_last_step else begin < begin[marks].max()
     calls = ~on_device & in_time
-    launched = np.zeros(len(rows), np.bool_)
-    launched[on_device] = np.isin(trace.correlation[rows[on_device]], trace.correlation[rows[calls]])
+    launched = np.zeros(len(rows), np.bool_)  # those without an id share one, to HTA
+    launched[on_device] = is_among(trace.correlation[rows[on_device]], trace.correlation[rows[calls]])
     held: Flags = on_stream & (launched | calls)
     return rows[held]
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from drivetrain.profile.analyse.clock import at_us, times_us
 from drivetrain.profile.analyse.intervals import both, covered, union, without
-from drivetrain.profile.analyse.links import Rows
+from drivetrain.profile.analyse.links import Rows, is_among
 from drivetrain.profile.analyse.steps import Steps, device_steps, steps
 from drivetrain.profile.analyse.words import flags, is_step
 from drivetrain.profile.trace import Kind, Trace
@@ -76,7 +76,7 @@ def _roles(trace: Trace) -> tuple[Rows, ...]:
     host = host[~is_step(trace, host)]
     collective, loader = flags(trace, host, _COLLECTIVE.match), flags(trace, host, _LOADER.match)
     kernels = trace.rows(Kind.KERNEL)
-    is_comm = np.isin(trace.external[kernels], trace.external[host[collective]])
+    is_comm = is_among(trace.external[kernels], trace.external[host[collective]])
     return (
         kernels[~is_comm],
         trace.rows(Kind.MEMCPY),

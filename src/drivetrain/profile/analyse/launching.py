@@ -134,11 +134,12 @@ def queue_length(trace: Trace, rows: Rows, launches: Rows) -> QueueLength:
 def stream_queues(trace: Trace) -> Mapping[tuple[int, int], QueueLength]:
     """The queue of each stream: (device, stream) -> its length over time. Source: HTA, see `launch_stats`."""
     rows, launches = _linked(trace, device_rows(trace))
-    lanes = np.stack((trace.device[rows], trace.stream[rows]), axis=1)
+    lanes = trace.thread[rows]  # of device events: one for each stream of each device
     found = {}
-    for device, stream in np.unique(lanes, axis=0).tolist():
-        held = (lanes[:, 0] == device) & (lanes[:, 1] == stream)
-        found[device, stream] = queue_length(trace, rows[held], launches[held])
+    for lane in np.unique(lanes):
+        held = lanes == lane
+        first = rows[held][0]
+        found[int(trace.device[first]), int(trace.stream[first])] = queue_length(trace, rows[held], launches[held])
     return found
 
 
@@ -154,7 +155,7 @@ def _stretches(trace: Trace) -> Iterator[Stretch]:
     late = gaps.cause == IdleCause.HOST_WAIT
     gap_of = np.full(len(trace), NONE, np.intp)
     gap_of[gaps.row[late]] = np.flatnonzero(late)
-    all_rows = device_rows(trace)
+    all_rows, end_ns = device_rows(trace), trace.end_ns
     for device in np.unique(trace.device[all_rows]).tolist():
         rows = all_rows[trace.device[all_rows] == device]
         is_late = np.concatenate(([False], gap_of[rows] != NONE, [False]))
@@ -165,7 +166,7 @@ def _stretches(trace: Trace) -> Iterator[Stretch]:
                 yield Stretch(
                     device=device,
                     begin_ns=int(trace.ts_ns[gaps.launch[gap_of[run[0]]]]),
-                    end_ns=int(trace.end_ns[run].max()),
+                    end_ns=int(end_ns[run].max()),
                     num_events=len(run),
                     idle_ns=int(gaps.dur_ns[gap_of[run[1:]]].sum()),
                 )
