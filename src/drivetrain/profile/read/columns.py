@@ -18,7 +18,7 @@ SPAN_TYPES: Types = {
     **dict.fromkeys(("ts_ns", "dur_ns", "correlation", "external", "sequence", "size_bytes"), _I64),
     **dict.fromkeys(("name", "thread", "device", "stream", "dims", "types", "inputs", "stack", "module"), _I32),
     **dict.fromkeys(("python_parent", "python_id", "python_module", "collective"), _I32),
-    "kind": np.dtype(np.uint8),
+    "kind": np.dtype(np.int8),
 }
 MEMORY_TYPES: Types = {
     **dict.fromkeys(("ts_ns", "size_bytes", "total_bytes", "address"), _I64),
@@ -41,11 +41,23 @@ def integers(values: Sequence[int | None], dtype: np.dtype[Any]) -> npt.NDArray[
         return np.array([NONE if v is None or not least <= v <= most else v for v in values], dtype)
 
 
-def joined(blocks: list[Columns], types: Types) -> Columns:
-    """All blocks as one; they are taken apart on the way, so that no column is there twice for long."""
-    if not blocks:
-        return {name: np.empty(0, dtype) for name, dtype in types.items()}
-    return {name: np.concatenate([block.pop(name) for block in blocks]) for name in types}
+def joined(blocks: list[tuple[int, Columns]], types: Types) -> Columns:
+    """All blocks as one, NONE where a block lacks a column; they are taken apart on the way.
+
+    Args:
+      blocks: number of rows and columns of each.
+      types: of all columns.
+    """
+    total = sum(num_rows for num_rows, _ in blocks)
+    whole = {}
+    for name, dtype in types.items():
+        whole[name] = column = np.full(total, NONE, dtype)
+        begin = 0
+        for num_rows, columns in blocks:
+            if name in columns:
+                column[begin : begin + num_rows] = columns.pop(name)
+            begin += num_rows
+    return whole
 
 
 def order_of(ts_ns: Ints, dur_ns: Ints) -> npt.NDArray[np.intp]:

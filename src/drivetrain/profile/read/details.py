@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from operator import attrgetter
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from drivetrain.profile.read.columns import SPAN_TYPES, Columns, integers
-from drivetrain.profile.read.events import Args
+from drivetrain.profile.read.events import NOTHING, Args
 from drivetrain.profile.read.intern import JsonTexts, Numbers, PlainTexts, numbers
 from drivetrain.profile.trace import NONE, Collective, Kind
 
@@ -29,7 +29,29 @@ _FIELDS: dict[int, tuple[str, ...]] = {
 }
 """What is read of each kind; its other columns are NONE."""
 
-_GETTERS = {kind: attrgetter(*fields) for kind, fields in _FIELDS.items()}
+_GET: dict[str, Callable[[Sequence[Args]], list[Any]]] = {
+    "external": lambda args: [each.external for each in args],
+    "external_old": lambda args: [each.external_old for each in args],
+    "sequence": lambda args: [each.sequence for each in args],
+    "collective": lambda args: [each.collective for each in args],
+    "dims": lambda args: [each.dims for each in args],
+    "types": lambda args: [each.types for each in args],
+    "inputs": lambda args: [each.inputs for each in args],
+    "stack": lambda args: [each.stack for each in args],
+    "module": lambda args: [each.module for each in args],
+    "correlation": lambda args: [each.correlation for each in args],
+    "device": lambda args: [each.device for each in args],
+    "stream": lambda args: [each.stream for each in args],
+    "size_bytes": lambda args: [each.size_bytes for each in args],
+    "python_parent": lambda args: [each.python_parent for each in args],
+    "python_id": lambda args: [each.python_id for each in args],
+    "python_module": lambda args: [each.python_module for each in args],
+}
+"""Written out, since these take a third of the time that `attrgetter` would, on millions of events."""
+
+_ABSENT: dict[str, object] = {"collective": None, "stack": "", "module": ""} | dict.fromkeys(
+    ("dims", "types", "inputs"), NOTHING
+)
 
 
 class Details:
@@ -42,26 +64,29 @@ class Details:
     def __init__(self) -> None:
         self.texts: Numbers[str] = Numbers()
         self.collectives: Numbers[Collective] = Numbers()
-        as_json, as_text = JsonTexts(self.texts), PlainTexts(self.texts)
-        self._raw = {"dims": as_json, "types": as_json, "inputs": as_json, "stack": as_text, "module": as_text}
+        self._as_json = JsonTexts(self.texts)
+        self._as_text = PlainTexts(self.texts)
 
     def columns(self, kind: int, args: Sequence[Args]) -> Columns:
-        """By name, shape (N,) each; a column that would be NONE throughout may be absent."""
-        values = dict(zip(_FIELDS[kind], zip(*map(_GETTERS[kind], args), strict=True), strict=True))
-        older = values.pop("external_old", ())
+        """By name, shape (N,) each; columns that would be NONE throughout are absent."""
         found: Columns = {}
-        for name, column in values.items():
-            if name in self._raw:
-                found[name] = numbers(self._raw[name], map(bytes, column), len(args))
-            elif name == "collective":
-                if column.count(None) < len(args):
-                    found[name] = np.array([self._collective(each) for each in args], np.int32)
-            elif column.count(NONE) < len(args):
-                found[name] = integers(column, SPAN_TYPES[name])
-        if older.count(NONE) < len(older):
-            newer = found.get("external", NONE)
-            found["external"] = np.where(newer == NONE, integers(older, SPAN_TYPES["external"]), newer)
+        for name in _FIELDS[kind]:
+            values = _GET[name](args)
+            if values.count(_ABSENT.get(name, NONE)) < len(values):
+                found[name] = self._column(name, values, args)
+        if "external_old" in found:
+            older, newer = found.pop("external_old"), found.get("external", NONE)
+            found["external"] = np.where(newer == NONE, older, newer)
         return found
+
+    def _column(self, name: str, values: list[Any], args: Sequence[Args]) -> Any:
+        if name in ("dims", "types", "inputs"):
+            return numbers(self._as_json, map(bytes, values), len(values))
+        if name in ("stack", "module"):
+            return numbers(self._as_text, values, len(values))
+        if name == "collective":
+            return np.array([self._collective(each) for each in args], np.int32)
+        return integers(values, SPAN_TYPES.get(name, SPAN_TYPES["external"]))
 
     def _collective(self, args: Args) -> int:
         if args.collective is None:

@@ -25,7 +25,7 @@ KINDS = {
 }
 """By category in small letters; torch before 1.12 wrote capitals."""
 
-_NOTHING = msgspec.Raw()
+NOTHING = msgspec.Raw()
 
 
 class Args(msgspec.Struct, gc=False):
@@ -34,11 +34,11 @@ class Args(msgspec.Struct, gc=False):
     external: int | None = msgspec.field(name="External id", default=NONE)
     external_old: int | None = msgspec.field(name="external id", default=NONE)
     sequence: int | None = msgspec.field(name="Sequence number", default=NONE)
-    dims: msgspec.Raw = msgspec.field(name="Input Dims", default=_NOTHING)
-    types: msgspec.Raw = msgspec.field(name="Input type", default=_NOTHING)
-    inputs: msgspec.Raw = msgspec.field(name="Concrete Inputs", default=_NOTHING)
-    stack: msgspec.Raw = msgspec.field(name="Call stack", default=_NOTHING)
-    module: msgspec.Raw = msgspec.field(name="Module Hierarchy", default=_NOTHING)
+    dims: msgspec.Raw = msgspec.field(name="Input Dims", default=NOTHING)
+    types: msgspec.Raw = msgspec.field(name="Input type", default=NOTHING)
+    inputs: msgspec.Raw = msgspec.field(name="Concrete Inputs", default=NOTHING)
+    stack: str | None = msgspec.field(name="Call stack", default="")
+    module: str | None = msgspec.field(name="Module Hierarchy", default="")
     device: int | None = NONE
     stream: int | None = NONE
     correlation: int | None = NONE

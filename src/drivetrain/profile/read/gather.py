@@ -22,7 +22,7 @@ from drivetrain.profile.read.details import Details
 from drivetrain.profile.read.events import Args, RawEvent
 from drivetrain.profile.read.intern import Kinds, Lanes, Numbers, Streams, numbers
 from drivetrain.profile.read.pairs import BEGIN_TYPES, END_TYPES, durations
-from drivetrain.profile.trace import DEVICE_KINDS, NONE, Indices, Ints, MemoryColumns, Origin, Trace
+from drivetrain.profile.trace import DEVICE_KINDS, NONE, Indices, MemoryColumns, Origin, Trace
 
 _LATEST_US = 4e15
 """Of times and durations: two of them, in ns, fit into 64 bits with room to spare. From 1970 it is the year 2096."""
@@ -47,54 +47,56 @@ class Gatherer:
         self._pairing = Lanes(Numbers())
         self._streams = Streams(self._threads)
         self._details = Details()
-        self._spans: list[Columns] = []
-        self._changes: list[Columns] = []
-        self._begins: list[Columns] = []
-        self._ends: list[Columns] = []
+        self._spans: list[tuple[int, Columns]] = []
+        self._changes: list[tuple[int, Columns]] = []
+        self._begins: list[tuple[int, Columns]] = []
+        self._ends: list[tuple[int, Columns]] = []
         self._num_spans = self._num_seen = 0
 
     def add(self, events: Sequence[RawEvent]) -> None:
         """Take a block."""
         phases = [event.ph for event in events]
         if phases.count("X") == len(events):
-            self._add_spans(events, {})
+            self._add_spans(events)
         else:
-            places = {id(event): place for place, event in enumerate(events, self._num_seen) if event.ph in ("B", "E")}
-            self._add_spans([event for event in events if event.ph == "X" or event.ph == "B"], places)
             self._add_changes([event for event in events if event.name == "[memory]" and event.ph != "X"])
-            if "E" in phases:
-                self._ends.append(self._halves([event for event in events if event.ph == "E"], places))
+            if "B" in phases or "E" in phases:
+                self._add_halves(events)
+            else:
+                self._add_spans([event for event in events if event.ph == "X"])
         num_mute = phases.count("")
         if num_mute:
             self.skipped["an event that does not say what it is"] += num_mute
         self.num_events += len(events) - num_mute
         self._num_seen += len(events)
 
-    def _add_spans(self, events: Sequence[RawEvent], places: Mapping[int, int]) -> None:
-        events, ts_ns, dur_ns = self._timed(events)
-        if not events:
-            return
+    def _add_spans(self, events: Sequence[RawEvent]) -> Sequence[RawEvent]:
+        """Append rows; the events that they are of."""
+        events, columns = self._timed(events)
         num = len(events)
-        kinds = numbers(self._kinds, [event.cat for event in events], num).astype(np.uint8)
-        columns: Columns = {name: np.full(num, NONE, dtype) for name, dtype in SPAN_TYPES.items() if name != "kind"}
-        columns |= {"ts_ns": ts_ns, "dur_ns": dur_ns, "kind": kinds}
+        if not num:
+            return events
+        kinds = [self._kinds[event.cat] for event in events]
+        columns["kind"] = np.array(kinds, np.int8)
         columns["name"] = numbers(self._names, [event.name for event in events], num)
-        for kind in np.unique(kinds).tolist():
-            rows = np.flatnonzero(kinds == kind)
-            of_kind = events if len(rows) == num else [events[row] for row in rows.tolist()]
+        columns["thread"] = np.empty(num, np.int32)
+        for kind in set(kinds):
+            rows = slice(None) if kinds.count(kind) == num else np.flatnonzero(columns["kind"] == kind)
+            of_kind = events if isinstance(rows, slice) else [events[row] for row in rows.tolist()]
             details = self._details.columns(kind, [event.args or _NO_ARGS for event in of_kind])
             details["thread"] = self._thread(kind, of_kind, details)
             for name, column in details.items():
+                if name not in columns:
+                    columns[name] = np.full(num, NONE, SPAN_TYPES[name])
                 columns[name][rows] = column
-        if places:
-            self._begins.append(self._begun(events, places))
-        self._spans.append(columns)
+        self._spans.append((num, columns))
         self._num_spans += num
+        return events
 
-    def _timed(self, events: Sequence[RawEvent]) -> tuple[Sequence[RawEvent], Ints, Ints]:
+    def _timed(self, events: Sequence[RawEvent]) -> tuple[Sequence[RawEvent], Columns]:
         """Those whose times make sense, and these times."""
         ts_us = np.array([event.ts for event in events], np.float64)  # None becomes NaN
-        dur_us = np.array([0.0 if event.ph == "B" else event.dur for event in events], np.float64)
+        dur_us = np.array([event.dur for event in events], np.float64)
         is_good = (np.abs(ts_us) <= _LATEST_US) & (dur_us >= 0) & (dur_us <= _LATEST_US)
         if not is_good.all():
             is_missing = np.isnan(ts_us) | np.isnan(dur_us)
@@ -104,8 +106,37 @@ class Gatherer:
                 "an event at an impossible time": ~is_missing & (dur_us >= 0) & ~is_good,
             }
             self.skipped.update({reason: int(bad.sum()) for reason, bad in reasons.items() if bad.any()})
-            events = list(compress(events, is_good))
-        return events, nanoseconds(ts_us[is_good]), nanoseconds(dur_us[is_good])
+            events, ts_us, dur_us = list(compress(events, is_good)), ts_us[is_good], dur_us[is_good]
+        return events, {"ts_ns": nanoseconds(ts_us), "dur_ns": nanoseconds(dur_us)}
+
+    def _add_halves(self, events: Sequence[RawEvent]) -> None:
+        """Append complete events, and those that are a begin and an end, of a block that has such."""
+        places = {id(event): place for place, event in enumerate(events, self._num_seen) if event.ph in ("B", "E")}
+        spans = [event for event in events if event.ph in ("X", "B")]
+        for event in spans:
+            if event.ph == "B":
+                event.dur = 0.0
+        first = self._num_spans
+        rows, begins = [], []
+        for row, event in enumerate(self._add_spans(spans), first):
+            if event.ph == "B":
+                rows.append(row)
+                begins.append(event)
+        self._begins.append((len(rows), {"row": np.array(rows, np.int64), **self._halves(begins, places)}))
+        ends = [event for event in events if event.ph == "E"]
+        is_good = [event.ts is not None and abs(event.ts) <= _LATEST_US for event in ends]
+        if not all(is_good):
+            self.skipped["an event without a time or duration"] += is_good.count(False)
+            ends = list(compress(ends, is_good))
+        self._ends.append((len(ends), self._halves(ends, places)))
+
+    def _halves(self, events: Sequence[RawEvent], places: Mapping[int, int]) -> Columns:
+        """Begins or ends, for `pairs`."""
+        return {
+            "ts_ns": nanoseconds(np.array([event.ts for event in events], np.float64)),
+            "thread": numbers(self._pairing, [(event.pid, event.tid) for event in events], len(events)),
+            "place": np.array([places[id(event)] for event in events], np.int64),
+        }
 
     def _thread(self, kind: int, events: Sequence[RawEvent], details: Columns) -> Indices:
         if kind in DEVICE_KINDS and "device" in details and "stream" in details:
@@ -116,26 +147,6 @@ class Gatherer:
             ]
             return np.array(found, np.int32)
         return numbers(self._lanes, [(event.pid, event.tid) for event in events], len(events))
-
-    def _begun(self, events: Sequence[RawEvent], places: Mapping[int, int]) -> Columns:
-        rows = [row for row, event in enumerate(events) if event.ph == "B"]
-        return {
-            "row": np.array(rows, np.int64) + self._num_spans,
-            **self._halves([events[row] for row in rows], places),
-        }
-
-    def _halves(self, events: Sequence[RawEvent], places: Mapping[int, int]) -> Columns:
-        """Begins or ends of spans, for `pairs`."""
-        ts_us = np.array([event.ts for event in events], np.float64)
-        is_good = np.abs(ts_us) <= _LATEST_US
-        if not is_good.all():
-            self.skipped["an event without a time or duration"] += int((~is_good).sum())
-            events = list(compress(events, is_good))
-        return {
-            "ts_ns": nanoseconds(ts_us[is_good]),
-            "thread": numbers(self._pairing, [(event.pid, event.tid) for event in events], len(events)),
-            "place": np.array([places[id(event)] for event in events], np.int64),
-        }
 
     def _add_changes(self, events: Sequence[RawEvent]) -> None:
         """Changes of allocated memory."""
@@ -153,7 +164,7 @@ class Gatherer:
         }
         columns = {name: integers(column, MEMORY_TYPES[name]) for name, column in values.items()}
         columns["ts_ns"] = nanoseconds(np.array([event.ts for event in events], np.float64))
-        self._changes.append(columns)
+        self._changes.append((len(events), columns))
 
     def trace(self, make_origin: Callable[[int], Origin]) -> Trace:
         """All that was taken; the gatherer is empty afterwards.
@@ -167,6 +178,7 @@ class Gatherer:
         for columns in (spans, changes):
             columns["ts_ns"] -= base_ns
         spans = in_order(spans, order_of(spans["ts_ns"], spans["dur_ns"]))
+        spans["kind"] = spans["kind"].view(np.uint8)
         changes = in_order(changes, np.argsort(changes["ts_ns"], kind="stable"))
         return Trace(
             origin=make_origin(base_ns),

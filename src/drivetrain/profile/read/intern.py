@@ -72,14 +72,15 @@ class JsonTexts(dict[bytes, int]):
         return number
 
 
-class PlainTexts(JsonTexts):
-    """A JSON string -> number of what it says among the texts; nothing and an empty one are NONE."""
+class PlainTexts(dict[str | None, int]):
+    """A text -> its number among the texts; nothing and an empty one are NONE."""
 
-    def __missing__(self, raw: bytes) -> int:
-        value = decoded(raw)
-        if not isinstance(value, str):
-            return super().__missing__(raw)
-        self[raw] = number = self._texts[value] if value else NONE
+    def __init__(self, texts: Numbers[str]) -> None:
+        super().__init__()
+        self._texts = texts
+
+    def __missing__(self, text: str | None) -> int:
+        self[text] = number = self._texts[text] if text else NONE
         return number
 
 
