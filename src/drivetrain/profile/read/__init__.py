@@ -15,9 +15,12 @@ pairs.py      a begin and an end -> a span
 columns.py    columns while they grow
 intern.py     names and texts as numbers
 metadata.py   what stands beside the events -> `Origin`
+helpers.py    other processes that decode blocks of the same file
 reader.py     a file -> a trace
+ranks.py      several files at once
 """
 
+from drivetrain.profile.read.ranks import map_traces, read_traces
 from drivetrain.profile.read.reader import read_trace, trace_of
 
-__all__ = ["read_trace", "trace_of"]
+__all__ = ["map_traces", "read_trace", "read_traces", "trace_of"]

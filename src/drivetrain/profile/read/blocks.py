@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from drivetrain.core.errors import DataError
 from drivetrain.profile.read.decode import BEGIN_OF_EVENT, events_of, last_event_begin, tolerantly
 from drivetrain.profile.read.events import RawEvent
 from drivetrain.profile.read.structure import parts_of
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 19
 LARGEST_BYTES = 1 << 24
 """Of one event, and of what stands before or after them: what is larger is skipped, so that memory stays bounded."""
 
@@ -31,10 +31,10 @@ _NEXT_EVENT = re.compile(rb"\}\s*+,\s*+(?=" + BEGIN_OF_EVENT + rb")")
 
 
 class Blocks:
-    """Iterates over lists of events; `members` is what the file says beside them, complete afterwards.
+    """The events of one trace, and what it says beside them.
 
     Attributes:
-      members: JSON by key, only values smaller than `LARGEST_BYTES`.
+      members: JSON by key of what stands beside the events, complete after `read`.
       skipped: what could not be read, and how often.
     """
 
@@ -50,20 +50,26 @@ class Blocks:
         self._is_over = False
         self._is_cut_off = False
 
-    def __iter__(self) -> Iterator[list[RawEvent]]:
+    def read(self, take: Callable[[memoryview], bool], add: Callable[[list[RawEvent]], None]) -> None:
+        """Read all; may be called once.
+
+        Args:
+          take: given the text of a block, decodes it; False where it is not a list of whole events.
+          add: given the events of a block that had to be looked at more closely.
+        Raises: DataError: it is no trace.
+        """
         is_bare = self._open()
         wanted = self._block_bytes
         while True:
             self._fill(wanted)
             cut = _guess(self._text)
-            if cut and (events := events_of(self._text[: cut[0]])) is not None:
+            if cut and take(memoryview(self._text)[: cut[0]]):
                 self._text = self._text[cut[1] :]
                 wanted = self._block_bytes
-                yield events
                 continue
             events, taken, is_end = self._exactly()
             if events:
-                yield events
+                add(events)
             self._text = self._text[taken:]
             if is_end:
                 break

@@ -41,22 +41,22 @@ def integers(values: Sequence[int | None], dtype: np.dtype[Any]) -> npt.NDArray[
         return np.array([NONE if v is None or not least <= v <= most else v for v in values], dtype)
 
 
-def joined(blocks: list[tuple[int, Columns]], types: Types) -> Columns:
+def joined(blocks: Sequence[Columns], types: Types) -> Columns:
     """All blocks as one, NONE where a block lacks a column; they are taken apart on the way.
 
     Args:
-      blocks: number of rows and columns of each.
+      blocks: each empty, or with `ts_ns` among its columns.
       types: of all columns.
     """
-    total = sum(num_rows for num_rows, _ in blocks)
+    lengths = [len(block.get("ts_ns", ())) for block in blocks]
     whole = {}
     for name, dtype in types.items():
-        whole[name] = column = np.full(total, NONE, dtype)
+        whole[name] = column = np.full(sum(lengths), NONE, dtype)
         begin = 0
-        for num_rows, columns in blocks:
-            if name in columns:
-                column[begin : begin + num_rows] = columns.pop(name)
-            begin += num_rows
+        for block, length in zip(blocks, lengths, strict=True):
+            if name in block:
+                column[begin : begin + length] = block.pop(name)
+            begin += length
     return whole
 
 

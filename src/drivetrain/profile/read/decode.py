@@ -22,14 +22,18 @@ BEGIN_OF_EVENT = rb'\{\s*+"(?:ph|cat|name|pid|tid|ts|dur|args|id|bp|s)"\s*+:'
 _BETWEEN_EVENTS = re.compile(rb"\}\s*+,?\s*+(?=" + BEGIN_OF_EVENT + rb")")
 
 
-def events_of(text: bytes) -> list[RawEvent] | None:
+def events_of(text: bytes | memoryview) -> list[RawEvent] | None:
     """All events of a text that is nothing but whole events with commas between; None where it is not."""
-    text = b"[" + text + b"]"
+    return events_in(b"".join((b"[", text, b"]")))
+
+
+def events_in(array: bytes | memoryview) -> list[RawEvent] | None:
+    """The same of a JSON array."""
     try:
-        return _STRICT.decode(text)
+        return _STRICT.decode(array)
     except msgspec.ValidationError:
         try:
-            return _LAX.decode(text)
+            return _LAX.decode(array)
         except _ERRORS:
             return None
     except _ERRORS:

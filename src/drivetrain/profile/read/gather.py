@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import compress
 
 import numpy as np
@@ -20,17 +21,43 @@ from drivetrain.profile.read.columns import (
 )
 from drivetrain.profile.read.details import Details
 from drivetrain.profile.read.events import Args, RawEvent
-from drivetrain.profile.read.intern import Kinds, Lanes, Numbers, Streams, numbers
+from drivetrain.profile.read.intern import Kinds, Lanes, Numbers, Streams, numbers, renumbered
 from drivetrain.profile.read.pairs import BEGIN_TYPES, END_TYPES, durations
-from drivetrain.profile.trace import DEVICE_KINDS, NONE, Indices, MemoryColumns, Origin, Trace
+from drivetrain.profile.trace import DEVICE_KINDS, NONE, Collective, Indices, MemoryColumns, Origin, Trace
 
 _LATEST_US = 4e15
 """Of times and durations: two of them, in ns, fit into 64 bits with room to spare. From 1970 it is the year 2096."""
 _NO_ARGS = Args()
 
 
+@dataclass(slots=True)
+class Block:
+    """Columns of one block of a file, empty where it has no such rows; `row` and `place` count from its begin."""
+
+    order: int
+    num_events: int
+    spans: Columns = field(default_factory=dict)
+    changes: Columns = field(default_factory=dict)
+    begins: Columns = field(default_factory=dict)
+    ends: Columns = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What one process has gathered, as plain values that another can take over."""
+
+    blocks: list[Block]
+    names: list[str]
+    threads: list[tuple[str, str]]
+    lanes: list[tuple[str, str]]
+    texts: list[str]
+    collectives: list[Collective]
+    num_events: int
+    skipped: Counter[str]
+
+
 class Gatherer:
-    """Takes events in the order of the file; `trace` puts them in order of time.
+    """Takes events block after block, in any order; `trace` puts them in order of time.
 
     Attributes:
       num_events: all that came and said what they are.
@@ -43,35 +70,66 @@ class Gatherer:
         self._kinds = Kinds()
         self._names: Numbers[str] = Numbers()
         self._threads: Numbers[tuple[str, str]] = Numbers()
-        self._lanes = Lanes(self._threads)
-        self._pairing = Lanes(Numbers())
-        self._streams = Streams(self._threads)
+        self._thread_of = Lanes(self._threads)
+        self._stream_of = Streams(self._threads)
+        self._lanes: Numbers[tuple[str, str]] = Numbers()
+        self._lane_of = Lanes(self._lanes)
         self._details = Details()
-        self._spans: list[tuple[int, Columns]] = []
-        self._changes: list[tuple[int, Columns]] = []
-        self._begins: list[tuple[int, Columns]] = []
-        self._ends: list[tuple[int, Columns]] = []
-        self._num_spans = self._num_seen = 0
+        self._blocks: list[Block] = []
 
-    def add(self, events: Sequence[RawEvent]) -> None:
-        """Take a block."""
+    def add(self, events: Sequence[RawEvent], order: int) -> None:
+        """Take a block, which is the one with this number in the file."""
+        block = Block(order, len(events))
         phases = [event.ph for event in events]
         if phases.count("X") == len(events):
-            self._add_spans(events)
+            self._add_spans(block, events)
         else:
-            self._add_changes([event for event in events if event.name == "[memory]" and event.ph != "X"])
+            self._add_changes(block, [event for event in events if event.name == "[memory]" and event.ph != "X"])
             if "B" in phases or "E" in phases:
-                self._add_halves(events)
+                self._add_halves(block, events)
             else:
-                self._add_spans([event for event in events if event.ph == "X"])
+                self._add_spans(block, [event for event in events if event.ph == "X"])
         num_mute = phases.count("")
         if num_mute:
             self.skipped["an event that does not say what it is"] += num_mute
         self.num_events += len(events) - num_mute
-        self._num_seen += len(events)
+        self._blocks.append(block)
 
-    def _add_spans(self, events: Sequence[RawEvent]) -> Sequence[RawEvent]:
-        """Append rows; the events that they are of."""
+    def gathered(self) -> Gathered:
+        """All that was taken, for another gatherer to `absorb`."""
+        return Gathered(
+            blocks=self._blocks,
+            names=list(self._names),
+            threads=list(self._threads),
+            lanes=list(self._lanes),
+            texts=list(self._details.texts),
+            collectives=list(self._details.collectives),
+            num_events=self.num_events,
+            skipped=self.skipped,
+        )
+
+    def absorb(self, other: Gathered) -> None:
+        """Take over what another one gathered of the same file; its arrays are taken apart."""
+        texts = renumbered(self._details.texts, other.texts)
+        numbering = {
+            "name": renumbered(self._names, other.names),
+            "thread": renumbered(self._threads, other.threads),
+            "collective": renumbered(self._details.collectives, other.collectives),
+            **dict.fromkeys(("dims", "types", "inputs", "stack", "module"), texts),
+        }
+        lanes = renumbered(self._lanes, other.lanes)
+        for block in other.blocks:
+            for columns in (block.spans, block.changes):
+                columns |= {name: new[columns[name]] for name, new in numbering.items() if name in columns}
+            for columns in (block.begins, block.ends):
+                if columns:
+                    columns["thread"] = lanes[columns["thread"]]
+        self._blocks += other.blocks
+        self.num_events += other.num_events
+        self.skipped.update(other.skipped)
+
+    def _add_spans(self, block: Block, events: Sequence[RawEvent]) -> Sequence[RawEvent]:
+        """Make rows; the events that they are of."""
         events, columns = self._timed(events)
         num = len(events)
         if not num:
@@ -89,8 +147,7 @@ class Gatherer:
                 if name not in columns:
                     columns[name] = np.full(num, NONE, SPAN_TYPES[name])
                 columns[name][rows] = column
-        self._spans.append((num, columns))
-        self._num_spans += num
+        block.spans = columns
         return events
 
     def _timed(self, events: Sequence[RawEvent]) -> tuple[Sequence[RawEvent], Columns]:
@@ -109,32 +166,31 @@ class Gatherer:
             events, ts_us, dur_us = list(compress(events, is_good)), ts_us[is_good], dur_us[is_good]
         return events, {"ts_ns": nanoseconds(ts_us), "dur_ns": nanoseconds(dur_us)}
 
-    def _add_halves(self, events: Sequence[RawEvent]) -> None:
+    def _add_halves(self, block: Block, events: Sequence[RawEvent]) -> None:
         """Append complete events, and those that are a begin and an end, of a block that has such."""
-        places = {id(event): place for place, event in enumerate(events, self._num_seen) if event.ph in ("B", "E")}
+        places = {id(event): place for place, event in enumerate(events) if event.ph in ("B", "E")}
         spans = [event for event in events if event.ph in ("X", "B")]
         for event in spans:
             if event.ph == "B":
                 event.dur = 0.0
-        first = self._num_spans
         rows, begins = [], []
-        for row, event in enumerate(self._add_spans(spans), first):
+        for row, event in enumerate(self._add_spans(block, spans)):
             if event.ph == "B":
                 rows.append(row)
                 begins.append(event)
-        self._begins.append((len(rows), {"row": np.array(rows, np.int64), **self._halves(begins, places)}))
+        block.begins = {"row": np.array(rows, np.int64), **self._halves(begins, places)}
         ends = [event for event in events if event.ph == "E"]
         is_good = [event.ts is not None and abs(event.ts) <= _LATEST_US for event in ends]
         if not all(is_good):
             self.skipped["an event without a time or duration"] += is_good.count(False)
             ends = list(compress(ends, is_good))
-        self._ends.append((len(ends), self._halves(ends, places)))
+        block.ends = self._halves(ends, places)
 
     def _halves(self, events: Sequence[RawEvent], places: Mapping[int, int]) -> Columns:
         """Begins or ends, for `pairs`."""
         return {
             "ts_ns": nanoseconds(np.array([event.ts for event in events], np.float64)),
-            "thread": numbers(self._pairing, [(event.pid, event.tid) for event in events], len(events)),
+            "thread": numbers(self._lane_of, [(event.pid, event.tid) for event in events], len(events)),
             "place": np.array([places[id(event)] for event in events], np.int64),
         }
 
@@ -142,13 +198,13 @@ class Gatherer:
         if kind in DEVICE_KINDS and "device" in details and "stream" in details:
             where = zip(events, details["device"].tolist(), details["stream"].tolist(), strict=True)
             found = [
-                self._lanes[event.pid, event.tid] if NONE in (device, stream) else self._streams[device, stream]
+                self._thread_of[event.pid, event.tid] if NONE in (device, stream) else self._stream_of[device, stream]
                 for event, device, stream in where
             ]
             return np.array(found, np.int32)
-        return numbers(self._lanes, [(event.pid, event.tid) for event in events], len(events))
+        return numbers(self._thread_of, [(event.pid, event.tid) for event in events], len(events))
 
-    def _add_changes(self, events: Sequence[RawEvent]) -> None:
+    def _add_changes(self, block: Block, events: Sequence[RawEvent]) -> None:
         """Changes of allocated memory."""
         events = [event for event in events if event.args is not None and event.ts is not None]
         events = [event for event in events if event.ts is not None and abs(event.ts) <= _LATEST_US]
@@ -160,11 +216,11 @@ class Gatherer:
             "total_bytes": [each.total_bytes for each in args],
             "device": [each.device_index if each.device_kind not in (None, NONE, 0) else NONE for each in args],
             "address": [each.address for each in args],
-            "thread": [self._lanes[event.pid, event.tid] for event in events],
+            "thread": [self._thread_of[event.pid, event.tid] for event in events],
         }
         columns = {name: integers(column, MEMORY_TYPES[name]) for name, column in values.items()}
         columns["ts_ns"] = nanoseconds(np.array([event.ts for event in events], np.float64))
-        self._changes.append((len(events), columns))
+        block.changes = columns
 
     def trace(self, make_origin: Callable[[int], Origin]) -> Trace:
         """All that was taken; the gatherer is empty afterwards.
@@ -172,8 +228,10 @@ class Gatherer:
         Args:
           make_origin: given the time that columns count from, in ns as events of the file count.
         """
-        spans = self._closed(joined(self._spans, SPAN_TYPES))
-        changes = joined(self._changes, MEMORY_TYPES)
+        self._blocks.sort(key=lambda block: block.order)
+        begins, ends = self._begins_and_ends()
+        spans = self._closed(joined([block.spans for block in self._blocks], SPAN_TYPES), begins, ends)
+        changes = joined([block.changes for block in self._blocks], MEMORY_TYPES)
         base_ns = int(min((columns["ts_ns"].min() for columns in (spans, changes) if len(columns["ts_ns"])), default=0))
         for columns in (spans, changes):
             columns["ts_ns"] -= base_ns
@@ -190,9 +248,22 @@ class Gatherer:
             **spans,
         )
 
-    def _closed(self, spans: Columns) -> Columns:
+    def _begins_and_ends(self) -> tuple[Columns, Columns]:
+        """Those of all blocks, with rows and places that count from the begin of the file."""
+        row = place = 0
+        for block in self._blocks:
+            for columns in (block.begins, block.ends):
+                if columns:
+                    columns["place"] += place
+            if block.begins:
+                block.begins["row"] += row
+            row += len(block.spans.get("ts_ns", ()))
+            place += block.num_events
+        begins = joined([block.begins for block in self._blocks], BEGIN_TYPES)
+        return begins, joined([block.ends for block in self._blocks], END_TYPES)
+
+    def _closed(self, spans: Columns, begins: Columns, ends: Columns) -> Columns:
         """Spans with the durations of those that were written as a begin and an end, without those that never end."""
-        begins, ends = joined(self._begins, BEGIN_TYPES), joined(self._ends, END_TYPES)
         if not len(begins["row"]) and not len(ends["place"]):
             return spans
         found, num_lone = durations(begins, ends)

@@ -27,6 +27,11 @@ def numbers(table: dict[_Key, int], keys: Iterable[_Key], count: int) -> Indices
     return np.fromiter(map(table.__getitem__, keys), np.int32, count)
 
 
+def renumbered(table: dict[_Key, int], keys: Iterable[_Key]) -> Indices:
+    """New numbers by old ones for what another table numbered in this order; NONE, being the last index, stays NONE."""
+    return np.array([*(table[key] for key in keys), NONE], np.int32)
+
+
 class Kinds(dict[str, int]):
     """Category -> `Kind`."""
 

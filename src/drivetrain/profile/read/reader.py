@@ -2,31 +2,61 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from drivetrain.core.errors import DataError
 from drivetrain.profile.read.blocks import BLOCK_BYTES, Blocks
+from drivetrain.profile.read.decode import events_of
+from drivetrain.profile.read.events import RawEvent
 from drivetrain.profile.read.gather import Gatherer
+from drivetrain.profile.read.helpers import Helpers, Misread
 from drivetrain.profile.read.metadata import origin
 from drivetrain.profile.read.source import pieces
 from drivetrain.profile.trace import Trace
 
+_LARGE_BYTES = 48 << 20
+"""Of text; a helper takes about as long to start as the reading of half of this does."""
+_LEAST_RATIO = 8  # of the size of a trace to that of the same one compressed
+_MOST_PROCESSES = 4  # more would wait for the one that cuts the text into blocks
 
-def read_trace(path: str | Path) -> Trace:
+
+def read_trace(path: str | Path, *, processes: int | None = None) -> Trace:
     """Read one process's trace, as torch.profiler and Chrome write it: `.json` or `.json.gz`.
 
     Memory stays a small multiple of the columns', whatever the file's size. What cannot be read is skipped and counted
     in `Trace.origin.skipped`.
 
+    Args:
+      path: of the file.
+      processes: that read it; as many as pay off for its size on this machine, unless told.
     Raises: DataError: there is no such file, it is not a trace, or nothing of it can be read.
     """
     path = Path(path)
+    num_helpers = (_worthwhile(path) if processes is None else processes) - 1
+    if num_helpers > 0:
+        with suppress(Misread), Helpers(num_helpers) as helpers:
+            return _read(path, helpers)
+    return _read(path, None)
+
+
+def _worthwhile(path: Path) -> int:
+    try:
+        size_bytes = path.stat().st_size * (_LEAST_RATIO if path.suffix == ".gz" else 1)
+    except OSError:
+        return 1
+    return min(len(os.sched_getaffinity(0)), _MOST_PROCESSES) if size_bytes >= _LARGE_BYTES else 1
+
+
+def _read(path: Path, helpers: Helpers | None) -> Trace:
     skipped: Counter[str] = Counter()
-    return read_text(path.name, pieces(path, skipped), skipped)
+    return read_text(path.name, pieces(path, skipped), skipped, helpers=helpers)
 
 
 def trace_of(events: Sequence[Mapping[str, object]], *, name: str = "events", **metadata: object) -> Trace:
@@ -41,7 +71,14 @@ def trace_of(events: Sequence[Mapping[str, object]], *, name: str = "events", **
     return read_text(name, iter([text]), Counter())
 
 
-def read_text(name: str, text: Iterator[bytes], skipped: Counter[str], *, block_bytes: int = BLOCK_BYTES) -> Trace:
+def read_text(
+    name: str,
+    text: Iterator[bytes],
+    skipped: Counter[str],
+    *,
+    block_bytes: int = BLOCK_BYTES,
+    helpers: Helpers | None = None,
+) -> Trace:
     """Read a trace that comes in pieces.
 
     Args:
@@ -49,11 +86,27 @@ def read_text(name: str, text: Iterator[bytes], skipped: Counter[str], *, block_
       text: of it, cut anywhere.
       skipped: what could not be read; grows.
       block_bytes: decoded at once.
+      helpers: that decode some of the blocks.
+    Raises: DataError: it is not a trace. Misread: with helpers, it has to be read without.
     """
     gatherer = Gatherer(skipped)
     blocks = Blocks(name, text, skipped, block_bytes=block_bytes)
-    for events in blocks:
-        gatherer.add(events)
+    orders = itertools.count()
+
+    def add(events: list[RawEvent]) -> None:
+        gatherer.add(events, next(orders))
+
+    def take(block: memoryview) -> bool:
+        if helpers and helpers.offer(block, next(orders)):
+            return True
+        events = events_of(block)
+        if events is not None:
+            add(events)
+        return events is not None
+
+    blocks.read(take, add)
+    for gathered in helpers.gathered() if helpers else ():
+        gatherer.absorb(gathered)
     if skipped and not gatherer.num_events:
         what = "; ".join(f"{reason}: {count}" for reason, count in skipped.items())
         raise DataError(f"nothing of {name} can be read ({what})", hint="is it a trace, and was it copied whole?")
