@@ -8,7 +8,7 @@ NumPy -> `analyse/` has pure functions from traces to figures, each with its def
   analyse/   traces -> figures
 """
 
-from drivetrain.profile.read import read_trace, trace_of
+from drivetrain.profile.read import map_traces, read_trace, read_traces, trace_of
 from drivetrain.profile.trace import DEVICE_KINDS, NONE, Kind, Trace
 
-__all__ = ["DEVICE_KINDS", "NONE", "Kind", "Trace", "read_trace", "trace_of"]
+__all__ = ["DEVICE_KINDS", "NONE", "Kind", "Trace", "map_traces", "read_trace", "read_traces", "trace_of"]
