@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from drivetrain.bench.history import open_history
@@ -60,3 +62,29 @@ def test_what_is_no_suite_or_no_case_is_one_error(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (code, "")
         assert said in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_nothing_is_left_of_a_session_that_is_stopped(tmp_path: Path) -> None:
+    waiting = "import threading\nfrom pathlib import Path\n\n\ndef bench_first():\n    return {'x': 1}\n\n\n"
+    waiting += "def bench_second():\n    Path(__file__).with_name('waits').touch()\n    threading.Event().wait()\n"
+    (tmp_path / "lanes.py").write_text(waiting)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-m", "drivetrain", "bench", "run", "lanes.py"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        deadline_s = time.monotonic() + 60
+        while not (tmp_path / "waits").exists():
+            assert time.monotonic() < deadline_s
+            time.sleep(0.02)
+        process.terminate()
+        printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"first  x" in printed
+    assert list(scratch.iterdir()) == []
+    assert len(open_history(str(tmp_path / "benchmarks" / "results")).read().results) == 1

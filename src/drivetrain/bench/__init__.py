@@ -13,6 +13,8 @@ training with measuring lives here, so that neither knows the other; this room i
   tune.py        the optimisation shelf
   rivalry.py     optimizers after equal steps and equal time
   text.py        both as text
+
+  suites/        cases of any code, each sample in a fresh process -> `results.Result`
 """
 
 from drivetrain.bench.compare import Comparison, compare, judge

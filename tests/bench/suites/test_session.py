@@ -321,3 +321,11 @@ def test_of_two_that_take_turns_the_one_that_hangs_is_named(repository: Path, tm
     session = run(suite(repository / "benchmarks", text), tmp_path, samples=1, against="HEAD")
     assert [result.side for result in session.results] == ["B"]
     assert [(finding.side, finding.trouble.kind) for finding in session.findings] == [("A", "hung")]
+
+
+def test_programs_that_a_suite_starts_have_the_code_of_its_side(repository: Path, tmp_path: Path) -> None:
+    text = "import subprocess, sys\n\n\ndef bench_width():\n"
+    text += "    command = [sys.executable, '-c', 'import lanes; print(lanes.WIDTH)']\n"
+    text += "    return {'width': subprocess.run(command, capture_output=True, text=True, check=True).stdout}\n"
+    a, b = run(suite(repository / "benchmarks", text), tmp_path, samples=1, against="HEAD").results
+    assert (a.metrics["width"].samples, b.metrics["width"].samples) == ((1,), (2,))

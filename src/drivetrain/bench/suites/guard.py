@@ -5,7 +5,8 @@ sample's session, so that all of it can be ended. When this process is killed, t
 
 Contract:
   1. The sample has a session of its own, its limits, and the cores that the order names.
-  2. Past the time limit, or when this process gets SIGTERM, the sample and all below it are killed.
+  2. Past the time limit, and when this process gets SIGTERM or whoever started it ends, the sample and all below it are
+     killed.
   3. When the sample has ended, whatever it started and did not end within a moment is counted and killed.
   4. END is written last: how the sample ended, and how many processes it left.
 """
@@ -39,6 +40,7 @@ def main() -> None:
     """Run the sample that the order describes, and write how it ended."""
     order, end = sys.argv[1:]
     signal.signal(signal.SIGTERM, _stop)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     ended: dict[str, Any] = {"code": None, "is_late": False, "num_left": 0}
     sample = 0

@@ -50,6 +50,9 @@ def main() -> None:
         for descriptor in order["baton"]:
             os.set_inheritable(descriptor, False)
         sys.path[:0] = order["paths"]
+        os.environ["PYTHONPATH"] = os.pathsep.join([*order["paths"], os.environ.get("PYTHONPATH", "")]).rstrip(
+            os.pathsep
+        )
         suite = _load(order["suite"], order["module"])
         report = _listed(suite) if order["case"] is None else _measured(suite, order)
     except BaseException as exc:  # noqa: BLE001 - whatever a suite raises is its failure, KeyboardInterrupt and SystemExit too

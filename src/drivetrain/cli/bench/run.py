@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ def command(
     """
     from drivetrain.bench.suites import suite_files
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left of a session that is stopped
     sessions = []
     for file in suite_files(suite):
         sessions.append(_measure(file, against, case, samples, history))
