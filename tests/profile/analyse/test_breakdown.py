@@ -25,6 +25,7 @@ def test_parts_are_disjoint_and_what_compute_hides_is_not_exposed() -> None:
     assert (found.compute_us, found.exposed_comm_us, found.exposed_memcpy_us) == (60, 20, 20)
     assert (found.busy_us, found.idle_us, found.total_us) == (100, 10, 110)
     assert (found.total_comm_us, found.total_memcpy_us) == (40, 30)
+    assert found.hidden_comm_share == 0.5
 
 
 @pytest.mark.parametrize(

@@ -40,3 +40,13 @@ def test_ids_that_are_used_again_link_to_the_last_launch_before_the_work() -> No
     )
     rows = device_rows(trace)
     assert trace.ts_ns[launch_rows(trace, rows)].tolist() == [0, 20_000]
+
+
+def test_where_no_call_has_a_correlation_its_external_id_links_it() -> None:
+    trace = trace_of(
+        [
+            span("hipLaunchKernel", 10, 2, "cuda_runtime", **{"External id": 4}),
+            span("gemm", 20, 5, "kernel", tid=7, stream=7, device=0, **{"External id": 4}),
+        ]
+    )
+    assert launch_rows(trace, device_rows(trace)).tolist() == [0]

@@ -49,6 +49,11 @@ class Breakdown:
     data_wait_us: float | None = None
     num_unlaunched: int = 0
 
+    @property
+    def hidden_comm_share(self) -> float | None:
+        """Of all communication, what ran while compute did: 0 to 1; None without any. HTA's overlap, in our units."""
+        return 1 - self.exposed_comm_us / self.total_comm_us if self.total_comm_us else None
+
 
 def breakdown(trace: Trace) -> Breakdown:
     """Where the process's device time went; or the host's, if no device did anything.

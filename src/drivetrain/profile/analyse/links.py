@@ -27,25 +27,27 @@ def is_among(ids: Ints, others: Ints) -> npt.NDArray[np.bool_]:
 def launch_rows(trace: Trace, rows: Rows) -> Rows:
     """The call that launched each of these device events, NONE where the trace lacks it; shape as rows.
 
-    A launch has the correlation of its work. Where several calls share one (ids are reused in long traces), it is the
-    last that began no later than the work, or the first if none did.
+    A launch has the correlation of its work; in traces in which no call has one, its external id. Where several calls
+    share one (ids are reused in long traces), it is the last that began no later than the work, or the first if none
+    did.
     """
     calls = trace.rows(Kind.RUNTIME)
-    calls = calls[trace.correlation[calls] != NONE]
-    wanted = trace.correlation[rows]
+    column = trace.correlation if (trace.correlation[calls] != NONE).any() else trace.external
+    calls = calls[column[calls] != NONE]
+    wanted = column[rows]
     if not len(calls) or not len(rows):
         return np.full(len(rows), NONE, np.intp)
-    calls = calls[np.argsort(trace.correlation[calls], kind="stable")]
-    ids = trace.correlation[calls]
+    calls = calls[np.argsort(column[calls], kind="stable")]
+    ids = column[calls]
     place = np.minimum(np.searchsorted(ids, wanted, side="left"), len(ids) - 1)
     if (ids[1:] == ids[:-1]).any():
-        place = np.maximum(place, _last_begun(trace, calls, rows))
+        place = np.maximum(place, _last_begun(trace, column, calls, rows))
     return np.where((ids[place] == wanted) & (wanted != NONE), calls[place], NONE)
 
 
-def _last_begun(trace: Trace, calls: Rows, rows: Rows) -> Rows:
-    """Place in calls (sorted by correlation, then time) of each row's last call that began no later; else NONE."""
-    ids = np.concatenate((trace.correlation[calls], trace.correlation[rows]))
+def _last_begun(trace: Trace, column: Ints, calls: Rows, rows: Rows) -> Rows:
+    """Place in calls (sorted by that column, then time) of each row's last call that began no later; else NONE."""
+    ids = np.concatenate((column[calls], column[rows]))
     at_ns = np.concatenate((trace.ts_ns[calls], trace.ts_ns[rows]))
     is_work = np.arange(len(ids)) >= len(calls)
     order = np.lexsort((is_work, at_ns, ids))
