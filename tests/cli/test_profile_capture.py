@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import signal
 import subprocess
@@ -150,3 +151,23 @@ def test_a_request_that_cannot_be_read_is_nobodys() -> None:
     for text in (b"", b"[1]", b'{"id": "a", "spec": "steps=0"}', b"\xff"):
         run.profile_request.write_bytes(text)
         assert asked_profile(run) is None
+
+
+@pytest.mark.slow
+def test_a_rank_killed_in_a_profiled_step_costs_neither_the_run_nor_leaves_half_a_file(tmp_path: Path) -> None:
+    command = ["--ranks", "2", "--", sys.executable, str(SCRIPT), str(tmp_path), "40"]
+    assert drivetrain("run", *command).returncode == 0
+    expected = (tmp_path / "weights").read_text()
+    options = ["--profile", "steps=20:26 ranks=all", "--fault", "kill:rank=1,step=23"]
+    done = drivetrain("run", *options, *command)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "weights").read_text() == expected
+    run = run_folder(list_runs()[0].id)
+    assert "rank 0, steps 23 to 25: a step took" in done.stderr
+    assert "rank 1, steps 23 to 25: a step took" in done.stderr
+    assert {path.name.split(".rank")[0] for path in run.profile.iterdir()} == {"attempt-1", "program.json"}
+    assert not [path for path in run.profile.iterdir() if path.name.startswith(".")]
+    for path in run.profile_files:
+        trace = json.loads(gzip.decompress(path.read_bytes()))
+        steps = [event["name"] for event in trace["traceEvents"] if event["name"].startswith("ProfilerStep#")]
+        assert sorted(steps) == ["ProfilerStep#23", "ProfilerStep#24", "ProfilerStep#25"]

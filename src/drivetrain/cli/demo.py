@@ -30,7 +30,7 @@ def command(log_path: Path | None, steps: int, no_fault: bool) -> None:
     """
     from drivetrain.data import SynthSpec, open_log, synth
     from drivetrain.ledger import account, table
-    from drivetrain.report import gather, write_report
+    from drivetrain.report import gather, write_profile_page, write_report
 
     log = open_log(log_path) if log_path else synth(SynthSpec())
     _heading("ingest", _log_text(log))
@@ -39,6 +39,7 @@ def command(log_path: Path | None, steps: int, no_fault: bool) -> None:
     run = _train(dataset, steps, fault="" if no_fault else f"kill:rank={KILLED_RANK},step={int(steps * KILLED_AT)}")
     _heading("account", "where every device-second went")
     click.echo(_indented(table(account(run))))
+    write_profile_page(run)
     story = gather(run)
     for finding in story.findings:
         click.echo(f"\n  {finding.text}\n  {finding.change}")

@@ -36,10 +36,11 @@ def _report_run(name: str, *, as_json: bool, open_page: bool) -> None:
     import msgspec
 
     from drivetrain.ledger import table
-    from drivetrain.report import PROMISE, gather, recoveries_text, summary, write_report
+    from drivetrain.report import PROMISE, gather, recoveries_text, summary, write_profile_page, write_report
     from drivetrain.store import open_run
 
     run = open_run(name)
+    write_profile_page(run)
     story = gather(run)
     if story.num_unreadable:
         click.echo(f"lines of its journals left out because they cannot be read: {story.num_unreadable}", err=True)

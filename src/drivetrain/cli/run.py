@@ -129,7 +129,7 @@ def _launch(spec: LaunchSpec, run: RunFolder, meet: str = "") -> int:
 
 def _profile_lines(run: RunFolder) -> list[str]:
     from drivetrain.cli.profile.capture import captured_line
-    from drivetrain.profile.captured import read_captured
+    from drivetrain.store.captures import read_captured
 
     return [captured_line(captured) for captured in read_captured(run.profile)] or ["none of these steps was profiled"]
 

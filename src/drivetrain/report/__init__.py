@@ -6,6 +6,7 @@ Life of a page: `gather` reads a run's folder into a `Story`; `render` turns the
   story.py      the run's folder as values
   kept.py       pictures and results that the training script kept
   sections.py   the page's parts
+  profiles.py   what was profiled, for the page; profile/ is what the traces say
   recoveries.py the recoveries, for page, terminal and programs
   curves.py     the part with the metrics
   words.py      what each leaf means
@@ -18,6 +19,7 @@ Life of a page: `gather` reads a run's folder into a `Story`; `render` turns the
 
 from drivetrain.report.listing import RunLine, list_lines
 from drivetrain.report.page import render, run_page, write_report
+from drivetrain.report.profiles import write_profile_page
 from drivetrain.report.recoveries import recoveries_text
 from drivetrain.report.story import Story, gather
 from drivetrain.report.summary import summary
@@ -33,5 +35,6 @@ __all__ = [
     "render",
     "run_page",
     "summary",
+    "write_profile_page",
     "write_report",
 ]

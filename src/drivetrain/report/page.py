@@ -9,6 +9,7 @@ from drivetrain.core.clock import utc_text
 from drivetrain.figures import Markup, element
 from drivetrain.report.curves import curves_section
 from drivetrain.report.html import page
+from drivetrain.report.profiles import profiles_section
 from drivetrain.report.recoveries import recoveries_section
 from drivetrain.report.sections import (
     account_section,
@@ -28,6 +29,7 @@ _SECTIONS = (
     findings_section,
     account_section,
     timeline_section,
+    profiles_section,
     recoveries_section,
     results_section,
     curves_section,

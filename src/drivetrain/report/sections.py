@@ -56,6 +56,7 @@ def _headline_numbers(story: Story) -> Markup:
     attempts = count_text(account.num_attempts, "attempt")
     numbers = [
         (f"{account.goodput_pct:.1f} %", f"goodput: kept steps, of {duration_text(account.allocated_ns)} allocated"),
+        _program_number(story),
         (
             duration_text(account.allocated_ns),
             f"allocated: {count_text(num_ranks, 'rank')}, {length} from first to last",
@@ -64,6 +65,15 @@ def _headline_numbers(story: Story) -> Markup:
         (f"{account.num_steps_kept:,}", f"steps kept, {account.num_steps_lost:,} lost, in {attempts}"),
     ]
     return element("div", *(element("div", element("b", n), element("span", t)) for n, t in numbers), class_="numbers")
+
+
+def _program_number(story: Story) -> tuple[str, str]:
+    """Program goodput with its denominator."""
+    account = story.account
+    if account.program_goodput_pct is None:
+        return "not measured", "program goodput: no step was profiled"
+    productive = duration_text(account.leaves.get(Leaf.PRODUCTIVE, 0))
+    return f"{account.program_goodput_pct:.1f} %", f"program goodput: ideal, of {productive} productive"
 
 
 def findings_section(story: Story) -> Markup:

@@ -13,11 +13,15 @@ from drivetrain.ledger import Account, Recovery, account_of, read_history, recov
 from drivetrain.monitor import Evidence, Finding, evidence_of, findings
 from drivetrain.report.kept import Gallery, Result, read_gallery, read_results
 from drivetrain.store import (
+    Captured,
     CheckpointManifest,
     LocalShelf,
+    Program,
     RunFolder,
     RunManifest,
     Shelf,
+    read_captured,
+    read_program,
     shelf_of,
 )
 
@@ -59,6 +63,9 @@ class Story:
       results: final values.
       results_error: what is wrong with `results.json`, or empty.
       checkpoints: those still there, by step.
+      profiles: steps that were profiled, by rank and step.
+      program: what they told of the program; None where nothing was measured.
+      profile_page: the name of the page about them, beside this one; empty where there is none.
       num_unreadable: lines of its journals that could not be read.
       as_of_ns: when this was gathered, UTC.
     """
@@ -73,6 +80,9 @@ class Story:
     results: Sequence[Result]
     results_error: str
     checkpoints: Sequence[CheckpointLine]
+    profiles: Sequence[Captured]
+    program: Program | None
+    profile_page: str
     num_unreadable: int
     as_of_ns: int
 
@@ -122,6 +132,9 @@ def gather(run: RunFolder) -> Story:
         results=results,
         results_error=results_error,
         checkpoints=_checkpoint_lines(shelf_of(run.checkpoints)),
+        profiles=read_captured(run.profile),
+        program=read_program(run.profile),
+        profile_page=run.profile_page.name if run.profile_page.is_file() else "",
         num_unreadable=records.num_unreadable,
         as_of_ns=as_of_ns,
     )

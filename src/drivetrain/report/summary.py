@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import msgspec
+
 from drivetrain.report.recoveries import recoveries_json
 from drivetrain.report.story import Story
 
@@ -21,6 +23,8 @@ def summary(story: Story) -> dict[str, object]:
         "by_rank": {str(rank): dict(leaves) for rank, leaves in account.by_rank.items()},
         "queued_ns": account.queued_ns,
         "goodput_pct": account.goodput_pct,
+        "program_goodput_pct": account.program_goodput_pct,
+        "ideal_ns": account.ideal_ns,
         "num_attempts": account.num_attempts,
         "num_steps_kept": account.num_steps_kept,
         "num_steps_lost": account.num_steps_lost,
@@ -30,6 +34,7 @@ def summary(story: Story) -> dict[str, object]:
             {"step": line.step, "tier": None if line.manifest is None or line.problem else line.manifest.tier}
             for line in story.checkpoints
         ],
+        "profiles": [msgspec.to_builtins(captured) for captured in story.profiles],
         "recoveries": recoveries_json(story.recoveries),
         "results": {result.name: result.value for result in story.results},
     }

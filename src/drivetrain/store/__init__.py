@@ -4,6 +4,7 @@ publish.py      write aside, flush, rename
 manifests.py    values as readable JSON, files as size and hash
 local.py        bytes by key on the local disk, behind the Protocol that buckets will use
 runs.py         the folder of a run and its manifest; finding and listing runs
+captures.py     what profiles of a run leave beside its traces
 checkpoints.py  what a checkpoint holds; folders of them
 shelf.py        where a run's checkpoints stand, folder or bucket; which one to go on from
 layout.py       how tensors lie in a checkpoint's files, and which rank writes which
@@ -17,6 +18,7 @@ export.py       the weights as one safetensors file
 """
 
 from drivetrain.core.variables import home
+from drivetrain.store.captures import Captured, Program, read_captured, read_program
 from drivetrain.store.checkpoints import (
     CheckpointManifest,
     LocalShelf,
@@ -37,10 +39,12 @@ from drivetrain.store.verify import verify_checkpoint
 
 __all__ = [
     "DISK_HINT",
+    "Captured",
     "CheckpointManifest",
     "Known",
     "LocalBlobs",
     "LocalShelf",
+    "Program",
     "Retention",
     "RunFolder",
     "RunManifest",
@@ -63,7 +67,9 @@ __all__ = [
     "publish_file",
     "publish_folder",
     "publish_into",
+    "read_captured",
     "read_checkpoint",
+    "read_program",
     "run_folder",
     "shelf_of",
     "verify_checkpoint",

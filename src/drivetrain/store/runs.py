@@ -136,6 +136,11 @@ class RunFolder:
             return []
 
     @property
+    def profile_page(self) -> Path:
+        """The page about its traces."""
+        return self.path / "profile.html"
+
+    @property
     def report_file(self) -> Path:
         """The page about the run."""
         return self.path / "report.html"

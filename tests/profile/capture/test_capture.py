@@ -18,7 +18,7 @@ from torch.profiler.profiler import _KinetoProfile
 import drivetrain as dt
 from drivetrain.core.profiling import ProfileSpec
 from drivetrain.launch import asking_for_profile
-from drivetrain.profile.captured import Captured, Program, read_captured
+from drivetrain.store.captures import Captured, Program, read_captured
 
 X = torch.randn(8, 16, generator=torch.Generator().manual_seed(0))
 FORWARD = 2 * 8 * (16 * 32 + 32)
@@ -105,7 +105,7 @@ def test_what_it_cost_is_kept_beside_it() -> None:
 def test_a_models_arithmetic_is_that_of_its_forward_and_backward_alone() -> None:
     run, _ = train("steps=4:5")
     found = Program(**program(run))
-    assert (found.flops_per_step, found.dtype, found.device, found.step) == (FLOPS, "fp32", "cpu", 3)
+    assert (found.flops_per_step, found.dtype, found.device, found.step) == (FLOPS, "float32", "cpu", 3)
     assert found.peak_flops_per_s > 0
     account = dt.account(run.id)
     assert account.ideal_ns == round(account.num_steps_kept * FLOPS / found.peak_flops_per_s * 1e9)

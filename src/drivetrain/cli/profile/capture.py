@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from drivetrain.core.profiling import ProfileSpec
-    from drivetrain.profile.captured import Captured
     from drivetrain.store import RunFolder
+    from drivetrain.store.captures import Captured
 
 _POLL_S = 0.5
 
@@ -122,7 +122,7 @@ def _wait(run: RunFolder, request: str, chosen: Sequence[int]) -> list[Captured]
     """Until all ranks have written. Raises: RunFailedError: the run ended before. StoreError: a rank wrote nothing."""
     from drivetrain.cli.progress import bar
     from drivetrain.launch import Watch, asked_profile
-    from drivetrain.profile.captured import read_captured
+    from drivetrain.store.captures import read_captured
 
     watch = Watch(run, attempt=_attempt(run), num_ranks=max(chosen) + 1)
     with bar("profile", len(chosen)) as advance:

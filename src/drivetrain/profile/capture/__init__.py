@@ -2,7 +2,7 @@
 
 Life of a capture: a loop makes a `Capture` for a row of steps -> the step before them warms the profiler up and counts
 the model's arithmetic -> their operators and kernels are recorded, with our phases as annotations -> a thread writes
-the files, whole or not at all, while training goes on, and at last `profile.captured.Captured`.
+the files, whole or not at all, while training goes on, and at last `store.captures.Captured`.
 
   capture.py      the states between the first step and the last
   annotations.py  names for steps and phases, as readers look for them

@@ -18,8 +18,8 @@ from drivetrain.core.profiling import ProfileSpec, Subject
 from drivetrain.profile.capture import files, pace
 from drivetrain.profile.capture.program import ProgramMeter
 from drivetrain.profile.capture.recording import Recording
-from drivetrain.profile.captured import Captured, captured_file, read_captured, stem
 from drivetrain.store import publish_bytes
+from drivetrain.store.captures import Captured, captured_file, read_captured, stem
 
 logger = logging.getLogger(__name__)
 

@@ -10,13 +10,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_flop
 
 from drivetrain.core.profiling import Subject
-from drivetrain.profile.captured import PROGRAM_FILE, Program
+from drivetrain.profile.analyse import peaks
 from drivetrain.store import publish_bytes
+from drivetrain.store.captures import PROGRAM_FILE, Program
 
 _MEASURE_S = 0.1
-_ROWS = {"cpu": 512}
-_ROWS_ELSE = 8192
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp8": torch.bfloat16}
+_ROWS, _ROWS_ELSE = 512, 8192
+_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "fp8": "float8"}
 _CPU_ATTENTION = {
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: sdpa_backward_flop,
@@ -108,10 +108,11 @@ class ProgramMeter:
             return
         subject, device = self._subject, self._device
         dtype = arithmetic(subject.precision, device)
+        peak, source = peak_of_device(dtype, device)
         program = Program(
             flops_per_step=self._flops.total / subject.share,
-            peak_flops_per_s=measured_peak(subject.precision, device),
-            peak_source="measured: the best product of two square matrices on this device",
+            peak_flops_per_s=peak,
+            peak_source=source,
             dtype=dtype,
             device=device_name(device),
             step=step,
@@ -132,15 +133,25 @@ def device_name(device: torch.device) -> str:
 
 
 def arithmetic(precision: str, device: torch.device) -> str:
-    """What products of matrices are computed in: `tf32` where float32 stands for that."""
+    """What matrix products are computed in, as the table of peaks says it; `tf32` where float32 stands for that."""
     is_tf32 = precision == "fp32" and device.type == "cuda" and torch.backends.cuda.matmul.allow_tf32
-    return "tf32" if is_tf32 else precision
+    return "tf32" if is_tf32 else _DTYPES[precision]
 
 
-def measured_peak(precision: str, device: torch.device) -> float:
+def peak_of_device(dtype: str, device: torch.device) -> tuple[float, str]:
+    """FLOP/s at most, and where that comes from: the datasheet, or where there is none, what is measured now."""
+    known = peaks.peak_of(device_name(device))
+    flops_per_s = None if known is None else known.flops_per_s(dtype)
+    if known is not None and flops_per_s is not None:
+        return flops_per_s, known.source
+    return measured_peak(dtype, device), "measured: the best product of two square matrices on this device"
+
+
+def measured_peak(dtype: str, device: torch.device) -> float:
     """FLOP/s of a product of two square matrices, the best of some, with the threads that this process has."""
-    rows = _ROWS.get(device.type, _ROWS_ELSE)
-    a, b = (torch.ones(rows, rows, dtype=_DTYPES[precision], device=device) for _ in range(2))
+    rows = _ROWS if device.type == "cpu" else _ROWS_ELSE
+    made = getattr(torch, dtype, torch.bfloat16 if dtype == "float8" else torch.float32)
+    a, b = (torch.ones(rows, rows, dtype=made, device=device) for _ in range(2))
     best_s, end_s = float("inf"), time.perf_counter() + _MEASURE_S
     while time.perf_counter() < end_s:
         _wait(device)

@@ -1,4 +1,4 @@
-"""What a capture leaves beside its trace: which steps of whom, which files, and what it cost. Needs no torch."""
+"""What a profile of a run leaves beside its traces: which steps of whom, what it cost, and the program's arithmetic."""
 
 from __future__ import annotations
 
@@ -72,6 +72,14 @@ def captured_file(folder: Path, captured: Captured) -> Path:
     """Where it is kept."""
     steps = range(captured.first, captured.until)
     return folder / f"{stem(captured.attempt, captured.rank, steps)}{_SUFFIX}"
+
+
+def read_program(folder: Path) -> Program | None:
+    """What was measured of a run's program; None where nothing was, or it cannot be read."""
+    try:
+        return msgspec.json.decode((folder / PROGRAM_FILE).read_bytes(), type=Program)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def read_captured(folder: Path, request: str | None = None) -> list[Captured]:
