@@ -47,7 +47,7 @@ def chance_of(share: float, num: int, cut: int, inflation: float) -> float:
 
 
 def _normal_scores(values: Values) -> Values:
-    """Quantiles of the normal distribution at the values' ranks; equal values share the mean of theirs. They sum to 0."""
+    """Quantiles of the normal distribution at the values' ranks; equal values share a mean one. They sum to 0."""
     num = len(values)
     _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
     quantiles = np.array([_NORMAL.inv_cdf(rank / (num + 1)) for rank in range(1, num + 1)])

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from drivetrain.bench.detect.chance import chance_of, explained
 from drivetrain.bench.detect.curve import curve_lead
-from drivetrain.bench.detect.noise import Values, correlation, inflation, level, noise_of, spread
+from drivetrain.bench.detect.noise import CUT, Values, correlation, inflation, level, noise_of, spread
 from drivetrain.bench.detect.segment import segment
 
 FALSE_ALARMS = 0.02
@@ -21,6 +21,11 @@ FALSE_ALARMS = 0.02
 MIN_LENGTH = 5
 """Values that a level lasts at least, at either end too: fewer cannot be told from a run of outliers."""
 
+NEAR = 3
+"""Values by which a place may be off and still tell which change it was."""
+
+_NEARNESS = 1 + 0.02 * np.bartlett(2 * NEAR + 3)[1:-1]
+_LONGEST_PART = 8192
 _REACH = 2000  # values on either side that a point is judged by
 _LONGEST_RUN = 3  # points that are held against one curve together
 _NORMAL_975 = 1.96
@@ -64,9 +69,9 @@ def changes(values: Sequence[float] | Values) -> tuple[Change, ...]:
     A least-cost fit of steps proposes points. Each is then tested against chance and against a smooth curve over the
     levels on its either side; the least certain one that fails goes, its neighbours are tested anew, until all hold.
 
-    Assumed: noise of one size around levels, of any distribution and with outliers. Correlated noise (of first order) is
-    estimated and allowed for; a slow drift is a curve and no step; order matters, times do not. What is not finite is
-    left out. On a series of independent noise without a step the chance of any point is at most 1 %.
+    Assumed: noise of one size around levels, of any distribution, with outliers. Correlated noise (of first order) is
+    estimated and allowed for, which takes about 100 values; a slow drift is a curve and no step; order matters, times
+    do not. What is not finite is left out. On a series of independent noise the chance of any point is at most 2 %.
 
     Args:
       values: in order of time; fewer than 10 have no points.
@@ -77,6 +82,7 @@ def changes(values: Sequence[float] | Values) -> tuple[Change, ...]:
     scale = float(np.max(np.abs(kept), initial=0.0))
     if len(kept) < 2 * MIN_LENGTH or not scale:
         return ()
+    scale = 2.0 ** math.frexp(scale)[1] if scale < 1e300 else scale
     kept = kept / scale  # so that squares neither overflow nor vanish
     noise = noise_of(kept)
     if noise < 8 * np.finfo(np.float64).eps:
@@ -89,11 +95,17 @@ def changes(values: Sequence[float] | Values) -> tuple[Change, ...]:
 def _proposed(values: Values, noise: float) -> list[int]:
     """The least-cost fit, each point then moved to where its neighbours' levels meet best.
 
+    Long series are fitted in parts, whose borders are proposed too: each part brings levels of its own.
+
     Source: of the penalty: Zhang and Siegmund, "A modified Bayes information criterion", Biometrics 2007; 3 log n a
       change, in units of twice the logarithm of the likelihood.
     """
-    cuts = segment(values, noise, 3 * math.log(len(values)), MIN_LENGTH)
-    bounds = [0, *cuts, len(values)]
+    penalty = 3 * math.log(len(values))
+    parts = np.array_split(np.arange(len(values)), math.ceil(len(values) / _LONGEST_PART))
+    bounds: list[int] = []
+    for part in parts:
+        bounds += [int(part[0]) + cut for cut in (0, *segment(values[part], noise, penalty, MIN_LENGTH))]
+    bounds.append(len(values))
     for number in range(1, len(bounds) - 1):
         begin, cut, end = bounds[number - 1 : number + 2]
         bounds[number] = begin + _meeting(values[begin:end], cut - begin, noise)
@@ -101,12 +113,28 @@ def _proposed(values: Values, noise: float) -> list[int]:
 
 
 def _meeting(values: Values, cut: int, noise: float) -> int:
-    """Where to part these values between the levels on both sides of a first guess, at least cost."""
+    """The likeliest place to part these values, between the levels on both sides of a first guess."""
+    return MIN_LENGTH + int(np.argmin(_costs(values, cut, noise)))
+
+
+def _middle(values: Values, cut: int, noise: float, inflation: float) -> int:
+    """The place that most likely is right to within 3 values, each weighed by its likelihood.
+
+    The likeliest place of all is further off by more than that twice as often, for steps of 2 standard deviations.
+    """
+    costs = _costs(values, cut, noise)
+    likelihood = np.exp((np.min(costs) - costs) / 2 / inflation)
+    near = np.convolve(likelihood, _NEARNESS)[NEAR : NEAR + len(likelihood)]
+    return MIN_LENGTH + int(np.argmax(near))
+
+
+def _costs(values: Values, cut: int, noise: float) -> Values:
+    """Of parting at each place but the first and last few, with the levels that a cut has; up to a constant."""
     from_first, from_second = (
-        np.minimum(np.square((values - level(part, noise)) / noise), 9.0) for part in (values[:cut], values[cut:])
+        np.minimum(np.square((values - level(part, noise)) / noise), CUT * CUT) for part in (values[:cut], values[cut:])
     )
     total = np.concatenate([[0.0], np.cumsum(from_first - from_second)])
-    return MIN_LENGTH + int(np.argmin(total[MIN_LENGTH : len(values) - MIN_LENGTH + 1]))
+    return total[MIN_LENGTH : len(values) - MIN_LENGTH + 1]
 
 
 class _Fit:
@@ -127,8 +155,11 @@ class _Fit:
             self._doubts = [self._doubt(number) for number in range(len(self.cuts))]
             going = {number for number in range(len(self.cuts)) if self._goes(number)}
             if not going:
-                return
+                break
             self._settle([cut for number, cut in enumerate(self.cuts) if number not in going])
+        for number in range(len(self.cuts)):
+            begin, cut, end = self._around(number)
+            self.cuts[number] = begin + _middle(self._values[begin:end], cut - begin, self._noise, self._inflation)
 
     def change(self, number: int, places: npt.NDArray[np.intp], scale: float) -> Change:
         """One of those that are left, in the units and places of the series that was given."""
@@ -161,16 +192,17 @@ class _Fit:
 
     def _doubt(self, number: int) -> float:
         """The chance of a false alarm; above 1 for what is rather a part of a curve, by how much better that is."""
-        lead = max(self._lead(first, last) for first, last in self._groups(number))
-        if lead > 0:
-            return 1 + lead
         begin, cut, end = self._around(number)
         begin, end = max(begin, cut - _REACH), min(end, cut + _REACH)
         share = self._once(("share", begin, cut, end), lambda: explained(self._values[begin:end], cut - begin))
-        return min(1.0, chance_of(share, end - begin, cut - begin, self._inflation) * len(self._values))
+        alarm = min(1.0, chance_of(share, end - begin, cut - begin, self._inflation) * len(self._values))
+        if alarm > FALSE_ALARMS:
+            return alarm
+        leads = (self._lead(first, last) for first, last in self._groups(number))
+        return next((1 + lead for lead in leads if lead > 0), alarm)
 
     def _groups(self, number: int) -> list[tuple[int, int]]:
-        """Numbers of the first and last point of each short run of points that one belongs to."""
+        """Numbers of the first and last point of each short run of points that one belongs to, shortest first."""
         last_of_all = len(self.cuts) - 1
         return [
             (first, first + length)

@@ -35,13 +35,11 @@ def curve_lead(values: Values, cuts: Sequence[int], noise: float) -> float:
     is_near = np.abs(values - np.median(around, axis=1)) <= CUT * noise
     powers = np.vander(np.linspace(-1, 1, num), _HIGHEST_DEGREE + 1, increasing=True)
     jumps = (np.arange(num)[:, None] >= np.asarray(cuts)).astype(np.float64)
-    steps = [
-        _criterion(values, np.hstack([powers[:, :degree], jumps]), len(cuts), noise, is_near) for degree in (1, 2)
-    ]
+    steps = [_criterion(values, np.hstack([powers[:, :degree], jumps]), len(cuts), noise, is_near) for degree in (1, 2)]
     curves = [
         _criterion(values, powers[:, : degree + 1], 0, noise, is_near) for degree in range(1, _HIGHEST_DEGREE + 1)
     ]
-    return min(steps) - min(curves) - _POSITIVE_EVIDENCE
+    return float(min(steps) - min(curves)) - _POSITIVE_EVIDENCE
 
 
 def _criterion(values: Values, columns: Values, num_more: int, noise: float, is_near: npt.NDArray[np.bool_]) -> float:
@@ -54,6 +52,7 @@ def _criterion(values: Values, columns: Values, num_more: int, noise: float, is_
       noise: standard deviation.
       is_near: what to begin with.
     """
+    num_parameters = columns.shape[1] + num_more
     rest = values
     for _ in range(_NUM_REFITS):
         used = columns[is_near]
@@ -62,4 +61,4 @@ def _criterion(values: Values, columns: Values, num_more: int, noise: float, is_
         was_near, is_near = is_near, np.abs(rest) <= CUT
         if np.array_equal(was_near, is_near):
             break
-    return float(np.sum(np.minimum(rest * rest, CUT * CUT))) + (columns.shape[1] + num_more) * math.log(len(values))
+    return float(np.sum(np.minimum(rest * rest, CUT * CUT)) + num_parameters * math.log(len(values)))

@@ -47,21 +47,22 @@ def noise_of(values: Values) -> float:
 def correlation(values: Values, fitted: Values, noise: float) -> float:
     """Correlation of a value's noise with the noise of the next, from 0 to 0.97; 0 where it could be none.
 
-    The larger of two estimates, each only where it is past what independent noise gives in one series out of twenty:
-    from residuals of the levels that were fitted, which is blind to what the fit has followed; and from differences two
-    apart over differences one apart, which is blind to levels, and half as sharp.
+    The larger of two estimates. One is from residuals of the levels that were fitted, which is blind to what the fit
+    has followed; it counts where it is past what independent noise gives in one series out of twenty. The other is from
+    differences two apart over differences one apart, which is blind to levels, but less sharp; what counts is by how
+    much it is past three times that.
 
     Source: the second is the estimator of Chakar, Lebarbier, Levy-Leduc and Robin, "A robust approach for estimating
       change-points in the mean of an AR(1) process", Bernoulli 2017, with `spread` for the median.
     """
     error = _NORMAL_95 / np.sqrt(len(values))
     bounded = np.clip(values - fitted, -CUT * noise, CUT * noise)
-    power = float(bounded @ bounded)
-    by_residuals = float(bounded[1:] @ bounded[:-1]) / power if power else 0.0
+    power, least = float(bounded @ bounded), 1e-12 * noise * noise * len(values)  # below: what rounding leaves
+    by_residuals = float(bounded[1:] @ bounded[:-1]) / power if power > least else 0.0
     one, two = spread(values[1:] - values[:-1]), spread(values[2:] - values[:-2])
     by_differences = (two / one) ** 2 - 1 if one else 0.0
-    found = max(by_residuals * (by_residuals > error), by_differences - 2 * error, 0.0)
-    return min(found, _HIGHEST_CORRELATION)
+    found = max(by_residuals * (by_residuals > error), by_differences - 3 * error, 0.0)
+    return float(min(found, _HIGHEST_CORRELATION))
 
 
 def inflation(correlated: float) -> float:

@@ -54,13 +54,11 @@ def _grid(values: Values, noise: float, min_length: int) -> Values:
     medians = np.median(stretches, axis=1)
     near = np.unique(np.round((medians - medians[0]) / pitch))
     around = np.unique(np.concatenate([near - 1, near, near + 1]))
-    chosen = around[np.linspace(0, len(around) - 1, min(len(around), _MAX_LEVELS)).round().astype(np.int64)]
-    return chosen * pitch + medians[0]
+    which = np.linspace(0, len(around) - 1, min(len(around), _MAX_LEVELS)).round().astype(np.int64)
+    return np.asarray(around[which] * pitch + medians[0])
 
 
-def _costs(
-    values: Values, grid: Values, noise: float, min_length: int, first: int, end: int
-) -> tuple[Values, Values]:
+def _costs(values: Values, grid: Values, noise: float, min_length: int, first: int, end: int) -> tuple[Values, Values]:
     """Of each value at each level, and of the `min_length` values that end with it; shape (end - first, levels)."""
     begin = max(0, first - min_length + 1)
     rows = np.minimum(np.square((values[begin:end, None] - grid) / noise), CUT * CUT)

@@ -8,6 +8,7 @@ from drivetrain.cli.verbs import Verbs
 
 _VERBS = {
     "run": "Measure a suite, and what it does beside another commit.",
+    "detect": "Where the level of any series of numbers changes.",
     "history": "What was measured so far, and where it changed.",
 }
 """Verb -> its help; the file of the same name has its `command`."""
