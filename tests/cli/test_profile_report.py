@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -107,3 +108,16 @@ def test_an_empty_trace_is_told_and_no_crash(tmp_path: Path) -> None:
     done = drivetrain("profile", "report", write(tmp_path / "empty.json", []))
     assert done.returncode in (0, 65), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_page_and_a_file_for_perfetto_are_written(tmp_path: Path) -> None:
+    files = [write(tmp_path / f"{rank}.json", waiting(140.0), rank) for rank in (0, 1)]
+    page, perfetto = tmp_path / "page.html", tmp_path / "perfetto.json.gz"
+    done = drivetrain("profile", "report", *files, "--html", page, "--perfetto", perfetto)
+    assert done.returncode == 0
+    assert done.stderr == f"wrote {page}\nwrote {perfetto}\n"
+    assert "loader-bound" in page.read_text()
+    events = json.loads(gzip.decompress(perfetto.read_bytes()))["traceEvents"]
+    findings = [event for event in events if event.get("cat") == "drivetrain" and "loader-bound" in event["name"]]
+    assert len(findings) == 1
+    assert "num_workers=4" in findings[0]["args"]["change"]

@@ -3,9 +3,10 @@
 Life of a trace: a run's profiler (`capture/`) writes a file -> `read/` streams it into a `Trace`, typed columns in
 NumPy -> `analyse/` has pure functions from traces to figures, each with its definition -> `report` makes a page.
 
-  trace.py   the columns, and what words in them mean
-  read/      files -> traces
-  analyse/   traces -> figures
+  trace.py     the columns, and what words in them mean
+  read/        files -> traces
+  analyse/     traces -> figures
+  perfetto.py  traces with tracks of our own -> a file for Perfetto
 """
 
 from drivetrain.profile.read import map_traces, read_trace, read_traces, trace_of

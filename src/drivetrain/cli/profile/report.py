@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("targets", nargs=-1, required=True, metavar="TRACE...")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page that needs no network.")
+@click.option(
+    "--perfetto",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the traces with tracks of findings, steps and idle causes, for ui.perfetto.dev (.json.gz).",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def command(targets: tuple[str, ...], html: Path | None, as_json: bool) -> None:
+def command(targets: tuple[str, ...], html: Path | None, perfetto: Path | None, as_json: bool) -> None:
     """Say where the steps of TRACE... spend their time, and what to change.
 
     A TRACE is a file of PyTorch's profiler (.json, .json.gz), a folder of them, or a run.
@@ -29,12 +34,15 @@ def command(targets: tuple[str, ...], html: Path | None, as_json: bool) -> None:
     import msgspec
 
     from drivetrain.core.errors import DataError
-    from drivetrain.report.profile import profile_json, profile_text
+    from drivetrain.report.profile import profile_json, profile_text, write_perfetto
 
     story = _read(find_traces(targets))
     click.echo(msgspec.json.encode(profile_json(story)).decode() if as_json else profile_text(story))
     if html is not None:
         _write_page(html, story, targets)
+    if perfetto is not None:
+        write_perfetto(perfetto, story)
+        click.echo(f"wrote {perfetto}", err=True)
     unread = {file: why for file, why in story.unread.items() if file in targets}
     if unread:
         raise DataError("\n       ".join(f"{file}: {why}" for file, why in unread.items()))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from drivetrain.profile.analyse.idle_by_host import phase_times
 from drivetrain.profile.analyse.intervals import Intervals, covered, either, union, without
-from drivetrain.profile.analyse.links import device_rows
+from drivetrain.profile.analyse.links import Rows, device_rows
 from drivetrain.profile.analyse.pieces import Pieces
 from drivetrain.profile.analyse.spans import Phase
 from drivetrain.profile.analyse.words import is_communication, is_copy
@@ -31,7 +31,7 @@ def device_overview(trace: Trace, begin_ns: int, end_ns: int, num_columns: int) 
     return {
         int(device): {
             part: covered(times, edges[:-1], edges[1:])
-            for part, times in _parts(trace, rows[trace.device[rows] == device]).items()
+            for part, times in device_parts(trace, rows[trace.device[rows] == device]).items()
         }
         for device in np.unique(trace.device[rows])
     }
@@ -49,7 +49,13 @@ def column_edges(begin_ns: int, end_ns: int, num_columns: int) -> npt.NDArray[np
     return begin_ns + (end_ns - begin_ns) * np.arange(num_columns + 1, dtype=np.int64) // num_columns
 
 
-def _parts(trace: Trace, rows: npt.NDArray[np.intp]) -> Mapping[str, Intervals]:
+def device_parts(trace: Trace, rows: Rows | None = None) -> Mapping[str, Intervals]:
+    """When devices computed, communicated and copied, each while none of those before it ran.
+
+    Args:
+      rows: of device events; by default all.
+    """
+    rows = device_rows(trace) if rows is None else rows
     comm, copy = is_communication(trace, rows), is_copy(trace, rows)
     begin_ns, end_ns = trace.ts_ns[rows], trace.end_ns[rows]
     compute, comms, copies = (union(begin_ns[held], end_ns[held]) for held in (~comm & ~copy, comm & ~copy, copy))

@@ -13,9 +13,11 @@ Life of a profile: `gather_profile` reads files, lets `profile`'s analyses measu
   text.py        for the terminal
   summary.py     for programs
   diff.py        two traces' steps, for both
+  annotate.py    for Perfetto
   page.py        for a browser: page_figures.py has the pictures, page_tables.py the tables
 """
 
+from drivetrain.report.profile.annotate import write_perfetto
 from drivetrain.report.profile.diff import diff_json, diff_text
 from drivetrain.report.profile.findings import ProfileFinding, find
 from drivetrain.report.profile.gather import distinct_names, gather_profile
@@ -36,4 +38,5 @@ __all__ = [
     "profile_json",
     "profile_page",
     "profile_text",
+    "write_perfetto",
 ]

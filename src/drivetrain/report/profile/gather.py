@@ -64,7 +64,7 @@ def _measured(paths: Sequence[Path]) -> Iterator[Measured | DataError]:
 
 def _measure(path: Path) -> Measured | DataError:
     try:
-        return measure(read_trace(path), stem(path))
+        return measure(read_trace(path), stem(path), str(path))
     except DataError as exc:
         return exc
 

@@ -43,7 +43,7 @@ _WORDS = {
 }
 
 
-def measure(trace: Trace, label: str) -> Measured:
+def measure(trace: Trace, label: str, path: str) -> Measured:
     """Everything that is said of one trace, and what comparing it with others needs."""
     looks = look_at(trace)
     steps = step_lines(looks)
@@ -52,6 +52,7 @@ def measure(trace: Trace, label: str) -> Measured:
     begin_ns, end_ns = _window(trace)
     process = Process(
         label=label,
+        path=path,
         file=trace.origin.name,
         rank=trace.origin.rank,
         world_size=trace.origin.world_size,

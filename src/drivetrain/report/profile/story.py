@@ -91,6 +91,7 @@ class Process:
 
     Attributes:
       label: `rank 3`, or the file's name.
+      path: of the file, as it was given.
       file: its name.
       rank: None where the trace does not say.
       world_size: 0 where it does not say.
@@ -112,6 +113,7 @@ class Process:
     """
 
     label: str
+    path: str
     file: str
     rank: int | None
     world_size: int
