@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from drivetrain.core.units import NS_PER_MS, duration_text
 from drivetrain.figures.axes import nice_ticks, tick_text
 from drivetrain.figures.fills import paint, stacking_order, tiles
-from drivetrain.figures.svg import Markup, element, figure, number
+from drivetrain.figures.svg import Markup, element, figure, number, text_width
 
 _WIDTH, _HEIGHT = 960, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 10, 34
 _PLOT_WIDTH, _PLOT_HEIGHT = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 _MOST_COLUMNS = 296  # three pixels each
-_WIDEST = 64
-_LABEL_WIDTH = 44
+_WIDEST = 64  # unless names need more
+_LABEL_GAP = 10
 
 Stack = tuple[str, Mapping[str, int]]
 """A column's name and its parts, ns."""
@@ -32,7 +33,8 @@ def stack_chart(stacks: Sequence[Stack], *, key: str, title: str, x_label: str) 
     columns, num_merged = _merged(stacks)
     order = stacking_order({part for _, parts in columns for part in parts})
     highest_ns = max((sum(parts.values()) for _, parts in columns), default=0.0) or 1.0
-    pitch = min(_PLOT_WIDTH / max(len(columns), 1), float(_WIDEST))
+    label_width = max((text_width(name) for name, _ in columns), default=0.0) + _LABEL_GAP
+    pitch = min(_PLOT_WIDTH / max(len(columns), 1), max(label_width, float(_WIDEST)))
     paths = [_part_path(part, columns, pitch, highest_ns, key) for part in reversed(order)]
     label = f"{x_label}, {num_merged} to a column" if num_merged > 1 else x_label
     longest = max((sum(parts.values()) for _, parts in stacks), default=0)
@@ -42,7 +44,7 @@ def stack_chart(stacks: Sequence[Stack], *, key: str, title: str, x_label: str) 
         tiles(order, key),
         *_axis(highest_ns),
         *paths,
-        *_labels([name for name, _ in columns], pitch, label),
+        *_labels([name for name, _ in columns], pitch, label_width, label),
         key=key,
         title=title,
         desc=f"{len(stacks)} columns, the longest {duration_text(longest)}; parts: {', '.join(order) or 'none'}.",
@@ -89,9 +91,9 @@ def _axis(highest_ns: float) -> list[Markup]:
     return marks
 
 
-def _labels(names: Sequence[str], pitch: float, x_label: str) -> list[Markup]:
+def _labels(names: Sequence[str], pitch: float, label_width: float, x_label: str) -> list[Markup]:
     bottom = _TOP + _PLOT_HEIGHT
-    every = max(1, -(-_LABEL_WIDTH // max(int(pitch), 1)))
+    every = max(1, math.ceil(label_width / pitch - 1e-9))
     marks = [
         element("text", name, x=_LEFT + (index + 0.5) * pitch, y=bottom + 14, text_anchor="middle")
         for index, name in enumerate(names)

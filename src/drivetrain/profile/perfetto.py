@@ -141,8 +141,8 @@ def _track_events(tracks: Sequence[Track], process: str, pid: int, at_us: float)
 
 def _span_events(trace: Trace, pid: int, at_us: float) -> Iterator[Event]:
     on_device = np.isin(trace.kind, [int(kind) for kind in (*DEVICE_KINDS, Kind.DEVICE_ANNOTATION)])
-    columns = (trace.ts_ns, trace.dur_ns, trace.name, trace.kind, trace.thread, on_device)
-    numbers = {
+    columns: list[npt.NDArray[Any]] = [trace.ts_ns, trace.dur_ns, trace.name, trace.kind, trace.thread, on_device]
+    numbers: dict[str, npt.NDArray[Any]] = {
         "correlation": trace.correlation,
         "External id": trace.external,
         "device": trace.device,
@@ -153,7 +153,7 @@ def _span_events(trace: Trace, pid: int, at_us: float) -> Iterator[Event]:
     for start in range(0, len(trace), _CHUNK):
         block = slice(start, start + _CHUNK)
         args = _args({name: column[block] for name, column in numbers.items()}, len(trace.ts_ns[block]))
-        values: Iterator[tuple[Any, ...]] = zip(*(column[block].tolist() for column in columns), args, strict=True)
+        values = zip(*(column[block].tolist() for column in columns), args, strict=True)
         for ts_ns, dur_ns, name, kind, thread, is_device, known in values:
             yield {
                 "ph": "X",

@@ -6,7 +6,7 @@ Every idle nanosecond of a window has one cause, the first of these that holds:
   sync     the idle stretch began while a synchronising call of the host ran, or just after: the host had let the queue
            run dry, and nothing could start before it had caught up. All of the stretch counts.
   host     an operator or a call of the device's runtime ran on some thread of the host: launching was not fast enough.
-  other    nothing that was traced ran anywhere: Python between operators, another process, the system.
+  other    no operator and no call ran anywhere: Python between them, another process, the system.
 
 PyTorch's TensorBoard plugin gives each moment of a step to the first of kernel, memory copy, runtime, loader and
 operator that runs in it. Here it is idle moments alone: a loader that works while the device does too costs nothing.

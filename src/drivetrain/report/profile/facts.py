@@ -99,6 +99,7 @@ class Facts:
       slow: None where it is no slower than others, or there are none.
       memory: None where the trace does not record it.
       mfu: 0 to 1, None where FLOPs are unknown.
+      host_path: what the host does on the critical path, by time; all steps together.
       top_kernels: by time.
       top_operators: by their own time.
     """
@@ -134,5 +135,6 @@ class Facts:
     slow: Slow | None = None
     memory: Memory | None = None
     mfu: float | None = None
+    host_path: tuple[Named, ...] = ()
     top_kernels: tuple[Named, ...] = ()
     top_operators: tuple[Named, ...] = ()

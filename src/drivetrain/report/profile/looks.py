@@ -9,12 +9,12 @@ import numpy as np
 from drivetrain.profile import DEVICE_KINDS, Trace
 from drivetrain.profile.analyse import (
     Breakdown,
-    Nesting,
+    HostTree,
     Steps,
     breakdown,
     breakdown_by_step,
     host_steps,
-    nest,
+    host_tree,
 )
 from drivetrain.profile.analyse.idle_by_host import IdleCauses, idle_causes
 from drivetrain.profile.analyse.pieces import Pieces
@@ -27,7 +27,7 @@ class Looks:
 
     Attributes:
       trace: of one process.
-      nesting: of its host events.
+      tree: of its host events, and what they launched.
       phases: of the leading thread.
       whole: all of its time.
       steps, by_step: with a device, until that has done what was launched in them.
@@ -35,7 +35,7 @@ class Looks:
     """
 
     trace: Trace
-    nesting: Nesting
+    tree: HostTree
     phases: Pieces
     whole: Breakdown
     steps: Steps
@@ -45,12 +45,12 @@ class Looks:
 
 def look_at(trace: Trace) -> Looks:
     """What all that follows needs."""
-    nesting = nest(trace)
-    phases = phase_pieces(trace, nesting, host_steps(trace))
+    tree = host_tree(trace)
+    phases = phase_pieces(trace, tree.nesting, host_steps(trace))
     whole = breakdown(trace)
     steps, by_step = breakdown_by_step(trace)
     causes = idle_causes(trace, phases, steps.begin_ns, steps.end_ns) if whole.source == "device" else None
-    return Looks(trace, nesting, phases, whole, steps, by_step, causes)
+    return Looks(trace, tree, phases, whole, steps, by_step, causes)
 
 
 def device_name(trace: Trace) -> str:

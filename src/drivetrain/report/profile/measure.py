@@ -28,7 +28,9 @@ from drivetrain.profile.analyse import (
 from drivetrain.profile.analyse.overview import Shares, device_overview, host_overview
 from drivetrain.report.profile.across import Measured
 from drivetrain.report.profile.looks import Looks, device_name, look_at
-from drivetrain.report.profile.measure_facts import facts_of
+from drivetrain.report.profile.measure_facts import Further, facts_of
+from drivetrain.report.profile.measure_limits import held_memory, roofline_of
+from drivetrain.report.profile.measure_path import MOST_EVENTS, critical_of
 from drivetrain.report.profile.measure_tables import tables_of
 from drivetrain.report.profile.story import Process, StepLine
 
@@ -48,7 +50,9 @@ def measure(trace: Trace, label: str, path: str) -> Measured:
     looks = look_at(trace)
     steps = step_lines(looks)
     found = collectives(trace, label)
-    tables = tables_of(trace, found)
+    tables = tables_of(trace, looks.tree, found)
+    held, roof = held_memory(trace, looks.tree), roofline_of(trace, looks.tree)
+    critical = critical_of(trace, looks.tree)
     begin_ns, end_ns = _window(trace)
     process = Process(
         label=label,
@@ -62,12 +66,16 @@ def measure(trace: Trace, label: str, path: str) -> Measured:
         skipped=trace.origin.skipped,
         breakdown=asdict(looks.whole),
         figures=_figures(looks),
-        facts=facts_of(looks, label, steps, tables),
+        facts=facts_of(looks, label, steps, Further(tables, held.memory, roof, critical)),
         steps=steps,
         kernels=tables.kernels,
         operators=tables.operators,
         modules=tables.modules,
         collectives=tables.collectives,
+        memory_line=held.line,
+        memory=held.memory,
+        roofline=roof,
+        critical=critical,
         bands=_bands(looks, begin_ns, end_ns),
         length_ns=end_ns - begin_ns,
         notes=_notes(looks),
@@ -108,7 +116,7 @@ def _window(trace: Trace) -> tuple[int, int]:
 
 def step_lines(looks: Looks) -> tuple[StepLine, ...]:
     """Each step by the device's time, the host's spans and the causes of idle time."""
-    spans = {one.number: one for one in host_spans(looks.trace, looks.nesting)}
+    spans = {one.number: one for one in host_spans(looks.trace, looks.tree.nesting)}
     causes = looks.causes
     each = (
         {}
@@ -160,6 +168,8 @@ def _notes(looks: Looks) -> list[str]:
         notes.append("no device events: all figures are the host's")
     if not looks.steps.annotated:
         notes.append("no steps are marked (call profiler.step() after each): all that was recorded is taken as one")
+    if len(looks.trace) > MOST_EVENTS:
+        notes.append(f"the critical path is left out: the trace has more than {MOST_EVENTS:,} events")
     if looks.whole.num_unlaunched:
         left_out = count_text(looks.whole.num_unlaunched, "device event")
         notes.append(f"not counted in the breakdown: {left_out} whose launch is not in the trace")

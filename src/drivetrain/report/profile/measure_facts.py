@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from drivetrain.profile import Kind, Trace
+from drivetrain.profile.analyse import Where
 from drivetrain.profile.analyse.copies import PageableCopies, pageable_copies
+from drivetrain.profile.analyse.diff import GAP
 from drivetrain.profile.analyse.links import Rows, launch_rows
 from drivetrain.profile.analyse.matrix import matrix_time
 from drivetrain.profile.analyse.steps import begun_within
 from drivetrain.profile.analyse.syncs import sync_table
 from drivetrain.profile.analyse.words import COMMUNICATION, LOADER, flags
 from drivetrain.profile.trace import NONE
-from drivetrain.report.profile.facts import Facts, Kernels, Named
+from drivetrain.report.profile.facts import Facts, Kernels, Memory, Named
 from drivetrain.report.profile.looks import Looks, device_name
 from drivetrain.report.profile.measure_tables import Tables
-from drivetrain.report.profile.story import StepLine, TableLine
+from drivetrain.report.profile.story import Critical, Roofline, StepLine, TableLine
 from drivetrain.report.profile.thresholds import SHORT_KERNEL_NS
 
 _DEVICE_PARTS = ("compute", "communication", "copy", "idle")
@@ -25,7 +28,17 @@ _IDLE_PARTS = ("loader", "sync", "host", "other")
 _MOST_NAMED = 5
 
 
-def facts_of(looks: Looks, label: str, steps: Sequence[StepLine], tables: Tables) -> Facts:
+@dataclass(frozen=True, slots=True)
+class Further:
+    """What else is known of a trace by now."""
+
+    tables: Tables
+    memory: Memory | None
+    roofline: Roofline | None
+    critical: Critical | None
+
+
+def facts_of(looks: Looks, label: str, steps: Sequence[StepLine], further: Further) -> Facts:
     """What rules ask."""
     num = max(len(steps), 1)
 
@@ -62,16 +75,25 @@ def facts_of(looks: Looks, label: str, steps: Sequence[StepLine], tables: Tables
         exposed_pageable_ns=round(copies.exposed_ns / num),
         syncs=tuple(
             Named(line.name, line.num, line.wait_ns)
-            for line in sync_table(looks.trace, looks.nesting, *windows)[:_MOST_NAMED]
+            for line in sync_table(looks.trace, looks.tree.nesting, *windows)[:_MOST_NAMED]
         ),
         kernels=_kernels(looks.trace, kernels, num),
         matrix_ns=round(matrix.matrix_ns / num),
         plain_matrix_ns=round(matrix.plain_ns / num),
         has_matrix_units=matrix.has_units,
-        collectives=_named_lines(tables.collectives),
-        top_kernels=_named_lines([line for line in tables.kernels if computes(line.name)]),
-        top_operators=_named_lines(tables.operators),
+        memory=further.memory,
+        mfu=None if further.roofline is None else further.roofline.mfu,
+        host_path=_host_path(further.critical),
+        collectives=_named_lines(further.tables.collectives),
+        top_kernels=_named_lines([line for line in further.tables.kernels if computes(line.name)]),
+        top_operators=_named_lines(further.tables.operators),
     )
+
+
+def _host_path(critical: Critical | None) -> tuple[Named, ...]:
+    parts = critical.parts if critical is not None else ()
+    host = [Named(part.name, part.num_pieces, part.dur_ns) for part in parts if part.where == Where.HOST]
+    return tuple(one for one in host if one.name != GAP)[:_MOST_NAMED]
 
 
 def computes(kernel: str) -> bool:

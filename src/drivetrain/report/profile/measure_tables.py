@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 from drivetrain.core.units import bytes_text
 from drivetrain.profile import Kind, Trace
-from drivetrain.profile.analyse import CollectiveLine, Collectives, KernelLine, collective_table, kernel_table
+from drivetrain.profile.analyse import (
+    CollectiveLine,
+    Collectives,
+    HostTree,
+    KernelLine,
+    collective_table,
+    kernel_table,
+    modules,
+    operators,
+)
 from drivetrain.profile.analyse.matrix import MATRIX, UNITS
 from drivetrain.report.profile.story import TableLine
 
@@ -24,9 +33,40 @@ class Tables:
     collectives: tuple[TableLine, ...]
 
 
-def tables_of(trace: Trace, found: Collectives) -> Tables:
+def tables_of(trace: Trace, tree: HostTree, found: Collectives) -> Tables:
     """All of them."""
-    return Tables(kernel_lines(trace), (), (), collective_lines(found))
+    return Tables(kernel_lines(trace), operator_lines(trace, tree), module_lines(trace, tree), collective_lines(found))
+
+
+def operator_lines(trace: Trace, tree: HostTree) -> tuple[TableLine, ...]:
+    """Operators by name, most device time of their own first, then the host's; `device_ns` is of what they launched."""
+    has_device = bool(len(tree.launched.events))
+    return tuple(
+        TableLine(
+            name=one.name,
+            count=one.num_calls,
+            total_ns=one.host_total_ns,
+            self_ns=one.host_self_ns,
+            device_ns=round(1000 * one.device_direct_us) if has_device else None,
+        )
+        for one in operators(trace, tree=tree)[:_MOST_LINES]
+    )
+
+
+def module_lines(trace: Trace, tree: HostTree) -> tuple[TableLine, ...]:
+    """Modules by the time of their own operators, forward and backward; `device_ns` is of all inside them, too."""
+    has_device = bool(len(tree.launched.events))
+    lines = [
+        TableLine(
+            name=".".join(one.path),
+            count=one.num_calls,
+            total_ns=one.forward_host_ns + one.backward_host_ns,
+            self_ns=one.forward_host_ns + one.backward_host_ns,
+            device_ns=round(1000 * one.subtree_device_us) if has_device else None,
+        )
+        for one in modules(trace, tree=tree)
+    ]
+    return tuple(sorted(lines, key=lambda line: (-(line.device_ns or 0), -line.self_ns, line.name))[:_MOST_LINES])
 
 
 def kernel_lines(trace: Trace) -> tuple[TableLine, ...]:

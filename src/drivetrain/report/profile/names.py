@@ -16,7 +16,8 @@ def plain_kernel(name: str) -> str:
     CUTLASS it is. What is no C++ stays as it is.
     """
     text = name.removeprefix("void ").replace("(anonymous namespace)::", "")
-    if "(" not in text or text.startswith("Mem"):
+    is_signature = "(" in text and (text.endswith(")") or "<" in text)
+    if not is_signature or text.startswith("Mem"):
         return name
     start = _PLAIN.match(text)
     base = start[0].rpartition("::")[2].strip() if start else ""

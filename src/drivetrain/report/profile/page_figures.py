@@ -21,7 +21,7 @@ from drivetrain.figures import (
     swatch,
 )
 from drivetrain.report.html import section, table
-from drivetrain.report.profile.story import Process, StepLine
+from drivetrain.report.profile.story import Process, Roofline, StepLine
 from drivetrain.report.profile.text import short
 
 _DEVICE = ("compute", "communication", "copy", "idle")
@@ -186,30 +186,38 @@ def memory_section(processes: Sequence[Process]) -> Markup:
 
 def arithmetic_section(processes: Sequence[Process]) -> Markup:
     """Operators under the roof of the device."""
-    known = [process for process in processes if process.arithmetic is not None and process.arithmetic.points]
-    if not known:
+    process = next((process for process in processes if process.roofline is not None), None)
+    if process is None or process.roofline is None:
         return Markup("")
-    process = known[0]
-    arithmetic = process.arithmetic
-    assert arithmetic is not None
-    dots = [Dot(one.name, one.flops_per_byte, one.flops_per_s, one.share) for one in arithmetic.points]
-    chart = roofline(dots, arithmetic.peak_flops_per_s, arithmetic.bytes_per_s, key="roofline")
+    found = process.roofline
+    dots = [Dot(one.name, one.flops_per_byte, one.flops_per_s, one.share) for one in found.points]
+    chart = Markup("")
+    if found.peak_flops_per_s:
+        chart = roofline(dots, found.peak_flops_per_s, found.bytes_per_s, key="roofline")
     rows = [
         [
             short(one.name, 72),
-            f"{one.flops_per_byte:.3g}",
+            one.dtype,
+            f"{one.flops_per_byte:.3g}" if one.flops_per_byte else "–",
             f"{one.flops_per_s / 1e12:.3g}",
-            share_text(round(1e6 * one.flops_per_s), round(1e6 * arithmetic.peak_flops_per_s)),
+            "–" if one.of_peak is None else f"{100 * one.of_peak:.1f} %",
             f"{100 * one.share:.1f} %",
         ]
-        for one in arithmetic.points[:_MOST_ROWS]
+        for one in found.points[:_MOST_ROWS]
     ]
-    columns = ["operator", "#FLOP per byte", "#TFLOP/s", "#of the peak", "#of such time"]
-    peak = f"{arithmetic.peak_flops_per_s / 1e12:.4g} TFLOP/s {arithmetic.dtype}"
-    note = f"{process.label}; peak {peak} ({arithmetic.source})"
-    if arithmetic.mfu is not None:
-        note = f"MFU {100 * arithmetic.mfu:.1f} %; {note}"
-    return section("Arithmetic", chart, table(columns, rows, caption="Arithmetic in numbers"), note=note)
+    columns = ["operator and shapes", "type", "#FLOP per byte", "#TFLOP/s", "#of its peak", "#of such time"]
+    numbers = table(columns, rows, caption="Arithmetic in numbers", dense=True)
+    return section("Arithmetic", chart, numbers, note=_roofline_note(process.label, found))
+
+
+def _roofline_note(label: str, found: Roofline) -> str:
+    told = [label, f"{found.flops_per_step / 1e12:.3g} TFLOP a step"]
+    if found.mfu is not None:
+        told.append(f"MFU {100 * found.mfu:.1f} %")
+    if found.peak_flops_per_s:
+        told.append(f"peak {found.peak_flops_per_s / 1e12:.4g} TFLOP/s dense {found.dtype} ({found.source})")
+    told.append(f"arithmetic unknown for {100 * found.unknown_share:.0f} % of operators' time")
+    return "; ".join(told)
 
 
 def _key(parts: Iterable[str], key: str) -> Markup:

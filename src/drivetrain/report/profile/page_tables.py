@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from drivetrain.core.units import duration_text
 from drivetrain.figures import Markup, element, share_text
 from drivetrain.report.html import section, table
-from drivetrain.report.profile.story import Process, ProfileStory, TableLine
+from drivetrain.report.profile.names import plain_kernel
+from drivetrain.report.profile.story import Critical, Process, ProfileStory, TableLine
 from drivetrain.report.profile.text import short, skipped_text
 
 _MOST_ROWS = 30
@@ -22,7 +23,7 @@ WORDS = (
     ("idle: loader", "the leading thread waits for the next batch meanwhile"),
     ("idle: sync", "the host had waited for the device, so that its queue ran empty"),
     ("idle: host", "operators or runtime calls run on the host: launching is not fast enough"),
-    ("idle: other", "nothing that was traced runs: Python, other processes, the system"),
+    ("idle: other", "neither runs: Python between operators, other processes, the system"),
     ("forward, backward, optimizer", "by annotations, or else by operators of autograd; of the leading thread"),
     ("total, self", "of an operator: with and without the operators that it calls"),
 )
@@ -38,7 +39,8 @@ def tables_sections(process: Process, num_processes: int) -> list[Markup]:
         ("Modules", process.modules),
         ("Collectives", process.collectives),
     )
-    return [_lines_section(title, lines, of) for title, lines in each if lines]
+    tables = [_lines_section(title, lines, of) for title, lines in each if lines]
+    return [*tables, _critical_section(process.critical, of)] if process.critical is not None else tables
 
 
 def _lines_section(title: str, lines: Sequence[TableLine], of: str) -> Markup:
@@ -51,7 +53,7 @@ def _lines_section(title: str, lines: Sequence[TableLine], of: str) -> Markup:
     columns += ["#self"] * has_self + ["#device"] * has_device + ["#mean"] * has_mean + [""] * has_note
     rows = []
     for line in lines[:_MOST_ROWS]:
-        cells = [short(line.name, _MOST_NAME), f"{line.count:,}", duration_text(line.total_ns)]
+        cells = [_cell_name(line.name, title), f"{line.count:,}", duration_text(line.total_ns)]
         cells.append(share_text(line.self_ns, whole_ns))
         cells += [duration_text(line.self_ns)] * has_self
         cells += ["–" if line.device_ns is None else duration_text(line.device_ns)] * has_device
@@ -62,6 +64,36 @@ def _lines_section(title: str, lines: Sequence[TableLine], of: str) -> Markup:
     if len(lines) > _MOST_ROWS:
         told.append(f"the first {_MOST_ROWS} of {len(lines):,}")
     return section(title, table(columns, rows, caption=title, dense=True), note="; ".join(told))
+
+
+def _cell_name(name: str, title: str) -> str:
+    """Modules by the end of their path, which tells them apart."""
+    if title == "Modules":
+        return name if len(name) <= _MOST_NAME else f"…{name[-_MOST_NAME:]}"
+    return short(plain_kernel(name), _MOST_NAME)
+
+
+def _critical_section(critical: Critical, of: str) -> Markup:
+    """What the steps took as long as they did for, and what a step would take without it."""
+    rows = [
+        [
+            part.where,
+            short(plain_kernel(part.name), _MOST_NAME),
+            f"{part.num_pieces:,}",
+            duration_text(part.dur_ns),
+            share_text(part.dur_ns, critical.total_ns),
+        ]
+        for part in critical.parts[:_MOST_ROWS]
+    ]
+    path = table(["where", "name", "#pieces", "#time", "#of the path"], rows, caption="The critical path", dense=True)
+    free = [
+        [short(plain_kernel(name), _MOST_NAME), duration_text(round(ns)), duration_text(round(critical.step_ns - ns))]
+        for name, ns in critical.free
+    ]
+    columns = ["if this took no time", "#a step would take", "#less by"]
+    note = f"what the steps took as long as they did for; mean step {duration_text(round(critical.step_ns))}"
+    content = [path, table(columns, free, caption="What if", dense=True)] if free else [path]
+    return section("Critical path", *content, note=f"{of}; {note}" if of else note)
 
 
 def read_section(story: ProfileStory) -> Markup:

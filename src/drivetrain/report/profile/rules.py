@@ -53,16 +53,21 @@ def _launch(facts: Facts) -> Words:
     if kernels.queue_median_ns >= 0:
         told.append(f"A kernel begins {duration_text(kernels.queue_median_ns)} after its launch at the median.")
     told.append(
-        f"Meanwhile operators and calls run for {duration_text(facts.host_ns)}, nothing that was traced for "
-        f"{duration_text(facts.other_ns)}."
+        f"Meanwhile operators and calls run for {duration_text(facts.host_ns)}; for {duration_text(facts.other_ns)} "
+        "none does."
     )
+    if facts.host_path:
+        told.append(f"Longest of the host on the critical path: {_enumerated(facts.host_path)}.")
     slowest = max(range(len(facts.step_waits_ns)), key=lambda index: facts.step_waits_ns[index], default=0)
     if len(facts.step_waits_ns) > 2 and 2 * facts.step_waits_ns[slowest] > sum(facts.step_waits_ns):
         told.append(f"Step {facts.step_names[slowest]} alone has {duration_text(facts.step_waits_ns[slowest])} of it.")
     if kernels.short_share >= MOSTLY_SHORT:
         change = "Launch less: torch.compile or CUDA graphs, fused optimizers, a larger batch."
     elif facts.other_ns > facts.host_ns:
-        change = "Look at what Python does between operators: profile with stacks, and move it off the training thread."
+        how = "" if facts.host_path else " (profile with stacks to see it)"
+        change = (
+            f"Move what Python does between operators{how} off the training thread: into the loader, or less often."
+        )
     else:
         change = "Spare the host: torch.compile, fused optimizers, fewer views and copies between kernels."
     text = f"{pct(_of_step(idle_ns, facts))} of the step the device waits for the host to launch work"

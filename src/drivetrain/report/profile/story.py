@@ -56,33 +56,75 @@ class TableLine:
 
 @dataclass(frozen=True, slots=True)
 class RooflinePoint:
-    """An operator with its arithmetic: FLOP per byte, FLOP/s, and its share of all such time."""
+    """Calls of one operator with the same shapes.
+
+    Attributes:
+      name: with the shapes.
+      dtype: of its numbers.
+      flops_per_byte: arithmetic intensity at the least traffic; 0 where unknown.
+      flops_per_s: reached.
+      of_peak: that over the peak of its type, 0 to 1; None where that is unknown.
+      share: of all time in operators whose arithmetic is known, 0 to 1.
+    """
 
     name: str
+    dtype: str
     flops_per_byte: float
     flops_per_s: float
+    of_peak: float | None
     share: float
 
 
 @dataclass(frozen=True, slots=True)
-class Arithmetic:
+class Roofline:
     """FLOPs against what the device can do.
 
     Attributes:
-      mfu: model FLOPs over peak, 0 to 1; None where unknown.
-      peak_flops_per_s: of the device at `dtype`.
+      mfu: FLOPs of a step over its length, as a share of the peak; None where that is unknown.
+      flops_per_step: of operators whose arithmetic is known.
+      peak_flops_per_s: of the device at `dtype`; 0 where unknown.
       bytes_per_s: of its memory; 0 where unknown.
-      dtype: what the peak is of.
-      source: where the peak is from.
-      points: operators.
+      dtype: that most of the arithmetic is done in.
+      source: where the peak is from; empty for none.
+      unknown_share: of operators' time, whose arithmetic is not known; with much of it the MFU is a lower bound.
+      points: operators, by time.
     """
 
     mfu: float | None
+    flops_per_step: float
     peak_flops_per_s: float
     bytes_per_s: float
     dtype: str
     source: str
+    unknown_share: float
     points: tuple[RooflinePoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PathLine:
+    """A share of the critical path: `where` is host, device, launch, between or waking."""
+
+    where: str
+    name: str
+    dur_ns: int
+    num_pieces: int
+
+
+@dataclass(frozen=True, slots=True)
+class Critical:
+    """What the steps took as long as they did for.
+
+    Attributes:
+      total_ns: of the path.
+      parts: longest first.
+      free: (name, mean step if all events of that name took no time, ns), largest gain first.
+      step_ns: mean step as traced.
+    """
+
+    total_ns: int
+    parts: tuple[PathLine, ...]
+    step_ns: float
+    free: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +148,8 @@ class Process:
       kernels, operators, modules, collectives: by time.
       memory_line: (ns, bytes allocated) over time, few points.
       memory: at its peak.
-      arithmetic: None where no FLOPs are known.
+      roofline: None where no FLOPs are known.
+      critical: the critical path; None where it was not walked.
       bands: for the picture: name -> columns.
       length_ns: that `bands` are of.
       notes: what a reader must know to read the figures.
@@ -131,7 +174,8 @@ class Process:
     collectives: Sequence[TableLine] = ()
     memory_line: Sequence[tuple[float, float]] = ()
     memory: Memory | None = None
-    arithmetic: Arithmetic | None = None
+    roofline: Roofline | None = None
+    critical: Critical | None = None
     bands: Mapping[str, Sequence[Column]] = field(default_factory=dict)
     length_ns: int = 0
     notes: Sequence[str] = ()

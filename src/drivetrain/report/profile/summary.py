@@ -42,7 +42,8 @@ def _process_json(process: Process) -> dict[str, object]:
         "modules": [asdict(line) for line in process.modules],
         "collectives": [asdict(line) for line in process.collectives],
         "memory": None if process.memory is None else asdict(process.memory),
-        "arithmetic": None if process.arithmetic is None else asdict(process.arithmetic),
+        "roofline": None if process.roofline is None else asdict(process.roofline),
+        "critical_path": None if process.critical is None else asdict(process.critical),
         "notes": list(process.notes),
     }
 

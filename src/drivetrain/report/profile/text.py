@@ -14,6 +14,7 @@ _MOST_PROCESSES = 16
 _MOST_STEPS = 12
 _MOST_LINES = 8
 _MOST_NAME = 48
+_MOST_FREE = 3
 _WIDTH = 100
 _NO_BREAK = "\u00a0%"
 
@@ -109,7 +110,9 @@ def _process_text(process: Process, num_processes: int) -> str:
         _titled(f"kernels{of}", lines_table(process.kernels[:_MOST_LINES])),
         _titled(f"operators{of}", lines_table(process.operators[:_MOST_LINES])),
         _titled(f"collectives{of}", lines_table(process.collectives[:_MOST_LINES])),
+        _what_if_text(process),
         _memory_text(process),
+        _arithmetic_text(process),
     ]
     return "\n\n".join(filter(None, parts))
 
@@ -173,6 +176,28 @@ def _memory_text(process: Process) -> str:
         return ""
     owners = ", ".join(f"{short(owner.name)} {bytes_text(owner.size_bytes)}" for owner in memory.owners[:4])
     return f"memory: {bytes_text(memory.peak_bytes)} at the peak" + (f", of which {owners}" if owners else "")
+
+
+def _what_if_text(process: Process) -> str:
+    critical = process.critical
+    if critical is None or not critical.free:
+        return ""
+    rows = [
+        [short(plain_kernel(name)), duration_text(round(ns)), duration_text(round(critical.step_ns - ns))]
+        for name, ns in critical.free[:_MOST_FREE]
+    ]
+    return table_text(["if this took no time", "#a step would take", "#less by"], rows)
+
+
+def _arithmetic_text(process: Process) -> str:
+    found = process.roofline
+    if found is None:
+        return ""
+    told = [f"{found.flops_per_step / 1e12:.3g} TFLOP a step"]
+    if found.mfu is not None:
+        told.append(f"MFU {100 * found.mfu:.1f} % of {found.peak_flops_per_s / 1e12:.4g} TFLOP/s ({found.dtype})")
+    told.append(f"arithmetic unknown for {100 * found.unknown_share:.0f} % of operators' time")
+    return f"arithmetic: {', '.join(told)}"
 
 
 def _notes(story: ProfileStory) -> list[str]:
