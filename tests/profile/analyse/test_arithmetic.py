@@ -4,18 +4,17 @@ import csv
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.profile.analyse.events import Raw, kernel, launch, span, step
 
 from drivetrain.profile import read_trace, trace_of
 from drivetrain.profile.analyse import arithmetic, peak_of, roof
-from drivetrain.profile.analyse.flops import Cost, cost, outer_shapes
+from drivetrain.profile.analyse.flops import Call, Cost, cost, outer_shape, outer_shapes
 
 
 def flops(name: str, *shapes: tuple[int, ...] | None, outer: tuple[int, ...] | None = None) -> int | None:
-    found = cost(name, shapes, outer)
+    found = cost(Call(name, shapes, outer=outer))
     return None if found is None else found.flops
 
 
@@ -62,15 +61,39 @@ def test_what_is_not_known_is_not_nothing(name: str, shapes: list[tuple[int, ...
 
 def test_backward_tells_the_output_of_a_convolution_unless_two_contradict_each_other() -> None:
     given, weight, outer = (1, 3, 8, 8), (8, 3, 3, 3), (1, 8, 4, 4)
-    calls: list[Any] = [("aten::convolution_backward", (outer, given, weight)), ("aten::mm", ())]
+    calls = [Call("aten::convolution_backward", (outer, given, weight)), Call("aten::mm", ())]
     assert outer_shapes(calls) == {(given, weight): outer}
     assert flops("aten::convolution", given, weight, outer=outer) == 2 * 8 * 16 * 3 * 9
-    assert outer_shapes([*calls, ("aten::convolution_backward", ((1, 8, 6, 6), given, weight))]) == {}
+    assert outer_shapes([*calls, Call("aten::convolution_backward", ((1, 8, 6, 6), given, weight))]) == {}
 
 
 def test_grouped_and_transposed_convolutions_are_told_by_their_shapes() -> None:
     assert flops("aten::convolution", (1, 8, 5, 5), (8, 4, 3, 3), outer=(1, 8, 3, 3)) == 2 * 8 * 9 * 4 * 9
     assert flops("aten::convolution", (1, 6, 5, 5), (6, 4, 2, 2), outer=(1, 4, 10, 10)) == 2 * 6 * 25 * 4 * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "weight", "values", "expected"),
+    [
+        ("conv2d", (8, 3, 3, 3), "[2, 2];[1, 1];[1, 1];1", (1, 8, 4, 4)),
+        ("conv2d", (8, 3, 3, 3), "[1];[0];[2];1", (1, 8, 4, 4)),
+        ("convolution", (8, 3, 3, 3), "[1, 1];[0, 0];[1, 1];False;[0, 0];1", (1, 8, 6, 6)),
+        ("convolution", (3, 4, 2, 2), "[2, 2];[0, 0];[1, 1];True;[1, 1];2", (1, 8, 17, 17)),
+        ("conv_transpose2d", (3, 4, 2, 2), "[2, 2];[0, 0];[0, 0];1;[1, 1]", (1, 4, 16, 16)),
+    ],
+)
+def test_strides_tell_the_output_of_a_convolution(
+    name: str, weight: tuple[int, ...], values: str, expected: tuple[int, ...]
+) -> None:
+    call = Call(f"aten::{name}", ((1, 3, 8, 8), weight), ["", "", "", *values.split(";")])
+    assert outer_shape(call) == expected
+
+
+def test_of_a_first_layer_only_the_weight_has_a_gradient() -> None:
+    shapes = ((1, 8, 5, 5), (1, 3, 7, 7), (8, 3, 3, 3))
+    found = cost(Call("aten::convolution_backward", shapes, [*[""] * 10, "[False, True, True]"]))
+    assert found is not None
+    assert found.flops == 2 * 8 * 25 * 3 * 9
 
 
 def product(ts: float, dur: float, number: int, *, kernel_name: str = "gemm", inner: bool = False) -> list[Raw]:
@@ -169,7 +192,7 @@ def test_products_move_and_compute_what_tracelens_published(shared_data: Path, n
     for row, kind in enumerate(trace.name.tolist()):
         if trace.names[kind] in ("aten::addmm", "aten::bmm"):
             shapes = [tuple(dims) for dims in json.loads(trace.texts[trace.dims[row]])]
-            counted = cost(trace.names[kind], shapes)
+            counted = cost(Call(trace.names[kind], shapes))
             assert isinstance(counted, Cost)
             found[counted.flops, counted.elements * 2.0] += 1
     assert found == published
@@ -179,3 +202,22 @@ def test_a_step_of_resnet50_is_three_times_forward(shared_data: Path) -> None:
     """8.18 GFLOPs an image forward (He et al. 2015 count 4.1 G multiply-adds); 32 images."""
     (path,) = (shared_data / "kineto_resnet50" / "num_workers_0").glob("*.json.gz")
     assert arithmetic(read_trace(path)).flops_per_step == pytest.approx(3 * 32 * 8.178e9, rel=2e-3)
+
+
+def test_a_step_has_the_arithmetic_that_torch_counts(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from torch.profiler import ProfilerActivity, profile
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, stride=2),
+        torch.nn.ConvTranspose2d(8, 4, 2, stride=2),
+        torch.nn.Linear(14, 5),
+    )
+    images = torch.randn(2, 3, 16, 16)
+    with FlopCounterMode(display=False) as counter:
+        model(images).sum().backward()
+    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiler:
+        model(images).sum().backward()
+    profiler.export_chrome_trace(str(tmp_path / "trace.json"))
+    assert arithmetic(read_trace(tmp_path / "trace.json")).flops_per_step == counter.get_total_flops()

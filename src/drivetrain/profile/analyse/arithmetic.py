@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
-from drivetrain.profile.analyse.flops import Cost, Shape, cost, outer_shapes
+from drivetrain.profile.analyse.flops import Call, Cost, Shape, cost, outer_shapes
 from drivetrain.profile.analyse.host_steps import host_steps
 from drivetrain.profile.analyse.links import Rows
 from drivetrain.profile.analyse.names import is_named
@@ -145,20 +145,20 @@ def arithmetic(trace: Trace, *, tree: HostTree | None = None) -> Arithmetic:
     steps = host_steps(trace)
     rows = np.flatnonzero(tree.operator)
     rows = rows[steps.pieces().at(trace.ts_ns[rows]) != NONE]
-    calls, group = _kinds(trace, rows)
-    costs = _costs(calls)
+    kinds, group = _kinds(trace, rows)
+    costs = _costs(kinds)
     known = np.zeros(len(trace), np.bool_)
     known[rows] = np.array([cost is not None for cost in costs], np.bool_)[group] if len(rows) else False
     inside = tree.nesting.enclosing(known) != NONE
     time_us, own_us = _times(tree)
     counted = known[rows] & ~inside[rows]
-    in_tf32 = np.bincount(group, weights=_in_tf32(trace, tree, known)[rows], minlength=len(calls)) > 0
-    num = np.bincount(group[counted], minlength=len(calls))
-    taken_us = np.bincount(group[counted], weights=time_us[rows[counted]], minlength=len(calls))
+    in_tf32 = np.bincount(group, weights=_in_tf32(trace, tree, known)[rows], minlength=len(kinds)) > 0
+    num = np.bincount(group[counted], minlength=len(kinds))
+    taken_us = np.bincount(group[counted], weights=time_us[rows[counted]], minlength=len(kinds))
     found = [
-        _counted(call, cost, count, spent, tf32)
-        for call, cost, count, spent, tf32 in zip(
-            calls, costs, num.tolist(), taken_us.tolist(), in_tf32.tolist(), strict=True
+        _counted(kind, cost, count, spent, tf32)
+        for kind, cost, count, spent, tf32 in zip(
+            kinds, costs, num.tolist(), taken_us.tolist(), in_tf32.tolist(), strict=True
         )
         if cost is not None and count
     ]
@@ -173,27 +173,32 @@ def arithmetic(trace: Trace, *, tree: HostTree | None = None) -> Arithmetic:
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
-    name: str
+class _Kind:
+    """Calls that have everything in common."""
+
+    call: Call
     dims: str
-    shapes: tuple[Shape | None, ...]
     types: tuple[str, ...]
 
 
-def _kinds(trace: Trace, rows: Rows) -> tuple[list[_Call], np.ndarray[tuple[int], np.dtype[np.intp]]]:
-    """Different calls by name, shapes and types, and which one each of these rows is."""
-    num = len(trace.texts) + 1
-    key = (trace.name[rows].astype(np.int64) * num + trace.dims[rows] + 1) * num + trace.types[rows] + 1
-    _, first, group = np.unique(key, return_index=True, return_inverse=True)
-    return [
-        _Call(
-            trace.names[trace.name[row]],
-            dims := trace.texts[trace.dims[row]] if trace.dims[row] != NONE else "",
-            tuple(_shape(one) for one in _list(dims)),
-            tuple(map(str, _list(trace.texts[trace.types[row]] if trace.types[row] != NONE else ""))),
+def _kinds(trace: Trace, rows: Rows) -> tuple[list[_Kind], npt.NDArray[np.intp]]:
+    """Different calls, and which one each of these rows is."""
+    group = trace.name[rows].astype(np.int64)
+    first = np.empty(0, np.intp)
+    for column in (trace.dims, trace.types, trace.inputs):
+        _, first, group = np.unique(
+            group * (len(trace.texts) + 1) + column[rows] + 1, return_index=True, return_inverse=True
         )
-        for row in rows[first].tolist()
-    ], group
+    return [_kind(trace, row) for row in rows[first].tolist()], group
+
+
+def _kind(trace: Trace, row: int) -> _Kind:
+    dims, types, values = (
+        trace.texts[column[row]] if column[row] != NONE else "" for column in (trace.dims, trace.types, trace.inputs)
+    )
+    shapes = tuple(_shape(one) for one in _list(dims))
+    call = Call(trace.names[trace.name[row]], shapes, tuple(map(str, _list(values))))
+    return _Kind(call, dims, tuple(map(str, _list(types))))
 
 
 def _list(text: str) -> list[Any]:
@@ -211,14 +216,14 @@ def _shape(found: object) -> Shape | None:
     return None
 
 
-def _costs(calls: Iterable[_Call]) -> list[Cost | None]:
-    calls = list(calls)
-    outers = outer_shapes((call.name, call.shapes) for call in calls)
-    return [
-        cost(call.name, call.shapes, outers.get((first, second)) if (first and second) else None)
-        for call in calls
-        for first, second in [(*call.shapes[:2], None, None)[:2]]
-    ]
+def _costs(kinds: list[_Kind]) -> list[Cost | None]:
+    outers = outer_shapes(kind.call for kind in kinds)
+    found = []
+    for kind in kinds:
+        shapes = kind.call.shapes[:2]
+        outer = outers.get((shapes[0], shapes[1])) if len(shapes) == 2 and shapes[0] and shapes[1] else None
+        found.append(cost(replace(kind.call, outer=outer)))
+    return found
 
 
 def _times(tree: HostTree) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], ...]:
@@ -242,9 +247,15 @@ def _in_tf32(trace: Trace, tree: HostTree, counted: Flags) -> Flags:
     return found
 
 
-def _counted(call: _Call, cost: Cost, num_calls: int, time_us: float, in_tf32: bool) -> Counted:
-    dtype, size_bytes = _DTYPES.get(call.types[0].lower() if call.types else "", ("", 0))
+def _counted(kind: _Kind, cost: Cost, num_calls: int, time_us: float, in_tf32: bool) -> Counted:
+    dtype, size_bytes = _DTYPES.get(kind.types[0].lower() if kind.types else "", ("", 0))
     dtype = "tf32" if in_tf32 and dtype == "float32" else dtype
     return Counted(
-        call.name, call.dims, dtype, num_calls, cost.flops * num_calls, cost.elements * size_bytes * num_calls, time_us
+        kind.call.name,
+        kind.dims,
+        dtype,
+        num_calls,
+        cost.flops * num_calls,
+        cost.elements * size_bytes * num_calls,
+        time_us,
     )

@@ -19,9 +19,9 @@ from drivetrain.profile.analyse.links import Rows
 from drivetrain.profile.analyse.names import is_kind, is_named
 from drivetrain.profile.analyse.nesting import Nesting
 from drivetrain.profile.analyse.operators import HostTree
-from drivetrain.profile.analyse.pieces import Pieces, first_come, overlay
+from drivetrain.profile.analyse.pieces import first_come, overlay
 from drivetrain.profile.analyse.words import STEP, Flags
-from drivetrain.profile.trace import DEVICE_KINDS, NONE, Ints, Kind, Trace
+from drivetrain.profile.trace import DEVICE_KINDS, NONE, Kind, Trace
 
 GAP = "Python and gaps"
 
@@ -111,8 +111,8 @@ _KINDS = {WORK: Where.HOST, LAUNCH: Where.LAUNCH, STREAM: Where.BETWEEN, OTHER: 
 def _walk(graph: Dependencies, from_ns: int) -> _Walk:
     """Back from the last node to the first step's begin."""
     ended = np.where(graph.cause == NONE, -1, graph.end_ns[graph.cause] + graph.delay_ns)
-    kinds = 3 - np.argmax(ended[:, ::-1], axis=1)
-    causes = graph.cause[np.arange(len(kinds)), kinds].tolist()
+    latest = 3 - np.argmax(ended[:, ::-1], axis=1)
+    causes, kinds = graph.cause[np.arange(len(latest)), latest].tolist(), latest.tolist()
     begins, ends, rows, threads = (each.tolist() for each in (graph.begin_ns, graph.end_ns, graph.row, graph.thread))
     found = _Walk([], [], [], [], [])
 
@@ -127,7 +127,7 @@ def _walk(graph: Dependencies, from_ns: int) -> _Walk:
     node = int(graph.last[np.argmax(graph.end_ns[graph.last])])
     while node < len(rows) and ends[node] > from_ns:
         add(Where.DEVICE, node, begins[node], ends[node])
-        kind = _KINDS[int(kinds[node])] if threads[node] != NONE or kinds[node] != WORK else Where.LAUNCH  # not seen
+        kind = _KINDS[kinds[node]] if threads[node] != NONE or kinds[node] != WORK else Where.LAUNCH  # not seen
         add(kind, node, ends[causes[node]], begins[node])
         node = causes[node]
     return found
@@ -158,50 +158,62 @@ def step_if(trace: Trace, graph: Dependencies, rows: Rows, factor: float, *, nes
       rows: device events, each for itself, and host events, each with all that is inside it on its thread. Waits stay
         what they are: they end when what they wait for ends.
     """
-    if not len(graph.steps) or not len(graph.last):
-        return 0.0
-    chosen = np.zeros(len(trace), np.bool_)
-    chosen[rows] = True
-    dur_ns = graph.dur_ns.astype(np.float64)
-    device = graph.thread == NONE
-    dur_ns[device] *= np.where(chosen[graph.row[device]], factor, 1.0)
-    delay_ns = graph.delay_ns.astype(np.float64)
-    chosen |= nesting.enclosing(chosen) != NONE
-    for thread, pieces in graph.does.items():
-        if not chosen[nesting.of_thread(trace, thread)].any():
-            continue
-        nodes = np.flatnonzero((graph.thread == thread) & (graph.delay_ns[:, WORK] > 0))
-        nodes = nodes[graph.cause[nodes, WORK] < len(graph.row)]
-        until_ns = graph.begin_ns[np.stack([graph.cause[nodes, WORK], nodes])]
-        before, after = _chosen_before(pieces, chosen, until_ns)
-        delay_ns[nodes, WORK] += (factor - 1.0) * (after - before)
-    ends = _replay(graph, dur_ns, delay_ns)
-    return float(max(ends[node] for node in graph.last.tolist()) - graph.steps.begin_ns[0]) / len(graph.steps)
+    return Replay(trace, graph, nesting).step_ns(rows, factor)
 
 
-def _chosen_before(pieces: Pieces, chosen: Flags, times_ns: Ints) -> npt.NDArray[np.float64]:
-    """How long, until each of these times, the innermost event of a thread was a chosen one; shape of times."""
-    if not len(pieces.edges_ns):
-        return np.zeros(times_ns.shape)
-    taken = np.where(np.append(chosen, False)[pieces.owner], np.diff(pieces.edges_ns), 0)
-    before: npt.NDArray[np.float64] = np.interp(times_ns, pieces.edges_ns, np.append(0, np.cumsum(taken)))
-    return before
+class Replay:
+    """Runs a graph again with other times; made once for several questions."""
 
+    def __init__(self, trace: Trace, graph: Dependencies, nesting: Nesting) -> None:
+        self._trace, self._graph, self._nesting = trace, graph, nesting
+        causes = np.where(graph.cause == NONE, len(graph.row) + 1, graph.cause)[graph.order]
+        self._order = graph.order.tolist()
+        self._causes = causes.T.tolist()
 
-def _replay(graph: Dependencies, dur_ns: npt.NDArray[np.float64], delay_ns: npt.NDArray[np.float64]) -> list[float]:
-    """When each node would end."""
-    never = -float("inf")
-    causes = np.where(graph.cause == NONE, len(graph.row) + 1, graph.cause)
-    ends = [0.0] * len(graph.row) + [0.0, never]
-    order = graph.order
-    columns = (*causes[order].T.tolist(), *delay_ns[order].T.tolist(), dur_ns[order].tolist())
-    for node, work, launch, stream, other, work_ns, launch_ns, stream_ns, other_ns, own_ns in zip(
-        order.tolist(), *columns, strict=True
-    ):
-        ends[node] = own_ns + max(
-            ends[work] + work_ns, ends[launch] + launch_ns, ends[stream] + stream_ns, ends[other] + other_ns
-        )
-    return ends
+    def step_ns(self, rows: Rows, factor: float) -> float:
+        """See `step_if`."""
+        graph, nesting = self._graph, self._nesting
+        if not len(graph.steps) or not len(graph.last):
+            return 0.0
+        chosen = np.zeros(len(self._trace), np.bool_)
+        chosen[rows] = True
+        dur_ns = graph.dur_ns.astype(np.float64)
+        device = graph.thread == NONE
+        dur_ns[device] *= np.where(chosen[graph.row[device]], factor, 1.0)
+        delay_ns = graph.delay_ns.astype(np.float64)
+        if chosen[nesting.rows].any():
+            chosen |= nesting.enclosing(chosen) != NONE
+            delay_ns[:, WORK] += (factor - 1.0) * self._chosen_work(chosen)
+        ends = self._ends(dur_ns, delay_ns)
+        return float(max(ends[node] for node in graph.last.tolist()) - graph.steps.begin_ns[0]) / len(graph.steps)
+
+    def _chosen_work(self, chosen: Flags) -> npt.NDArray[np.float64]:
+        """Of the work before each point, how long the innermost event was a chosen one; shape (G,)."""
+        graph = self._graph
+        work_ns = np.zeros(len(graph.row))
+        worked = (graph.delay_ns[:, WORK] > 0) & (graph.cause[:, WORK] < len(graph.row))
+        for thread, pieces in graph.does.items():
+            if len(pieces.edges_ns):
+                nodes = np.flatnonzero(worked & (graph.thread == thread))
+                taken = np.where(np.append(chosen, False)[pieces.owner], np.diff(pieces.edges_ns), 0)
+                until_ns = np.append(0, np.cumsum(taken))
+                before, after = graph.begin_ns[graph.cause[nodes, WORK]], graph.begin_ns[nodes]
+                work_ns[nodes] = np.interp(after, pieces.edges_ns, until_ns)
+                work_ns[nodes] -= np.interp(before, pieces.edges_ns, until_ns)
+        return work_ns
+
+    def _ends(self, dur_ns: npt.NDArray[np.float64], delay_ns: npt.NDArray[np.float64]) -> list[float]:
+        """When each node would end."""
+        ends = [0.0] * (len(dur_ns) + 1) + [-float("inf")]  # the beginning of the trace, and what no node waits for
+        order = self._graph.order
+        columns = (*self._causes, *delay_ns[order].T.tolist(), dur_ns[order].tolist())
+        for node, work, launch, stream, other, work_ns, launch_ns, stream_ns, other_ns, own_ns in zip(
+            self._order, *columns, strict=True
+        ):
+            ends[node] = own_ns + max(
+                ends[work] + work_ns, ends[launch] + launch_ns, ends[stream] + stream_ns, ends[other] + other_ns
+            )
+        return ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +238,12 @@ def gains(trace: Trace, graph: Dependencies, path: CriticalPath, *, tree: HostTr
     worth = is_kind(trace, *DEVICE_KINDS, Kind.CPU_OP, Kind.ANNOTATION) & ~is_named(trace, STEP.pattern)
     numbers = {name: number for number, name in enumerate(trace.names)}
     step_ns = path.total_ns / max(path.num_steps, 1)
+    replay = Replay(trace, graph, tree.nesting)
     found: dict[str, WhatIf] = {}
     for part in path.parts:
         rows = np.flatnonzero(worth & (trace.name == numbers.get(part.name, NONE)))
         if len(rows) and part.name not in found and part.where in (Where.DEVICE, Where.HOST):
-            found[part.name] = WhatIf(part.name, step_ns, step_if(trace, graph, rows, 0.0, nesting=tree.nesting))
-        if len(found) == 2 * num:
+            found[part.name] = WhatIf(part.name, step_ns, replay.step_ns(rows, 0.0))
+        if len(found) == num + 2:
             break
     return tuple(sorted(found.values(), key=lambda one: one.free_ns)[:num])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -138,14 +137,13 @@ def _host(trace: Trace, nesting: Nesting, found: HostSteps) -> dict[tuple[Phase,
     phase = phase_of(phase)
     named = np.append(does, NONE)  # NONE, as an index, is the last place
     what = np.where((named[own] == NONE) & (phase == Phase.BACKWARD), named[other], named[own])
-    total_ns: dict[tuple[Phase, str], int] = defaultdict(int)
-    keys, places = np.unique(phase.astype(np.int64) * (len(trace.names) + 1) + what + 1, return_inverse=True)
-    sums = np.zeros(len(keys), np.int64)
-    np.add.at(sums, places, shares.dur_ns)
-    for key, dur_ns in zip(keys.tolist(), sums.tolist(), strict=True):
-        own_phase, name = divmod(key, len(trace.names) + 1)
-        total_ns[Phase(own_phase), trace.names[name - 1] if name else GAP] += dur_ns
-    return dict(total_ns)
+    num = len(trace.names) + 1
+    sums = np.zeros(len(Phase) * num, np.int64)
+    np.add.at(sums, phase.astype(np.int64) * num + what + 1, shares.dur_ns)
+    return {
+        (Phase(key // num), trace.names[key % num - 1] if key % num else GAP): int(sums[key])
+        for key in np.flatnonzero(sums).tolist()
+    }
 
 
 def _what_the_host_does(trace: Trace, nesting: Nesting) -> Indices:
@@ -176,9 +174,8 @@ def _device(trace: Trace, nesting: Nesting, found: HostSteps) -> dict[str, int]:
     shares = overlay(found.pieces(), [first_come(trace.ts_ns[events], trace.end_ns[events], places)])
     busy_ns = np.zeros(len(events) + 1, np.int64)
     np.add.at(busy_ns, shares.owners[1], shares.dur_ns)  # NONE, as an index, is the last place
-    cause = np.where(launched.operator == NONE, events, launched.operator)
-    total_ns: dict[str, int] = {IDLE: int(busy_ns[-1])}
-    for row, dur_ns in zip(cause.tolist(), busy_ns[:-1].tolist(), strict=True):
-        name = trace.names[trace.name[row]]
-        total_ns[name] = total_ns.get(name, 0) + dur_ns
-    return {name: dur_ns for name, dur_ns in total_ns.items() if dur_ns}
+    name = trace.name[np.where(launched.operator == NONE, events, launched.operator)]
+    total_ns = np.zeros(len(trace.names), np.int64)
+    np.add.at(total_ns, name, busy_ns[:-1])
+    busy = {trace.names[number]: int(total_ns[number]) for number in np.flatnonzero(total_ns).tolist()}
+    return busy | ({IDLE: int(busy_ns[-1])} if busy_ns[-1] else {})

@@ -29,20 +29,31 @@ class Cost:
     elements: int
 
 
-def cost(name: str, shapes: Shapes, outer: Shape | None = None) -> Cost | None:
-    """What one call has to do; None where that is not known.
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One way in which an operator was called.
 
-    Args:
+    Attributes:
       name: of the operator.
       shapes: of its inputs.
-      outer: shape of the output, for convolutions forward, whose strides and padding shapes do not tell.
+      values: of its inputs that are no tensors, as text, where the trace tells them: `[2, 2]`, `False`.
+      outer: shape of the output, where something else in the trace tells it.
     """
-    formula = _FORMULAS.get(name)
+
+    name: str
+    shapes: Shapes
+    values: Sequence[str] = ()
+    outer: Shape | None = None
+
+
+def cost(call: Call) -> Cost | None:
+    """What one such call has to do; None where that is not known."""
+    formula = _FORMULAS.get(call.name)
     if formula is None:
         return None
     try:
-        return formula(shapes, outer)
-    except (IndexError, ValueError, TypeError):  # not the arguments that this name has elsewhere
+        return formula(call)
+    except (IndexError, ValueError, TypeError, ZeroDivisionError):  # not the arguments that this name has elsewhere
         return None
 
 
@@ -56,62 +67,94 @@ def _mm(a: Shape, b: Shape, *more: Shape) -> Cost:
     return Cost(2 * num * m * n * k, num * (m * k + k * n + m * n) + sum(math.prod(shape) for shape in more))
 
 
-def _product(shapes: Shapes, _: Shape | None) -> Cost:
-    return _mm(*_given(shapes[:2]))
+def _product(call: Call) -> Cost:
+    return _mm(*_given(call.shapes[:2]))
 
 
-def _product_and_sum(shapes: Shapes, _: Shape | None) -> Cost:
+def _product_and_sum(call: Call) -> Cost:
     """Source: `addmm_flop`; the sum is not counted."""
-    bias, a, b = _given(shapes[:3])
+    bias, a, b = _given(call.shapes[:3])
     return _mm(a, b, bias)
 
 
-def _linear(shapes: Shapes, _: Shape | None) -> Cost:
+def _linear(call: Call) -> Cost:
     """Input [..., k], weight [n, k], perhaps a bias [n]."""
-    a, weight = _given(shapes[:2])
-    bias = [shape for shape in shapes[2:3] if shape]
+    a, weight = _given(call.shapes[:2])
+    bias = [shape for shape in call.shapes[2:3] if shape]
     n, k = weight
     return _mm((math.prod(a[:-1]), a[-1]), (k, n), *bias)
 
 
-def _convolution(shapes: Shapes, outer: Shape | None) -> Cost:
+def _convolution(call: Call) -> Cost:
+    given, weight = _given(call.shapes[:2])
+    return _convolved(given, weight, call.outer or outer_shape(call))
+
+
+def _convolved(given: Shape, weight: Shape, outer: Shape) -> Cost:
     """Each output takes a product with one filter; turned round if transposed. Source: `conv_flop_count`.
 
     Unlike there, what is grouped takes a product with the filter of its group only, as the shape of the weight says.
     """
-    given, weight = _given(shapes[:2])
-    if outer is None or len(outer) != len(given) or len(weight) != len(given):
-        raise ValueError(outer)
+    if not len(outer) == len(weight) == len(given):
+        raise ValueError(given, weight, outer)
     points = outer if outer[1] == weight[0] else given
     return Cost(2 * math.prod(points) * math.prod(weight[1:]), sum(map(math.prod, (given, weight, outer))))
 
 
-def _convolution_backward(shapes: Shapes, _: Shape | None) -> Cost:
-    """Two convolutions, for gradients of input and weight. Inputs: gradient of the output, input, weight.
+def _convolution_backward(call: Call) -> Cost:
+    """A convolution each for the gradients of input and weight. Inputs: gradient of the output, input, weight.
 
-    Source: `conv_backward_flop`, which counts one for a first layer, whose input needs no gradient; shapes do not tell.
+    A first layer's input needs none; where the trace does not tell the mask of what is asked for, both are counted.
+    Source: `conv_backward_flop`.
     """
-    outer, given, weight = _given(shapes[:3])
-    once = _convolution((given, weight), outer)
-    return Cost(2 * once.flops, 2 * once.elements)
+    outer, given, weight = _given([call.shapes[place] for place in _BACKWARD_ORDER[call.name]])
+    once = _convolved(given, weight, outer)
+    mask = call.values[10].strip("[]").split(", ") if len(call.values) > 10 else ["True", "True"]
+    num = mask[:2].count("True")
+    return Cost(num * once.flops, num * once.elements)
 
 
-def _convolution_backward_of_old(shapes: Shapes, outer: Shape | None) -> Cost:
-    """Before torch 1.11 the input came first."""
-    given, gradient, weight = _given(shapes[:3])
-    return _convolution_backward((gradient, given, weight), outer)
+def outer_shape(call: Call) -> Shape:
+    """The output of a convolution by its stride, padding and dilation. Raises ValueError: they are not told.
+
+    Source: `torch.nn.Conv2d`, `torch.nn.ConvTranspose2d`, "Shape".
+    """
+    given, weight = _given(call.shapes[:2])
+    sizes = [_numbers(text, len(given) - 2) for text in call.values[3:6]]
+    if call.name in _SHORT_TRANSPOSED:
+        stride, padding, further = sizes
+        groups, dilation = int(call.values[6]), _numbers(call.values[7], len(given) - 2)
+    else:
+        stride, padding, dilation = sizes
+    sides = zip(given[2:], weight[2:], stride, padding, dilation, strict=True)
+    if call.name in _LONG and call.values[6] == "True":
+        further, groups = _numbers(call.values[7], len(given) - 2), int(call.values[8])
+    elif call.name not in _SHORT_TRANSPOSED:
+        return given[0], weight[0], *((size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in sides)
+    outer = [(size - 1) * s - 2 * p + d * (k - 1) + 1 for size, k, s, p, d in sides]
+    return given[0], weight[1] * groups, *(size + more for size, more in zip(outer, further, strict=True))
 
 
-def outer_shapes(calls: Iterable[tuple[str, Shapes]]) -> dict[tuple[Shape, Shape], Shape]:
+_SHORT_TRANSPOSED = tuple(f"aten::conv_transpose{dims}d" for dims in (1, 2, 3))
+_LONG = ("aten::convolution", "aten::_convolution")
+
+
+def _numbers(text: str, num: int) -> list[int]:
+    """`[2, 2]` or `[2]` or `2` -> so many numbers."""
+    found = [int(part) for part in text.strip("[]").split(",")]
+    return found * num if len(found) == 1 else found
+
+
+def outer_shapes(calls: Iterable[Call]) -> dict[tuple[Shape, Shape], Shape]:
     """Outputs of convolutions by shapes of input and weight, as far as the backwards in the same trace tell them.
 
     Two with the same shapes and other strides contradict each other; then neither is known.
     """
     found: dict[tuple[Shape, Shape], set[Shape]] = {}
-    for name, shapes in calls:
-        first = shapes[:3]
-        if name in _BACKWARD_ORDER and len(first) == 3 and all(first):
-            outer, given, weight = _given([first[place] for place in _BACKWARD_ORDER[name]])
+    for call in calls:
+        first = call.shapes[:3]
+        if call.name in _BACKWARD_ORDER and len(first) == 3 and all(first):
+            outer, given, weight = _given([first[place] for place in _BACKWARD_ORDER[call.name]])
             found.setdefault((given, weight), set()).add(outer)
     return {key: next(iter(outers)) for key, outers in found.items() if len(outers) == 1}
 
@@ -124,9 +167,12 @@ _BACKWARD_ORDER = {
 }
 
 
-def _attention(shapes: Shapes, _: Shape | None) -> Cost:
+def _attention(call: Call) -> Cost:
+    return _attended(*_given(call.shapes[:3]))
+
+
+def _attended(query: Shape, key: Shape, value: Shape) -> Cost:
     """Query [b, h, q, d], key [b, h, s, d], value [b, h, s, v]: two products. Source: `sdpa_flop_count`."""
-    query, key, value = _given(shapes[:3])
     *batch, q, d = query
     s, v = value[-2:]
     if key[-2] != s or key[-1] != d:
@@ -135,25 +181,29 @@ def _attention(shapes: Shapes, _: Shape | None) -> Cost:
     return Cost(2 * num * q * s * (d + v), sum(map(math.prod, (query, key, value))) + num * q * v)
 
 
-def _attention_turned(shapes: Shapes, _: Shape | None) -> Cost:
-    """The same with [b, s, h, d], as the kernels' own operators have it; packed sequences have [s, h, d] and no b."""
-    turned = [(shape[0], shape[2], shape[1], shape[3]) for shape in _given(shapes[:3])]
-    return _attention(turned, None)
+def _attention_backward(call: Call) -> Cost:
+    return _attended_backward(*_given(call.shapes[:4]))
 
 
-def _attention_backward(shapes: Shapes, _: Shape | None) -> Cost:
+def _attended_backward(gradient: Shape, query: Shape, key: Shape, value: Shape) -> Cost:
     """Five products where forward has two: 2.5 times. Source: `sdpa_backward_flop_count`, which counts the same."""
-    gradient, query, key, value = _given(shapes[:4])
     *batch, q, d = query
     s, v = value[-2:]
-    num = math.prod(batch)
-    flops = 2 * num * q * s * (3 * d + 2 * v)
-    return Cost(flops, 2 * sum(map(math.prod, (query, key, value))) + 2 * math.prod(gradient))
+    flops = 2 * math.prod(batch) * q * s * (3 * d + 2 * v)
+    return Cost(flops, 2 * sum(map(math.prod, (query, key, value, gradient))))
 
 
-def _attention_backward_turned(shapes: Shapes, _: Shape | None) -> Cost:
-    turned = [(shape[0], shape[2], shape[1], shape[3]) for shape in _given(shapes[:4])]
-    return _attention_backward(turned, None)
+def _turned(shapes: Shapes) -> list[Shape]:
+    """[b, s, h, d] -> [b, h, s, d]: the kernels' own operators have the first. Packed sequences have no b."""
+    return [(shape[0], shape[2], shape[1], shape[3]) for shape in _given(shapes)]
+
+
+def _attention_turned(call: Call) -> Cost:
+    return _attended(*_turned(call.shapes[:3]))
+
+
+def _attention_backward_turned(call: Call) -> Cost:
+    return _attended_backward(*_turned(call.shapes[:4]))
 
 
 def _given(shapes: Shapes) -> list[Shape]:
@@ -170,7 +220,7 @@ _ATTENTIONS = (
     "flash_attention_for_cpu",
     "fused_attention_overrideable",
 )
-_FORMULAS: dict[str, Callable[[Shapes, Shape | None], Cost]] = {
+_FORMULAS: dict[str, Callable[[Call], Cost]] = {
     "aten::mm": _product,
     "aten::bmm": _product,
     "aten::addmm": _product_and_sum,
@@ -184,10 +234,11 @@ _FORMULAS: dict[str, Callable[[Shapes, Shape | None], Cost]] = {
     "aten::_slow_conv2d_forward": _convolution,
     "aten::convolution_overrideable": _convolution,
     "aten::convolution_backward": _convolution_backward,
-    "aten::cudnn_convolution_backward": _convolution_backward_of_old,
-    "aten::mkldnn_convolution_backward": _convolution_backward_of_old,
+    "aten::cudnn_convolution_backward": _convolution_backward,
+    "aten::mkldnn_convolution_backward": _convolution_backward,
     "aten::thnn_conv2d_backward": _convolution_backward,
     **dict.fromkeys((f"aten::conv{dims}d" for dims in (1, 2, 3)), _convolution),
+    **dict.fromkeys(_SHORT_TRANSPOSED, _convolution),
     "aten::scaled_dot_product_attention": _attention,
     **dict.fromkeys((f"aten::_scaled_dot_product_{kind}" for kind in _ATTENTIONS), _attention),
     **dict.fromkeys((f"aten::_scaled_dot_product_{kind}_backward" for kind in _ATTENTIONS), _attention_backward),

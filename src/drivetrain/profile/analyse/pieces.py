@@ -112,7 +112,9 @@ def overlay(window: Pieces, others: Sequence[Pieces]) -> Shares:
 
     Returns: the first owners are the window's, then those of the others in order.
     """
-    edges = np.unique(np.concatenate([window.edges_ns, *(each.edges_ns for each in others)]))
+    edges = np.concatenate([window.edges_ns, *(each.edges_ns for each in others)])
+    edges.sort(kind="stable")  # they come sorted by parts; `np.unique` hashes, which takes five times as long
+    edges = edges[np.append(True, edges[1:] != edges[:-1])[: len(edges)]]
     own = window.at(edges[:-1])
     inside = own != NONE
     begins = edges[:-1][inside]
