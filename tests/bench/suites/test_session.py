@@ -13,7 +13,7 @@ from drivetrain.bench.suites import Session, opened
 from drivetrain.core.errors import DataError, UsageError
 
 MISBEHAVING = """
-import os, signal, subprocess, sys, threading, time
+import os, signal, subprocess, sys, tempfile, threading
 
 LIMIT_S = 1.5
 MEMORY_BYTES = 1 << 30
@@ -76,7 +76,25 @@ def bench_gives_text():
     return "fast"
 
 
+def bench_closes_what_is_not_its():
+    os.closerange(0, 3)
+    sys.stdout = None
+    return {"x": 1}
+
+
+def bench_removes_its_folder():
+    import shutil
+    shutil.rmtree(os.getcwd())
+    return {"x": 1}
+
+
+def bench_ends_its_guard():
+    os.kill(os.getppid(), signal.SIGTERM)
+    threading.Event().wait()
+
+
 def bench_after():
+    tempfile.mkdtemp()
     return {"x": 2}
 """
 
@@ -153,11 +171,13 @@ def test_whatever_a_case_does_the_others_are_measured_and_nothing_of_it_lives_on
         "leaves": "failed",
         "is_killed": "killed",
         "kills_its_guard": "killed",
+        "ends_its_guard": "killed",
         "gives_no_number": "failed",
         "gives_text": "failed",
     }
     measured = [result.case for result in session.results]
-    assert measured == ["before", "prints", "leaks_a_process", "leaks_a_thread", "forks", "after"]
+    assert measured[:6] == ["before", "prints", "leaks_a_process", "leaks_a_thread", "forks", "closes_what_is_not_its"]
+    assert measured[6:] == ["removes_its_folder", "after"]
     why = {finding.case: finding.trouble.why for finding in session.findings}
     assert "ValueError: no such lane (line 13)" in why["raises"]
     assert "1.00 GiB" in why["takes_memory"]

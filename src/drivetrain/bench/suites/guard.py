@@ -49,7 +49,7 @@ def main() -> None:
         ended["is_late"] = not _ends_within(sample, json.loads(order)["limit_s"])
         ended["num_left"] = 0 if ended["is_late"] else _num_left(sample)
     except _Stopped:
-        ended["is_late"] = True
+        pass
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         ended["code"] = _end_all(sample)

@@ -25,6 +25,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,9 @@ def main() -> None:
         Path(order["report"] + ".copy").touch()
         os._exit(0)  # a copy of this process that came back from the case
     left = [each.name for each in threading.enumerate() if each not in threads and not each.daemon]
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # the suite may have closed or replaced it
+            stream.flush()
     aside = Path(order["report"] + ".part")
     aside.write_text(json.dumps({**report, "threads": left}), encoding="utf-8")
     aside.replace(order["report"])
@@ -106,9 +108,13 @@ def _grid(function: Callable[..., Any]) -> Iterator[dict[str, Any]]:
             raise Spoilt(f"{function.__name__} has no default for {name}: give it a value, or a tuple of values to try")
         default = parameter.default
         choices[name] = list(default) if isinstance(default, list | tuple) else [default]
-        if not choices[name] or not all(isinstance(value, str | bool | int | float) for value in choices[name]):
+        if not choices[name] or not all(map(_is_plain, choices[name])):
             raise Spoilt(f"{function.__name__}({name}={default!r}) must be text, numbers or truth values")
     return (dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values()))
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _measured(suite: Any, order: dict[str, Any]) -> dict[str, Any]:

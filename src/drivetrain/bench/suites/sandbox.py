@@ -159,6 +159,7 @@ class _Running:
         order |= {"program": _SAMPLE, "report": str(job.report)}
         words = msgspec.json.encode(order, enc_hook=str).decode()
         self.until_s = time.monotonic() + limit_s + _GRACE_S
+        job.folder.mkdir(exist_ok=True)  # an earlier sample may have removed it
         self.log = job.log.open("ab")
         self.guard = subprocess.Popen(
             [sys.executable, "-S", "-E", "-P", _GUARD, words, str(self._end)],
@@ -223,10 +224,11 @@ def _listen(running: Sequence[_Running], is_ready: int | None) -> None:
 
 
 def _environment(limits: Limits, seed: int, folder: Path) -> dict[str, str]:
-    """Ours, with as many threads as cores, a store of its own, and none of what an outer run tells its ranks."""
+    """Ours, with as many threads as cores, a folder for what it leaves, and none of what a launcher tells its ranks."""
     kept = {name: value for name, value in os.environ.items() if name not in _OF_A_RANK}
     threads = {"OMP_NUM_THREADS": str(len(limits.cores))} if limits.cores else {}
-    return kept | threads | {"PYTHONHASHSEED": str(seed), variables.HOME: str(folder / ".drivetrain")}
+    own = {"PYTHONHASHSEED": str(seed), variables.HOME: str(folder / ".drivetrain"), "TMPDIR": str(folder)}
+    return kept | threads | own
 
 
 def _end(guard: subprocess.Popen[bytes]) -> None:
