@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from hypothesis import given
@@ -19,28 +20,38 @@ def test_in_abba_each_side_is_as_often_first_as_second_and_drift_cancels(num_pai
     assert turns_of(num_pairs, has_other=False) == "B" * num_pairs
 
 
-@given(st.lists(st.floats(0.5, 2), min_size=8, max_size=8), st.floats(0.1, 10))
-def test_the_noise_floor_knows_neither_the_unit_nor_what_was_not_measured_side_by_side(
-    values: list[float], scale: float
-) -> None:
-    order = turns_of(8, has_other=True)  # ABBA ABBA ABBA ABBA: B's neighbours are its samples 0-1, 2-3, 4-5, 6-7
-    samples = [{"x": value} for value in values]
-    floor = noise_floor(samples, order, "B")["x"]
-    assert math.isclose(noise_floor([{"x": scale * value} for value in values], order, "B")["x"], floor, abs_tol=1e-9)
-    paired = [{"x": value} for pair in zip(values[::2], values[1::2], strict=True) for value in (1, pair[1] / pair[0])]
-    assert math.isclose(noise_floor(paired, order, "B")["x"], floor, abs_tol=1e-9)
+VALUES = st.lists(st.floats(0.5, 2), min_size=3, max_size=9)
+
+
+def pairs(ratios: list[float], scales: list[float]) -> list[tuple[dict[str, float], dict[str, float]]]:
+    return [({"x": scale}, {"x": scale * ratio}) for ratio, scale in zip(ratios, itertools.cycle(scales), strict=False)]
+
+
+@given(VALUES, VALUES)
+def test_the_noise_floor_knows_nothing_but_the_ratios_of_pairs(ratios: list[float], scales: list[float]) -> None:
+    for is_same in (True, False):
+        floor = noise_floor(pairs(ratios, [1.0]), is_same_code=is_same)["x"]
+        assert math.isclose(noise_floor(pairs(ratios, scales), is_same_code=is_same)["x"], floor, abs_tol=1e-9)
+
+
+@given(VALUES, st.floats(0.5, 2))
+def test_what_one_code_is_slower_than_the_other_is_no_noise(ratios: list[float], slower: float) -> None:
+    floor = noise_floor(pairs(ratios, [1.0]), is_same_code=False)["x"]
+    same = noise_floor(pairs([slower * ratio for ratio in ratios], [1.0]), is_same_code=False)["x"]
+    assert math.isclose(floor, same, abs_tol=1e-9)
+    assert noise_floor(pairs([slower] * 3, [1.0]), is_same_code=True)["x"] >= abs(math.log(slower))
 
 
 def test_one_outlier_does_not_raise_the_noise_floor() -> None:
-    calm = [{"x": 1.0 + 0.01 * (k % 2)} for k in range(20)]
-    wild = [*calm[:6], {"x": 9.0}, *calm[7:]]
-    order = turns_of(20, has_other=False)
-    assert noise_floor(wild, order, "B") == noise_floor(calm, order, "B")
+    calm = [1.01, 0.99, 1.01, 0.99, 1.01, 0.99, 1.01]
+    floors = [noise_floor(pairs([*calm[:6], last], [1.0]), is_same_code=True)["x"] for last in (1.01, 9.0)]
+    assert floors[1] < 1.02 * floors[0]
 
 
-def test_too_few_neighbours_say_nothing_about_noise() -> None:
-    assert noise_floor([{"x": 1.0}] * 4, "BBBB", "B") == {}
-    assert noise_floor([{"x": -1.0}] * 8, "B" * 8, "B") == {}
+def test_too_few_pairs_or_values_that_have_no_ratio_say_nothing_about_noise() -> None:
+    assert noise_floor(pairs([1.0, 1.0], [1.0]), is_same_code=True) == {}
+    assert noise_floor(pairs([1.0, 1.0, -1.0], [1.0]), is_same_code=True) == {}
+    assert noise_floor([], is_same_code=True) == {}
 
 
 def test_only_what_all_processes_measured_is_a_metric() -> None:

@@ -14,6 +14,7 @@ Sample = Mapping[str, float]
 _UNITS = {"_per_s": "/s", "_s": "s", "_ms": "ms", "_us": "us", "_ns": "ns", "_bytes": "bytes", "_pct": "%"}
 _UNJUDGED = frozenset({"instructions", "alloc_peak_bytes"})  # they explain; nobody waits for them
 _MAD_TO_SIGMA = 1.4826
+_FEWEST_PAIRS = 3
 
 
 def metrics_of(samples: Sequence[Sample], higher_is_better: frozenset[str], *, is_own: bool) -> dict[str, Metric]:
@@ -37,29 +38,25 @@ def metrics_of(samples: Sequence[Sample], higher_is_better: frozenset[str], *, i
     }
 
 
-def noise_floor(samples: Sequence[Sample], order: str, side: str) -> dict[str, float]:
-    """By what share two measurements of the same code differ, from those that were made one right after the other.
+def noise_floor(pairs: Sequence[tuple[Sample, Sample]], *, is_same_code: bool) -> dict[str, float]:
+    """By what share two measurements of the same code differ, when they have taken turns.
 
-    In ABBA every second pair of neighbours is of one side, and where there is one side its samples take turns in pairs:
-    an A/A run in the same session, at no cost. The share is a standard deviation, made from the median of absolute
-    differences so that a few outliers do not raise it.
+    A standard deviation of the logarithm of their ratio, made from the median of absolute deviations, so that a few
+    outliers do not raise it. What pairs of different code have in common is the difference of the code, and only how
+    they differ from that counts.
 
     Args:
-      order: in which the sides took turns.
-      side: whose samples these are.
-    Returns: by name; nothing where fewer than 3 such pairs were made or a value is not above 0.
+      pairs: one for each pair of processes.
+      is_same_code: whether both of a pair measured the same: an A/A run.
+    Returns: by name; nothing where there are fewer than 3 pairs or a value is not above 0.
     """
-    turns = [at for at, taken in enumerate(order) if taken == side]
-    pairs = [k for k in range(len(samples) - 1) if turns[k + 1] == turns[k] + 1]
-    if set(order) == {side}:
-        pairs = pairs[::2]  # each sample in one pair
-    found = {}
-    for name in samples[0]:
-        values = [(samples[k].get(name, 0.0), samples[k + 1].get(name, 0.0)) for k in pairs]
-        if len(values) < 3 or not all(one > 0 and other > 0 for one, other in values):
-            continue
-        apart = [abs(math.log(other / one)) for one, other in values]
-        found[name] = _MAD_TO_SIGMA * statistics.median(apart)
+    found: dict[str, float] = {}
+    for name in pairs[0][0] if len(pairs) >= _FEWEST_PAIRS else ():
+        values = [(one.get(name, 0.0), other.get(name, 0.0)) for one, other in pairs]
+        if all(one > 0 and other > 0 for one, other in values):
+            ratios = [math.log(other / one) for one, other in values]
+            middle = 0.0 if is_same_code else statistics.median(ratios)
+            found[name] = _MAD_TO_SIGMA * statistics.median(abs(ratio - middle) for ratio in ratios)
     return found
 
 

@@ -227,6 +227,8 @@ def _results(
     """One for each side; where both have samples, so many as both have, and each a pair."""
     sides = [side for side in codes if measured.samples[side]]
     num_pairs = min((len(measured.samples[side]) for side in sides), default=0)
+    a, b = (measured.samples[side][:num_pairs] for side in ("A", "B"))
+    pairs = list(zip(a, b, strict=True) if len(sides) == 2 else zip(b[::2], b[1::2], strict=False))
     for side in sorted(sides):
         samples = measured.samples[side][:num_pairs]
         turns = order[: num_pairs * len(sides)] if len(sides) == 2 else side * num_pairs
@@ -239,7 +241,7 @@ def _results(
             side=side,
             against=codes["A"].commit if side == "B" and len(sides) == 2 else "",
             order=turns if len(sides) == 2 else "",
-            noise_floor=noise_floor(samples, turns, side),
+            noise_floor=noise_floor(pairs, is_same_code=len(sides) == 1),
             **about,
         )
 

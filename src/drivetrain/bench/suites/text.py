@@ -55,7 +55,7 @@ def _about(results: Sequence[Result]) -> str:
 def _row(case: str, name: str, sides: dict[str, Result]) -> tuple[str, ...]:
     a, b = (sides[side].metrics.get(name) if side in sides else None for side in ("A", "B"))
     noise = max((sides[side].noise_floor.get(name, 0.0) for side in sides), default=0.0)
-    ratio = _middle(b) / _middle(a) if a and b and _middle(a) else None
+    ratio = _ratio(a, b) if a and b else None
     return (
         case,
         name,
@@ -65,6 +65,11 @@ def _row(case: str, name: str, sides: dict[str, Result]) -> tuple[str, ...]:
         f"{value_text(min(b.samples), b.unit)} to {value_text(max(b.samples), b.unit)}" if b else "–",
         f"{100 * noise:.1f} %" if noise else "–",
     )
+
+
+def _ratio(a: Metric, b: Metric) -> float | None:
+    """Of the two of a pair, in the middle of the pairs."""
+    return statistics.median(y / x for x, y in zip(a.samples, b.samples, strict=True)) if all(a.samples) else None
 
 
 def _middle(metric: Metric) -> float:
