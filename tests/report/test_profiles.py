@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import msgspec
+from tests.cli.traces import step, write
 
 from drivetrain.report import gather, render, summary, write_profile_page
 from drivetrain.store import Captured, Program, RunFolder, publish_bytes
@@ -60,3 +61,15 @@ def test_traces_that_cannot_be_read_leave_their_page_out(run: RunFolder) -> None
     publish_bytes(run.profile / "attempt-0.rank-0.steps-3-5.json.gz", b"no trace")
     assert write_profile_page(run) is None
     assert not run.profile_page.exists()
+
+
+def test_what_its_traces_say_stands_on_the_run_s_page_too(run: RunFolder) -> None:
+    publish_bytes(run.profile / "x.capture.json", msgspec.json.encode(CAPTURED))
+    events = [event for n in range(3) for event in step(n, 1000 + n * 200, 140.0)]
+    write(run.profile / CAPTURED.files[0], events, rank=0)
+    assert write_profile_page(run) == run.profile_page
+    story = gather(run)
+    assert story.profile_findings[0].kind == "loader"
+    assert "loader-bound" in render(story)
+    assert 'href="profile.html"' in render(story)
+    assert summary(story)["profile_findings"][0]["change"]

@@ -7,6 +7,7 @@ Life of a page: `gather` reads a run's folder into a `Story`; `render` turns the
   kept.py       pictures and results that the training script kept
   sections.py   the page's parts
   profiles.py   what was profiled, for the page; profile/ is what the traces say
+  profile_findings.py  what they said, kept for the page
   recoveries.py the recoveries, for page, terminal and programs
   curves.py     the part with the metrics
   words.py      what each leaf means

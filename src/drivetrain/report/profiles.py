@@ -9,10 +9,13 @@ from drivetrain.core.errors import DataError, MissingExtraError, StoreError
 from drivetrain.core.units import duration_text
 from drivetrain.figures import Markup, element, join
 from drivetrain.report.html import facts, section, table
+from drivetrain.report.profile_findings import keep_profile_findings
+from drivetrain.report.sections import finding_item
 from drivetrain.report.story import Story
 from drivetrain.store import Captured, Program, RunFolder, publish_bytes
 
 _MOST_ROWS = 100
+_MOST_FINDINGS = 3
 
 
 def profiles_section(story: Story) -> Markup:
@@ -26,7 +29,7 @@ def profiles_section(story: Story) -> Markup:
         element("p", element("a", "Where each step's time goes", href=story.profile_page)) if story.profile_page else ""
     )
     note = f"{len(story.profiles) - len(shown):,} more in profile/" if len(shown) < len(story.profiles) else ""
-    return section("Profile", page, _program(story), listed, note=note)
+    return section("Profile", _findings(story), page, _program(story), listed, note=note)
 
 
 def write_profile_page(run: RunFolder) -> Path | None:
@@ -43,10 +46,21 @@ def write_profile_page(run: RunFolder) -> Path | None:
     try:
         from drivetrain.report.profile import gather_profile, profile_page
 
-        publish_bytes(run.profile_page, profile_page(gather_profile(traces), run.id, wall_ns()).encode())
+        found = gather_profile(traces)
+        keep_profile_findings(run, found.findings)
+        publish_bytes(run.profile_page, profile_page(found, run.id, wall_ns()).encode())
     except (DataError, MissingExtraError, StoreError, ImportError):
         return None
     return run.profile_page
+
+
+def _findings(story: Story) -> Markup:
+    """The largest losses within a step."""
+    items = [
+        finding_item(f"{100 * one.share:.1f} %", one.text, one.evidence, one.change, one.gain)
+        for one in story.profile_findings[:_MOST_FINDINGS]
+    ]
+    return element("ul", *items, class_="findings") if items else Markup("")
 
 
 def _program(story: Story) -> Markup:

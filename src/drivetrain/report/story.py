@@ -12,6 +12,7 @@ from drivetrain.core.errors import CheckpointIncomplete, StoreError
 from drivetrain.ledger import Account, Recovery, account_of, read_history, recoveries, scalars
 from drivetrain.monitor import Evidence, Finding, evidence_of, findings
 from drivetrain.report.kept import Gallery, Result, read_gallery, read_results
+from drivetrain.report.profile_findings import ToldFinding, read_profile_findings
 from drivetrain.store import (
     Captured,
     CheckpointManifest,
@@ -64,6 +65,7 @@ class Story:
       results_error: what is wrong with `results.json`, or empty.
       checkpoints: those still there, by step.
       profiles: steps that were profiled, by rank and step.
+      profile_findings: what their traces say, largest loss first.
       program: what they told of the program; None where nothing was measured.
       profile_page: the name of the page about them, beside this one; empty where there is none.
       num_unreadable: lines of its journals that could not be read.
@@ -81,6 +83,7 @@ class Story:
     results_error: str
     checkpoints: Sequence[CheckpointLine]
     profiles: Sequence[Captured]
+    profile_findings: Sequence[ToldFinding]
     program: Program | None
     profile_page: str
     num_unreadable: int
@@ -133,6 +136,7 @@ def gather(run: RunFolder) -> Story:
         results_error=results_error,
         checkpoints=_checkpoint_lines(shelf_of(run.checkpoints)),
         profiles=read_captured(run.profile),
+        profile_findings=read_profile_findings(run),
         program=read_program(run.profile),
         profile_page=run.profile_page.name if run.profile_page.is_file() else "",
         num_unreadable=records.num_unreadable,

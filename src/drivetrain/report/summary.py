@@ -35,6 +35,7 @@ def summary(story: Story) -> dict[str, object]:
             for line in story.checkpoints
         ],
         "profiles": [msgspec.to_builtins(captured) for captured in story.profiles],
+        "profile_findings": [msgspec.to_builtins(finding) for finding in story.profile_findings],
         "recoveries": recoveries_json(story.recoveries),
         "results": {result.name: result.value for result in story.results},
     }

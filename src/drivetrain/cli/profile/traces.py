@@ -40,7 +40,7 @@ def _traces_of(target: str) -> Iterator[Path]:
 
 def is_trace_name(name: str) -> bool:
     """Whether a file of this name may hold a trace: what a capture writes beside one is told by its own endings."""
-    other = (".memory.json", ".capture.json", "program.json", "run.json")
+    other = (".capture.json", "program.json", "findings.json", "run.json")
     return name.endswith(_ENDINGS) and not name.endswith(other)
 
 
@@ -48,7 +48,7 @@ def _of_run(name: str) -> Iterator[Path]:
     from drivetrain.store import open_run
 
     run = open_run(name if os.sep not in name else str(Path(name)))
-    folder = run.path / "profile"
+    folder = run.profile
     files = newest_of_each_rank(folder)
     if not files:
         raise DataError(f"{run.id} has no profile", hint=f"drivetrain profile {run.id} --steps 3, while it runs")
