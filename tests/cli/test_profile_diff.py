@@ -12,7 +12,7 @@ def test_the_difference_is_told_in_parts_that_sum_to_it(tmp_path: Path) -> None:
     after = write(tmp_path / "after.json", waiting(10.0))
     done = drivetrain("profile", "diff", before, after)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("A mean step takes 200 us in before and 70.0 us in after: -130 us, 65 %.")
+    assert done.stdout.startswith("A mean step takes 200 us in before and 70.0 us in after: -130 us, 65 % of it.")
     assert "Most of it: loader (-130 us)." in done.stdout
     found = json.loads(drivetrain("profile", "diff", before, after, "--json").stdout)
     for side in ("host", "device"):

@@ -53,7 +53,7 @@ def _sentence(found: Difference, before: str, after: str) -> str:
     change = f"{_ns_text(step.before_ns)} in {before} and {_ns_text(step.after_ns)} in {after}"
     if not step.delta_ns:
         return f"A mean step takes as long in both: {change}."
-    share = f", {pct(float(abs(step.delta_ns) / step.before_ns))}" if step.before_ns else ""
+    share = f", {pct(float(abs(step.delta_ns) / step.before_ns))} of it" if step.before_ns else ""
     words = f"A mean step takes {change}: {_change_text(step.delta_ns)}{share}."
     if found.host:
         words += f" Most of it: {found.host[0].name} ({_change_text(found.host[0].delta_ns)})."
@@ -62,7 +62,7 @@ def _sentence(found: Difference, before: str, after: str) -> str:
 
 def _host_rows(phases: Sequence[Part]) -> list[list[str]]:
     rows = []
-    for phase in phases:
+    for phase in (one for one in phases if one.before_ns or one.after_ns):
         rows.append(_row(phase.name, phase))
         rows += [_row(f"  {one.name}", one) for one in phase.parts[:_MOST_PARTS] if one.delta_ns]
         rows += _rest_row(phase.parts[_MOST_PARTS:], "  ")

@@ -93,7 +93,7 @@ def facts_of(looks: Looks, label: str, steps: Sequence[StepLine], further: Furth
 def _host_path(critical: Critical | None) -> tuple[Named, ...]:
     parts = critical.parts if critical is not None else ()
     host = [Named(part.name, part.num_pieces, part.dur_ns) for part in parts if part.where == Where.HOST]
-    return tuple(one for one in host if one.name != GAP)[:_MOST_NAMED]
+    return tuple(one for one in host if one.name != GAP and LOADER.match(one.name) is None)[:_MOST_NAMED]
 
 
 def computes(kernel: str) -> bool:
