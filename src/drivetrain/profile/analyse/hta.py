@@ -188,7 +188,7 @@ def _idle(trace: Trace, rows: Rows) -> Iterator[StreamIdle]:
     order = np.lexsort((end, begin, stream))
     begin, end, called, stream = begin[order], end[order], called[order], stream[order]
     first = np.flatnonzero(np.concatenate(([True], stream[1:] != stream[:-1])))
-    for start, stop in pairwise([*first.tolist(), len(rows)]):
+    for start, stop in pairwise([*first.tolist(), len(rows)] if len(rows) else []):
         gap = begin[start + 1 : stop] - end[start : stop - 1]
         cause = gap_causes(gap, called[start + 1 : stop], end[start : stop - 1], KERNEL_WAIT_NS / 1000)
         cause, gap = np.append(cause, IdleCause.OTHER), np.append(gap, 0)  # the first event counts as an other of 0
