@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.bench.decide.sessions import result
 
+from drivetrain.bench.history import open_history
 from drivetrain.cli.bench import command
-from drivetrain.core.errors import DataError, DrivetrainError
+from drivetrain.core.errors import DataError, DrivetrainError, UsageError
 
 
 def run(*args: str) -> Result:
@@ -51,3 +54,48 @@ def test_detect_refuses_what_is_no_series(tmp_path: Path) -> None:
     file.write_text("hello\nworld\n")
     with pytest.raises(DataError, match="holds no numbers"):
         run("detect", str(file))
+
+
+def session(folder: Path, factor: float, *, num: int = 12) -> str:
+    source = random.Random(1)
+    history = open_history(str(folder))
+    for side, level in (("A", 1.0), ("B", factor)):
+        samples = [level * source.uniform(0.995, 1.005) for _ in range(num)]
+        history.append([result(side, {"wall_s": samples})])
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("factor", "num", "answer", "code"),
+    [(1.0, 12, "PASS", 0), (0.9, 12, "PASS", 0), (1.05, 12, "FAIL", 4), (1.05, 3, "INSUFFICIENT", 3)],
+)
+def test_gate_answers_by_its_exit_code(tmp_path: Path, factor: float, num: int, answer: str, code: int) -> None:
+    history = session(tmp_path / "results", factor, num=num)
+    outcome = run("gate", "--history", history, "--json")
+    assert outcome.exit_code == code
+    found = json.loads(outcome.stdout)
+    assert found["answer"] == answer
+    text = run("gate", "aaaa", "bbbb", "--history", history)
+    assert text.exit_code == code
+    assert f"\n{answer}: " in text.stdout
+
+
+def test_compare_says_what_changed_and_what_it_promises(tmp_path: Path) -> None:
+    history = session(tmp_path / "results", 1.05)
+    lines = run("compare", "--history", history).stdout.splitlines()
+    assert lines[0] == "train/step: worse (wall_s)"
+    assert "+5.1 %" in lines[1]
+    assert "at most 5 %" in lines[-1]
+    (case,) = json.loads(run("compare", "--history", history, "--json").stdout)["cases"]
+    assert (case["answer"], case["comparisons"][0]["num_pairs"]) == ("worse", 12)
+
+
+def test_compare_refuses_sides_that_no_session_measured_in_turns(tmp_path: Path) -> None:
+    history = session(tmp_path / "results", 1.0)
+    with pytest.raises(UsageError, match="no session has measured cccc"):
+        run("compare", "cccc", "--history", history)
+    with pytest.raises(DataError, match="no history"):
+        run("gate", "--history", str(tmp_path / "none"))
+    with pytest.raises(UsageError, match="both be"):
+        run("compare", f"{history}/train.jsonl", "HEAD", "--history", history)
+    assert run("compare", f"{history}/train.jsonl", f"{history}/train.jsonl").exit_code == 0

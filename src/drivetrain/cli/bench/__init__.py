@@ -8,6 +8,8 @@ from drivetrain.cli.verbs import Verbs
 
 _VERBS = {
     "run": "Measure a suite, and what it does beside another commit.",
+    "compare": "What a change did: better, worse, or not known yet.",
+    "gate": "Whether a change may pass, for CI.",
     "detect": "Where the level of any series of numbers changes.",
     "history": "What was measured so far, and where it changed.",
 }
