@@ -103,7 +103,7 @@ def test_too_few_or_too_noisy_runs_never_pass_and_say_how_many_more_it_takes() -
     few = judged({"time": [1.0, 1.0]}, {"time": [1.1, 1.1]})
     assert gate([few]) == "INSUFFICIENT"
     assert few.comparisons[0].num_more == 4  # 6 pairs can be 5 % sure at all
-    noisy_one = judged({"time": noisy(source, 10, noise=0.1)}, {"time": noisy(source, 10, noise=0.1)})
+    noisy_one = judged({"time": noisy(source, 10, noise=0.05)}, {"time": noisy(source, 10, noise=0.05)})
     assert gate([noisy_one]) == "INSUFFICIENT"
     assert noisy_one.comparisons[0].num_more is not None
     hopeless = judged({"time": noisy(source, 10, noise=3)}, {"time": noisy(source, 10, noise=3)})
