@@ -70,6 +70,12 @@ def test_a_launch_outside_operators_stands_for_itself() -> None:
     assert (found.name, found.num_calls, found.direct_us) == ("cuLaunchKernel", 1, 4)
 
 
+def test_launchers_leave_collectives_to_their_own_table() -> None:
+    calls = [span("aten::f", 0, 20), launch(1, 2, 1), launch(4, 2, 2)]
+    (found,) = launchers(trace_of([*calls, kernel("gemm", 30, 8, 1), kernel("ncclDevKernel_AllReduce", 40, 8, 2)]))
+    assert (found.direct_us, found.subtree_us) == (8, 16)
+
+
 spans = st.lists(
     st.tuples(st.sampled_from(["aten::f", "aten::g"]), st.integers(0, 40), st.integers(1, 30), st.integers(1, 2)),
     max_size=12,
@@ -105,6 +111,14 @@ def test_modules_own_what_ran_in_them_forward_and_by_number_backward() -> None:
     assert (linear.forward_device_us, linear.backward_device_us, linear.subtree_device_us) == (7, 9, 16)
     net = found[("Net_0",)]
     assert (net.forward_host_ns, net.forward_device_us, net.subtree_device_us) == (10_000, 0, 16)
+
+
+def test_the_hierarchy_that_a_compiled_program_tells_counts_where_no_call_is_named() -> None:
+    told: Raw = {"Module Hierarchy": "TOP(Net)::forward.SELF(Net)::_run.layer1(Sequential)::forward"}
+    calls = [{**span("aten::linear", 6, 10), "args": told}, launch(7, 1, 1), kernel("gemm", 60, 7, 1)]
+    inner, outer = modules(trace_of(calls))
+    assert (outer.path, outer.subtree_device_us) == (("Net",), 7)
+    assert (inner.path, inner.forward_host_ns, inner.forward_device_us) == (("Net", "layer1"), 10_000, 7)
 
 
 def test_without_modules_there_are_none() -> None:

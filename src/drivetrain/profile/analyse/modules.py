@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from drivetrain.profile.analyse.links import Rows
 from drivetrain.profile.analyse.names import MODULE_PREFIX, is_autograd, is_module
 from drivetrain.profile.analyse.nesting import Nesting
 from drivetrain.profile.analyse.operators import HostTree, host_tree, self_time
+from drivetrain.profile.analyse.work import Floats
 from drivetrain.profile.trace import NONE, Indices, Trace
 
 
@@ -83,58 +85,75 @@ def _forward_of(trace: Trace, parts: Rows, backward: np.ndarray[tuple[int], np.d
 
 
 def modules(trace: Trace, *, tree: HostTree | None = None) -> tuple[Module, ...]:
-    """All modules that were called, most device time first, then most time on the host; empty where none is named."""
+    """All modules that the trace tells of, most device time first, then most time on the host.
+
+    They are told by spans `nn.Module: NAME` around operators, or where there is none, by an operator's own text of its
+    place in the hierarchy, which TorchScript writes; such modules have no calls of their own.
+    """
     tree = tree or host_tree(trace)
-    calls = np.flatnonzero(is_module(trace))
-    if not len(calls):
-        return ()
-    paths, path_of = _paths(trace, tree.nesting, calls)
+    paths = _Paths()
+    of_call = _of_calls(trace, tree.nesting, paths)
     own = belonging(trace, tree.nesting)
-    rows = np.flatnonzero(tree.operator & (own.module != NONE))
-    host_ns = self_time(tree.nesting, np.flatnonzero(tree.operator), tree.nesting.enclosing(tree.operator))
-    host_by_row = np.zeros(len(trace), np.int64)
-    host_by_row[tree.operator] = host_ns
-    group = path_of[own.module[rows]] * 2 + own.backward[rows]
+    of_text = np.array([*(paths.number(_hierarchy(text)) for text in _told(trace)), NONE])[trace.module]
+    path = np.where(own.module == NONE, of_text, of_call[own.module])
+    operators = np.flatnonzero(tree.operator)
+    host_ns = self_time(tree.nesting, operators, tree.nesting.enclosing(tree.operator))
+    told = path[operators] != NONE
+    rows = operators[told]
+    group = path[rows] * 2 + own.backward[rows]
     host = np.zeros(len(paths) * 2, np.int64)
-    np.add.at(host, group, host_by_row[rows])
+    np.add.at(host, group, host_ns[told])
     device = np.bincount(group, weights=tree.work.direct_us[rows], minlength=len(paths) * 2)
-    num_calls = np.bincount(path_of[calls], minlength=len(paths))
-    below = _with_those_inside(paths, device.reshape(-1, 2).sum(axis=1))
-    found = [
-        Module(
-            path,
-            count,
-            int(host[2 * at]),
-            int(host[2 * at + 1]),
-            float(device[2 * at]),
-            float(device[2 * at + 1]),
-            all_of_it,
-        )
-        for at, (path, count, all_of_it) in enumerate(zip(paths, num_calls.tolist(), below, strict=True))
-    ]
+    num_calls = np.bincount(of_call[of_call != NONE], minlength=len(paths))
+    below = _with_those_inside(list(paths), device.reshape(-1, 2).sum(axis=1))
+    columns = (num_calls, *host.reshape(-1, 2).T, *device.reshape(-1, 2).T, below)
+    found = [Module(path, *figures) for path, *figures in zip(paths, *(each.tolist() for each in columns), strict=True)]
     return tuple(sorted(found, key=lambda one: (-one.subtree_device_us, -one.forward_host_ns, one.path)))
 
 
-def _paths(trace: Trace, nesting: Nesting, calls: Rows) -> tuple[list[tuple[str, ...]], Indices]:
-    """Paths of modules, and for each row that calls one the index of its path; shape (N,)."""
+class _Paths(dict[tuple[str, ...], int]):
+    """Paths of modules, numbered as they come; those of the modules around them come first."""
+
+    def number(self, path: tuple[str, ...]) -> int:
+        """NONE for no path."""
+        if not path:
+            return NONE
+        self.number(path[:-1])
+        return self.setdefault(path, len(self))
+
+
+def _of_calls(trace: Trace, nesting: Nesting, paths: _Paths) -> Indices:
+    """For each row that calls a module the number of its path, NONE for others; shape (N,)."""
+    calls = np.flatnonzero(is_module(trace))
     around = nesting.enclosing(is_module(trace))
-    numbers: dict[tuple[int, int], int] = {}
-    paths: list[tuple[str, ...]] = []
-    path_of = np.full(len(trace), NONE, np.int32)
+    names: list[tuple[str, ...]] = []  # by number
+    number = np.full(len(trace), NONE, np.int32)
+    inside: dict[tuple[int, int], int] = {}
     for row in calls[np.argsort(nesting.depth[calls], kind="stable")].tolist():  # outer ones first
-        up = int(path_of[around[row]]) if around[row] != NONE else NONE
-        key = up, int(trace.name[row])
-        if key not in numbers:
-            numbers[key] = len(paths)
-            name = trace.names[trace.name[row]].removeprefix(MODULE_PREFIX)
-            paths.append((*(paths[up] if up != NONE else ()), name))
-        path_of[row] = numbers[key]
-    return paths, path_of
+        key = int(number[around[row]]) if around[row] != NONE else NONE, int(trace.name[row])
+        if key not in inside:
+            outer = names[key[0]] if key[0] != NONE else ()
+            names.append((*outer, trace.names[key[1]].removeprefix(MODULE_PREFIX)))
+            inside[key] = paths.number(names[-1])
+        number[row] = inside[key]
+    return number
 
 
-def _with_those_inside(paths: list[tuple[str, ...]], own: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[float]:
+def _told(trace: Trace) -> list[str]:
+    """Texts of hierarchies, "" for a text that is none; as many as `Trace.texts`."""
+    used = set(np.unique(trace.module).tolist())
+    return [text if number in used else "" for number, text in enumerate(trace.texts)]
+
+
+def _hierarchy(text: str) -> tuple[str, ...]:
+    """`TOP(Net)::forward.layer1(Sequential)::forward` -> `Net`, `layer1`."""
+    found = re.findall(r"(\w+)\((\w+)\)::", text)
+    return tuple(kind if name == "TOP" else name for name, kind in found if name != "SELF")
+
+
+def _with_those_inside(paths: list[tuple[str, ...]], own: Floats) -> Floats:
     total = dict(zip(paths, own.tolist(), strict=True))
     for path in sorted(paths, key=len, reverse=True):
         if path[:-1] in total:
             total[path[:-1]] += total[path]
-    return [total[path] for path in paths]
+    return np.array([total[path] for path in paths], np.float64)

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from drivetrain.profile.analyse.clock import times_us
 from drivetrain.profile.analyse.links import Rows
 from drivetrain.profile.analyse.nesting import Launches, Nesting, launches, nest
 from drivetrain.profile.analyse.spans import is_operator
-from drivetrain.profile.analyse.words import Flags
-from drivetrain.profile.analyse.work import Work, work
+from drivetrain.profile.analyse.words import Flags, flags
+from drivetrain.profile.analyse.work import Work, union_by_owner, work
 from drivetrain.profile.trace import NONE, Indices, Ints, Trace
 
 
@@ -108,16 +109,20 @@ def operators(trace: Trace, *, by_dims: bool = False, tree: HostTree | None = No
 
 
 def launchers(trace: Trace, *, tree: HostTree | None = None) -> tuple[Launcher, ...]:
-    """Operators that launch work themselves, most device time first.
+    """Operators by what they launched themselves, most device time first; kernels of collectives are left out.
 
-    Source: TraceLens's `ops_summary.csv`, whose figures these are.
+    Work whose launch is not in the trace is nobody's here. A launch outside all operators stands for itself.
+    Source: TraceLens, `get_kernel_launchers`, whose `ops_summary.csv` has these figures.
     """
     tree = tree or host_tree(trace)
-    rows = np.flatnonzero(tree.work.num_launched)
+    events, owner = tree.launched.events, tree.work.owner
+    own = (tree.launched.call != NONE) & (owner != NONE) & ~flags(trace, events, _has_nccl)
+    direct_us = union_by_owner(owner[own], *times_us(trace, events[own]), len(trace))
+    rows = np.unique(owner[own])
     names, group = np.unique(trace.name[rows], return_inverse=True)
     columns = (
         _sums(group, np.ones(len(rows), np.int64), len(names)),
-        _sums(group, tree.work.direct_us[rows], len(names)),
+        _sums(group, direct_us[rows], len(names)),
         _sums(group, tree.work.subtree_us[rows], len(names)),
     )
     found = [
@@ -125,6 +130,10 @@ def launchers(trace: Trace, *, tree: HostTree | None = None) -> tuple[Launcher, 
         for name, *figures in zip(names.tolist(), *(column.tolist() for column in columns), strict=True)
     ]
     return tuple(sorted(found, key=lambda one: (-one.direct_us, one.name)))
+
+
+def _has_nccl(name: str) -> bool:
+    return "nccl" in name.lower()
 
 
 def self_time(nesting: Nesting, rows: Rows, above: Indices) -> Ints:

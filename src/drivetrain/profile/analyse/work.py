@@ -25,12 +25,12 @@ class Work:
       direct_us: while a device worked for what this operator launched with no operator between; or, of a call outside
         all operators, for what it launched.
       subtree_us: the same for everything launched below it.
-      num_launched: device events that are its own.
+      owner: whose own each device event is, NONE for nobody's; shape (E,), as `Launches.events`.
     """
 
     direct_us: Floats
     subtree_us: Floats
-    num_launched: npt.NDArray[np.int64]
+    owner: Rows
 
 
 def work(trace: Trace, nesting: Nesting, launched: Launches, operator: Flags) -> Work:
@@ -38,16 +38,14 @@ def work(trace: Trace, nesting: Nesting, launched: Launches, operator: Flags) ->
 
     Args:
       operator: which events are operators; shape (N,).
-    Source: TraceLens, `get_kernel_launchers`: busy time of an operator's own kernels and of its subtree's; a launch
-    outside operators stands for itself.
     """
     above = nesting.enclosing(operator)
     around = np.append(above, NONE)[launched.call]  # NONE, as an index, is the last place
     named = np.where(launched.operator == NONE, launched.call, launched.operator)
-    owner = np.where(around == NONE, named, around)
-    known = owner != NONE
+    of_event = np.where(around == NONE, named, around)
+    known = of_event != NONE
     begin_us, end_us = times_us(trace, launched.events[known])
-    owner = owner[known]
+    owner = of_event[known]
     direct_us = union_by_owner(owner, begin_us, end_us, len(trace))
     owners, places = [owner], [np.arange(len(owner))]
     while len(owners[-1]):
@@ -56,7 +54,7 @@ def work(trace: Trace, nesting: Nesting, launched: Launches, operator: Flags) ->
         places.append(places[-1][up != NONE])
     every, place = np.concatenate(owners), np.concatenate(places)
     subtree_us = union_by_owner(every, begin_us[place], end_us[place], len(trace))
-    return Work(direct_us, subtree_us, np.bincount(owner, minlength=len(trace)))
+    return Work(direct_us, subtree_us, of_event)
 
 
 def union_by_owner(owner: Rows, begin: Times, end: Times, num: int) -> Floats:
