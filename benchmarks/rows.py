@@ -95,6 +95,17 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("`dt.Run` looking at every step's numbers (`anomaly=`)", _OURS.format("run-anomaly")),
         Row("`dt.Run` looking for spikes too", _OURS.format("run-spike")),
     ),
+    "profile_capture": (
+        Row("not profiled: the comparisons in a step", "profile_capture/off:added_by_tests_s", at_most(0.5e-6)),
+        Row(
+            "not profiled: what listening for requests adds to a step",
+            "profile_capture/off:added_by_listening_s",
+            at_most(2e-6),
+            (("the step", "profile_capture/off:step_s"),),
+        ),
+        Row("profiled: a step", "profile_capture/on:on_s", None, (("not profiled", "profile_capture/on:off_s"),)),
+        Row("profiled: the rank stands still to begin and to end", "profile_capture/on:held_up_s"),
+    ),
     "checkpoint": (
         Row(
             "training blocked by a save",

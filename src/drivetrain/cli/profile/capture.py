@@ -73,36 +73,44 @@ def captured_line(captured: Captured) -> str:
 def _of_this_run(spec: ProfileSpec, run: RunFolder) -> tuple[ProfileSpec, list[int]]:
     """Name steps that all ranks can still reach together, where several are asked for; and say which ranks.
 
-    Raises: UsageError: it does not run, or has no such rank.
+    Waits until they make steps. Raises: UsageError: it does not run, or has no such rank.
     """
     import dataclasses
 
+    from drivetrain.cli.progress import bar
     from drivetrain.launch import reachable_step
 
-    there = _ranks(run)
-    chosen = there if spec.ranks is None else list(spec.ranks)
-    missing = sorted(set(chosen) - set(there))
-    if missing:
-        raise UsageError(f"rank {missing[0]} of {run.id} cannot be profiled: its ranks are {_listed(there)}")
+    with bar("profile", 1) as advance:
+        while True:
+            attempt = _running_attempt(run)
+            there = _ranks(run, attempt)
+            chosen = there if spec.ranks is None else list(spec.ranks)
+            missing = sorted(set(chosen) - set(there))
+            first = None if missing or not there else reachable_step(run, attempt, chosen)
+            if first is not None:
+                break
+            if there and missing and max(there) < missing[0] and reachable_step(run, attempt, there) is not None:
+                raise UsageError(f"rank {missing[0]} of {run.id} cannot be profiled: its ranks are {_listed(there)}")
+            advance(0, "waiting for its first steps")
+            time.sleep(_POLL_S)
     if spec.first is None and len(chosen) > 1:
-        spec = dataclasses.replace(spec, first=reachable_step(run, _attempt(run), chosen))
+        spec = dataclasses.replace(spec, first=first)
     return spec, chosen
 
 
-def _ranks(run: RunFolder) -> list[int]:
-    """Those of the newest attempt. Raises UsageError: it is not running, or its program has no steps."""
+def _running_attempt(run: RunFolder) -> int:
+    """The newest. Raises UsageError: the run is not running."""
     if not _is_running(run):
         raise UsageError(
             f"{run.id} is not running", hint='profile it from its start: drivetrain run --profile "steps=20:23" ...'
         )
-    attempt = _attempt(run)
-    ranks = [int(path.name.split(".rank-")[1].split(".")[0]) for path in run.journal.glob(f"attempt-{attempt}.rank-*")]
-    if not ranks:
-        raise UsageError(
-            f"no rank of {run.id} has begun",
-            hint="ask again when it makes steps; a program without a dt.Run has none to profile",
-        )
-    return sorted(ranks)
+    return _attempt(run)
+
+
+def _ranks(run: RunFolder, attempt: int) -> list[int]:
+    """Those of an attempt that have begun."""
+    names = [path.name for path in run.journal.glob(f"attempt-{attempt}.rank-*.jsonl")]
+    return sorted(int(name.split(".rank-")[1].split(".")[0]) for name in names)
 
 
 def _attempt(run: RunFolder) -> int:
