@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from drivetrain.profile.analyse.links import Rows, device_rows
-from drivetrain.profile.trace import Kind, Trace
+from drivetrain.profile.trace import Ints, Kind, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +51,9 @@ def kernel_table(trace: Trace, rows: Rows | None = None, *, by_stream: bool = Fa
     if not len(rows):
         return ()
     told_apart = (trace.name, trace.kind, trace.device, trace.stream) if by_stream else (trace.name, trace.kind)
-    columns = [column[rows].astype(np.int64) for column in told_apart]
-    order = np.lexsort(columns[::-1])
-    changes = np.any([column[order][1:] != column[order][:-1] for column in columns], axis=0)
-    first = np.concatenate(([0], np.flatnonzero(changes) + 1))
+    order, first = _groups([column[rows].astype(np.int64) for column in told_apart])
     lasted_ns = trace.dur_ns[rows][order]
     sums_ns = np.add.reduceat(lasted_ns, first)
-    lines = zip(
-        rows[order][first].tolist(),
-        np.diff(first, append=len(rows)).tolist(),
-        sums_ns.tolist(),
-        np.minimum.reduceat(lasted_ns, first).tolist(),
-        np.maximum.reduceat(lasted_ns, first).tolist(),
-        strict=True,
-    )
     total_ns = max(int(sums_ns.sum()), 1)
     found = [
         KernelLine(
@@ -78,6 +67,20 @@ def kernel_table(trace: Trace, rows: Rows | None = None, *, by_stream: bool = Fa
             max_ns=max_ns,
             share=sum_ns / total_ns,
         )
-        for row, count, sum_ns, min_ns, max_ns in lines
+        for row, count, sum_ns, min_ns, max_ns in zip(
+            rows[order][first].tolist(),
+            np.diff(first, append=len(rows)).tolist(),
+            sums_ns.tolist(),
+            np.minimum.reduceat(lasted_ns, first).tolist(),
+            np.maximum.reduceat(lasted_ns, first).tolist(),
+            strict=True,
+        )
     ]
     return tuple(sorted(found, key=lambda line: (-line.sum_ns, line.name)))
+
+
+def _groups(columns: list[Ints]) -> tuple[Rows, Rows]:
+    """An order that brings together what is alike in all columns, and where in it each group begins."""
+    order = np.lexsort(columns[::-1])
+    changes = np.any([column[order][1:] != column[order][:-1] for column in columns], axis=0)
+    return order, np.concatenate(([0], np.flatnonzero(changes) + 1))
