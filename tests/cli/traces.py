@@ -35,8 +35,8 @@ def step(number: int, begin_us: float, loader_us: float) -> list[dict[str, Any]]
     ]
 
 
-def write(path: Path, events: list[dict[str, Any]], rank: int | None = None) -> Path:
-    head = {} if rank is None else {"distributedInfo": {"rank": rank, "world_size": 2, "backend": "nccl"}}
+def write(path: Path, events: list[dict[str, Any]], rank: int | None = None, world_size: int = 2) -> Path:
+    head = {} if rank is None else {"distributedInfo": {"rank": rank, "world_size": world_size, "backend": "nccl"}}
     text = json.dumps({**head, "traceEvents": events}).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)

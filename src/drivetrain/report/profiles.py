@@ -46,7 +46,7 @@ def write_profile_page(run: RunFolder) -> Path | None:
     try:
         from drivetrain.report.profile import gather_profile, profile_page
 
-        found = gather_profile(traces)
+        found = gather_profile(traces, with_figures=False)
         keep_profile_findings(run, found.findings)
         publish_bytes(run.profile_page, profile_page(found, run.id, wall_ns()).encode())
     except (DataError, MissingExtraError, StoreError, ImportError):

@@ -36,7 +36,7 @@ def command(targets: tuple[str, ...], html: Path | None, perfetto: Path | None, 
     from drivetrain.core.errors import DataError
     from drivetrain.report.profile import profile_json, profile_text, write_perfetto
 
-    story = _read(find_traces(targets))
+    story = _read(find_traces(targets), with_figures=as_json)
     click.echo(msgspec.json.encode(profile_json(story)).decode() if as_json else profile_text(story))
     if html is not None:
         _write_page(html, story, targets)
@@ -58,7 +58,7 @@ def _write_page(path: Path, story: ProfileStory, targets: Sequence[str]) -> None
     click.echo(f"wrote {path}", err=True)
 
 
-def _read(paths: Sequence[Path]) -> ProfileStory:
+def _read(paths: Sequence[Path], *, with_figures: bool) -> ProfileStory:
     from drivetrain.cli.progress import bar
     from drivetrain.core.extras import require
 
@@ -66,4 +66,4 @@ def _read(paths: Sequence[Path]) -> ProfileStory:
     from drivetrain.report.profile import gather_profile
 
     with bar("read", len(paths)) as advance:
-        return gather_profile(paths, lambda done: advance(done, ""))
+        return gather_profile(paths, lambda done: advance(done, ""), with_figures=with_figures)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -21,7 +23,9 @@ _WORTH_PROCESSES_BYTES = 32 * 2**20
 """Below this a process of its own takes longer to start than the file to be read."""
 
 
-def gather_profile(paths: Sequence[Path], advance: Callable[[int], None] | None = None) -> ProfileStory:
+def gather_profile(
+    paths: Sequence[Path], advance: Callable[[int], None] | None = None, *, with_figures: bool = True
+) -> ProfileStory:
     """Read traces and say what they tell.
 
     A file of which nothing can be read is named in `unread`, and the others are told.
@@ -29,11 +33,12 @@ def gather_profile(paths: Sequence[Path], advance: Callable[[int], None] | None 
     Args:
       paths: files; of ranks of one run, or to be looked at side by side.
       advance: called with the number of files done.
+      with_figures: also by other tools' definitions, which only programs read.
     Raises: DataError: none could be read; the error of the first.
     """
     measured: list[Measured] = []
     errors: dict[str, DataError] = {}
-    for done, (path, result) in enumerate(zip(paths, _measured(paths), strict=True), start=1):
+    for done, (path, result) in enumerate(zip(paths, _measured(paths, with_figures), strict=True), start=1):
         if isinstance(result, DataError):
             errors[str(path)] = result
         else:
@@ -52,19 +57,26 @@ def gather_profile(paths: Sequence[Path], advance: Callable[[int], None] | None 
     )
 
 
-def _measured(paths: Sequence[Path]) -> Iterator[Measured | DataError]:
+def _measured(paths: Sequence[Path], with_figures: bool) -> Iterator[Measured | DataError]:
     """What is said of each file, in order; by several processes when the files are large."""
-    if len(paths) < 2 or sum(map(_size_bytes, paths)) < _WORTH_PROCESSES_BYTES:
-        yield from map(_measure, paths)
+    num_workers = min(len(paths), len(os.sched_getaffinity(0)))
+    if num_workers < 2 or sum(map(_size_bytes, paths)) < _WORTH_PROCESSES_BYTES:
+        yield from map(partial(_measure, with_figures=with_figures), paths)
         return
-    num_workers = min(len(paths), os.cpu_count() or 1)
+    one = partial(_measure, with_figures=with_figures, processes=1)
     with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        yield from pool.map(_measure, paths)
+        try:
+            yield from pool.map(one, paths)
+        except BrokenProcessPool as exc:
+            raise DataError(
+                "a process that read traces died, perhaps because memory ran out", hint="read fewer traces at once"
+            ) from exc
 
 
-def _measure(path: Path) -> Measured | DataError:
+def _measure(path: Path, *, with_figures: bool, processes: int | None = None) -> Measured | DataError:
     try:
-        return measure(read_trace(path), stem(path), str(path))
+        trace = read_trace(path, processes=processes)
+        return measure(trace, stem(path), str(path), with_figures=with_figures)
     except DataError as exc:
         return exc
 

@@ -45,8 +45,14 @@ _WORDS = {
 }
 
 
-def measure(trace: Trace, label: str, path: str) -> Measured:
-    """Everything that is said of one trace, and what comparing it with others needs."""
+def measure(trace: Trace, label: str, path: str, *, with_figures: bool = True) -> Measured:
+    """Everything that is said of one trace, and what comparing it with others needs.
+
+    Args:
+      label: what to call it.
+      path: of its file.
+      with_figures: also by other tools' definitions, which only programs read.
+    """
     looks = look_at(trace)
     steps = step_lines(looks)
     found = collectives(trace, label)
@@ -65,7 +71,7 @@ def measure(trace: Trace, label: str, path: str) -> Measured:
         counts=_counts(trace),
         skipped=trace.origin.skipped,
         breakdown=asdict(looks.whole),
-        figures=_figures(looks),
+        figures=_figures(looks) if with_figures else {},
         facts=facts_of(looks, label, steps, Further(tables, held.memory, roof, critical)),
         steps=steps,
         kernels=tables.kernels,

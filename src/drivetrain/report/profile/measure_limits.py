@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from drivetrain.figures import thin
+import numpy as np
+
 from drivetrain.profile import NONE, Trace
 from drivetrain.profile.analyse import (
     Counted,
@@ -49,8 +50,16 @@ def _owner_name(one: MemoryOwner) -> str:
 
 
 def _line(found: DeviceMemory) -> tuple[tuple[float, float], ...]:
-    points = list(zip(found.ts_ns.astype(float).tolist(), found.held_bytes.astype(float).tolist(), strict=True))
-    return tuple(thin(points, _LINE_POINTS))
+    """Few points that keep every peak: the least and the most of each of many stretches."""
+    num = len(found.ts_ns)
+    first = np.unique(np.linspace(0, num, _LINE_POINTS // 2, endpoint=False).astype(np.int64))
+    lows, highs = np.minimum.reduceat(found.held_bytes, first), np.maximum.reduceat(found.held_bytes, first)
+    at_ns = found.ts_ns[first].tolist()
+    return tuple(
+        (float(at), float(held))
+        for at, low, high in zip(at_ns, lows.tolist(), highs.tolist(), strict=True)
+        for held in ((low, high) if high > low else (low,))
+    )
 
 
 def roofline_of(trace: Trace, tree: HostTree) -> Roofline | None:
