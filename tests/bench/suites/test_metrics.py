@@ -55,6 +55,6 @@ def test_too_few_pairs_or_values_that_have_no_ratio_say_nothing_about_noise() ->
 
 
 def test_only_what_all_processes_measured_is_a_metric() -> None:
-    found = metrics_of([{"wall_s": 1, "loss": 2}, {"wall_s": 3}], frozenset(), is_own=False)
+    found = metrics_of([{"wall_s": 1, "loss": 2}, {"wall_s": 3}], frozenset(), None, is_own=False)
     assert list(found) == ["wall_s"]
     assert found["wall_s"].samples == (1, 3)

@@ -47,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
       num_samples: of each case and side, unless another number is asked for.
       num_cores: that a sample is pinned to; 0 for all, unpinned.
       higher_is_better: numbers of the suite's own that should grow; those that end in `_per_s` always should.
+      judged: numbers that verdicts rest on; None for all but those that only explain.
     """
 
     limit_s: float = _LIMIT_S
@@ -54,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     num_samples: int = 10
     num_cores: int = 1
     higher_is_better: frozenset[str] = frozenset()
+    judged: frozenset[str] | None = None
 
 
 _DEFAULTS = Settings()

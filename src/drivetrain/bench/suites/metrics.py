@@ -17,12 +17,15 @@ _MAD_TO_SIGMA = 1.4826
 _FEWEST_PAIRS = 3
 
 
-def metrics_of(samples: Sequence[Sample], higher_is_better: frozenset[str], *, is_own: bool) -> dict[str, Metric]:
+def metrics_of(
+    samples: Sequence[Sample], higher_is_better: frozenset[str], judged: frozenset[str] | None, *, is_own: bool
+) -> dict[str, Metric]:
     """Metrics of what all processes measured; what only some of them did is left out.
 
     Args:
       samples: at least one.
       higher_is_better: names whose values should grow, besides those that end in `_per_s`.
+      judged: names that verdicts rest on; None for all but those that explain.
       is_own: whether the suite has measured for itself: time and CPU of the whole function are then for information.
     """
     names = [name for name in samples[0] if all(name in sample for sample in samples)]
@@ -32,7 +35,7 @@ def metrics_of(samples: Sequence[Sample], higher_is_better: frozenset[str], *, i
             unit=next((unit for end, unit in _UNITS.items() if name.endswith(end)), ""),
             samples=tuple(sample[name] for sample in samples),
             better="higher" if name.endswith("_per_s") or name in higher_is_better else "lower",
-            is_judged=name not in unjudged,
+            is_judged=name not in unjudged if judged is None else name in judged,
         )
         for name in names
     }

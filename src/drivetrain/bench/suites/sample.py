@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "bench_"
-_SETTINGS = ("LIMIT_S", "MEMORY_BYTES", "NUM_CORES", "NUM_SAMPLES", "HIGHER_IS_BETTER")
+_SETTINGS = ("LIMIT_S", "MEMORY_BYTES", "NUM_CORES", "NUM_SAMPLES", "HIGHER_IS_BETTER", "JUDGED")
 _LEAST_BATCH_NS = 2_000_000  # shorter calls are timed several at once, so that reading clocks costs nothing
 _FEWEST_BATCHES, _WANTED_BATCHES, _MOST_BATCHES = 5, 20, 400
 _BATCHES_A_TURN = 2

@@ -227,6 +227,7 @@ def _results(
     """One for each side; where both have samples, so many as both have, and each a pair."""
     sides = [side for side in codes if measured.samples[side]]
     num_pairs = min((len(measured.samples[side]) for side in sides), default=0)
+    settings = suite.settings
     a, b = (measured.samples[side][:num_pairs] for side in ("A", "B"))
     pairs = list(zip(a, b, strict=True) if len(sides) == 2 else zip(b[::2], b[1::2], strict=False))
     for side in sorted(sides):
@@ -236,7 +237,7 @@ def _results(
             suite=suite.name,
             case=measured.case.case,
             params=dict(measured.case.params),
-            metrics=metrics_of(samples, suite.settings.higher_is_better, is_own=measured.is_own),
+            metrics=metrics_of(samples, settings.higher_is_better, settings.judged, is_own=measured.is_own),
             commit=codes[side].commit,
             side=side,
             against=codes["A"].commit if side == "B" and len(sides) == 2 else "",
