@@ -143,6 +143,19 @@ def test_an_operator_is_left_or_right_of_the_ridge() -> None:
     assert found.share == pytest.approx(FLOPS / 10e-6 / 66.9e12)
 
 
+@pytest.mark.parametrize(
+    "dims", [[[0, 3], [3, 4]], [[-1, 3], [3, 4]], [[1.5, 3], [3, 4]], "nothing", 5, [[[2, 3]], [3, 4]]]
+)
+def test_odd_shapes_are_nowhere_under_the_roof(dims: object) -> None:
+    odd: Raw = {"Input Dims": dims, "Input type": ["float", "float"]}
+    trace = trace_of(
+        [step(1, 0, 100), {**span("aten::mm", 10, 20), "args": odd}, launch(11, 1, 1), kernel("k", 12, 9, 1)]
+    )
+    peak = peak_of("NVIDIA L4")
+    assert peak is not None
+    assert [roof(one, peak) for one in arithmetic(trace).counted] in ([], [None])
+
+
 def test_kernels_in_tf32_are_measured_against_its_peak() -> None:
     (one,) = arithmetic(
         trace_of([step(1, 0, 100), *product(10, 20, 1, kernel_name="sm80_xmma_gemm_f32f32_tf32f32")])

@@ -107,6 +107,12 @@ def test_a_copy_that_blocks_is_waited_for() -> None:
     assert parts_us(events)["device", "Memcpy DtoH"] == 50
 
 
+def test_without_the_host_a_step_is_what_its_device_did_and_the_rest() -> None:
+    events = [kernel("k", 10, 20), span("PyTorch Profiler (0)", 0, 50, cat="Trace")]
+    assert parts_us(events) == {("device", "k"): 20, ("launch", "k"): 10, ("host", "Python and gaps"): 20}
+    assert step_us_if(events, "k", 0.0) == 50
+
+
 def test_gains_name_what_would_help_most_first() -> None:
     trace = trace_of(BOUND_BY_DEVICE)
     tree = host_tree(trace)

@@ -133,6 +133,8 @@ def roof(one: Counted, peak: Peak) -> Roof | None:
         return None
     by_memory = intensity * peak.memory_bytes_per_s
     attainable = min(top, by_memory)
+    if not attainable:  # nothing to compute: an empty input
+        return None
     return Roof("memory" if by_memory < top else "compute", attainable, rate / attainable)
 
 
@@ -211,7 +213,7 @@ def _list(text: str) -> list[Any]:
 
 def _shape(found: object) -> Shape | None:
     """The shape of a tensor; None for a scalar, for what is no tensor and for lists of tensors."""
-    if isinstance(found, list) and found and all(isinstance(size, int) for size in found):
+    if isinstance(found, list) and found and all(isinstance(size, int) and size >= 0 for size in found):
         return tuple(found)
     return None
 

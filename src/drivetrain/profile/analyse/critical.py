@@ -86,7 +86,7 @@ def critical_path(trace: Trace, graph: Dependencies) -> CriticalPath:
     if not len(graph.steps) or not len(graph.last):
         return CriticalPath(0, 0, ())
     from_ns = int(graph.steps.begin_ns[0])
-    until_ns = int(graph.end_ns[graph.last].max())
+    until_ns = max(int(graph.end_ns[graph.last].max()), graph.fixed_end_ns)
     walk = _walk(graph, from_ns)
     total: dict[tuple[Where, str], list[int]] = defaultdict(lambda: [0, 0])
     for where, row, begin_ns, end_ns in zip(walk.where, walk.row, walk.begin_ns, walk.end_ns, strict=True):
@@ -94,6 +94,9 @@ def critical_path(trace: Trace, graph: Dependencies) -> CriticalPath:
             _add(total[where, trace.names[trace.name[row]] if row != NONE else GAP], end_ns - begin_ns)
     for name, dur_ns, num in _host_parts(trace, graph, walk):
         _add(total[Where.HOST, name], dur_ns, num)
+    unseen_ns = until_ns - from_ns - sum(dur_ns for dur_ns, _ in total.values())
+    if unseen_ns:
+        _add(total[Where.HOST, GAP], unseen_ns)
     parts = (PathPart(where, name, dur_ns, num) for (where, name), (dur_ns, num) in total.items())
     return CriticalPath(
         until_ns - from_ns, len(graph.steps), tuple(sorted(parts, key=lambda part: (-part.dur_ns, part.name)))
@@ -185,7 +188,8 @@ class Replay:
             chosen |= nesting.enclosing(chosen) != NONE
             delay_ns[:, WORK] += (factor - 1.0) * self._chosen_work(chosen)
         ends = self._ends(dur_ns, delay_ns)
-        return float(max(ends[node] for node in graph.last.tolist()) - graph.steps.begin_ns[0]) / len(graph.steps)
+        end_ns = max(graph.fixed_end_ns, *(ends[node] for node in graph.last.tolist()))
+        return float(end_ns - graph.steps.begin_ns[0]) / len(graph.steps)
 
     def _chosen_work(self, chosen: Flags) -> npt.NDArray[np.float64]:
         """Of the work before each point, how long the innermost event was a chosen one; shape (G,)."""

@@ -72,6 +72,12 @@ class Dependencies:
         """As traced, of all nodes and of the beginning of the trace; shape (G + 1,)."""
         return np.append(self.begin_ns + self.dur_ns, 0)
 
+    @property
+    def fixed_end_ns(self) -> int:
+        """What the last step cannot end before, whatever happens: its end if no thread of the host is in the trace."""
+        is_led = (self.thread[self.last] != NONE).any()
+        return 0 if is_led or not len(self.steps) else int(self.steps.end_ns[-1])
+
 
 def dependencies(trace: Trace, *, tree: HostTree | None = None) -> Dependencies:
     """The graph of a trace."""
