@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,13 @@ def test_what_is_not_there_is_told(arguments: list[str], code: int, words: str) 
     done = drivetrain("profile", "report", *arguments)
     assert done.returncode == code
     assert words in done.stderr
+
+
+def test_the_command_runs_as_a_process_of_its_own(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "drivetrain", "profile", "report", str(tmp_path / "missing.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (65, "")
+    assert done.stderr == f"error: there is no file {tmp_path / 'missing.json'}\n"
 
 
 def test_a_folder_without_traces_is_told(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_ranks_come_in_order_whatever_the_order_of_their_files(tmp_path: Path) -
         assert [process.label for process in gather_profile(order).processes] == ["rank 0", "rank 1", "rank 2"]
 
 
+@pytest.mark.slow
 def test_several_processes_say_what_one_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = ranks(tmp_path, slow_rank=1, num_ranks=2, num_steps=3)
     alone = profile_json(gather_profile(files))

@@ -22,7 +22,7 @@ from drivetrain.figures import (
 )
 from drivetrain.report.html import section, table
 from drivetrain.report.profile.story import Process, Roofline, StepLine
-from drivetrain.report.profile.text import short
+from drivetrain.report.profile.text import flops_text, short
 
 _DEVICE = ("compute", "communication", "copy", "idle")
 _HOST = ("loader", "forward", "backward", "optimizer", "other")
@@ -211,7 +211,7 @@ def arithmetic_section(processes: Sequence[Process]) -> Markup:
 
 
 def _roofline_note(label: str, found: Roofline) -> str:
-    told = [label, f"{found.flops_per_step / 1e12:.3g} TFLOP a step"]
+    told = [label, f"{flops_text(found.flops_per_step)} a step"]
     if found.mfu is not None:
         told.append(f"MFU {100 * found.mfu:.1f} %")
     if found.peak_flops_per_s:

@@ -193,11 +193,19 @@ def _arithmetic_text(process: Process) -> str:
     found = process.roofline
     if found is None:
         return ""
-    told = [f"{found.flops_per_step / 1e12:.3g} TFLOP a step"]
+    told = [f"{flops_text(found.flops_per_step)} a step"]
     if found.mfu is not None:
         told.append(f"MFU {100 * found.mfu:.1f} % of {found.peak_flops_per_s / 1e12:.4g} TFLOP/s ({found.dtype})")
     told.append(f"arithmetic unknown for {100 * found.unknown_share:.0f} % of operators' time")
     return f"arithmetic: {', '.join(told)}"
+
+
+def flops_text(flops: float) -> str:
+    """Arithmetic for people: `8.95 TFLOP`, `19.4 MFLOP`."""
+    for factor, unit in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M")):
+        if flops >= factor:
+            return f"{flops / factor:.3g} {unit}FLOP"
+    return f"{flops:,.0f} FLOP"
 
 
 def _notes(story: ProfileStory) -> list[str]:
