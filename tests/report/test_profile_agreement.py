@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drivetrain.report.profile import gather_profile, profile_json, profile_text
+from drivetrain.report.profile import ProfileStory, gather_profile, profile_json, profile_text
+
+
+@functools.cache
+def told(*paths: Path) -> ProfileStory:
+    """Read once for all tests."""
+    return gather_profile(paths)
 
 
 def printed(path: Path) -> dict[str, Any]:
     """The first rank of what --json prints."""
-    ranks: list[dict[str, Any]] = json.loads(json.dumps(profile_json(gather_profile([path]))))["ranks"]
+    ranks: list[dict[str, Any]] = json.loads(json.dumps(profile_json(told(path))))["ranks"]
     return ranks[0]
 
 
@@ -63,9 +70,9 @@ def test_hta_s_figures_stand_beside_them_in_both_its_modes(shared_data: Path, na
 def test_a_trace_without_workers_is_loader_bound_and_one_with_four_is_not(shared_data: Path) -> None:
     folder = shared_data / "kineto_resnet50"
     without, four = only_file(folder / "num_workers_0"), only_file(folder / "num_workers_4")
-    assert "loader-bound" in profile_text(gather_profile([without]))
-    assert "loader-bound" not in profile_text(gather_profile([four]))
-    side_by_side = gather_profile([without, four])
+    assert "loader-bound" in profile_text(told(without))
+    assert "loader-bound" not in profile_text(told(four))
+    side_by_side = told(without, four)
     loader = next(one for one in side_by_side.findings if one.kind == "loader")
     assert loader.label == "num_workers_0"
     assert "Beside it, num_workers_4: 0.2 %." in loader.evidence
@@ -76,7 +83,7 @@ def test_a_trace_without_workers_is_loader_bound_and_one_with_four_is_not(shared
     ["kineto_resnet50/num_workers_0", "kineto_resnet50/num_workers_4", "hta/nccl_data", "hta/trace_diff_control"],
 )
 def test_each_step_sums_by_what_the_device_does_and_its_idle_time_by_cause(shared_data: Path, path: str) -> None:
-    for process in gather_profile([only_file(shared_data / path)]).processes:
+    for process in told(only_file(shared_data / path)).processes:
         for step in process.steps:
             assert sum(step.device.values()) == pytest.approx(step.length_ns, abs=4)
             # Floats of microseconds, as tools have them, round each event; nanoseconds do not.

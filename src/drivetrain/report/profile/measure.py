@@ -173,7 +173,7 @@ def _notes(looks: Looks) -> list[str]:
     if looks.whole.source == "host":
         notes.append("no device events: all figures are the host's")
     if not looks.steps.annotated:
-        notes.append("no steps are marked (call profiler.step() after each): all that was recorded is taken as one")
+        notes.append("no steps are marked (call profiler.step() after each): all that was done is taken as one")
     if len(looks.trace) > MOST_EVENTS:
         notes.append(f"the critical path is left out: the trace has more than {MOST_EVENTS:,} events")
     if looks.whole.num_unlaunched:
