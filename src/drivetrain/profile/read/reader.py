@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,6 +48,8 @@ def read_trace(path: str | Path, *, processes: int | None = None) -> Trace:
 
 
 def _worthwhile(path: Path) -> int:
+    if multiprocessing.parent_process() is not None:
+        return 1  # this is one of several processes already
     try:
         size_bytes = path.stat().st_size * (_LEAST_RATIO if path.suffix == ".gz" else 1)
     except OSError:
