@@ -16,7 +16,7 @@ from drivetrain.profile.read.decode import BEGIN_OF_EVENT, events_of, last_event
 from drivetrain.profile.read.events import RawEvent
 from drivetrain.profile.read.structure import parts_of
 
-BLOCK_BYTES = 1 << 19
+BLOCK_BYTES = 1 << 18
 LARGEST_BYTES = 1 << 24
 """Of one event, and of what stands before or after them: what is larger is skipped, so that memory stays bounded."""
 

@@ -12,26 +12,26 @@ from drivetrain.profile.read.events import NOTHING, Args
 from drivetrain.profile.read.intern import JsonTexts, Numbers, PlainTexts, numbers
 from drivetrain.profile.trace import NONE, Collective, Kind
 
-_HOST = ("external", "external_old", "sequence", "collective", "dims", "types", "inputs", "stack", "module")
-_DEVICE = ("external", "external_old", "correlation", "device", "stream", "size_bytes", "collective")
+_HOST = ("external", "sequence", "collective", "dims", "types", "inputs", "stack", "module")
+_CALL = ("external", "correlation", "device", "stream")
+_DEVICE = ("external", "correlation", "device", "stream", "size_bytes", "collective")
 _PYTHON = ("python_parent", "python_id", "python_module")
 _FIELDS: dict[int, tuple[str, ...]] = {
     Kind.CPU_OP: _HOST,
     Kind.ANNOTATION: _HOST,
-    Kind.RUNTIME: _DEVICE,
+    Kind.RUNTIME: _CALL,
     Kind.KERNEL: _DEVICE,
     Kind.MEMCPY: _DEVICE,
     Kind.MEMSET: _DEVICE,
     Kind.DEVICE_ANNOTATION: _DEVICE,
     Kind.PYTHON: _PYTHON,
-    Kind.SPAN: ("external", "external_old"),
+    Kind.SPAN: ("external",),
     Kind.OTHER: tuple(dict.fromkeys(_HOST + _DEVICE + _PYTHON)),
 }
 """What is read of each kind; its other columns are NONE."""
 
 _GET: dict[str, Callable[[Sequence[Args]], list[Any]]] = {
     "external": lambda args: [each.external for each in args],
-    "external_old": lambda args: [each.external_old for each in args],
     "sequence": lambda args: [each.sequence for each in args],
     "collective": lambda args: [each.collective for each in args],
     "dims": lambda args: [each.dims for each in args],
@@ -72,21 +72,23 @@ class Details:
         found: Columns = {}
         for name in _FIELDS[kind]:
             values = _GET[name](args)
-            if values.count(_ABSENT.get(name, NONE)) < len(values):
+            num_absent = values.count(_ABSENT.get(name, NONE))
+            if num_absent and name == "external":
+                values = [each.external_old if each.external == NONE else each.external for each in args]
+                num_absent = values.count(NONE)
+            if num_absent < len(values):
                 found[name] = self._column(name, values, args)
-        if "external_old" in found:
-            older, newer = found.pop("external_old"), found.get("external", NONE)
-            found["external"] = np.where(newer == NONE, older, newer)
         return found
 
     def _column(self, name: str, values: list[Any], args: Sequence[Args]) -> Any:
         if name in ("dims", "types", "inputs"):
-            return numbers(self._as_json, map(bytes, values), len(values))
+            texts = b"\0".join(values).split(b"\0")  # JSON holds no zero byte; half the time of `bytes` of each
+            return numbers(self._as_json, texts, len(values))
         if name in ("stack", "module"):
             return numbers(self._as_text, values, len(values))
         if name == "collective":
             return np.array([self._collective(each) for each in args], np.int32)
-        return integers(values, SPAN_TYPES.get(name, SPAN_TYPES["external"]))
+        return integers(values, SPAN_TYPES[name])
 
     def _collective(self, args: Args) -> int:
         if args.collective is None:

@@ -21,7 +21,7 @@ from drivetrain.profile.read.columns import (
 )
 from drivetrain.profile.read.details import Details
 from drivetrain.profile.read.events import Args, RawEvent
-from drivetrain.profile.read.intern import Kinds, Lanes, Numbers, Streams, numbers, renumbered
+from drivetrain.profile.read.intern import Kinds, Lanes, LanesOfProcesses, Numbers, Streams, numbers, renumbered
 from drivetrain.profile.read.pairs import BEGIN_TYPES, END_TYPES, durations
 from drivetrain.profile.trace import DEVICE_KINDS, NONE, Collective, Indices, MemoryColumns, Origin, Trace
 
@@ -71,6 +71,7 @@ class Gatherer:
         self._names: Numbers[str] = Numbers()
         self._threads: Numbers[tuple[str, str]] = Numbers()
         self._thread_of = Lanes(self._threads)
+        self._thread_in = LanesOfProcesses(self._threads)
         self._stream_of = Streams(self._threads)
         self._lanes: Numbers[tuple[str, str]] = Numbers()
         self._lane_of = Lanes(self._lanes)
@@ -134,7 +135,8 @@ class Gatherer:
         num = len(events)
         if not num:
             return events
-        kinds = [self._kinds[event.cat] for event in events]
+        kind_of = self._kinds
+        kinds = [kind_of[event.cat] for event in events]
         columns["kind"] = np.array(kinds, np.int8)
         columns["name"] = numbers(self._names, [event.name for event in events], num)
         columns["thread"] = np.empty(num, np.int32)
@@ -202,7 +204,10 @@ class Gatherer:
                 for event, device, stream in where
             ]
             return np.array(found, np.int32)
-        return numbers(self._thread_of, [(event.pid, event.tid) for event in events], len(events))
+        processes, threads = [event.pid for event in events], [event.tid for event in events]
+        if processes.count(processes[0]) == len(processes):
+            return numbers(self._thread_in[processes[0]], threads, len(threads))
+        return numbers(self._thread_of, zip(processes, threads, strict=True), len(threads))
 
     def _add_changes(self, block: Block, events: Sequence[RawEvent]) -> None:
         """Changes of allocated memory."""

@@ -23,7 +23,7 @@ from drivetrain.profile.read.decode import events_in
 from drivetrain.profile.read.gather import Gathered, Gatherer
 
 _SLOT_BYTES = 2 * BLOCK_BYTES
-_NUM_SLOTS = 3  # one being decoded, one waiting, one being filled
+_NUM_SLOTS = 4  # so that it finds work when the other process is busy with a block of its own
 _PATIENCE_S = 5.0
 
 
@@ -80,8 +80,9 @@ class _Helper:
             if not self._free:
                 return False
             slot = self._free.pop()
-            begin, end = slot * _SLOT_BYTES, slot * _SLOT_BYTES + len(block) + 2
-            self._memory[begin:end] = b"".join((b"[", block, b"]"))
+            begin, end = slot * _SLOT_BYTES, slot * _SLOT_BYTES + len(block) + 1
+            self._memory[begin], self._memory[end] = ord("["), ord("]")
+            self._memory[begin + 1 : end] = block
             self._pipe.send((slot, len(block) + 2, order))
         except (EOFError, OSError) as exc:
             raise Misread("a helper died") from exc

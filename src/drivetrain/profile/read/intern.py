@@ -52,6 +52,30 @@ class Lanes(dict[tuple[int | str, int | str], int]):
         return number
 
 
+class LanesOfProcess(dict[int | str, int]):
+    """Thread id -> number of that thread of one process."""
+
+    def __init__(self, process: int | str, threads: Numbers[tuple[str, str]]) -> None:
+        super().__init__()
+        self._process, self._threads = str(process), threads
+
+    def __missing__(self, thread: int | str) -> int:
+        self[thread] = number = self._threads[self._process, str(thread)]
+        return number
+
+
+class LanesOfProcesses(dict[int | str, LanesOfProcess]):
+    """Process id -> the numbers of its threads."""
+
+    def __init__(self, threads: Numbers[tuple[str, str]]) -> None:
+        super().__init__()
+        self._threads = threads
+
+    def __missing__(self, process: int | str) -> LanesOfProcess:
+        self[process] = found = LanesOfProcess(process, self._threads)
+        return found
+
+
 class Streams(dict[tuple[int, int], int]):
     """(device, stream) -> number of that thread."""
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from drivetrain.core.errors import DataError
 
-PIECE_BYTES = 1 << 19
+PIECE_BYTES = 1 << 18
 _PACKED_BYTES = 1 << 14
 _UNPACKED_BYTES = 1 << 16
 """At once of compressed text: what damage takes with it of the text before."""
