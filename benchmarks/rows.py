@@ -46,6 +46,7 @@ _OURS, _PEERS = "step_overhead/ours[way={}]:added_s", "step_overhead/peers[way={
 _SAVE = "checkpoint/save_and_restore:"
 _IMAGES = "loader/images[way={}]:images_per_s"
 _BATCH = "index/first_batch[shuffle={}]:"
+_TRACE = "traces/breakdown[tool={}]:"
 _DEMO = "demo/demo[drive={}]:"
 
 SECTIONS: dict[str, tuple[Row, ...]] = {
@@ -203,6 +204,42 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
                 ("of ours, the checksum alone", "index/reads:crc_s"),
             ),
         ),
+    ),
+    "traces": (
+        Row(
+            "a trace of 245 MB, read and broken down",
+            _TRACE.format("ours") + "took_s",
+            Target(at_most=1 / 20, of_ratio=True),
+            (
+                ("HolisticTraceAnalysis", _TRACE.format("hta") + "took_s"),
+                ("`orjson.loads` of the file alone", _TRACE.format("orjson") + "took_s"),
+            ),
+        ),
+        Row(
+            "the same",
+            _TRACE.format("ours") + "took_s",
+            Target(at_most=1 / 8, of_ratio=True),
+            (("TraceLens", _TRACE.format("tracelens") + "took_s"),),
+        ),
+        Row("the same, in one process", _TRACE.format("ours_alone") + "took_s"),
+        Row(
+            "the same: peak memory of all its processes",
+            _TRACE.format("ours") + "peak_bytes",
+            Target(at_most=1 / 5, of_ratio=True),
+            (
+                ("HolisticTraceAnalysis", _TRACE.format("hta") + "peak_bytes"),
+                ("`orjson.loads` of the file alone", _TRACE.format("orjson") + "peak_bytes"),
+            ),
+        ),
+        Row(
+            "8 such ranks by 2 processes",
+            "traces/ranks[processes=2]:took_s",
+            times_at_most(0.6),
+            (("by one", "traces/ranks[processes=1]:took_s"),),
+        ),
+        Row("the same: peak memory of all", "traces/ranks[processes=2]:peak_bytes", at_most(1e9)),
+        Row("a trace of 2.2 GB", "traces/large:took_s", at_most(15)),
+        Row("the same: peak memory of all its processes", "traces/large:peak_bytes"),
     ),
     "demo": (
         Row("the demo after set-up, synthetic drive", _DEMO.format("synthetic") + "took_s", at_most(90)),
