@@ -102,6 +102,8 @@ class _Helper:
             self._pipe.send(None)
             while not isinstance(answer := self._pipe.recv(), Gathered):
                 self._note(answer)
+            while (block := self._pipe.recv()) is not None:
+                answer.blocks.append(block)
         except (EOFError, OSError) as exc:
             raise Misread("a helper died") from exc
         return answer
@@ -135,4 +137,10 @@ def serve(pipe_fd: int, memory_fd: int) -> None:
                 gatherer.add(events, order)
             is_read, events = events is not None, None
             pipe.send((slot, is_read))
-        pipe.send(gatherer.gathered())
+        gathered = gatherer.gathered()
+        blocks = gathered.blocks[::-1]
+        gathered.blocks.clear()
+        pipe.send(gathered)
+        while blocks:  # one by one, so that none of them is in memory twice for long
+            pipe.send(blocks.pop())
+        pipe.send(None)
