@@ -127,8 +127,9 @@ class Subject:
       precision: of the forward pass, as train resolves it: fp32, bf16, fp16, fp8.
       is_compiled: whether the model is run through `torch.compile`.
       share: of the samples of a step, what this rank takes; above 0, at most 1.
-      model: the user's network, a torch module.
-      optimizer: a torch optimizer.
+      phase: of the ledger, in which the loop is when it calls; empty for none.
+      model: the user's network, a torch module; None where nobody knows it.
+      optimizer: a torch optimizer; likewise.
       recorder: this rank's ledger.Recorder.
     """
 
@@ -140,6 +141,7 @@ class Subject:
     precision: str
     is_compiled: bool
     share: float
+    phase: str
     model: Any
     optimizer: Any
     recorder: Any

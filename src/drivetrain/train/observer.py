@@ -15,15 +15,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import torch
 from torch import distributed
 
 from drivetrain.core import faults
 from drivetrain.core.clock import mono_ns
 from drivetrain.core.errors import UsageError
+from drivetrain.core.profiling import Subject
 from drivetrain.core.variables import whole_number
 from drivetrain.ledger import current
 from drivetrain.store import RunFolder
 from drivetrain.train import exits
+from drivetrain.train.profiling import Profiling
 from drivetrain.train.session import Session, open_session, refuse_second
 
 T = TypeVar("T")
@@ -49,6 +52,8 @@ class Observer:
         self._perhaps_since_ns: int | None = None  # when it began, if it may be none
         self._is_between_microbatches = False
         self._has_begun = False
+        self._num_done = 0
+        self._profiling = Profiling(session.folder, rank)
         self._pid = os.getpid()
         atexit.register(self.close)
 
@@ -56,6 +61,8 @@ class Observer:
         """The loop is about to make this step first; what was done of it and of later ones before is done again."""
         if step or (self.attempt and not self._has_begun):
             self._recorder.resume(step)
+        if not self._has_begun:
+            self._profiling.begin(self._subject())
         self._has_begun = True
         if self._phase == "teardown":
             self.enter("init")
@@ -77,6 +84,8 @@ class Observer:
             self._perhaps_since_ns = mono_ns() if is_last_perhaps else None
             self._recorder.step_begin(step, end=self._phase)
             self._step = step
+            if step >= self._profiling.next_step:
+                self._profiling.at(step)
         elif self._is_between_microbatches:
             self._recorder.end("data_wait")
             self._is_between_microbatches = False
@@ -90,6 +99,7 @@ class Observer:
         """So many steps are done in all; `then` is what comes next."""
         if self._step is None:
             return
+        self._num_done = num_done
         self._recorder.step_end(num_done - 1, count=max(num_done - self._step, 1), then=then)
         self._step, self._phase = None, then
 
@@ -119,6 +129,7 @@ class Observer:
 
     def training_ends(self) -> None:
         """The loop is over: so is the run, unless a launcher says when."""
+        self._profiling.halt(self._num_done)
         if self._step is not None:  # begun, and never to be finished
             step, self._step = self._step, None
             self._recorder.step_end(step, then="teardown")
@@ -145,12 +156,30 @@ class Observer:
             self._recorder.skip(self._step)
         self._close(code)
 
+    def _subject(self) -> Subject:
+        """What would be profiled: steps alone, as nobody tells us of the model."""
+        return Subject(
+            folder=self.folder.profile,
+            journal=self.folder.rank_journal(self.attempt, self.rank),
+            attempt=self.attempt,
+            rank=self.rank,
+            device="cuda" if torch.cuda.is_initialized() else "cpu",
+            precision="fp32",
+            is_compiled=False,
+            share=1.0,
+            phase="",
+            model=None,
+            optimizer=None,
+            recorder=self._recorder,
+        )
+
     def _close(self, exit_code: int) -> None:
         global _attached
         if _attached is not self or os.getpid() != self._pid:  # a forked child must not end its parent's run
             return
         _attached = None
         atexit.unregister(self.close)
+        self._profiling.close(keep=exit_code == 0)
         self._session.close(exit_code)
 
 

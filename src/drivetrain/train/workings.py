@@ -233,6 +233,7 @@ class Workings:
             precision=self._arithmetic,
             is_compiled=self._settings.compile,
             share=sum(parts.feed.weights) / topology.world_size,
+            phase="data_wait",
             model=parts.model,
             optimizer=parts.optimizer,
             recorder=session.recorder,

@@ -18,7 +18,8 @@ from torch.profiler.profiler import _KinetoProfile
 import drivetrain as dt
 from drivetrain.core.profiling import ProfileSpec
 from drivetrain.launch import asking_for_profile
-from drivetrain.store.captures import Captured, Program, read_captured
+from drivetrain.store import Captured, Program, create_run, read_captured
+from drivetrain.train.observer import attach
 
 X = torch.randn(8, 16, generator=torch.Generator().manual_seed(0))
 FORWARD = 2 * 8 * (16 * 32 + 32)
@@ -242,3 +243,26 @@ def test_a_record_from_a_newer_version_or_a_torn_one_is_left_out(tmp_path: Path)
     (tmp_path / "attempt-0.rank-0.steps-1-2.capture.json").write_text('{"request": "x", "rank"')
     assert read_captured(tmp_path) == []
     assert Captured.__struct_fields__
+
+
+def test_a_loop_of_somebody_elses_is_profiled_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = create_run(["python"], 1)
+    monkeypatch.setenv("DRIVETRAIN_RUN", run.id)
+    monkeypatch.setenv("DRIVETRAIN_PROFILE", "steps=3:5")
+    observer = attach("a test")
+    observer.training_begins(0)
+    for step in range(8):
+        observer.step_begins(step)
+        X.square().sum()
+        with observer.phase("eval"):
+            X.sum()
+        observer.step_ends(step + 1)
+    observer.training_ends()
+    observer.close()
+    (captured,) = read_captured(run.profile)
+    assert (captured.first, captured.until, captured.error) == (3, 5, "")
+    with gzip.open(run.profile / captured.files[0]) as file:
+        found = sorted(json.load(file)["traceEvents"], key=lambda event: event.get("ts", 0))
+    names = named(found, "ProfilerStep#") + named(found, "drivetrain ")
+    assert names[:2] == ["ProfilerStep#3", "ProfilerStep#4"]
+    assert set(names[2:]) == {"drivetrain data_wait", "drivetrain eval"}

@@ -7,9 +7,6 @@ from typing import Any
 
 from torch.profiler import record_function
 
-_STANDING_IN = "data_wait"
-"""The phase that a loop is in between two steps, which is when it makes a profiler."""
-
 
 class Annotations:
     """For the training thread: one step at a time, and in it the innermost phase alone, as the ledger counts.
@@ -17,9 +14,10 @@ class Annotations:
     A `ledger.Recorder` tells of phases (`phase_begins`, `phase_ends`); those of other threads are left out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, phase: str) -> None:
+        """Inside a phase; empty for none."""
         self._thread = threading.get_ident()
-        self._phases = [_STANDING_IN]
+        self._phases = [phase] if phase else []
         self._open_phase: Any = None
         self._open_step: Any = None
         self._is_on = False

@@ -69,7 +69,8 @@ class Capture:
         self.is_over = any(each.rank == subject.rank for each in known) or not is_wanted()
         device = torch.device(subject.device)
         self._recording = Recording(subject, spec, device)
-        self._meter = ProgramMeter(subject, device) if subject.rank == spec.speaker else None
+        can_count = subject.rank == spec.speaker and subject.optimizer is not None
+        self._meter = ProgramMeter(subject, device) if can_count else None
 
     def at(self, step: int) -> None:
         """A step is about to begin."""

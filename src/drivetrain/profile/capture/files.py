@@ -25,6 +25,8 @@ def write_trace(profile: Any, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         profile.export_chrome_trace(str(raw))
+        if not raw.exists():  # the profiler says so on stderr alone
+            raise StoreError(f"cannot write {path}: the profiler could not write the trace", hint=DISK_HINT)
         with raw.open("rb") as trace:
             _check_end(trace, path)
             with publish_file(path) as file, gzip.GzipFile(fileobj=file, mode="wb", compresslevel=_LEVEL) as zipped:

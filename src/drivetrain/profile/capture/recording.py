@@ -27,10 +27,10 @@ class Recording:
     """
 
     def __init__(self, subject: Subject, spec: ProfileSpec, device: torch.device) -> None:
-        self.annotations = Annotations()
+        self.annotations = Annotations(subject.phase)
         self._spec = spec
         self._is_cuda = device.type == "cuda"
-        self._modules = None if subject.is_compiled else Modules(subject.model)
+        self._modules = None if subject.is_compiled or subject.model is None else Modules(subject.model)
         self._stacks = Stacks() if spec.stacks else None
         self._snapshot: object = None
         self._is_prepared = self._is_on = False
