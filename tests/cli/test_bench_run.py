@@ -49,6 +49,19 @@ def test_a_case_that_fails_is_named_and_the_rest_is_recorded(tmp_path: Path) -> 
     assert len(open_history(str(tmp_path / "kept")).read().results) == 2
 
 
+def test_of_a_folder_the_suites_that_can_be_read_are_measured(tmp_path: Path) -> None:
+    folder = tmp_path / "suites"
+    folder.mkdir()
+    (folder / "broken.py").write_text("import nowhere\n\n\ndef bench_x():\n    pass\n")
+    (folder / "lanes.py").write_text("def bench_x():\n    return {'x': 1}\n")
+    done = bench_run(tmp_path, "suites", "--samples", "1")
+    assert done.returncode == 65
+    assert "broken.py cannot be read as a suite: ModuleNotFoundError" in done.stderr
+    assert [result.name for result in open_history(str(tmp_path / "benchmarks" / "results")).read().results] == [
+        "lanes/x"
+    ]
+
+
 def test_what_is_no_suite_or_no_case_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "lanes.py").write_text(SUITE)
     (tmp_path / "empty").mkdir()

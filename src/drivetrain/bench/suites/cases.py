@@ -16,6 +16,7 @@ from drivetrain.core.errors import DataError, UsageError
 
 _LIMIT_S = 120.0
 _MEMORY_SHARE = 0.75
+_LONGEST_NAME = 100
 _MARK = re.compile(r"^def bench_\w+\(", re.MULTILINE)
 
 
@@ -120,7 +121,8 @@ def read_suite(file: Path, paths: Sequence[str], *, folder: Path, log: Path) -> 
       log: what it prints goes there.
     Raises: DataError: it does not import in time, or has no cases, or settings that are none.
     """
-    suite = Suite(file=file, name=re.sub(r"\W", "_", file.stem).lstrip("_") or "suite", module=_module(file, paths))
+    name = re.sub(r"[^A-Za-z0-9_]", "_", file.stem).lstrip("_")[:_LONGEST_NAME] or "suite"
+    suite = Suite(file=file, name=name, module=_module(file, paths))
     order = Order(suite=file, module=suite.module, paths=tuple(paths))
     [outcome] = carry_out(
         Job(order=order, limits=suite.limits(()), folder=folder, report=log.with_suffix(".report"), log=log)

@@ -36,28 +36,35 @@ def command(
     Exit codes: 0 all measured · 1 a case failed, hung or left processes behind; the others are recorded ·
     2 wrong usage · 65 not a suite · 130 Ctrl-C, with what was measured by then.
     """
+    from drivetrain.bench.history import open_history
     from drivetrain.bench.suites import suite_files
+    from drivetrain.cli.errors import show_error
+    from drivetrain.core.errors import DataError
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left of a session that is stopped
-    sessions = []
+    shelf, code = open_history(history), 0
     for file in suite_files(suite):
-        sessions.append(_measure(file, against, case, samples, history))
-        _show(sessions[-1], as_json)
-        if sessions[-1].is_stopped:
+        try:
+            session = _measure(file, against, case, samples)
+        except DataError as exc:  # of several suites the others are measured all the same
+            show_error(exc.message, exc.hint)
+            code = exc.exit_code
+            continue
+        _show(session, as_json)
+        shelf.append(session.results)
+        if session.is_stopped:
             sys.exit(_INTERRUPTED)
-    if any(not finding.is_remark for session in sessions for finding in session.findings):
-        sys.exit(1)
+        if any(not finding.is_remark for finding in session.findings):
+            code = code or 1
+    sys.exit(code)
 
 
-def _measure(file: Path, against: str | None, case: str | None, samples: int | None, history: str) -> Session:
-    """Measure a suite, and record what came of it."""
-    from drivetrain.bench.history import open_history
+def _measure(file: Path, against: str | None, case: str | None, samples: int | None) -> Session:
     from drivetrain.bench.suites import opened
     from drivetrain.cli.progress import bar
     from drivetrain.core import ids
     from drivetrain.store import home
 
-    shelf = open_history(history)
     logs = home() / "bench" / ids.new_id("bench")
     with opened(file, against) as bench:
         suite = bench.suite.only(case) if case is not None else bench.suite
@@ -65,7 +72,6 @@ def _measure(file: Path, against: str | None, case: str | None, samples: int | N
         total = len(suite.cases) * samples * len(bench.codes)
         with bar(suite.name[:10], total) as advance:
             session = bench.run(suite, samples, logs, lambda done, _, note: advance(done, note))
-    shelf.append(session.results)
     return session
 
 
