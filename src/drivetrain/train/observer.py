@@ -158,12 +158,13 @@ class Observer:
 
     def _subject(self) -> Subject:
         """What would be profiled: steps alone, as nobody tells us of the model."""
+        is_on_cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch has no types here
         return Subject(
             folder=self.folder.profile,
             journal=self.folder.rank_journal(self.attempt, self.rank),
             attempt=self.attempt,
             rank=self.rank,
-            device="cuda" if torch.cuda.is_initialized() else "cpu",
+            device="cuda" if is_on_cuda else "cpu",
             precision="fp32",
             is_compiled=False,
             share=1.0,
