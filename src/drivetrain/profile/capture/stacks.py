@@ -1,8 +1,8 @@
 """What all Python threads of a process do, sampled in the process itself: for steps that wait where no operator runs.
 
-`py-spy` (0.4.3 was tried) sees the same from outside, but only where the kernel lets processes of a user trace each other;
-with Yama's ptrace_scope of 1, which Ubuntu sets, that takes a privilege. A sample here holds the interpreter for some
-tens of microseconds.
+`py-spy` (0.4.3 was tried) sees the same from outside, but only where the kernel lets a user's processes trace each
+other; with Yama's ptrace_scope of 1, which Ubuntu sets, that takes a privilege. A sample here holds the interpreter for
+some tens of microseconds.
 """
 
 from __future__ import annotations
