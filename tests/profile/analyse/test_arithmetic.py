@@ -217,6 +217,7 @@ def test_a_step_of_resnet50_is_three_times_forward(shared_data: Path) -> None:
     assert arithmetic(read_trace(path)).flops_per_step == pytest.approx(3 * 32 * 8.178e9, rel=2e-3)
 
 
+@pytest.mark.slow
 def test_a_step_has_the_arithmetic_that_torch_counts(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from torch.profiler import ProfilerActivity, profile

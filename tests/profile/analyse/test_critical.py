@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from tests.profile.analyse.events import Raw, kernel, launch, span, step
 
 from drivetrain.profile import read_trace, trace_of
-from drivetrain.profile.analyse import CriticalPath, Where, critical_path, dependencies, gains, host_tree, step_if
+from drivetrain.profile.analyse import (
+    CriticalPath,
+    Where,
+    critical_path,
+    dependencies,
+    gains,
+    host_steps,
+    host_tree,
+    step_if,
+)
 from drivetrain.profile.trace import DEVICE_KINDS, Kind, Trace
 
 
@@ -174,3 +183,16 @@ def test_real_runs_on_small_batches_are_bound_by_the_host(shared_data: Path) -> 
     path = path_of(trace)
     assert sum(part.dur_ns for part in path.parts) == path.total_ns
     assert path.share(Where.HOST) > 0.9
+
+
+def test_without_its_loader_a_real_run_is_as_fast_as_the_one_that_has_four(shared_data: Path) -> None:
+    """Predicted from the trace that loads in the training process; the other one's median step is the truth."""
+    with_none, with_four = (
+        read_trace(next((shared_data / "kineto_resnet50" / f"num_workers_{workers}").glob("*.json.gz")))
+        for workers in (0, 4)
+    )
+    tree = host_tree(with_none)
+    is_loader = np.array([name.startswith("enumerate(DataLoader)#") for name in with_none.names])[with_none.name]
+    graph = dependencies(with_none, tree=tree)
+    predicted_ns = step_if(with_none, graph, np.flatnonzero(is_loader), 0.0, nesting=tree.nesting)
+    assert predicted_ns == pytest.approx(np.median(host_steps(with_four).dur_ns), rel=0.05)

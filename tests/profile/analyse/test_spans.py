@@ -47,6 +47,13 @@ def test_the_same_on_one_thread_as_on_a_cpu_and_with_names_of_old() -> None:
     ) == [{"forward": 5, "backward": 15, "other": 80}]
 
 
+def test_what_is_recorded_inside_an_operator_makes_it_forward() -> None:
+    region = span("Torch-Compiled Region: 0/0", 10, 30)
+    assert shares_us([step(0, 0, 100), region, recorded("CompiledFunction", 12, 20), span("MmBackward0", 50, 5)]) == [
+        {"forward": 30, "backward": 5, "other": 65}
+    ]
+
+
 def test_operators_of_the_leading_thread_part_two_backwards() -> None:
     engine = "autograd::engine::evaluate_function: MmBackward0"
     assert shares_us(

@@ -191,9 +191,21 @@ def _recorded(trace: Trace, nesting: Nesting, signs: _Signs) -> Rows:
     """The leading thread's operators that autograd recorded and that no mark of another phase is around."""
     around = nesting.enclosing(signs.mark != NONE)[signs.own]
     unmarked = (around == NONE) | (signs.mark[around] == Phase.FORWARD)
-    recorded = trace.sequence[signs.own] != NONE
+    recorded = _hold_numbered(trace, nesting, signs.own)
     kept: Rows = signs.own[unmarked & recorded] if recorded.any() else signs.own[unmarked]
     return kept
+
+
+def _hold_numbered(trace: Trace, nesting: Nesting, own: Rows) -> Flags:
+    """Which of these operators have a sequence number, or have one inside; shape of own, which are disjoint."""
+    numbered = np.flatnonzero(is_operator(trace) & (trace.sequence != NONE))
+    outermost = np.zeros(len(trace), np.bool_)
+    outermost[own] = True
+    around = np.where(outermost[numbered], numbered, nesting.enclosing(outermost)[numbered])
+    holds = np.zeros(len(trace), np.bool_)
+    holds[around[around != NONE]] = True
+    flags: Flags = holds[own]
+    return flags
 
 
 def _runs(trace: Trace, rows: Rows, breakers: Iterable[Rows]) -> Runs:
