@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.rows import SECTIONS, Row, Target
 from drivetrain.bench.history import open_history
 from drivetrain.bench.results import Metric, Result
-from drivetrain.bench.suites.text import value_text
+from drivetrain.bench.values import value_text
 from drivetrain.core.clock import utc_text
 
 FOLDER = Path(__file__).resolve().parent

@@ -47,6 +47,7 @@ _SAVE = "checkpoint/save_and_restore:"
 _IMAGES = "loader/images[way={}]:images_per_s"
 _BATCH = "index/first_batch[shuffle={}]:"
 _TRACE = "traces/breakdown[tool={}]:"
+_STEPS = "detection/steps[step={1},way={0}]:"
 _DEMO = "demo/demo[drive={}]:"
 
 SECTIONS: dict[str, tuple[Row, ...]] = {
@@ -240,6 +241,30 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("the same: peak memory of all", "traces/ranks[processes=2]:peak_bytes", at_most(1e9)),
         Row("a trace of 2.2 GB", "traces/large:took_s", at_most(15)),
         Row("the same: peak memory of all its processes", "traces/large:peak_bytes"),
+    ),
+    "detection": tuple(
+        row
+        for step, recall_pct in (("2 % at 1 %", 95), ("5 % at 1 %", 100), ("5 % at 3 %", 85))
+        for row in (
+            Row(
+                f"a step of {step} noise, found within 3 of 100 points",
+                _STEPS.format("ours", step) + "recall_pct",
+                Target(at_least=recall_pct),
+                (
+                    ("asv", _STEPS.format("asv", step) + "recall_pct"),
+                    ("Otava", _STEPS.format("otava", step) + "recall_pct"),
+                ),
+            ),
+            Row(
+                "the same: points in a series without a step",
+                _STEPS.format("ours", step) + "false_alarms",
+                at_most(0.02),
+                (
+                    ("asv", _STEPS.format("asv", step) + "false_alarms"),
+                    ("Otava", _STEPS.format("otava", step) + "false_alarms"),
+                ),
+            ),
+        )
     ),
     "demo": (
         Row("the demo after set-up, synthetic drive", _DEMO.format("synthetic") + "took_s", at_most(90)),

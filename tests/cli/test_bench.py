@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,30 @@ def test_compare_refuses_sides_that_no_session_measured_in_turns(tmp_path: Path)
     with pytest.raises(UsageError, match="both be"):
         run("compare", f"{history}/train.jsonl", "HEAD", "--history", history)
     assert run("compare", f"{history}/train.jsonl", f"{history}/train.jsonl").exit_code == 0
+
+
+def test_site_is_a_folder_of_pages_that_need_no_network(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    history = open_history(str(folder))
+    source = random.Random(2)
+    for at in range(30):
+        level = 1.0 if at < 15 else 0.8
+        numbers = {"wall_s": [level * source.uniform(0.99, 1.01)], "<b>": [1.0]}
+        history.append([result("B", numbers, case="<script>", at_ns=at, session=f"s{at}")])
+    with (folder / "train.jsonl").open("ab") as file:
+        file.write(b'{"torn')
+    outcome = run("site", str(folder), "--out", str(tmp_path / "site"))
+    assert "wrote 2 pages" in outcome.stdout
+    index, suite = ((tmp_path / "site" / name).read_text() for name in ("index.html", "suite-train.html"))
+    assert 'href="suite-train.html"' in index
+    for text in (index, suite):
+        assert "default-src &#x27;none&#x27;" in text
+        assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
+        assert "https://" not in text
+        assert re.search(r"-(19|20)\.\d %", text)
+        assert "<script>[" not in text
+        assert "left out: 1 not JSON" in text
+    again = json.loads(run("history", str(folder), "--json").stdout)
+    assert [trend["change_points"] for trend in again["trends"]] == [[15], []]
+    assert again["skipped"] == {"not JSON (torn?)": 1}
+    assert run("history", str(folder)).stdout.startswith("train/<script>  wall_s: 30 results, last ")

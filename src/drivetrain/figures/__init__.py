@@ -16,6 +16,7 @@ content-security policy holds. A `key` makes the ids of one figure unique in its
   stacks.py     steps or ranks side by side, each a stack of parts
   roofline.py   operators under the roof of a device
   bins.py       how often values fall where
+  trend.py      one number over many measurements, and where its level changed
   alone.py      a figure as a file of its own
 """
 
@@ -31,13 +32,16 @@ from drivetrain.figures.stacks import Stack, stack_chart
 from drivetrain.figures.svg import Markup, element, join
 from drivetrain.figures.timeline import NUM_COLUMNS, Column, Span, band_timeline, rank_timeline
 from drivetrain.figures.tokens import stylesheet
+from drivetrain.figures.trend import Mark, Measurement, trend_chart
 
 __all__ = [
     "NUM_COLUMNS",
     "Column",
     "Dot",
+    "Mark",
     "Markup",
     "MatchRow",
+    "Measurement",
     "Picture",
     "Series",
     "Span",
@@ -60,4 +64,9 @@ __all__ = [
     "standalone",
     "stylesheet",
     "swatch",
+<<<<<<< HEAD
+=======
+    "thin",
+    "trend_chart",
+>>>>>>> 351f249 (bench: a history says where it changed and between which commits, as text and as pages)
 ]

@@ -13,6 +13,7 @@ h3{font-size:13px;font-weight:600;margin:0 0 8px;overflow-wrap:anywhere}
 section{border-top:1px solid var(--surface-2);padding:16px 0 24px}
 p{margin:0 0 8px;max-width:76ch}
 code,.mono{font-family:var(--mono);font-size:12px;overflow-wrap:anywhere}
+a{color:var(--accent)}
 .note{font-weight:400;font-size:12px;color:var(--text-3)}
 .top{display:flex;gap:16px;align-items:flex-start;justify-content:space-between;padding-bottom:4px}
 .under{color:var(--text-2);margin:0 0 12px;max-width:none}

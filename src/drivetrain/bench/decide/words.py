@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from drivetrain.bench.decide.sides import Sides
 from drivetrain.bench.decide.verdicts import FALSE_VERDICTS, CaseVerdict, Comparison, Gate
 from drivetrain.bench.stats import Interval
+from drivetrain.bench.values import value_text
 
 
 def verdicts_text(verdicts: Sequence[CaseVerdict], sides: Sides, size: float) -> str:
@@ -28,7 +29,7 @@ def comparison_cells(one: Comparison) -> tuple[str, ...]:
     answer: str = one.answer if one.is_judged else "not judged"
     if one.answer == "cannot tell" and one.is_judged:
         answer = "no harm" if one.is_harmless else f"cannot tell: {more_text(one)}"
-    levels = f"{one.before:.4g} -> {one.after:.4g} {one.unit}".rstrip()
+    levels = f"{value_text(one.before, one.unit)} -> {value_text(one.after, one.unit)}"
     return one.metric, levels, change_text(one.change), answer
 
 

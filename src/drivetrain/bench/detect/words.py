@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from drivetrain.bench.detect.changes import Change
+from drivetrain.bench.values import value_text
 
 
 def change_text(change: Change, unit: str = "") -> str:
     """From what to what, by how much, how sure: `1098 -> 855.5, -22.1 % (-26.9 to -17.2), false alarm below 1e-6`."""
-    unit = f" {unit}" if unit else ""
-    size = f"{change.before:.4g} -> {change.after:.4g}{unit}"
+    size = f"{value_text(change.before, unit)} -> {value_text(change.after, unit)}"
     if change.change_pct is not None:
         size += f", {change.change_pct:+.1f} % ({change.low_pct:+.1f} to {change.high_pct:+.1f})"
     return f"{size}, false alarm {_chance_text(change.false_alarm)}"

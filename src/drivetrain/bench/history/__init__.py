@@ -4,6 +4,9 @@ Life of a value: `results.Result` -> a line of `SUITE.jsonl` -> read back, what 
 each metric of each case -> its change points, named with the commits between.
 
   shelves.py  a folder or a bucket: read and append
+  trends.py   results -> series and their change points (pure)
+  commits.py  what lies between two results
+  words.py    trends as text
 """
 
 from drivetrain.bench.history.shelves import DEFAULT, History, open_history, skipped_text

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from drivetrain.bench.results import Metric, Result
 from drivetrain.bench.suites.session import Finding, Session
-from drivetrain.core.units import NS_PER_S, bytes_text, count_text, duration_text
+from drivetrain.bench.values import value_text
+from drivetrain.core.units import count_text
 
 _HEAD = ("case", "metric", "A", "B", "B/A", "range of B", "noise")
 
@@ -33,15 +34,6 @@ def finding_text(finding: Finding) -> str:
     times = f" ({count_text(finding.count, 'sample')})" if finding.count > 1 else ""
     side = " on side A" if finding.side == "A" else ""
     return f"{finding.trouble.kind}: {finding.case}{side}: {finding.trouble.why}{times}"
-
-
-def value_text(value: float, unit: str) -> str:
-    """A number with its unit, for people."""
-    if unit == "s":
-        return duration_text(round(value * NS_PER_S))
-    if unit == "bytes":
-        return bytes_text(round(value))
-    return f"{value:.4g}{unit if unit.startswith('/') else ' ' * bool(unit) + unit}"
 
 
 def _about(results: Sequence[Result]) -> str:

@@ -12,6 +12,7 @@ _VERBS = {
     "gate": "Whether a change may pass, for CI.",
     "detect": "Where the level of any series of numbers changes.",
     "history": "What was measured so far, and where it changed.",
+    "site": "A history as pages with pictures.",
 }
 """Verb -> its help; the file of the same name has its `command`."""
 

@@ -1,4 +1,4 @@
-"""What `compare` and `gate` are asked about: two commits, two files, or the newest session."""
+"""What the verbs are asked about: two commits, two files, the newest session, or a whole history."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from drivetrain.bench.decide import CaseVerdict, Sides
+    from drivetrain.bench.history.trends import Trend
 
 
 def chosen_sides(before: str | None, after: str | None, history: str) -> Sides:
@@ -48,6 +49,22 @@ def chosen_sides(before: str | None, after: str | None, history: str) -> Sides:
             hint="sessions of their own make no pairs; measure both in turns: drivetrain bench run SUITE --against REF",
         )
     return found
+
+
+def read_trends(address: str, suite: str = "") -> tuple[Sequence[Trend], dict[str, int]]:
+    """The trends of a history, of one suite or all, and what was left out, which is told on stderr too.
+
+    Raises: DataError or StoreError: it cannot be read.
+    """
+    from drivetrain.bench.history import open_history, skipped_text
+    from drivetrain.bench.history.trends import trends_of
+    from drivetrain.core.extras import require
+
+    require("numpy", extra="data")
+    found = open_history(address).read()
+    if found.skipped:
+        click.echo(f"left out: {skipped_text(found.skipped)}", err=True)
+    return trends_of([one for one in found.results if suite in ("", one.suite)]), found.skipped
 
 
 def verdicts_json(verdicts: Sequence[CaseVerdict], sides: Sides) -> dict[str, Any]:
