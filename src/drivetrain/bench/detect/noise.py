@@ -17,6 +17,7 @@ _NORMAL_MAD = 0.6745  # median absolute deviation of normal noise, in standard d
 _KEPT_VARIANCE = 0.9733  # variance of a normal variable cut off at 3 standard deviations
 _HIGHEST_CORRELATION = 0.97
 _NORMAL_95 = 1.645
+_FEWEST_FOR_DIFFERENCES = 50  # of fewer, one ratio in 100 is more than twice what it should be
 
 
 def spread(values: Values) -> float:
@@ -50,7 +51,7 @@ def correlation(values: Values, fitted: Values, noise: float) -> float:
     The larger of two estimates. One is from residuals of the levels that were fitted, which is blind to what the fit
     has followed; it counts where it is past what independent noise gives in one series out of twenty. The other is from
     differences two apart over differences one apart, which is blind to levels, but less sharp; what counts is by how
-    much it is past three times that.
+    much it is past three times that, in series of at least 50 values.
 
     Source: the second is the estimator of Chakar, Lebarbier, Levy-Leduc and Robin, "A robust approach for estimating
       change-points in the mean of an AR(1) process", Bernoulli 2017, with `spread` for the median.
@@ -60,7 +61,7 @@ def correlation(values: Values, fitted: Values, noise: float) -> float:
     power, least = float(bounded @ bounded), 1e-12 * noise * noise * len(values)  # below: what rounding leaves
     by_residuals = float(bounded[1:] @ bounded[:-1]) / power if power > least else 0.0
     one, two = spread(values[1:] - values[:-1]), spread(values[2:] - values[:-2])
-    by_differences = (two / one) ** 2 - 1 if one else 0.0
+    by_differences = (two / one) ** 2 - 1 if one and len(values) >= _FEWEST_FOR_DIFFERENCES else 0.0
     found = max(by_residuals * (by_residuals > error), by_differences - 3 * error, 0.0)
     return float(min(found, _HIGHEST_CORRELATION))
 
