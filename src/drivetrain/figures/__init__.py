@@ -64,9 +64,6 @@ __all__ = [
     "standalone",
     "stylesheet",
     "swatch",
-<<<<<<< HEAD
-=======
     "thin",
     "trend_chart",
->>>>>>> 351f249 (bench: a history says where it changed and between which commits, as text and as pages)
 ]
