@@ -12,6 +12,7 @@ h2{font-size:15px;font-weight:600;margin:0 0 12px}
 h3{font-size:13px;font-weight:600;margin:0 0 8px;overflow-wrap:anywhere}
 section{border-top:1px solid var(--surface-2);padding:16px 0 24px}
 p{margin:0 0 8px;max-width:76ch}
+a{color:var(--accent)}
 code,.mono{font-family:var(--mono);font-size:12px;overflow-wrap:anywhere}
 a{color:var(--accent)}
 .note{font-weight:400;font-size:12px;color:var(--text-3)}

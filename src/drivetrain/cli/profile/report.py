@@ -53,9 +53,17 @@ def _write_page(path: Path, story: ProfileStory, targets: Sequence[str]) -> None
     from drivetrain.report.profile import profile_page
     from drivetrain.store import publish_bytes
 
-    title = story.processes[0].label if len(story.processes) == 1 else ", ".join(Path(one).name for one in targets[:3])
-    publish_bytes(path, profile_page(story, title, wall_ns()).encode())
+    publish_bytes(path, profile_page(story, _title(story, targets), wall_ns()).encode())
     click.echo(f"wrote {path}", err=True)
+
+
+def _title(story: ProfileStory, targets: Sequence[str]) -> str:
+    """The run's id, where all is of one run; else names of files or folders."""
+    folders = {Path(process.path).parent for process in story.processes}
+    folder = folders.pop() if len(folders) == 1 else Path()
+    if folder.name == "profile" and (folder.parent / "run.json").is_file():
+        return folder.parent.absolute().name
+    return ", ".join(Path(one).absolute().name for one in targets[:3])
 
 
 def _read(paths: Sequence[Path], *, with_figures: bool) -> ProfileStory:

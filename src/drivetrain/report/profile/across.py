@@ -45,7 +45,11 @@ def together(each: Sequence[Measured]) -> Together:
     waiting = skew([replace(one.collectives, label=one.process.label) for one in each])
     slow = stragglers([replace(one.steps, label=one.process.label) for one in each], waiting)
     figures = {"skew": _skew_json(waiting), "stragglers": [asdict(one) for one in slow]}
-    known = tuple(_told(process, index, waiting, slow) for index, process in enumerate(processes))
+    slowest_ns = max(process.facts.step_ns for process in processes)
+    known = tuple(
+        replace(one, facts=replace(one.facts, slowest_step_ns=slowest_ns))
+        for one in (_told(process, index, waiting, slow) for index, process in enumerate(processes))
+    )
     return Together(known, figures, tuple(_step_notes(processes)))
 
 

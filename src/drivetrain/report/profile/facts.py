@@ -95,6 +95,7 @@ class Facts:
       plain_matrix_ns: of those, not on matrix units.
       has_matrix_units: the device has units for products of small matrices (tensor cores).
       late_ns: how long all other ranks wait for this one at collectives; 0 for a single rank.
+      slowest_step_ns: mean step of the rank whose steps are longest; 0 for a single rank.
       wait_ns: how long it waits for others in them.
       slow: None where it is no slower than others, or there are none.
       memory: None where the trace does not record it.
@@ -131,6 +132,7 @@ class Facts:
     plain_matrix_ns: int = 0
     has_matrix_units: bool = False
     late_ns: int = 0
+    slowest_step_ns: int = 0
     wait_ns: int = 0
     slow: Slow | None = None
     memory: Memory | None = None

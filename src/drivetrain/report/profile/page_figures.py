@@ -41,7 +41,7 @@ def breakdown_section(processes: Sequence[Process]) -> Markup:
     else:
         stacks = [(process.label.removeprefix("rank "), one) for process, one in zip(processes, parts, strict=True)]
         chart = stack_chart(stacks, key="breakdown", title="Where the time of each went", x_label="rank or trace")
-        picture = join(chart, _key(_DEVICE, "breakdown"))
+        picture = join(chart, _key(_present(_DEVICE, parts), "breakdown"))
     rows = [
         [
             process.label,
@@ -117,7 +117,8 @@ def _steps_table(process: Process) -> Markup:
         shown = sorted(process.steps, key=lambda step: -step.length_ns)[:_MOST_ROWS]
     hosts = _present(_HOST, (step.host for step in shown))
     devices = _present(_DEVICE, (step.device for step in shown))
-    columns = ["#step", "#length", *(f"#{part}" for part in hosts), *(f"#device: {part}" for part in devices)]
+    whose = "device" if process.device else "all threads"
+    columns = ["#step", "#length", *(f"#{part}" for part in hosts), *(f"#{whose}: {part}" for part in devices)]
     rows = [
         [step.name, duration_text(step.length_ns)]
         + [duration_text(step.host.get(part, 0)) for part in hosts]
@@ -136,7 +137,7 @@ def timeline_section(processes: Sequence[Process]) -> Markup:
         (f"{process.label} {name}" if several else name): columns
         for process in processes
         for name, columns in process.bands.items()
-        if name != "host" or not several
+        if name != "host" or not several or not process.device
     }
     shown = dict(list(bands.items())[:_MOST_BANDS])
     length_ns = max((process.length_ns for process in processes), default=0)

@@ -107,6 +107,11 @@ def _late_ns(facts: Facts) -> int:
     return max(facts.late_ns, facts.slow.excess_ns if facts.slow is not None else 0)
 
 
+def _late_share(facts: Facts) -> float:
+    """Of the step of the slowest rank: a rank that is late has short steps of its own, for it waits for nobody."""
+    return min(_late_ns(facts) / max(facts.slowest_step_ns, facts.step_ns, 1), 1.0)
+
+
 def _straggler(facts: Facts) -> Words:
     slow = facts.slow
     told = []
@@ -122,9 +127,10 @@ def _straggler(facts: Facts) -> Words:
         "host": "Look for what else runs on its host, and at its loader",
         "communication": "Look at its links and switch",
     }.get(slow.part if slow is not None else "", "Compare its host, clocks and data with another rank's")
+    step_ns = max(facts.slowest_step_ns, facts.step_ns)
     return Words(
-        f"this rank is slower than the others by {pct(_of_step(_late_ns(facts), facts))} of the step "
-        f"({of_step(_late_ns(facts), facts)}).",
+        f"this rank is slower than the others by {pct(_late_share(facts))} of the step "
+        f"({duration_text(_late_ns(facts))} of {duration_text(step_ns)}).",
         " ".join(told),
         f"{change}: drivetrain profile diff of its trace and another's names the operators.",
     )
@@ -226,7 +232,13 @@ RULES: Sequence[Rule] = (
     ),
     Rule("sync", lambda facts: _of_step(facts.sync_ns, facts), WORTH_TELLING, _sync),
     Rule("communication", lambda facts: _of_step(facts.exposed_comm_ns, facts), WORTH_TELLING, _communication),
-    Rule("straggler", lambda facts: _of_step(_late_ns(facts), facts), WORTH_TELLING, _straggler),
+    Rule(
+        "straggler",
+        _late_share,
+        WORTH_TELLING,
+        _straggler,
+        loss=lambda facts: _of_step(_late_ns(facts), facts),
+    ),
     Rule("pageable", lambda facts: _of_step(facts.exposed_pageable_ns, facts), WORTH_AN_ARGUMENT, _pageable),
     Rule(
         "matrix",
