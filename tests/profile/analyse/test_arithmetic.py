@@ -112,6 +112,8 @@ FLOPS = 2 * 512 * 256 * 1024
 
 def test_steps_have_arithmetic_and_utilisation_and_say_what_they_do_not_know() -> None:
     unknown = [span("aten::add", 60, 5), launch(61, 1, 9), kernel("add", 70, 4, 9)]
+    none = [span("aten::copy_", 80, 9), launch(81, 1, 8), kernel("Memcpy DtoD", 85, 3, 8)]
+    none += [launch(83, 1, 7), kernel("ncclDevKernel_AllReduce", 90, 3, 7)]
     trace = trace_of(
         [step(1, 0, 100), step(2, 100, 100), *product(10, 20, 1, inner=True), *product(110, 20, 2), *unknown]
     )

@@ -9,14 +9,16 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from drivetrain.profile.analyse.clock import times_us
 from drivetrain.profile.analyse.flops import Call, Cost, Shape, cost, outer_shapes
 from drivetrain.profile.analyse.host_steps import host_steps
 from drivetrain.profile.analyse.links import Rows
 from drivetrain.profile.analyse.names import is_named
 from drivetrain.profile.analyse.operators import HostTree, host_tree
 from drivetrain.profile.analyse.peaks import Peak
-from drivetrain.profile.analyse.words import Flags
-from drivetrain.profile.trace import NONE, Trace
+from drivetrain.profile.analyse.words import Flags, is_communication, is_copy
+from drivetrain.profile.analyse.work import Floats, union_by_owner
+from drivetrain.profile.trace import NONE, Kind, Trace
 
 _DTYPES = {
     "double": ("float64", 8),
@@ -76,7 +78,8 @@ class Arithmetic:
       counted: by operator and shapes, most time first.
       num_steps: that were counted.
       step_us: mean duration of one, on the host.
-      unknown_us: time of operators whose arithmetic is not known: 0 FLOPs would be a lie.
+      unknown_us: time of operators whose arithmetic is not known: 0 FLOPs would be a lie. Copies and collectives have
+        none, and are not in it.
       known_us: time of those counted.
     """
 
@@ -152,7 +155,7 @@ def arithmetic(trace: Trace, *, tree: HostTree | None = None) -> Arithmetic:
     known = np.zeros(len(trace), np.bool_)
     known[rows] = np.array([cost is not None for cost in costs], np.bool_)[group] if len(rows) else False
     inside = tree.nesting.enclosing(known) != NONE
-    time_us, own_us = _times(tree)
+    time_us, own_us = _times(trace, tree)
     counted = known[rows] & ~inside[rows]
     in_tf32 = np.bincount(group, weights=_in_tf32(trace, tree, known)[rows], minlength=len(kinds)) > 0
     num = np.bincount(group[counted], minlength=len(kinds))
@@ -228,11 +231,17 @@ def _costs(kinds: list[_Kind]) -> list[Cost | None]:
     return found
 
 
-def _times(tree: HostTree) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], ...]:
-    """Microseconds of each event with all below it, and of itself: the device's if that worked, else the host's."""
-    if len(tree.launched.events):
-        return tree.work.subtree_us, tree.work.direct_us
-    return tree.nesting.held_ns / 1000, tree.nesting.self_ns / 1000
+def _times(trace: Trace, tree: HostTree) -> tuple[Floats, Floats]:
+    """Microseconds of each event with all below it, and of its own arithmetic: the device's if that worked.
+
+    Copies and collectives are no arithmetic that somebody could not count.
+    """
+    events, owner = tree.launched.events, tree.work.owner
+    if not len(events):
+        return tree.nesting.held_ns / 1000, tree.nesting.self_ns / 1000
+    computes = (trace.kind[events] == Kind.KERNEL) & ~is_communication(trace, events) & ~is_copy(trace, events)
+    own = computes & (owner != NONE)
+    return tree.work.subtree_us, union_by_owner(owner[own], *times_us(trace, events[own]), len(trace))
 
 
 def _in_tf32(trace: Trace, tree: HostTree, counted: Flags) -> Flags:
