@@ -69,7 +69,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("step_begin: 99th percentile", f"{_RECORD}step_begin_p99_s", at_most(20e-6), _FLOOR_P99),
         Row("step_end: 99th percentile", f"{_RECORD}step_end_p99_s", at_most(20e-6), _FLOOR_P99),
     ),
-    "account": (Row("the account of 2 ranks and 200 steps", "account/account[num_steps=200]:wall_s"),),
+    "account": (Row("the account of 2 ranks and 200 steps: CPU time", "account/account[num_steps=200]:cpu_s"),),
     "step_overhead": (
         Row(
             "added by `dt.Run` with its journal",
