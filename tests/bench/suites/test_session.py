@@ -51,6 +51,10 @@ def bench_forks():
     return {"x": 1}
 
 
+def bench_forks_each_time():
+    os.fork()
+
+
 def bench_takes_memory():
     bytearray(2 << 30)
 
@@ -168,6 +172,7 @@ def test_whatever_a_case_does_the_others_are_measured_and_nothing_of_it_lives_on
         "leaks_a_process": "leaked",
         "leaks_a_thread": "leaked",
         "forks": "forked",
+        "forks_each_time": "forked",
         "takes_memory": "memory",
         "leaves": "failed",
         "is_killed": "killed",
@@ -177,8 +182,8 @@ def test_whatever_a_case_does_the_others_are_measured_and_nothing_of_it_lives_on
         "gives_text": "failed",
     }
     measured = [result.case for result in session.results]
-    assert measured[:6] == ["before", "prints", "leaks_a_process", "leaks_a_thread", "forks", "closes_what_is_not_its"]
-    assert measured[6:] == ["removes_its_folder", "after"]
+    assert measured[:6] == ["before", "prints", "leaks_a_process", "leaks_a_thread", "forks", "forks_each_time"]
+    assert measured[6:] == ["closes_what_is_not_its", "removes_its_folder", "after"]
     why = {finding.case: finding.trouble.why for finding in session.findings}
     assert "ValueError: no such lane (line 13)" in why["raises"]
     assert "1.00 GiB" in why["takes_memory"]

@@ -35,6 +35,7 @@ _LEAST_BATCH_NS = 2_000_000  # shorter calls are timed several at once, so that 
 _FEWEST_BATCHES, _WANTED_BATCHES, _MOST_BATCHES = 5, 20, 400
 _BATCHES_A_TURN = 2
 _SETTLED_SHARE = 0.5  # of the batches: an earlier end of the warm-up leaves enough
+_OWN_PID = os.getpid()
 _Numbers = dict[str, list[float]]
 
 
@@ -45,7 +46,7 @@ class Spoilt(Exception):  # noqa: N818 - says what is wrong with the suite
 def main() -> None:
     """Do what the order says; the report is written whole, or not at all."""
     order = json.loads(sys.argv[1])
-    pid, threads = os.getpid(), set(threading.enumerate())
+    threads = set(threading.enumerate())
     report: dict[str, Any]
     try:
         for descriptor in order["baton"]:
@@ -59,9 +60,7 @@ def main() -> None:
     except BaseException as exc:  # noqa: BLE001 - whatever a suite raises is its failure, KeyboardInterrupt and SystemExit too
         report = {"failure": _last_words(exc, order["suite"]), "kind": type(exc).__name__}
         traceback.print_exc()
-    if os.getpid() != pid:
-        Path(order["report"] + ".copy").touch()
-        os._exit(0)  # a copy of this process that came back from the case
+    _end_copy()
     left = [each.name for each in threading.enumerate() if each not in threads and not each.daemon]
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):  # the suite may have closed or replaced it
@@ -70,6 +69,13 @@ def main() -> None:
     aside.write_text(json.dumps({**report, "threads": left}), encoding="utf-8")
     aside.replace(order["report"])
     os._exit(0)  # without waiting for threads of the suite
+
+
+def _end_copy() -> None:
+    """End a copy of this process that has come back from the case: it would measure, and report, once more."""
+    if os.getpid() != _OWN_PID:
+        Path(json.loads(sys.argv[1])["report"] + ".copy").touch()
+        os._exit(0)
 
 
 def _load(file: str, module: str) -> Any:
@@ -124,6 +130,7 @@ def _measured(suite: Any, order: dict[str, Any]) -> dict[str, Any]:
     clocks = _Clocks(counter)
     before = clocks.read()
     made = call()
+    _end_copy()
     first = clocks.since(before)
     if callable(made) or made is None:
         again = call if made is None else made
@@ -214,6 +221,7 @@ def _repeated(
             before = clocks.read()
             for _ in range(num_calls):
                 call()
+            _end_copy()
             batches.append(clocks.since(before, num_calls))
             batch_s = batches[-1]["wall_s"] * num_calls
             spent_s += batch_s
@@ -250,6 +258,7 @@ def _steps(turns: Iterator[Any], clocks: _Clocks) -> dict[str, Any]:
     losses: list[float] = []
     before = clocks.read()
     for loss in turns:
+        _end_copy()
         steps.append(clocks.since(before))
         if loss is not None:
             losses.append(_number("loss", loss))
