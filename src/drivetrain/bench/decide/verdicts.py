@@ -145,7 +145,7 @@ def _paired(before: Result, after: Result) -> list[_Paired]:
         samples = list(zip(metric.samples, other.samples, strict=False))
         are_ratios = all(one > 0 and two > 0 for one, two in samples)
         scale = statistics.median(abs(one) for one, _ in samples) or 1.0
-        changes = tuple(math.log(two / one) if are_ratios else (two - one) / scale for one, two in samples)
+        changes = tuple(math.log(two) - math.log(one) if are_ratios else (two - one) / scale for one, two in samples)
         found.append(_Paired(before.name, name, metric, other, changes, are_ratios, chance_of(changes)))
     return found
 
@@ -175,7 +175,7 @@ def _comparison(one: _Paired, level: float, size: float) -> Comparison:
     ends = shift_of(one.changes, 1 - 2 * FALSE_VERDICTS)
     harm = one.sign * one.share(ends.high if one.sign > 0 else ends.low)
     middle = one.share(change.mid)
-    is_clear = one.chance <= level and abs(middle) >= size
+    is_clear = one.chance <= level and middle != 0 and abs(middle) >= size
     is_harmless = harm < size
     answer: Answer = "cannot tell" if not is_clear else "worse" if one.sign * middle > 0 else "better"
     return Comparison(
