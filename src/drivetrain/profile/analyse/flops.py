@@ -93,7 +93,8 @@ def _convolution(call: Call) -> Cost:
 def _convolved(given: Shape, weight: Shape, outer: Shape) -> Cost:
     """Each output takes a product with one filter; turned round if transposed. Source: `conv_flop_count`.
 
-    Unlike there, what is grouped takes a product with the filter of its group only, as the shape of the weight says.
+    What is grouped takes a product with the filter of its group only, as the shape of the weight says; in backward too,
+    where torch counts the weight's gradient as if nothing were grouped.
     """
     if not len(outer) == len(weight) == len(given):
         raise ValueError(given, weight, outer)

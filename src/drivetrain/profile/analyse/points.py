@@ -54,24 +54,7 @@ def points_of(trace: Trace, nesting: Nesting, steps: HostSteps, calls: Rows, wai
       calls: that launch something, ascending.
       waits: calls that return only when something has ended.
     """
-    runs = backward_runs(trace, nesting, steps)
-    away = (runs.thread != steps.thread) & (runs.end_ns > runs.begin_ns)
-    begin_ns, end_ns, engine = runs.begin_ns[away], runs.end_ns[away], runs.thread[away]
-    leading = np.full(len(engine), steps.thread)
-    edge = np.full(1 if len(steps) and steps.thread != NONE else 0, steps.thread)
-    ends, begins, last = 0, 1, 2  # which of those at one time comes first
-    none = np.full(len(engine), NONE)
-    groups: list[tuple[Rows | Indices, Ints, int, Rows]] = [
-        (edge, steps.begin_ns[: len(edge)], begins, np.full(len(edge), NONE)),
-        (edge, steps.end_ns[len(steps) - len(edge) :], last, np.full(len(edge), NONE)),
-        (trace.thread[calls], trace.ts_ns[calls], begins, calls),
-        (trace.thread[waits], trace.ts_ns[waits], begins, waits),
-        (trace.thread[waits], trace.end_ns[waits], ends, waits),
-        (leading, begin_ns, begins, none),
-        (engine, begin_ns, begins, none),
-        (engine, end_ns, ends, none),
-        (leading, end_ns, ends, none),
-    ]
+    groups = _groups(trace, nesting, steps, calls, waits)
     thread = np.concatenate([group[0] for group in groups])
     at_ns = np.concatenate([group[1] for group in groups])
     rank = np.concatenate([np.full(len(group[0]), group[2]) for group in groups])
@@ -96,3 +79,29 @@ def points_of(trace: Trace, nesting: Nesting, steps: HostSteps, calls: Rows, wai
         waker=np.concatenate([left, done]),
         end=end,
     )
+
+
+_Group = tuple[Rows | Indices, Ints, int, Rows]
+"""Thread, time, which of those at one time comes first, row."""
+
+
+def _groups(trace: Trace, nesting: Nesting, steps: HostSteps, calls: Rows, waits: Rows) -> list[_Group]:
+    """Begin and end of the steps, launches, waits' begins and ends, and four for each backward on its own thread."""
+    runs = backward_runs(trace, nesting, steps)
+    away = (runs.thread != steps.thread) & (runs.end_ns > runs.begin_ns)
+    begin_ns, end_ns, engine = runs.begin_ns[away], runs.end_ns[away], runs.thread[away]
+    leading = np.full(len(engine), steps.thread)
+    edge = np.full(1 if len(steps) and steps.thread != NONE else 0, steps.thread)
+    ends, begins, last = 0, 1, 2
+    none = np.full(len(engine), NONE)
+    return [
+        (edge, steps.begin_ns[: len(edge)], begins, np.full(len(edge), NONE)),
+        (edge, steps.end_ns[len(steps) - len(edge) :], last, np.full(len(edge), NONE)),
+        (trace.thread[calls], trace.ts_ns[calls], begins, calls),
+        (trace.thread[waits], trace.ts_ns[waits], begins, waits),
+        (trace.thread[waits], trace.end_ns[waits], ends, waits),
+        (leading, begin_ns, begins, none),
+        (engine, begin_ns, begins, none),
+        (engine, end_ns, ends, none),
+        (leading, end_ns, ends, none),
+    ]
