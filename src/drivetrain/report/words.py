@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from drivetrain.core.leaves import Leaf
 
 MEANING: Mapping[str, str] = {
-    Leaf.EVAL: "measuring the model, not changing it",
+    Leaf.EVAL: "measuring the model or profiling it, not changing it",
     Leaf.PRODUCTIVE: "steps whose work was kept",
     Leaf.SETUP: "devices held, process not started yet",
     Leaf.INIT: "process start to the first step: imports, data, communication",

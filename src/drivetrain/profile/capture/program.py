@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import Any
 
@@ -14,7 +15,7 @@ from drivetrain.profile.analyse import peaks
 from drivetrain.store import publish_bytes
 from drivetrain.store.captures import PROGRAM_FILE, Program
 
-_MEASURE_S = 0.1
+_MEASURE_S = 0.25
 _ROWS, _ROWS_ELSE = 512, 8192
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "fp8": "float8"}
 _CPU_ATTENTION = {
@@ -147,8 +148,12 @@ def peak_of_device(dtype: str, device: torch.device) -> tuple[float, str]:
     return measured_peak(dtype, device), "measured: the best product of two square matrices on this device"
 
 
+@functools.cache
 def measured_peak(dtype: str, device: torch.device) -> float:
-    """FLOP/s of a product of two square matrices, the best of some, with the threads that this process has."""
+    """FLOP/s of a product of two square matrices, the best of some, with the threads that this process has.
+
+    Once a process. Other work on the machine makes it too low where it leaves no product undisturbed.
+    """
     rows = _ROWS if device.type == "cpu" else _ROWS_ELSE
     made = getattr(torch, dtype, torch.bfloat16 if dtype == "float8" else torch.float32)
     a, b = (torch.ones(rows, rows, dtype=made, device=device) for _ in range(2))
