@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from drivetrain.core.errors import CheckpointError, CheckpointIncomplete
+from drivetrain.core.errors import CheckpointError, CheckpointIncomplete, CheckpointUnread
 from drivetrain.store import (
     LocalShelf,
     checkpoint_folder,
@@ -119,6 +119,31 @@ def test_the_newest_good_one_is_found_and_others_are_told_and_set_aside(tmp_path
     assert list_checkpoints(tmp_path) == [10, 20]
     assert (tmp_path / "step-00000030.damaged" / "rank-00000.safetensors").exists()
     assert newest_good(LocalShelf(tmp_path / "absent"), on_bad=lambda _: None) is None
+
+
+def without_reach(file: Path) -> None:
+    """Have every opening of it fail as one of a broken mount does: not for want of a file, and whoever asks."""
+    file.unlink()
+    file.symlink_to(file)
+
+
+def test_one_that_cannot_be_read_just_now_stays_and_is_not_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, 10)
+    without_reach(write(tmp_path, 20) / "manifest.json")
+    with pytest.raises(CheckpointUnread, match=r"step-00000020/manifest.json cannot be read"):
+        newest_good(LocalShelf(tmp_path), on_bad=lambda _: None)
+    assert list_checkpoints(tmp_path) == [10, 20]
+    without_reach(tmp_path / "step-00000010" / "rank-00000.safetensors")
+    with pytest.raises(CheckpointUnread, match=r"rank-00000.safetensors cannot be read"):
+        verify_checkpoint(LocalShelf(tmp_path), 10)
+
+
+def test_one_of_a_later_version_is_not_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, 10)
+    (write(tmp_path, 20) / "manifest.json").write_text('{"format": 99, "all": "else"}')
+    with pytest.raises(CheckpointUnread, match="has format 99"):
+        newest_good(LocalShelf(tmp_path), on_bad=lambda _: None)
+    assert list_checkpoints(tmp_path) == [10, 20]
 
 
 def test_the_newest_are_kept(tmp_path: Path) -> None:

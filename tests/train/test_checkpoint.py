@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 import drivetrain as dt
-from drivetrain.core.errors import CheckpointError, UsageError
+from drivetrain.core.errors import CheckpointError, CheckpointUnread, UsageError
 from drivetrain.store import (
     RunFolder,
     checkpoint_folder,
@@ -94,6 +94,22 @@ def test_a_damaged_checkpoint_is_passed_over_loudly_and_the_weights_still_agree(
     assert list_checkpoints(folder.checkpoints) == [4, 6]
 
 
+@pytest.mark.filterwarnings("ignore:reading and skipping")
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_checkpoint_that_cannot_be_read_just_now_ends_the_run_and_stays(folder: RunFolder, earlier: bool) -> None:
+    train(4)
+    if not earlier:
+        shutil.rmtree(checkpoint_folder(folder.checkpoints, 2))
+    file = next(checkpoint_folder(folder.checkpoints, 4).glob("rank-*"))
+    kept = file.rename(file.with_name("kept"))
+    file.symlink_to(file)  # opening it fails, but not for want of a file
+    with pytest.raises(CheckpointUnread, match=r"step 4: .*rank-00000.safetensors cannot be read"):
+        train(6)
+    kept.rename(file)
+    train(6)
+    assert list_checkpoints(folder.checkpoints) == [4, 6]
+
+
 @pytest.mark.filterwarnings("ignore:not resumed from")
 def test_without_any_whole_checkpoint_it_begins_anew(folder: RunFolder) -> None:
     expected = train(2).weight
@@ -111,6 +127,50 @@ def test_a_changed_model_is_refused_with_the_names_that_differ(folder: RunFolder
         "only in the checkpoint: 1.bias (1,)",
     ):
         assert line in caught.value.message
+
+
+@pytest.mark.filterwarnings("ignore:reading and skipping")
+def test_another_optimizer_or_schedule_is_refused(folder: RunFolder) -> None:
+    def go(kind: type[torch.optim.Optimizer], schedule: type, until: int, **settings: float) -> None:
+        with next_attempt(), dt.Run(checkpoint=dt.Checkpoint(every="2step")) as run:
+            network = nn.Linear(3, 1)
+            optimizer = kind(network.parameters(), **settings)
+            model, _, batches = run.setup(network, optimizer, [X], schedule=schedule(optimizer, 5))
+            for x in run.steps(batches, until=until):
+                run.step(model(x).square().mean())
+
+    step, cosine = torch.optim.lr_scheduler.StepLR, torch.optim.lr_scheduler.CosineAnnealingLR
+    go(torch.optim.AdamW, step, 2)
+    with pytest.raises(UsageError, match="the optimizer is a SGD, and that of the checkpoint a AdamW"):
+        go(torch.optim.SGD, step, 4)
+    with pytest.raises(UsageError, match="the schedule is a CosineAnnealingLR, and that of the checkpoint a StepLR"):
+        go(torch.optim.AdamW, cosine, 4)
+    with pytest.warns(UserWarning, match=r"initial_lr of group 0 is 0.001, not 0.5$"):
+        go(torch.optim.AdamW, step, 4, lr=0.5)
+
+
+def test_a_position_in_another_kind_of_loader_is_refused(folder: RunFolder) -> None:
+    class Placed(list):
+        def state_dict(self) -> dict[str, int]:
+            return {}
+
+        def load_state_dict(self, state: dict[str, int]) -> None:
+            pass
+
+    def go(loader: list, until: int) -> None:
+        with next_attempt(), dt.Run(checkpoint=dt.Checkpoint(every="2step")) as run:
+            network = nn.Linear(3, 1)
+            model, _, batches = run.setup(network, torch.optim.SGD(network.parameters()), loader)
+            for x in run.steps(batches, until=until):
+                run.step(model(x).square().mean())
+
+    go([X], 2)
+    with pytest.raises(UsageError, match="another kind of loader than this Placed"):
+        go(Placed([X]), 4)
+    shutil.rmtree(checkpoint_folder(folder.checkpoints, 2))
+    go(Placed([X]), 2)
+    with pytest.raises(UsageError, match="another kind of loader than this list"):
+        go([X], 4)
 
 
 def test_an_average_that_was_not_saved_is_refused(folder: RunFolder) -> None:

@@ -12,6 +12,7 @@
     ├── StoreError                 74  something could not be written or read back whole
     │   ├── CheckpointError        74  a checkpoint could not be written (disk full, for one)
     │   └── CheckpointIncomplete   74  a checkpoint lacks a file, or a file is not what the manifest says
+    │       └── CheckpointUnread   74  it may be whole, but cannot be read just now, or not by this version
     └── RunFailedError             1   the ranks failed and restarting did not help
 
 Codes past 64 follow sysexits.h; `drivetrain run` does not restart ranks that leave with one of them, because trying
@@ -97,6 +98,10 @@ class CheckpointError(StoreError):
 
 class CheckpointIncomplete(StoreError):  # noqa: N818 - the state it names is the point
     """A checkpoint lacks a file, or a file is not what its manifest says."""
+
+
+class CheckpointUnread(CheckpointIncomplete):
+    """A checkpoint that may be whole cannot be read just now, or not by this version: nobody may pass it over."""
 
 
 class RunFailedError(DrivetrainError):

@@ -128,7 +128,7 @@ class BucketReader:
         self.size_bytes = size_bytes
 
     def read_into(self, begin: int, target: memoryview) -> None:
-        """Fill `target` with the bytes from `begin` on. Raises OSError, also when the object ends before."""
+        """Fill `target` with the bytes from `begin` on. Raises OSError; EOFError: the object ends before."""
         try:
             found = self._bucket.get_range(self._key, begin, len(target))
         except StoreError as exc:
@@ -136,7 +136,7 @@ class BucketReader:
         if found is None:
             raise FileNotFoundError(errno.ENOENT, "it is missing", self._bucket.path(self._key))
         if len(found) != len(target):
-            raise OSError(0, "it ends too early")
+            raise EOFError
         target[:] = found
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from drivetrain.core.errors import CheckpointError, CheckpointIncomplete
+from drivetrain.core.errors import CheckpointError, CheckpointIncomplete, CheckpointUnread
 from drivetrain.store.layout import StoredTensor
 from drivetrain.store.manifests import StoredFile
 from drivetrain.store.publish import DISK_HINT, INCOMPLETE, finish_folder
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 DAMAGED = ".damaged"
 FORMAT = 2
+UNREAD_HINT = "it may be whole: see that its disk or bucket can be read; or move it away, to go on from an older one"
 Tier = Literal["bitwise", "samples"]
 _NAME = re.compile(r"step-([0-9]{8,})")
 
@@ -93,13 +94,20 @@ class CheckpointManifest:
         if len(self.state.ranks) != self.world_size:
             raise ValueError(f"it has the state of {len(self.state.ranks)} ranks, but world_size is {self.world_size}")
         if self.format > FORMAT:
-            raise ValueError(f"it has format {self.format}, and this Drivetrain reads up to {FORMAT}")
+            raise ValueError(f"it has format {self.format}")
 
     @property
     def size_bytes(self) -> int:
         """Of all its files but the manifest."""
         files: list[StoredFile | Shard] = [*self.files.values(), *self.shards.values()]
         return sum(file.size_bytes for file in files)
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """What a manifest of any format says of itself."""
+
+    format: int
 
 
 def step_name(step: int) -> str:
@@ -139,7 +147,20 @@ def decode_manifest(content: bytes, where: str, hint: str) -> CheckpointManifest
     try:
         return msgspec.json.decode(content, type=CheckpointManifest)
     except msgspec.DecodeError as exc:
+        newer = _newer_format(content)
+        if newer is not None:
+            raise CheckpointUnread(
+                f"{where} has format {newer}, and this Drivetrain reads up to {FORMAT}",
+                hint="a newer Drivetrain wrote it: use that one, or start a new run",
+            ) from exc
         raise CheckpointIncomplete(f"{where} cannot be read: {exc}", hint=hint) from exc
+
+
+def _newer_format(content: bytes) -> int | None:
+    with suppress(msgspec.DecodeError):
+        number = msgspec.json.decode(content, type=_Numbered).format
+        return number if number > FORMAT else None
+    return None
 
 
 def others_hint(steps: list[int], step: int) -> str:
@@ -175,8 +196,10 @@ class LocalShelf:
         hint = others_hint(self.steps(), step)
         try:
             return decode_manifest(file.read_bytes(), str(file), hint)
-        except OSError as exc:
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as exc:
             raise CheckpointIncomplete(f"{file} cannot be read: {exc.strerror}", hint=hint) from exc
+        except OSError as exc:
+            raise CheckpointUnread(f"{file} cannot be read: {exc.strerror}", hint=UNREAD_HINT) from exc
 
     def begin(self, step: int) -> None:
         """Make room for a new one; what killed writers have left is removed. Raises CheckpointError: it cannot."""
@@ -265,11 +288,11 @@ class LocalReader:
         self.size_bytes = os.fstat(descriptor).st_size
 
     def read_into(self, begin: int, target: memoryview) -> None:
-        """Fill `target` with the bytes from `begin` on. Raises OSError, also when the file ends before."""
+        """Fill `target` with the bytes from `begin` on. Raises OSError; EOFError: the file ends before."""
         while len(target):
             num_read = os.preadv(self._descriptor, [target], begin)
             if not num_read:
-                raise OSError(0, "it ends too early")
+                raise EOFError
             begin, target = begin + num_read, target[num_read:]
 
     def close(self) -> None:

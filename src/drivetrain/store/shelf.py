@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from drivetrain.core.errors import CheckpointIncomplete, UsageError
+from drivetrain.core.errors import CheckpointIncomplete, CheckpointUnread, UsageError
 from drivetrain.store.checkpoints import CheckpointManifest, LocalShelf
 
 ELSEWHERE = "elsewhere"
@@ -19,7 +19,7 @@ class Reader(Protocol):
     size_bytes: int
 
     def read_into(self, begin: int, target: memoryview, /) -> None:
-        """Fill `target` with the bytes from `begin` on. Raises OSError, also when the file ends before."""
+        """Fill `target` with the bytes from `begin` on. Raises OSError; EOFError: the file ends before."""
         ...
 
     def close(self) -> None:
@@ -120,6 +120,8 @@ def newest_good(shelf: Shelf, *, on_bad: Callable[[CheckpointIncomplete], None])
 
     Each newer one is told to `on_bad` and set aside, so that it neither counts as one to keep nor stands in the way of
     a new one.
+
+    Raises: CheckpointUnread: one that may be good cannot be read; it stays as it is.
     """
     for step in reversed(shelf.steps()):
         try:
@@ -127,6 +129,8 @@ def newest_good(shelf: Shelf, *, on_bad: Callable[[CheckpointIncomplete], None])
             if manifest.finite:
                 return manifest
             raise CheckpointIncomplete(f"checkpoint of step {step}: its weights are not finite")
+        except CheckpointUnread:
+            raise
         except CheckpointIncomplete as exc:
             on_bad(exc)
             shelf.set_aside(step)

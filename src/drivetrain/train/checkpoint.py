@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from drivetrain.core.errors import CheckpointError, CheckpointIncomplete
+from drivetrain.core.errors import CheckpointError, CheckpointIncomplete, CheckpointUnread
 from drivetrain.store import DISK_HINT, CheckpointManifest, LocalShelf, Retention, Shelf, Tier, newest_good
 from drivetrain.store.checkpoints import checkpoint_folder
 from drivetrain.store.layout import Block, FilePlan, plan_file, share_out
@@ -189,11 +189,14 @@ class Checkpointer:
         Returns: this rank's own state, or None when the number of ranks has changed.
         Raises:
           CheckpointIncomplete: on every rank: a file is missing or altered; model and average may be half read.
-          UsageError: model or optimizer are not those that were saved.
+          UsageError: model, optimizer or schedule are not those that were saved.
         """
         rank = self._topology.rank if manifest.world_size == self._topology.world_size else None
         tensors = self._read(manifest, parts, rank)
         try:
+            overruled = state.check_kinds(parts, manifest.state.shared)
+            if overruled and self._topology.rank == 0:
+                warnings.warn(f"the checkpoint's settings of the optimizer hold: {overruled}", stacklevel=2)
             state.restore(parts, manifest.state.shared, tensors)
             return None if rank is None else join(manifest.state.ranks[rank], tensors)
         except KeyError as exc:
@@ -398,6 +401,8 @@ def _newest(shelf: Shelf) -> CheckpointManifest | None:
             return manifest
         try:
             return verify_checkpoint(shelf, manifest.step)
+        except CheckpointUnread:
+            raise
         except CheckpointIncomplete as exc:
             _warn(exc)
             shelf.set_aside(manifest.step)

@@ -136,7 +136,9 @@ class StatefulFeed:
         return {"loader": dict(self._loader.state_dict())}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Hand the loader its own."""
+        """Hand the loader its own. Raises UsageError: it is that of another kind of loader."""
+        if "loader" not in state:
+            raise _of_another(self._loader)
         self._loader.load_state_dict(state["loader"])
 
     def close(self) -> None:
@@ -183,7 +185,9 @@ class PlainFeed:
         return {"epoch": self._epoch, "given": self._given, "epoch_start": self._epoch_start}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Remember where to go; the reading is done by `microbatches`."""
+        """Remember where to go; the reading is done by `microbatches`. Raises UsageError: as above."""
+        if "epoch" not in state:
+            raise _of_another(self._loader)
         self._epoch, self._given, self._epoch_start = state["epoch"], state["given"], state["epoch_start"]
         self._restored = self._epoch_start is not None
 
@@ -216,6 +220,14 @@ class PlainFeed:
             )
         randomness.restore(now, device)
         return rows
+
+
+def _of_another(loader: object) -> UsageError:
+    return UsageError(
+        f"the checkpoint is of a run with another kind of loader than this {type(loader).__name__}, and does not say "
+        "where in it to go on",
+        hint="use the loader that the run began with, or one of dt.data, which goes on at any step",
+    )
 
 
 def _equal(num_microbatches: int) -> tuple[float, ...]:

@@ -14,7 +14,7 @@ from drivetrain.core.errors import CheckpointIncomplete
 from drivetrain.store import CheckpointManifest, Shelf
 from drivetrain.store.layout import Piece, StoredTensor, overlap
 from drivetrain.store.shelf import Reader
-from drivetrain.store.verify import NUM_THREADS, incomplete, open_shard, read_verified
+from drivetrain.store.verify import NUM_THREADS, Problem, incomplete, open_shard, read_verified
 from drivetrain.train.boxes import Held, held
 
 
@@ -31,7 +31,9 @@ class _Task:
 def read_tensors(shelf: Shelf, manifest: CheckpointManifest, targets: Mapping[str, torch.Tensor]) -> None:
     """Fill live tensors with what a checkpoint holds of the same names; a DTensor gets this rank's shard of it.
 
-    Raises: CheckpointIncomplete: a file is missing or altered; then some targets are filled and some are not.
+    Raises:
+      CheckpointIncomplete: a file is missing or altered; then some targets are filled and some are not.
+      CheckpointUnread: one cannot be read, likewise.
     """
     tasks = sorted(_tasks(manifest, targets), key=lambda task: (task.piece.file, task.piece.begin))
     with ExitStack() as stack:
@@ -55,8 +57,8 @@ def _tasks(manifest: CheckpointManifest, targets: Mapping[str, torch.Tensor]) ->
                 yield _Task(name, stored, piece, box)
 
 
-def _read(reader: Reader, task: _Task) -> str:
-    """Read one piece; returns what is wrong with it, or nothing."""
+def _read(reader: Reader, task: _Task) -> Problem | None:
+    """Read one piece; returns what is wrong with it, if something is."""
     size_bytes = task.stored.size_bytes(task.piece)
     direct = _direct(task, size_bytes)
     if direct is not None:

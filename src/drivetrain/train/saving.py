@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from drivetrain.core.errors import CheckpointIncomplete, UsageError
+from drivetrain.core.errors import CheckpointIncomplete, CheckpointUnread, UsageError
 from drivetrain.store import CheckpointManifest, LocalShelf, Shelf, Tier, open_shelf, publish_bytes
 from drivetrain.store.shelf import ELSEWHERE
 from drivetrain.train.checkpoint import Checkpointer
@@ -50,6 +50,7 @@ class Saving:
         Raises:
           UsageError: the checkpoint does not fit this model, or this number of ranks and this loader.
           CheckpointIncomplete: none is whole, and the model is no longer what it was before.
+          CheckpointUnread: one that may be whole cannot be read; to begin without it would lose what it holds.
         """
         if self._newest_step >= 0:  # in the middle of a run: what is in flight may be the newest
             self._checkpointer.wait()
@@ -158,6 +159,8 @@ class Saving:
                 self._check_ranks(manifest)
                 try:
                     return manifest, self._checkpointer.load(manifest, self._parts)
+                except CheckpointUnread:
+                    raise
                 except CheckpointIncomplete as exc:
                     failed = exc
                     self._checkpointer.set_aside(exc, manifest.step)

@@ -63,6 +63,7 @@ def collect(parts: Parts, rank: int, device: torch.device) -> Snapshot:
         "ema": None if parts.ema is None else split(parts.ema.weights, "ema", tensors),
         "extras": {name: split(extra.state_dict(), f"extras/{name}", tensors) for name, extra in parts.extras.items()},
     }
+    shared["kinds"] = {name: type(part).__name__ for name, part in _with_kinds(parts)}
     own = {"random": randomness.capture(device), "feed": parts.feed.state()}
     weights = frozenset(f"model/{name}" for name, _ in parts.model.named_parameters(remove_duplicate=False))
     learned = frozenset(name for name in tensors if name in weights or name.startswith(("optimizer/state/", "ema/")))
@@ -137,6 +138,33 @@ def restore(parts: Parts, shared: Mapping[str, Any], tensors: Tensors) -> None:
     for name, saved in shared.get("extras", {}).items():
         if name in parts.extras:
             parts.extras[name].load_state_dict(join(saved, tensors))
+
+
+def check_kinds(parts: Parts, shared: Mapping[str, Any]) -> str:
+    """Refuse the state of another optimizer or schedule, which torch would take without a word.
+
+    Returns: which settings of the optimizer are others than the script's; empty when none are.
+    Raises: UsageError: an optimizer or schedule of another kind.
+    """
+    saved = shared.get("kinds", {})  # absent from earlier checkpoints
+    for name, part in _with_kinds(parts):
+        if saved.get(name, type(part).__name__) != type(part).__name__:
+            raise UsageError(
+                f"the {name} is a {type(part).__name__}, and that of the checkpoint a {saved[name]}",
+                hint="build the same one, or begin a new run with the weights alone: drivetrain checkpoint export",
+            )
+    groups = zip(parts.optimizer.param_groups, shared["optimizer"]["param_groups"], strict=False)
+    return "; ".join(
+        f"{key} of group {number} is {before[key]}, not {now[key]}"
+        for number, (now, before) in enumerate(groups)
+        for key in ("initial_lr" if "initial_lr" in now else "lr", "weight_decay")
+        if isinstance(now.get(key), float) and isinstance(before.get(key), float) and now[key] != before[key]
+    )
+
+
+def _with_kinds(parts: Parts) -> list[tuple[str, object]]:
+    kinds: list[tuple[str, object]] = [("optimizer", parts.optimizer)]
+    return kinds if parts.schedule is None else [*kinds, ("schedule", parts.schedule)]
 
 
 def check_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
