@@ -16,6 +16,12 @@ def test_the_home_is_absolute_and_beside_the_work_where_nobody_chose_one(
     assert home() == tmp_path / ".drivetrain"
 
 
+def test_a_bucket_is_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIVETRAIN_HOME", "s3://bucket/runs")
+    with pytest.raises(UsageError, match="must be a folder"):
+        home()
+
+
 def test_a_variable_that_is_unset_or_empty_has_its_default() -> None:
     assert whole_number({}, "RANK", 3) == whole_number({"RANK": ""}, "RANK", 3) == 3
     assert whole_number({"RANK": "0"}, "RANK", 3) == 0

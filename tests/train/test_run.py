@@ -163,6 +163,9 @@ def test_mistakes_in_the_loop_are_told_and_not_computed_with() -> None:
             run.setup(network, optimizer, [X])
         with pytest.raises(UsageError, match="something else"):
             run.steps([X], until=2)
+        for until in (-1, 2.5, "2"):
+            with pytest.raises(UsageError, match="must be a whole number of steps"):
+                run.steps(batches, until=until)
         with pytest.raises(UsageError, match="was not called"):
             list(run.steps(batches, until=2))
         with pytest.raises(UsageError, match="averaged weights"):

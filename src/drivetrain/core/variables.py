@@ -24,7 +24,15 @@ TRIAL = "DRIVETRAIN_TRIAL"  # what a trial run does otherwise, see core.trials
 
 
 def home() -> Path:
-    """The store's root: `DRIVETRAIN_HOME`, or `.drivetrain` in the working directory; absolute."""
+    """The store's root: `DRIVETRAIN_HOME`, or `.drivetrain` in the working directory; absolute.
+
+    Raises: UsageError: it is the URL of a bucket, which a path would take for folders of that name.
+    """
+    if "://" in os.environ.get(HOME, ""):
+        raise UsageError(
+            f"{HOME} is {os.environ[HOME]}, but must be a folder",
+            hint='checkpoints alone go to a bucket: dt.Checkpoint(to="s3://bucket/prefix")',
+        )
     return Path(os.environ.get(HOME) or ".drivetrain").absolute()
 
 

@@ -108,6 +108,7 @@ class WriterProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno(), memory],
+                process_group=0,  # a Ctrl-C of the terminal may come before it ignores that
             )
         self._channel = Channel(ours)
 

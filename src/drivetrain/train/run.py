@@ -179,6 +179,10 @@ class Run:
             raise UsageError("run.steps was given something else than run.setup returned", hint="see help(dt.Run)")
         if self._is_closed:
             raise UsageError("run.steps was called after run.close")
+        if not isinstance(until, int) or until < 0:
+            raise UsageError(
+                f"until is {until!r}, but must be a whole number of steps", hint="run.steps(batches, until=300)"
+            )
         workings.restore_random()
         if self._trial is not None:
             return self._trial.steps(
