@@ -242,3 +242,17 @@ def test_the_rank_is_in_the_file_or_else_in_its_name(tmp_path: Path, name: str, 
     assert read_trace(path).origin.rank == rank
     path.write_bytes(WRITERS["compact"]([_event()]))
     assert read_trace(path).origin.rank == 5
+
+
+def test_an_event_that_is_nested_too_deeply_costs_itself_only() -> None:
+    deep = '{"ph": "X", "name": "deep", "ts": 1, "dur": 1, "args": {"a": ' + "[" * 100_000 + "]" * 100_000 + "}}"
+    trace = _read(_file(_event(0), deep, _event(2)))
+    assert _names(trace) == ["op 0", "op 2"]
+    assert trace.origin.skipped == {"an event that is no JSON object": 1}
+
+
+def test_a_number_too_large_for_any_time_costs_its_event_only() -> None:
+    events = [json.dumps(_event(at)) for at in range(3)]
+    trace = _read(_file(events[0], events[1].replace('"ts": 1', '"ts": 1e999'), events[2]))
+    assert _names(trace) == ["op 0", "op 2"]
+    assert trace.origin.skipped == {"an event at an impossible time": 1}

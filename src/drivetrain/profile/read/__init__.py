@@ -7,6 +7,7 @@ source.py     bytes of a file, plain or gzipped, a piece at a time
 blocks.py     text -> blocks of events, and what stands around them
 structure.py  where JSON divides, exactly
 decode.py     the text of events -> events
+loose.py      events with fields of other types
 mend.py       JSON as it should have been written
 events.py     one event, typed, and which `Kind` it is
 gather.py     events -> columns

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from drivetrain.core.errors import DataError
-from drivetrain.profile.read.decode import BEGIN_OF_EVENT, events_of, last_event_begin, tolerantly
+from drivetrain.profile.read.decode import BEGIN_OF_EVENT, last_event_begin, somehow_events_of, tolerantly
 from drivetrain.profile.read.events import RawEvent
 from drivetrain.profile.read.structure import parts_of
 
@@ -121,7 +121,7 @@ class Blocks:
         whole = self._text[: ends[-1]]
         if not whole.strip(_SPACE):
             return []
-        events = events_of(whole)
+        events = somehow_events_of(whole, self.skipped)
         if events is not None:
             return events
         found = []

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
-from typing import Any, TypeVar
 
 import msgspec
-from msgspec.structs import fields
 
-from drivetrain.profile.read.events import Args, RawEvent
-from drivetrain.profile.read.mend import mended
+from drivetrain.profile.read.events import RawEvent
+from drivetrain.profile.read.loose import loose_events_of
+from drivetrain.profile.read.mend import characters_mended, tokens_mended
 
-_Typed = TypeVar("_Typed", bound=msgspec.Struct)
 _STRICT = msgspec.json.Decoder(list[RawEvent])
 _LAX = msgspec.json.Decoder(list[RawEvent], strict=False)  # numbers may be in quotes
 _ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -38,6 +35,20 @@ def events_in(array: bytes | memoryview) -> list[RawEvent] | None:
             return None
     except _ERRORS:
         return None
+
+
+def somehow_events_of(text: bytes, skipped: Counter[str]) -> list[RawEvent] | None:
+    """The same of events that should have been written otherwise; what had to be mended or left out is counted."""
+    counts: Counter[str] = Counter()
+    for mend in (None, characters_mended, tokens_mended):
+        text = text if mend is None else mend(text, counts)
+        events = events_of(text)
+        if events is None:
+            events = loose_events_of(text, counts, may_be_large=mend is tokens_mended)
+        if events is not None:
+            skipped.update(counts)
+            return events
+    return None
 
 
 def tolerantly(text: bytes, skipped: Counter[str]) -> list[RawEvent]:
@@ -74,50 +85,5 @@ def last_event_begin(text: bytes) -> int | None:
 
 
 def _event(text: bytes, skipped: Counter[str]) -> RawEvent | None:
-    found = events_of(text)
-    if found is None:
-        counts: Counter[str] = Counter()
-        text = mended(text, counts)
-        found = events_of(text)
-        if found is None:
-            found = _loose(text, counts)
-        if found is not None:
-            skipped.update(counts)
+    found = somehow_events_of(text, skipped)
     return found[0] if found is not None and len(found) == 1 else None
-
-
-def _loose(text: bytes, skipped: Counter[str]) -> list[RawEvent] | None:
-    """An event some of whose fields are of other types than they should be, without those fields."""
-    try:
-        value = json.loads(text, strict=False)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict):
-        return None
-    args = value.pop("args", None)
-    event = _typed(RawEvent, value, skipped)
-    if isinstance(args, dict):
-        event.args = _typed(Args, args, skipped)
-    elif args is not None:
-        skipped["a field of another type"] += 1
-    return [event]
-
-
-def _typed(of: type[_Typed], values: dict[str, Any], skipped: Counter[str]) -> _Typed:
-    found = {}
-    for field in fields(of):
-        if field.encode_name in values:
-            value = values[field.encode_name]
-            if field.type is msgspec.Raw:
-                found[field.name] = msgspec.Raw(json.dumps(value).encode())
-                continue
-            try:
-                found[field.name] = msgspec.convert(_plain(value, field.type), field.type, strict=False)
-            except msgspec.ValidationError:
-                skipped["a field of another type"] += 1
-    return of(**found)
-
-
-def _plain(value: object, wanted: object) -> object:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return str(value) if is_number and wanted is str else value

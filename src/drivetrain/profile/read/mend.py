@@ -16,12 +16,12 @@ _CONTROL = re.compile(rb"[\x00-\x1f]")
 _NO_CHARACTER = "�"
 
 
-def mended(text: bytes, skipped: Counter[str]) -> bytes:
-    """The same text with escapes that do not exist, bytes that are no UTF-8, control characters and NaN made valid.
+def characters_mended(text: bytes, skipped: Counter[str]) -> bytes:
+    """The same text with escapes that do not exist, and bytes that are no UTF-8, made valid.
 
     Where strings begin and end stays as it is. Each place is counted in `skipped`; mending twice counts once.
     """
-    return _tokens(_characters(_escapes(text, skipped), skipped), skipped)
+    return _characters(_escapes(text, skipped), skipped)
 
 
 def _escapes(text: bytes, skipped: Counter[str]) -> bytes:
@@ -44,7 +44,9 @@ def _characters(text: bytes, skipped: Counter[str]) -> bytes:
     return text
 
 
-def _tokens(text: bytes, skipped: Counter[str]) -> bytes:
+def tokens_mended(text: bytes, skipped: Counter[str]) -> bytes:
+    """The same text with NaN, infinities, and control characters in strings made valid; counted as above."""
+
     def replaced(match: re.Match[bytes]) -> bytes:
         token = match[0]
         if not token.startswith(b'"'):
