@@ -127,33 +127,66 @@ def _is_running(run: RunFolder) -> bool:
 
 
 def _wait(run: RunFolder, request: str, chosen: Sequence[int]) -> list[Captured]:
-    """Until all ranks have written. Raises: RunFailedError: the run ended before. StoreError: a rank wrote nothing."""
+    """Until all ranks have written. Raises: RunFailedError: they never will. StoreError: a rank could not."""
     from drivetrain.cli.progress import bar
-    from drivetrain.launch import Watch, asked_profile
     from drivetrain.store.captures import read_captured
 
-    watch = Watch(run, attempt=_attempt(run), num_ranks=max(chosen) + 1)
+    progress = _Progress(run)
     with bar("profile", len(chosen)) as advance:
         while True:
             is_running = _is_running(run)
             found = read_captured(run.profile, request)
-            watch.poll(time.monotonic_ns())
-            step = max((watch.steps.get(rank, 0) for rank in chosen), default=0)
-            advance(len(found), f"at step {step}")
-            if {each.rank for each in found} >= set(chosen):
+            left = sorted(set(chosen) - {each.rank for each in found})
+            advance(len(chosen) - len(left), progress.look())
+            if not left:
                 break
-            asked = asked_profile(run)
-            if is_running and (asked is None or asked[0] != request):
-                raise UsageError(f"somebody else has asked {run.id} for a profile meanwhile", hint="ask once more")
             if not is_running:
-                raise RunFailedError(
-                    f"{run.id} ended before these steps were profiled", hint=f"its last step was {step}"
-                )
+                raise RunFailedError(f"{run.id} ended before these steps were profiled", hint=progress.look())
+            _check_asked(run, request)
+            progress.check_there(left)
             time.sleep(_POLL_S)
     errors = [each.error for each in found if each.error]
     if errors:
         raise StoreError(f"{run.id} could not be profiled: {errors[0]}", hint="the run goes on")
     return found
+
+
+def _check_asked(run: RunFolder, request: str) -> None:
+    """Raises UsageError: somebody else has asked meanwhile."""
+    from drivetrain.launch import is_asked
+
+    if not is_asked(run, request) and _is_running(run):  # a launcher that ends forgets what was asked
+        raise UsageError(f"somebody else has asked {run.id} for a profile meanwhile", hint="ask once more")
+
+
+class _Progress:
+    """How far a run is, whatever attempt it is in."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self._run = run
+        self._attempt = -1
+        self._ranks: list[int] = []
+
+    def look(self) -> str:
+        """In words."""
+        from drivetrain.launch import Watch
+
+        attempt = _attempt(self._run)
+        if attempt != self._attempt:
+            self._attempt, self._ranks = attempt, _ranks(self._run, attempt)
+            self._watch = Watch(self._run, attempt=attempt, num_ranks=max(self._ranks, default=0) + 1)
+        self._watch.poll(time.monotonic_ns())
+        step = self._watch.furthest_step
+        return f"attempt {attempt} is at step {'-' if step is None else step}"
+
+    def check_there(self, ranks: Sequence[int]) -> None:
+        """Raises RunFailedError: the attempt makes steps, without one of these ranks."""
+        there = _ranks(self._run, self._attempt)
+        gone = sorted(set(ranks) - set(there))
+        if gone and self._watch.furthest_step is not None:
+            raise RunFailedError(
+                f"rank {gone[0]} is gone: {self._run.id} goes on with {len(there)}", hint="profile one of those"
+            )
 
 
 def _listed(ranks: Sequence[int]) -> str:
