@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -162,7 +163,10 @@ def repository(tmp_path: Path) -> Path:
     return top
 
 
-def test_whatever_a_case_does_the_others_are_measured_and_nothing_of_it_lives_on(tmp_path: Path) -> None:
+def test_whatever_a_case_does_the_others_are_measured_and_nothing_of_it_lives_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     session = run(suite(tmp_path, MISBEHAVING), tmp_path)
     kinds = {finding.case: finding.trouble.kind for finding in session.findings}
     assert kinds == {
@@ -192,14 +196,14 @@ def test_whatever_a_case_does_the_others_are_measured_and_nothing_of_it_lives_on
 
 
 def processes_in(folder: Path) -> list[str]:
-    """Command lines of processes whose store lies in a folder of a session."""
+    """Command lines of processes whose store lies below a folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             environment, command = (process / "environ").read_bytes(), (process / "cmdline").read_bytes()
         except OSError:
             continue
-        if b"PYTHONHASHSEED=0" in environment and b"drivetrain-bench-" in environment:
+        if f"DRIVETRAIN_HOME={folder}/drivetrain-bench-".encode() in environment:
             found.append(command.decode())
     return found
 
@@ -357,3 +361,10 @@ def test_programs_that_a_suite_starts_have_the_code_of_its_side(repository: Path
     text += "    return {'width': subprocess.run(command, capture_output=True, text=True, check=True).stdout}\n"
     a, b = run(suite(repository / "benchmarks", text), tmp_path, samples=1, against="HEAD").results
     assert (a.metrics["width"].samples, b.metrics["width"].samples) == ((1,), (2,))
+
+
+def test_a_case_that_never_gets_ready_is_waited_for_once(tmp_path: Path) -> None:
+    text = "import threading\nLIMIT_S = 2\n\n\ndef bench_wait():\n    threading.Event().wait()\n"
+    file = suite(tmp_path, text)
+    session = run(file, tmp_path, samples=20)
+    assert [(finding.trouble.kind, finding.count) for finding in session.findings] == [("hung", 1)]

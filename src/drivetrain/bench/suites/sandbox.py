@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -86,10 +86,12 @@ class Outcome:
     Attributes:
       report: what the process found; None where it found nothing.
       troubles: what went wrong, or was noticed.
+      took_turns: whether another was under way at the same time, so that either may have waited in vain for the other.
     """
 
     report: dict[str, Any] | None
     troubles: tuple[Trouble, ...]
+    took_turns: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +126,13 @@ def carry_out(*jobs: Job) -> list[Outcome]:
         batons = _batons(stack) if len(jobs) == 2 else [((), None)]
         running: list[_Running] = []
         for job, (baton, is_ready) in zip(jobs, batons, strict=True):
-            running.append(stack.enter_context(_Running(job, baton, has_other=len(jobs) == 2, goes_first=not running)))
+            may_wait = is_ready is not None or any(each.guard.poll() is None for each in running)
+            running.append(stack.enter_context(_Running(job, baton, may_wait=may_wait, goes_first=not running)))
             for descriptor in baton:
                 os.close(descriptor)
             _listen(running, is_ready)
-    return [each.outcome() for each in running]
+        took_turns = len(running) == 2 and running[1].may_wait
+    return [each.outcome(took_turns=took_turns) for each in running]
 
 
 def _batons(stack: ExitStack) -> list[tuple[tuple[int, ...], int | None]]:
@@ -142,13 +146,12 @@ def _batons(stack: ExitStack) -> list[tuple[tuple[int, ...], int | None]]:
 class _Running:
     """A guard and what it prints."""
 
-    def __init__(self, job: Job, baton: tuple[int, ...], *, has_other: bool, goes_first: bool) -> None:
-        self.job = job
-        self.has_other = has_other
+    def __init__(self, job: Job, baton: tuple[int, ...], *, may_wait: bool, goes_first: bool) -> None:
+        self.job, self.may_wait, self.is_late = job, may_wait, False
         self._end, self._copy = Path(f"{job.report}.end"), Path(f"{job.report}.copy")
         for left in (job.report, self._end, self._copy):
             left.unlink(missing_ok=True)
-        limit_s = job.limits.limit_s * (1 + has_other)  # it may have to wait for as long as the other may take
+        limit_s = job.limits.limit_s * (1 + may_wait)  # for as long as the other may take
         order = {
             **asdict(job.limits),
             **asdict(job.order),
@@ -158,6 +161,7 @@ class _Running:
         }
         order |= {"program": _SAMPLE, "report": str(job.report)}
         words = msgspec.json.encode(order, enc_hook=str).decode()
+        self.ready_until_s = time.monotonic() + job.limits.limit_s
         self.until_s = time.monotonic() + limit_s + _GRACE_S
         job.folder.mkdir(exist_ok=True)  # an earlier sample may have removed it
         self.log = job.log.open("ab")
@@ -200,19 +204,22 @@ class _Running:
         self.room_bytes -= min(self.room_bytes, len(data))
         return bool(data)
 
-    def outcome(self) -> Outcome:
+    def outcome(self, *, took_turns: bool) -> Outcome:
         """What came of it."""
-        report, end = _read(self.job.report), _read(self._end)
-        return _judge(report, end, self._copy.exists(), self.job.limits, self.num_lines)
+        report, end = _read(self.job.report), _read(self._end) or {}
+        end |= {"is_late": end.get("is_late") or self.is_late}
+        found = _judge(report, end, self._copy.exists(), self.job.limits, self.num_lines)
+        return replace(found, took_turns=took_turns)
 
 
 def _listen(running: Sequence[_Running], is_ready: int | None) -> None:
-    """Write down what is printed until a descriptor says that the last is ready, or all have ended, or time is up."""
+    """Write down what is printed until all have ended or time is up; or until the first is ready, if it ever is."""
     poll = select.poll()
     pipes, lives = {each.pipe: each for each in running}, {each.life: each for each in running}
     for descriptor in (*pipes, *lives, *(() if is_ready is None else (is_ready,))):
         poll.register(descriptor, select.POLLIN)
-    while lives and (left_s := min(each.until_s for each in lives.values()) - time.monotonic()) > 0:
+    until_s = running[0].ready_until_s if is_ready is not None else min(each.until_s for each in running)
+    while lives and (left_s := until_s - time.monotonic()) > 0:
         for descriptor, _ in poll.poll(left_s * 1000):
             if descriptor in pipes and not pipes[descriptor].read():
                 poll.unregister(descriptor)
@@ -221,6 +228,9 @@ def _listen(running: Sequence[_Running], is_ready: int | None) -> None:
                 del lives[descriptor]
             elif descriptor == is_ready:
                 return
+    if lives and is_ready is not None:
+        running[0].is_late = True
+        _end(running[0].guard)
 
 
 def _environment(limits: Limits, seed: int, folder: Path) -> dict[str, str]:
@@ -254,10 +264,9 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 
 def _judge(
-    report: dict[str, Any] | None, ended: dict[str, Any] | None, has_copy: bool, limits: Limits, num_lines: int
+    report: dict[str, Any] | None, ended: dict[str, Any], has_copy: bool, limits: Limits, num_lines: int
 ) -> Outcome:
     troubles: list[Trouble] = []
-    ended = ended or {}
     num_left, threads = int(ended.get("num_left") or 0), (report or {}).get("threads") or []
     if ended.get("is_late"):
         troubles.append(Trouble("hung", f"it did not end within {limits.limit_s:g} s and was killed"))

@@ -164,7 +164,7 @@ class _Sampler:
             return
         jobs = [self._job(measured.case, side, seed, at) for at, side in enumerate(sides)]
         outcomes = carry_out(*jobs)
-        if len(jobs) > 1 and any(trouble.kind == "hung" for each in outcomes for trouble in each.troubles):
+        if any(trouble.kind == "hung" for each in outcomes for trouble in each.troubles if each.took_turns):
             outcomes = [carry_out(job)[0] for job in jobs]  # whose fault it is
         for side, outcome in zip(sides, outcomes, strict=True):
             if side not in measured.over:
