@@ -46,8 +46,8 @@ def kineto(events: Sequence[Event]) -> bytes:
     """As libkineto prints: details on lines of their own, metadata on both sides."""
     rows = []
     for event in events:
-        head = {key: value for key, value in event.items() if key != "args"}
-        text = "  {\n    " + json.dumps(head)[1:-1].replace(', "', ',\n    "', 2)
+        head = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in event.items() if key != "args"]
+        text = "  {\n    " + ", ".join(head[:3]) + ",\n    " + ", ".join(head[3:])
         if "args" in event:
             text += ',\n    "args": {\n      ' + json.dumps(event["args"])[1:-1] + "\n    }"
         rows.append(text + "\n  }")
