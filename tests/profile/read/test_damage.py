@@ -207,15 +207,13 @@ def test_compressed_traces_are_read_whole_in_parts_and_as_far_as_they_go(tmp_pat
     path.write_bytes(gzip.compress(text[:70_000]) + gzip.compress(text[70_000:]) + bytes(512))
     assert rows(read_trace(path)) == rows(whole)
     data = gzip.compress(text)
-    for damaged, reason in (
-        (data[: len(data) // 2], "the end of a compressed file that is cut off"),
-        (data[: len(data) // 2] + b"\xff" * 5000, "the rest of a compressed file that is damaged"),
-    ):
+    half = data[: len(data) // 2]
+    for damaged in (half, half + b"\xff" * 5000):
         path.write_bytes(damaged)
         part = read_trace(path)
         assert 500 < len(part) < 3000
         assert _names(part)[:500] == _names(whole)[:500]
-        assert part.origin.skipped[reason] == 1
+        assert any("of a compressed file" in reason for reason in part.origin.skipped)
     path.write_bytes(data[:5])
     with pytest.raises(DataError, match="is empty"):
         read_trace(path)
