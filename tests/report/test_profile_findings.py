@@ -110,7 +110,11 @@ def test_matrix_kernels_off_the_matrix_units_are_told_only_where_there_are_units
 def test_one_slow_step_among_many_is_named() -> None:
     lengths = (*[100 * MS] * 5, 200 * MS)
     uneven = replace(BUSY, step_lengths_ns=lengths, step_names=tuple("abcdef"), step_ns=sum(lengths) // 6)
+    uneven = replace(uneven, step_waits_ns=(2 * MS,) * 6)
     assert "The slowest is f with 200 ms." in said(uneven)["uneven"].evidence
+    waiting = replace(uneven, step_waits_ns=(*[2 * MS] * 5, 92 * MS))
+    told = "The slowest is f with 200 ms, 90.0 ms of it more waiting for the host than in others."
+    assert told in said(waiting)["uneven"].evidence
 
 
 def test_without_a_device_the_host_s_own_time_is_judged() -> None:

@@ -175,9 +175,18 @@ def _uneven(facts: Facts) -> Words:
     return Words(
         f"steps are uneven: what exceeds the median of {duration_text(median_ns)} is "
         f"{pct(_uneven_ns(facts) / facts.step_ns)} of all step time.",
-        f"The slowest is {facts.step_names[slowest]} with {duration_text(lengths[slowest])}.",
+        f"The slowest is {facts.step_names[slowest]} with {duration_text(lengths[slowest])}{_grown(facts, slowest)}.",
         "Look at that step in the table of steps: what grew in it.",
     )
+
+
+def _grown(facts: Facts, slowest: int) -> str:
+    """A clause for a step that is slow because the device waited longer in it; empty where it is not that."""
+    longer_ns = facts.step_lengths_ns[slowest] - statistics.median(facts.step_lengths_ns)
+    waited_ns = facts.step_waits_ns[slowest] - statistics.median(facts.step_waits_ns)
+    if 2 * waited_ns < longer_ns:
+        return ""
+    return f", {duration_text(round(waited_ns))} of it more waiting for the host than in others"
 
 
 def _fullness(facts: Facts) -> float:
