@@ -64,6 +64,5 @@ __all__ = [
     "standalone",
     "stylesheet",
     "swatch",
-    "thin",
     "trend_chart",
 ]
