@@ -23,7 +23,8 @@ def describe(cores: Sequence[int]) -> dict[str, str]:
       cores: that samples are pinned to; empty where they are not.
     """
     found = environment.capture()
-    found.pop("commit", None)  # each result has that of the code it measured
+    for name in ("commit", "executable"):  # each result has the commit it measured; a path says nothing of speed
+        found.pop(name, None)
     load = " ".join(f"{value:.2f}" for value in os.getloadavg())
     found |= {"load": load, "pinned_to": ",".join(map(str, cores)) or "no core"}
     found |= {name: os.environ[name] for name in _THREADS if name in os.environ}
