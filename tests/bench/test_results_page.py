@@ -34,12 +34,14 @@ def test_each_figure_of_the_page_is_of_a_case_that_exists(from_root: None) -> No
             assert f"\ndef bench_{case}(" in source, figure
 
 
-def test_what_is_recorded_can_all_be_read(from_root: None) -> None:
+def test_what_is_recorded_can_all_be_read_and_names_no_path_of_the_machine(from_root: None) -> None:
     from benchmarks.page import HISTORY
 
     from drivetrain.bench.history import open_history
 
-    assert open_history(str(HISTORY)).read().skipped == {}
+    found = open_history(str(HISTORY)).read()
+    assert found.skipped == {}
+    assert not [value for result in found.results for value in result.environment.values() if value.startswith("/")]
 
 
 def test_a_benchmark_that_does_not_exist_is_one_error() -> None:
