@@ -224,25 +224,30 @@ def test_a_program_with_a_profiler_of_its_own_keeps_it(caplog: pytest.LogCapture
     assert any("Optimizer.step" in event.name for event in own.events())
 
 
-def test_what_a_killed_process_left_unfinished_goes_and_what_is_whole_is_not_done_again() -> None:
-    folder = dt.Run(device="cpu")
-    folder.close()
-    profile_folder = folder.folder.profile
-    profile_folder.mkdir()
-    left = profile_folder / ".attempt-0.rank-0.steps-2-4.json.gz.77.incomplete"
-    others = profile_folder / ".attempt-0.rank-1.steps-2-4.json.gz.77.incomplete"
+def test_what_a_killed_process_left_unfinished_goes_and_what_is_whole_is_not_done_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = create_run(["python"], 1)
+    run.profile.mkdir()
+    left = run.profile / ".attempt-0.rank-0.steps-2-4.json.gz.77.incomplete"
+    others = run.profile / ".attempt-0.rank-1.steps-2-4.json.gz.77.incomplete"
     left.touch()
     others.touch()
-    from drivetrain.profile.capture.files import drop_leftovers
-
-    drop_leftovers(profile_folder, 0)
+    monkeypatch.setenv("DRIVETRAIN_RUN", run.id)
+    monkeypatch.setenv("DRIVETRAIN_PROFILE", "steps=2:4")
+    for attempt in range(2):
+        monkeypatch.setenv("DRIVETRAIN_ATTEMPT", str(attempt))
+        train("")
+    assert [(each.attempt, each.first, each.until) for each in read_captured(run.profile)] == [(0, 2, 4)]
+    assert len(run.profile_files) == 1
     assert [left.exists(), others.exists()] == [False, True]
 
 
-def test_a_record_from_a_newer_version_or_a_torn_one_is_left_out(tmp_path: Path) -> None:
+def test_a_record_of_a_newer_version_is_read_and_a_torn_one_left_out(tmp_path: Path) -> None:
     (tmp_path / "attempt-0.rank-0.steps-1-2.capture.json").write_text('{"request": "x", "rank"')
-    assert read_captured(tmp_path) == []
-    assert Captured.__struct_fields__
+    newer = dict.fromkeys(Captured.__struct_fields__, 0) | {"files": [], "request": "x", "error": "", "new": [1]}
+    (tmp_path / "attempt-0.rank-1.steps-1-2.capture.json").write_text(json.dumps(newer))
+    assert [each.request for each in read_captured(tmp_path)] == ["x"]
 
 
 def test_a_loop_of_somebody_elses_is_profiled_too(monkeypatch: pytest.MonkeyPatch) -> None:
