@@ -24,7 +24,7 @@ Made by `make results` from what is recorded in `benchmarks/results/*.jsonl` (on
 the commit, the machine) and from the notes in `benchmarks/notes/`. `make bench` measures anew and records. Medians, in
 brackets the range; of each figure the newest session that has it, and its peers too where it has some. Ratios are ours
 over the peer's, of the same session; in pairs where both took turns. Times on a shared machine drift: read the ratios.
-What was measured earlier: `drivetrain bench history`.
+What was measured earlier: `drivetrain bench history`. The peers' versions: `benchmarks/requirements-peers.txt`. Machines:
 """
 _COLUMNS = ("what", "ours", "target", "", "peers, same session", "ratio", "measured")
 _ALIGN = ("---", "--:", "--:", "---", "---", "--:", "---")
@@ -49,8 +49,22 @@ class Found:
 def page() -> str:
     """RESULTS.md as the recorded results and the notes have it."""
     results = [result for result in open_history(str(HISTORY)).read().results if result.side == "B"]
-    lines = [HEAD, *(line for suite, rows in SECTIONS.items() for line in _section(suite, rows, results))]
+    lines = [
+        HEAD,
+        *_machines(results),
+        *(line for suite, rows in SECTIONS.items() for line in _section(suite, rows, results)),
+    ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _machines(results: Sequence[Result]) -> Iterator[str]:
+    """Where all of it was measured."""
+    found = {
+        tuple(result.environment.get(name, "?") for name in ("cpu", "cores", "python", "torch")) for result in results
+    }
+    for cpu, cores, python, torch in sorted(found):
+        yield f"- {cpu}, {cores} cores, shared; Python {python}, torch {torch}"
+    yield ""
 
 
 def _section(suite: str, rows: Sequence[Row], results: Sequence[Result]) -> Iterator[str]:
