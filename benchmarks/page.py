@@ -24,7 +24,8 @@ Made by `make results` from what is recorded in `benchmarks/results/*.jsonl` (on
 the commit, the machine) and from the notes in `benchmarks/notes/`. `make bench` measures anew and records. Medians, in
 brackets the range; of each figure the newest session that has it, and its peers too where it has some. Ratios are ours
 over the peer's, of the same session; in pairs where both took turns. Times on a shared machine drift: read the ratios.
-What was measured earlier: `drivetrain bench history`. The peers' versions: `benchmarks/requirements-peers.txt`. Machines:
+What was measured earlier: `drivetrain bench history`. Versions of the peers: `benchmarks/requirements-peers.txt`.
+Machines:
 """
 _COLUMNS = ("what", "ours", "target", "", "peers, same session", "ratio", "measured")
 _ALIGN = ("---", "--:", "--:", "---", "---", "--:", "---")
