@@ -98,8 +98,14 @@ def test_a_word_among_numbers_is_named_with_its_place(file: Path) -> None:
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         read_series(tmp_path / "none.csv")
-    with pytest.raises(DataError, match="a folder"):
+    with pytest.raises(DataError, match="Is a directory"):
         read_series(tmp_path)
+
+
+def test_a_file_without_an_end_is_not_read_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivetrain.bench.detect.series._LARGEST_BYTES", 1 << 20)
+    with pytest.raises(DataError, match="larger than"):
+        read_series(Path("/dev/zero"))
 
 
 @settings(max_examples=60)
