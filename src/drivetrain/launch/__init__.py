@@ -14,6 +14,7 @@ which processes that can go on do, or the `Outcome`. How quick that is: benchmar
   elastic.py          how many ranks it goes on with, and where they leave for another number (pure)
   resize.py           how a person asks for another number of ranks
   profile_request.py  how a person asks ranks to profile their next steps
+  devices.py          which ranks hold devices
   outcome.py          how a run ended
   policy.py           which rank failed first, whether to try again, the words for it (pure)
   lost.py             whether an error only says that another rank is gone (pure)

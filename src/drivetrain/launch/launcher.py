@@ -14,6 +14,7 @@ from drivetrain.core.clock import host_id, mono_ns
 from drivetrain.core.units import NS_PER_MS, NS_PER_S, count_text
 from drivetrain.launch.attempt import Attempt
 from drivetrain.launch.claim import claimed, next_attempt
+from drivetrain.launch.devices import Devices
 from drivetrain.launch.door import Door
 from drivetrain.launch.elastic import Next, after_failure, farewell, resized_text
 from drivetrain.launch.hang import hung
@@ -105,7 +106,6 @@ class Launcher:
         self._num_before = 0  # ranks of the attempt before
         self._finished: dict[int, int] = {}
         self._gone: int | None = None
-        self._allocated: set[int] = set()
         self._meeting = ""
 
     def plan(self) -> tuple[RankRequest, ...]:
@@ -145,8 +145,9 @@ class Launcher:
             stack.callback(self._recorder.close)
             self._selector = stack.enter_context(selectors.DefaultSelector())
             self._recorder.submit()
-            stack.callback(self._release, 0)
-            self._alloc()
+            self._devices = Devices(self._recorder)
+            stack.callback(self._devices.give_back)
+            self._devices.hold(self._layout.num_ranks)
             if self._spec.least_ranks < self._spec.num_ranks:
                 offer_range(self._run, self._spec.least_ranks, self._spec.num_ranks)
                 stack.callback(withdraw_range, self._run)
@@ -291,20 +292,8 @@ class Launcher:
         for rank in kept:
             if rank >= attempt.num_ranks:
                 self._recorder.exit(rank, 0, attempt=attempt.number - 1)
-        self._release(attempt.num_ranks)
-        self._alloc()
-
-    def _alloc(self) -> None:
-        for rank in range(self._layout.num_ranks):
-            if rank not in self._allocated:
-                self._allocated.add(rank)
-                self._recorder.alloc(rank, 1)
-
-    def _release(self, first: int) -> None:
-        """Give back the devices of all ranks from this one on."""
-        for rank in sorted(rank for rank in self._allocated if rank >= first):
-            self._allocated.remove(rank)
-            self._recorder.release(rank)
+        self._devices.give_back(attempt.num_ranks)
+        self._devices.hold(attempt.num_ranks)
 
     def _open_meeting(self) -> None:
         port = free_port()
