@@ -53,6 +53,14 @@ def test_a_batch_has_pixels_labels_keys_and_positions(small_dataset: DataSet) ->
         np.testing.assert_array_equal(batch["image"][i], small_dataset.read(rows[key]).image)
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"size": (960, 540)}, {"shuffle": 64}, {"augment": 5}, {"global_batch": 2.5}, {"threads": "2"}]
+)
+def test_a_setting_of_another_kind_is_refused_before_a_thread_starts(small_dataset: DataSet, wrong: dict) -> None:
+    with pytest.raises(TypeError, match=f"{next(iter(wrong))} is "):
+        Loader(small_dataset, **wrong)
+
+
 def test_an_epoch_gives_every_training_sample_once_and_no_other(small_dataset: DataSet) -> None:
     loader = Loader(small_dataset, global_batch=4, seed=3)
     keys = [key for batch in _take(loader, 3) for key in batch["key"]]

@@ -93,3 +93,15 @@ def test_an_optimizer_that_has_made_steps_is_refused() -> None:
 def test_offload_needs_an_accelerator() -> None:
     with pytest.raises(ConfigError, match="offload is True, but the model is on cpu"):
         Sharded(network(), torch.optim.SGD(network().parameters()), Fsdp(offload=True), TWO)
+
+
+@pytest.mark.usefixtures("group")
+def test_a_whole_weight_that_numpy_still_holds_is_told() -> None:
+    net = network()
+    alone = Topology(0, 1, 0, torch.device("cpu"), "gloo")
+    sharded = Sharded(net, torch.optim.SGD(net.parameters(), lr=0.1), Fsdp(), alone)
+    with sharded.whole():
+        net[0][0].weight.detach().clone().numpy()
+    with pytest.raises(UsageError, match=r"given to NumPy inside run\.whole"), sharded.whole():
+        net[0][0].weight.detach().numpy()
+    sharded.release()

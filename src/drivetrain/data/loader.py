@@ -85,9 +85,13 @@ class Loader:
           columns: of the index, to be in batches.
           device: where batches go, as tensors; by default they stay NumPy arrays.
           max_bad: most unreadable samples before giving up.
-        Raises: ValueError: a number out of range. DataError: no data set, or no samples in the split.
+        Raises:
+          ValueError: a number out of range.
+          TypeError: something of another kind than it says.
+          DataError: no data set, or no samples in the split.
         """
         _check_numbers(global_batch, microbatch, threads, max_bad)
+        _check_kinds(shuffle, size, augment)
         if flip and augment is not None:
             raise ValueError("flip mirrors pixels alone: put a Flip into augment instead")
         self._sources = _opened(dataset)
@@ -273,7 +277,19 @@ def _as_it_is(batch: dict[str, object]) -> Batch:
     return batch
 
 
+def _check_kinds(shuffle: object, size: object, augment: object) -> None:
+    if not isinstance(shuffle, Blocks | None):
+        raise TypeError(f"shuffle is {shuffle!r}; write dt.data.Blocks(samples=64, window=256), or leave it out")
+    if not isinstance(size, ImageSize | None):
+        raise TypeError(f"size is {size!r}; write dt.data.ImageSize(960, 540)")
+    if augment is not None and not callable(augment):
+        raise TypeError(f"augment is {augment!r}, which cannot be called; write augment.Augmentation(Flip())")
+
+
 def _check_numbers(global_batch: int, microbatch: int | None, threads: int, max_bad: int) -> None:
+    for name, value in {"global_batch": global_batch, "microbatch": microbatch, "threads": threads}.items():
+        if not isinstance(value, int | None):
+            raise TypeError(f"{name} is {value!r}, but must be a whole number")
     if min(global_batch, threads + 1, max_bad + 1) < 1 or (microbatch is not None and microbatch < 1):
         raise ValueError(
             f"global_batch={global_batch} and microbatch={microbatch} must be 1 or more, "

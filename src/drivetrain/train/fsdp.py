@@ -67,7 +67,7 @@ class Sharded:
             yield
         finally:
             for module in sharded:
-                module.reshard()
+                _divide(module)
             for group, mesh_info in zip(groups, kept, strict=True):  # torch has a setter, but it takes no number
                 group.post_forward_mesh_info = mesh_info
 
@@ -91,6 +91,19 @@ def _check(network: nn.Module, optimizer: torch.optim.Optimizer, choice: Fsdp, t
         )
     if choice.offload and topology.device.type != "cuda":
         raise ConfigError(f"offload is True, but the model is on {topology.device} already", hint="leave it out")
+
+
+def _divide(module: FSDPModule) -> None:
+    """Free what `unshard` has gathered. Raises UsageError: NumPy still looks at it, which pins torch's memory."""
+    try:
+        module.reshard()
+    except RuntimeError as exc:
+        if "not resizable" not in str(exc):
+            raise
+        raise UsageError(
+            "a weight was given to NumPy inside run.whole, so that its memory cannot be freed",
+            hint="copy it first: weight.detach().clone().numpy()",
+        ) from exc
 
 
 def _mesh(choice: Fsdp, topology: Topology) -> DeviceMesh:
