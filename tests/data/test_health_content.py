@@ -48,7 +48,9 @@ def _turn(log: Log, looks: Looks) -> Finding:
 
 
 def test_a_camera_that_looks_where_its_pose_says_is_not_blamed(log: Log, looks: Looks) -> None:
-    assert _turn(log, looks).verdict == "ok"
+    finding = _turn(log, looks)
+    assert finding.verdict == "ok"
+    assert abs(finding.evidence["focal_long_pct"]) < 1.0
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,19 @@ def test_a_turned_camera_is_found_and_measured(looks: Looks, yaw_deg: float, pit
     assert finding.verdict == verdict
     assert finding.evidence["yaw_deg"] == pytest.approx(yaw_deg, abs=0.15)
     assert finding.evidence["pitch_deg"] == pytest.approx(pitch_deg, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("focal", "yaw_deg", "verdict"), [(1.04, 0.0, "warn"), (0.9, 0.0, "fail"), (0.96, -0.8, "warn")]
+)
+def test_a_focal_length_that_is_off_is_found_and_measured(
+    looks: Looks, focal: float, yaw_deg: float, verdict: str
+) -> None:
+    finding = _turn(synth(SynthSpec(**SMALL, calibration_focal=focal, calibration_yaw_deg=yaw_deg)), looks)  # type: ignore[arg-type]
+    assert finding.verdict == verdict
+    assert "the recorded focal length is" in finding.text
+    assert finding.evidence["focal_long_pct"] == pytest.approx(100 * (focal - 1), abs=1.0)
+    assert finding.evidence["yaw_deg"] == pytest.approx(yaw_deg, abs=0.15)
 
 
 @pytest.mark.slow

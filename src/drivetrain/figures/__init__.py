@@ -25,7 +25,7 @@ from drivetrain.figures.bars import account_bar, share_text
 from drivetrain.figures.bins import bin_chart
 from drivetrain.figures.fills import stacking_order, swatch
 from drivetrain.figures.grid import Picture, embedded_bytes, image_grid, jpeg_size
-from drivetrain.figures.lines import Series, line_chart, thin
+from drivetrain.figures.lines import Series, line_chart
 from drivetrain.figures.matches import MatchRow, match_chart
 from drivetrain.figures.roofline import Dot, roofline
 from drivetrain.figures.stacks import Stack, stack_chart

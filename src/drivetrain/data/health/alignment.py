@@ -17,6 +17,7 @@ from drivetrain.data.arrays import Bytes, Floats, Ints, Mask
 from drivetrain.data.build import TOLERANCE_NS
 from drivetrain.data.health.findings import Finding, worst
 from drivetrain.data.health.findings import graded as _graded
+from drivetrain.data.health.focal import recorded_over_true
 from drivetrain.data.health.looks import FrameLook, Looks, SweepLook
 from drivetrain.data.health.thresholds import CalibrationLimits
 from drivetrain.data.log import Intrinsics, Log, Pose
@@ -26,6 +27,7 @@ _REACH_YAW_DEG, _REACH_PITCH_DEG = 8.0, 4.0
 _REACHES = (1.0, 0.25)  # of each round, as a share of the above
 _FEWEST_FRAMES, _FEWEST_EDGES = 3, 60
 _BEHIND = 0.12  # one point lies behind another when it is further away by this share
+_FOCAL_REACH_PX = 3  # a turn that was taken for a focal length, and the other way round
 _NUM_DRAWS = 40
 _CELL_POINTS = 1.3  # points in a cell of the grid in which neighbours are looked for, on average
 
@@ -40,6 +42,7 @@ class Alignment:
       pitch_deg: recorded minus true, downwards.
       yaw_error_deg, pitch_error_deg: by how much it changes with the choice of frames.
       shift_px: (right, down): how far points lie from the edges they belong to, at the size of the recorded images.
+      focal, focal_error: recorded focal length as a multiple of the one that fits, and by how much it changes likewise.
       num_frames, num_edges: that it rests on.
       score_YX: agreement by shift, 0 .. 1, of the first round; for pictures.
     """
@@ -51,6 +54,8 @@ class Alignment:
     yaw_error_deg: float
     pitch_error_deg: float
     shift_px: tuple[float, float]
+    focal: float
+    focal_error: float
     num_frames: int
     num_edges: int
     score_YX: Floats
@@ -81,7 +86,7 @@ def alignments_of(log: Log, looks: Looks) -> list[Alignment]:
 
 
 def alignment_finding(alignment: Alignment, limits: CalibrationLimits) -> Finding:
-    """Whether the camera is turned by more than can be excused."""
+    """Whether the camera is turned, or its focal length off, by more than can be excused."""
     parts = []
     for turn, error in (
         (alignment.yaw_deg, alignment.yaw_error_deg),
@@ -89,6 +94,9 @@ def alignment_finding(alignment: Alignment, limits: CalibrationLimits) -> Findin
     ):
         beyond = abs(turn) > limits.num_errors * error
         parts.append(_graded(abs(turn) if beyond else 0.0, limits.turned_warn_deg, limits.turned_fail_deg))
+    long_pct = 100 * (alignment.focal - 1)
+    is_off = abs(alignment.focal - 1) > limits.num_errors * alignment.focal_error
+    parts.append(_graded(abs(long_pct) if is_off else 0.0, limits.focal_warn_pct, limits.focal_fail_pct))
     yaw, pitch = alignment.yaw_deg, alignment.pitch_deg
     right, down = alignment.shift_px
     text = (
@@ -96,11 +104,18 @@ def alignment_finding(alignment: Alignment, limits: CalibrationLimits) -> Findin
         f"pose is turned {abs(yaw):.2f}° {'left' if yaw > 0 else 'right'} (± {alignment.yaw_error_deg:.2f}) and "
         f"{abs(pitch):.2f}° {'down' if pitch > 0 else 'up'} (± {alignment.pitch_error_deg:.2f})"
     )
+    if parts[-1] != "ok":
+        text += (
+            f"; the recorded focal length is {abs(long_pct):.1f} % too {'long' if long_pct > 0 else 'short'} "
+            f"(± {100 * alignment.focal_error:.1f})"
+        )
     evidence: dict[str, float | int | str | None] = {
         "yaw_deg": round(yaw, 4),
         "yaw_error_deg": round(alignment.yaw_error_deg, 4),
         "pitch_deg": round(pitch, 4),
         "pitch_error_deg": round(alignment.pitch_error_deg, 4),
+        "focal_long_pct": round(long_pct, 2),
+        "focal_error_pct": round(100 * alignment.focal_error, 2),
         "right_px": round(right, 2),
         "down_px": round(down, 2),
         "num_frames": alignment.num_frames,
@@ -154,6 +169,7 @@ def _align(views: list[_View]) -> Alignment | None:
         if turn == 0:
             first = scores.mean(axis=0)
     error_x, error_y = _peak_errors(scores)
+    focal, focal_error = _focal(views, yaw, pitch)
     shift = (np.tan(yaw) * lens.fx, -np.tan(pitch) * lens.fy)
     scale = views[0].frame.width / lens.width
     return Alignment(
@@ -164,16 +180,39 @@ def _align(views: list[_View]) -> Alignment | None:
         float(np.degrees(error_x / lens.fx)),
         float(np.degrees(error_y / lens.fy)),
         (float(shift[0] * scale), float(shift[1] * scale)),
+        focal,
+        focal_error,
         len(told),
         num_edges,
         (first - first.min()) / max(float(np.ptp(first)), 1e-12),
     )
 
 
+def _focal(views: list[_View], yaw: float, pitch: float) -> tuple[float, float]:
+    """Of `Alignment`, once the camera is turned as it should be."""
+    told = []
+    for view in views:
+        across, down = _point_edges(view, _turned(view.pose, yaw, pitch))
+        if len(across) + len(down) >= _FEWEST_EDGES:
+            told.append((view, across, down))
+    if len(told) < _FEWEST_FRAMES:
+        return 1.0, 1.0
+    axis = np.array((views[0].intrinsics.cx, views[0].intrinsics.cy))
+
+    def score(factor: float) -> list[Floats]:
+        drawn = ((view, *(axis + factor * (places - axis) for places in edges)) for view, *edges in told)
+        return [_agreement(view, across, down, _FOCAL_REACH_PX, _FOCAL_REACH_PX)[0] for view, across, down in drawn]
+
+    return recorded_over_true(score)
+
+
 def _scores(view: _View, yaw: float, pitch: float, reach_x: int, reach_y: int) -> tuple[Floats, int]:
+    return _agreement(view, *_point_edges(view, _turned(view.pose, yaw, pitch)), reach_x, reach_y)
+
+
+def _agreement(view: _View, across: Floats, down: Floats, reach_x: int, reach_y: int) -> tuple[Floats, int]:
     """Mean strength of the picture's edges under the points' edges, by shift of the points, and how many there are."""
     shape = view.across_HW.shape
-    across, down = _point_edges(view, _turned(view.pose, yaw, pitch))
     num = int(len(across) + len(down))
     score = np.zeros((2 * reach_y + 1, 2 * reach_x + 1))
     for places, picture in ((across, view.across_HW), (down, view.down_HW)):

@@ -64,11 +64,14 @@ class CalibrationLimits:
 
     Attributes:
       turned_warn_deg, turned_fail_deg: how far the camera seems turned against its pose, to a side or up and down.
-      num_errors: a turn below this many of its standard errors is none.
+      focal_warn_pct, focal_fail_pct: how far the recorded focal length seems off, in per cent.
+      num_errors: a turn or focal length off by less than this many of its standard errors is not off.
     """
 
     turned_warn_deg: float = 0.2
     turned_fail_deg: float = 1.5
+    focal_warn_pct: float = 2.0
+    focal_fail_pct: float = 8.0
     num_errors: float = 4.0
 
 
