@@ -256,6 +256,9 @@ def test_a_watched_metric_that_is_not_returned_is_told() -> None:
 def test_evaluate_must_return_metrics_by_name() -> None:
     with pytest.raises(TypeError, match="returned a float"):
         fit(1, evaluate=lambda _: 0.5)
+    for value in ("high", torch.ones(2)):
+        with pytest.raises(TypeError, match="for score, but a metric must be one number"):
+            fit(evaluate=lambda _, value=value: {"score": value})
 
 
 def test_it_prints_nothing_of_a_short_run_where_nobody_watches(capfd: pytest.CaptureFixture[str]) -> None:

@@ -201,7 +201,13 @@ def _shown(run: Run, until: int, progress: bool) -> Iterator[Display | None]:
 def _numbers(metrics: object) -> dict[str, float]:
     if not isinstance(metrics, Mapping):
         raise TypeError(f"evaluate returned a {type(metrics).__name__}, but must return metrics by name, in a dict")
-    return {str(name): float(value) for name, value in metrics.items()}
+    numbers = {}
+    for name, value in metrics.items():
+        try:
+            numbers[str(name)] = float(value)
+        except (TypeError, ValueError, RuntimeError) as exc:
+            raise TypeError(f"evaluate returned {value!r} for {name}, but a metric must be one number") from exc
+    return numbers
 
 
 def _steps_of(name: str, text: str) -> int:

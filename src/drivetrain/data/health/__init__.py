@@ -7,7 +7,8 @@ motion.py       how the vehicle moved, as each stream tells it; lag.py when two 
                 clock is late, and which runs away
 numbers.py      poses and scalars: finite, possible, changing
 looks.py        a few frames and sweeps, read once; content.py readable, changing, exposed, full
-calibration.py  a camera's numbers; alignment.py whether points fall where the camera sees them
+calibration.py  a camera's numbers; alignment.py whether points fall where the camera sees them;
+                focal.py whether its focal length is why they do not
 labels.py       boxes against points, classes through time
 thresholds.py   from where on something is wrong
 findings.py     verdicts; report.py all of them as a value and as text; page.py as a page with pictures
