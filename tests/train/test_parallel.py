@@ -14,6 +14,7 @@ from drivetrain.train import parallel
 from drivetrain.train.ddp import Ddp
 from drivetrain.train.fsdp import Sharded
 from drivetrain.train.settings import Fsdp
+from drivetrain.train.state import division
 from drivetrain.train.topology import Topology
 
 TWO = Topology(0, 2, 0, torch.device("cpu"), "gloo")
@@ -104,4 +105,14 @@ def test_a_whole_weight_that_numpy_still_holds_is_told() -> None:
         net[0][0].weight.detach().clone().numpy()
     with pytest.raises(UsageError, match=r"given to NumPy inside run\.whole"), sharded.whole():
         net[0][0].weight.detach().numpy()
+    sharded.release()
+
+
+@pytest.mark.usefixtures("group")
+def test_a_checkpoint_can_tell_that_ranks_shared_the_model_otherwise() -> None:
+    net = network()
+    assert division(net) == "whole"
+    alone = Topology(0, 1, 0, torch.device("cpu"), "gloo")
+    sharded = Sharded(net, torch.optim.SGD(net.parameters(), lr=0.1), Fsdp(), alone)
+    assert division(net) == "mesh (1,)"
     sharded.release()

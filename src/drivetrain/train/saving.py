@@ -14,7 +14,7 @@ from drivetrain.train.checkpoint import Checkpointer
 from drivetrain.train.position import Position
 from drivetrain.train.session import Session
 from drivetrain.train.settings import Checkpoint
-from drivetrain.train.state import Parts, Snapshot, collect
+from drivetrain.train.state import Parts, Snapshot, collect, division
 from drivetrain.train.topology import Topology
 
 
@@ -62,7 +62,9 @@ class Saving:
         self._position.go_to(manifest.step)
         self._newest_step = manifest.step
         self._metrics = dict(manifest.metrics)
-        if own is None or manifest.tier == "samples":
+        now = division(self._parts.model)
+        is_divided_anew = manifest.state.shared.get("division", now) != now
+        if own is None or is_divided_anew or manifest.tier == "samples":
             self._tier = "samples"
         if own is None:
             return None

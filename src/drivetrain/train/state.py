@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from drivetrain.core.errors import ConfigError, UsageError
 from drivetrain.core.protocols import Stateful
@@ -64,6 +65,7 @@ def collect(parts: Parts, rank: int, device: torch.device) -> Snapshot:
         "extras": {name: split(extra.state_dict(), f"extras/{name}", tensors) for name, extra in parts.extras.items()},
     }
     shared["kinds"] = {name: type(part).__name__ for name, part in _with_kinds(parts)}
+    shared["division"] = division(parts.model)
     own = {"random": randomness.capture(device), "feed": parts.feed.state()}
     weights = frozenset(f"model/{name}" for name, _ in parts.model.named_parameters(remove_duplicate=False))
     learned = frozenset(name for name in tensors if name in weights or name.startswith(("optimizer/state/", "ema/")))
@@ -160,6 +162,12 @@ def check_kinds(parts: Parts, shared: Mapping[str, Any]) -> str:
         for key in ("initial_lr" if "initial_lr" in now else "lr", "weight_decay")
         if isinstance(now.get(key), float) and isinstance(before.get(key), float) and now[key] != before[key]
     )
+
+
+def division(model: nn.Module) -> str:
+    """How ranks share the model, in words that can be compared: another way adds up in another order."""
+    first = next(model.parameters(), None)
+    return f"mesh {tuple(first.device_mesh.shape)}" if isinstance(first, DTensor) else "whole"
 
 
 def _with_kinds(parts: Parts) -> list[tuple[str, object]]:
