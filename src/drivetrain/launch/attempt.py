@@ -109,8 +109,9 @@ class Attempt:
 
     def judge(self) -> Failure | None:
         """Why it failed, by what is known now."""
-        if self._silent_ns is not None and self._hung_rank in self._ends:
-            first: RankEnd | None = self._ends[self._hung_rank]
+        hung = None if self._silent_ns is None else self._ends.get(self._hung_rank)
+        if hung is not None and hung.code != 0:  # else it came to its end before it was killed
+            first: RankEnd | None = hung
         else:
             first = first_to_fail(list(self._ends.values())) or first_to_fail(list(self._stumbles.values()))
         if first is None:
