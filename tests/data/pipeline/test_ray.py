@@ -50,10 +50,22 @@ def busy(numbers: ModuleType, out: Path) -> Pipeline:
     return steps | Encode(("x.npy",)) | Shards(out)
 
 
-def kill_a_worker() -> None:
-    """SIGKILL for a process that runs one of our tasks; raises IndexError where none does."""
+def worker_at_work() -> int | None:
+    """The process that runs one of our tasks at this moment; a worker between two tasks has another name."""
     names = [(each.pid, each.info["cmdline"] or [""]) for each in psutil.process_iter(["cmdline"])]
-    os.kill(next(pid for pid, line in names if line[0] == "ray::run_chunk"), signal.SIGKILL)
+    return next((pid for pid, line in names if line[0] == "ray::run_chunk"), None)
+
+
+class KillAWorker:
+    """Told of progress, kills the first worker that it meets at work once `after` items are done, and no other."""
+
+    def __init__(self, after: int) -> None:
+        self.after, self.killed = after, list[int]()
+
+    def __call__(self, done: int, note: str) -> None:
+        if done >= self.after and not self.killed and (pid := worker_at_work()) is not None:
+            os.kill(pid, signal.SIGKILL)
+            self.killed.append(pid)
 
 
 def raylets() -> set[int]:
@@ -85,7 +97,9 @@ def test_a_data_set_is_the_same_when_a_worker_is_killed_in_the_middle(
 ) -> None:
     run(busy(numbers, tmp_path / "here"), How(threads=2))
     how = How(on="ray", address=two_nodes.address)
-    run(busy(numbers, tmp_path / "there"), how, on_progress=once_at(70, kill_a_worker))
+    kill = KillAWorker(after=70)
+    run(busy(numbers, tmp_path / "there"), how, on_progress=kill)
+    assert kill.killed
     assert files(tmp_path / "there") == files(tmp_path / "here")
 
 
