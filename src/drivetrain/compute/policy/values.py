@@ -103,7 +103,7 @@ class Request:
       gpu_milli: of each node: below 1000 a share of one accelerator, else whole ones.
       gpu: which kind; empty for any.
       pool: which; empty for any.
-      topology: `any`, `rack` or `fabric` that all of them share.
+      topology: `any`, or the `node`, `rack` or `fabric` that all of them share; only with `node` are several on one.
       topology_required: whether it rather waits than goes without.
     """
 
@@ -137,6 +137,8 @@ class Waiting:
       run_time: expected of what is left of it; None where nothing is known.
       max_runtime_s: it will be stopped after.
       deadline_s: when it should be done, on the common clock.
+      save_every_s: between its checkpoints; None where it cannot go on from one.
+      restart_s: what another start costs it, besides what is not saved.
     """
 
     job: str
@@ -150,11 +152,13 @@ class Waiting:
     run_time: RunTime | None = None
     max_runtime_s: float | None = None
     deadline_s: float | None = None
+    save_every_s: float | None = None
+    restart_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a running job has of one node: milli of each device that it has a part of, by the device's index."""
+    """What a member of a running gang has of its node: milli of each device that it has a part of, by the device's index."""
 
     node: str
     milli: tuple[tuple[int, int], ...] = ()
@@ -167,7 +171,8 @@ class Running:
     """A job that has devices.
 
     Attributes:
-      shares: one a node, in the order of their ranks.
+      shares: one a member, in the order of their ranks.
+      submitted_s: when it first came.
       started_s: of this attempt.
       min_runtime_s: not preempted before.
       saved_s: when the last checkpoint was complete; `started_s` where there is none.
@@ -178,6 +183,7 @@ class Running:
       progress_s: when it last took a step or used its devices.
       idle_after_s: given up after so long without.
       leaving: it was told to save and leave already.
+      next_shares: what it was told to have from its next step on; None where that is what it has.
     """
 
     job: str
@@ -188,6 +194,7 @@ class Running:
     shares: tuple[Share, ...]
     priority: int = 100
     preemptible: bool = False
+    submitted_s: float = 0.0
     started_s: float = 0.0
     min_runtime_s: float = 0.0
     saved_s: float = 0.0
@@ -200,6 +207,7 @@ class Running:
     progress_s: float = 0.0
     idle_after_s: float | None = None
     leaving: bool = False
+    next_shares: tuple[Share, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +265,7 @@ class Preempt:
     """Have a running job save and leave, and wait again.
 
     Attributes:
-      beneficiary: the job that gets its place; empty where the owner takes it back.
+      beneficiary: the job that gets its place; empty where its team's budget is spent.
       lost_s: work that is lost even so, in device-seconds.
     """
 
@@ -270,7 +278,7 @@ class Preempt:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """End a running or waiting job: over its time, idle, out of budget."""
+    """End a running job: over its time, or idle."""
 
     job: str
     grace_s: float
