@@ -23,6 +23,7 @@ _VERBS = {
     "runs": "List runs, newest first.",
     "checkpoint": "A run's checkpoints: list, verify, export.",
     "tune": "Which optimisations, or which optimizer, a recipe should adopt.",
+    "simulate": "What a scheduling policy would have made of a workload.",
     "bench": "Whether a change helped: measure, compare, gate, detect.",
 }
 """Verb -> its help; the file of the same name has its `command`."""

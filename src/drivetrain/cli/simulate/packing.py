@@ -1,0 +1,72 @@
+"""`drivetrain simulate --pods --nodes`: how much of the devices a packing policy gets allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from drivetrain.compute.simulate.openb import Listed
+    from drivetrain.compute.simulate.packing import Report
+
+
+def run(
+    pods_file: Path, nodes_file: Path, policies: Sequence[str], *, seed: int, demand_pct: float, as_json: bool
+) -> None:
+    """Read the lists, replay them by each policy, and print."""
+    import msgspec
+
+    from drivetrain.cli.progress import bar
+    from drivetrain.compute.policy.packing import RULES, rule_named
+    from drivetrain.compute.simulate.openb import read_nodes, read_pods
+    from drivetrain.compute.simulate.packing import replay
+    from drivetrain.core.extras import require
+
+    for module in ("numpy", "numba", "scipy"):
+        require(module, extra="compute")
+    rules = [rule_named(name) for name in policies] or [RULES[0]]
+    pods, nodes = read_pods(pods_file), read_nodes(nodes_file)
+    _tell_ignored(pods_file, pods)
+    _tell_ignored(nodes_file, nodes)
+    reports: list[Report] = []
+    with bar("simulate", len(rules)) as advance:
+        for rule in rules:
+            advance(len(reports), rule.name)
+            reports.append(replay(pods.pods, nodes.machines, rule, seed=seed, demand_pct=demand_pct))
+    if reports[0].num_impossible:
+        named = ", ".join(reports[0].impossible)
+        click.echo(f"{reports[0].num_impossible} pods that no node could take even empty, such as {named}", err=True)
+    if as_json:
+        click.echo(msgspec.json.encode(reports[0] if len(reports) == 1 else {"policies": reports}).decode())
+    else:
+        click.echo(_text(reports))
+
+
+def _tell_ignored(file: Path, listed: Listed) -> None:
+    if listed.ignored:
+        click.echo(f"{file}: columns that are not read: {', '.join(listed.ignored)}", err=True)
+
+
+def _text(reports: Sequence[Report]) -> str:
+    """A line for each policy, and under them the refused by class."""
+    first = reports[0]
+    lines = [
+        f"{first.num_arrivals:,} pods ask for {first.demand_pct:g} % of {first.num_gpus:,} GPUs on {first.num_nodes:,} "
+        f"nodes, seed {first.seed}",
+        "",
+        f"{'policy':<10}  {'GPUs allocated':>14}  {'refused':>8}  {'a placement':>11}",
+    ]
+    lines += [
+        f"{one.policy:<10}  {one.gpu_allocation_pct:>12.2f} %  {one.num_refused:>8,}  {one.us_per_placement:>8.1f} us"
+        for one in reports
+    ]
+    width = max(map(len, ("refused, %", *first.refused_pct)))
+    lines += ["", f"{'refused, %':<{width}}  {'  '.join(f'{one.policy:>8}' for one in reports)}"]
+    lines += [
+        f"{kind:<{width}}  {'  '.join(f'{one.refused_pct[kind]:>8.1f}' for one in reports)}"
+        for kind in first.refused_pct
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,91 @@
+"""The rules by name, and what each makes of what is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from drivetrain.compute.policy.packing.words import WHOLE, Shape
+from drivetrain.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from drivetrain.compute.policy.packing.kernels.costs import Knowledge
+
+
+class Rule(Protocol):
+    """How a place is chosen among those that are possible; none of them ever refuses what is possible."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    @property
+    def code(self) -> int:
+        """Of its cost among those of `kernels.costs`."""
+        ...
+
+    def learn(self, seen: Sequence[Shape], models: Sequence[str]) -> Knowledge:
+        """What it makes of a sample of what is asked for, in a cluster with these kinds of accelerator."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A rule that is one of the kernels' costs.
+
+    Attributes:
+      weights: of the slices' lost worth, of fragments, of devices without cores, of the node's rank.
+    """
+
+    name: str
+    code: int
+    weights: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+
+    def learn(self, seen: Sequence[Shape], models: Sequence[str]) -> Knowledge:
+        """Typical shapes, what slices are worth, and the cores that come with a device."""
+        import numpy as np
+
+        from drivetrain.compute.policy.packing.arrays import shapes_arrays
+        from drivetrain.compute.policy.packing.kernels.costs import Knowledge
+        from drivetrain.compute.policy.packing.prices import slice_worth
+        from drivetrain.compute.policy.packing.typical import typical
+
+        frequencies = typical(seen)
+        shares = Counter(shape.gpu_milli for shape in seen if shape.num_gpus == 1 and shape.gpu_milli < WHOLE)
+        num_gpus = sum(shape.total_milli for shape in seen) / WHOLE
+        return Knowledge(
+            typical=shapes_arrays(list(frequencies), models),
+            frequency=np.array(list(frequencies.values()), np.float64),
+            worth=slice_worth(shares) if any(self.weights) else np.ones(WHOLE + 1),
+            cpu_per_gpu=sum(shape.cpu_milli for shape in seen) / num_gpus if num_gpus else 1.0,
+            weights=np.array(self.weights, np.float64),
+        )
+
+
+RULES: tuple[Rule, ...] = (
+    Cost("priced", 3, (1.0, 0.01, 0.02, 0.03)),
+    Cost("fgd", 2),
+    Cost("best-fit", 1),
+    Cost("random", 0),
+)
+"""The best first."""
+
+
+def rule_named(name: str) -> Rule:
+    """A rule by its name, however it is written: `BestFit` is `best-fit`. Raises UsageError: there is none."""
+    by_name = {_plain(rule.name): rule for rule in RULES}
+    if _plain(name) in by_name:
+        return by_name[_plain(name)]
+    near = difflib.get_close_matches(_plain(name), by_name, n=1)
+    raise UsageError(
+        f"no packing policy {name[:40]!r}; there are {', '.join(rule.name for rule in RULES)}",
+        hint=f"did you mean {by_name[near[0]].name}?" if near else "",
+    )
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
