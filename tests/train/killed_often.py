@@ -16,6 +16,7 @@ import warnings
 from typing import NoReturn
 
 import torch
+import torch._dynamo  # an optimizer imports it; for a fork that is nearly all of its life
 from torch import nn
 
 import drivetrain as dt
