@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from tests import warm_nursery
 
 hypothesis.settings.register_profile("shared machine", deadline=None)  # a slow moment of it is no failure
 hypothesis.settings.load_profile("shared machine")
@@ -118,3 +120,16 @@ def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureR
     }.items():
         monkeypatch.setenv(name, value)
     return f"s3://{BUCKET}/{re.sub('[^a-z0-9]+', '-', request.node.name.lower())}"
+
+
+@pytest.fixture(scope="session")
+def warm() -> str:
+    """The address of the process that nurseries are forked from."""
+    return warm_nursery.address()
+
+
+@pytest.fixture
+def warm_nurseries(warm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Launchers of this process have nurseries that need not import torch first."""
+    make = functools.partial(warm_nursery.warm_nursery, warm)
+    monkeypatch.setattr("drivetrain.launch.local.NurseryProcess", make)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests import warm_nursery
 
 from drivetrain.core.profiling import ProfileSpec
 from drivetrain.launch import asked_profile, asking_for_profile, is_asked
@@ -23,7 +24,7 @@ ENDLESS = "100000000"
 
 
 def drivetrain(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "drivetrain", *arguments]
+    command = [*warm_nursery.drivetrain(), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
@@ -31,9 +32,7 @@ def drivetrain(*arguments: str) -> subprocess.CompletedProcess[str]:
 def training(folder: Path, *options: str, steps: str = ENDLESS) -> Iterator[tuple[subprocess.Popen[str], RunFolder]]:
     """A launcher with its ranks, once these make steps."""
     command = [
-        sys.executable,
-        "-m",
-        "drivetrain",
+        *warm_nursery.drivetrain(),
         "run",
         *options,
         "--",

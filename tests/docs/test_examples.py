@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.docs.shown import check
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -37,21 +38,6 @@ def examples(page: Path) -> list[Example]:
     return found
 
 
-def shape(text: str) -> str:
-    """Text without what differs between runs: ids, numbers, the width of columns, the lengths of rules and bars."""
-    text = re.sub(r"\b(run|ds)-[0-9a-z]{10}-[0-9a-z]{6}\b", "ID", text)
-    text = re.sub(r"[0-9a-f]{12,64}", "HASH", text)
-    text = re.sub(r"-?[0-9][0-9.,:_-]*", "#", text)
-    text = re.sub(r"# (ns|us|ms|s|m # s|h # m)\b", "# TIME", text)
-    text = re.sub(r"# (B|KiB|MiB|GiB)\b", "# SIZE", text)
-    return "\n".join(re.sub(r"[ \t─━█-]+", " ", line).strip() for line in text.strip().splitlines())
-
-
-def matches(expected: str, printed: str) -> bool:
-    parts = [re.escape(part.strip("\n")) for part in re.split(r"^\.\.\.$", shape(expected), flags=re.MULTILINE)]
-    return re.fullmatch(r"\s*(?:.*?)\s*".join(parts), shape(printed), flags=re.DOTALL) is not None
-
-
 def run(command: str, folder: Path) -> str:
     """What a command prints, with its error if it gives one."""
     environment = {
@@ -67,10 +53,6 @@ def run(command: str, folder: Path) -> str:
     return done.stdout if done.returncode == 0 else done.stdout + done.stderr
 
 
-def check(command: str, expected: str, printed: str) -> None:
-    assert matches(expected, printed), f"$ {command}\nshould print\n{shape(expected)}\nbut printed\n{shape(printed)}"
-
-
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", [p for p in PAGES if examples(p)], ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path) -> None:
@@ -78,16 +60,6 @@ def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path) -> Non
         (tmp_path / name).write_text(content, encoding="utf-8")
     for example in examples(page):
         check(example.command, example.expected, run(example.command, tmp_path))
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_the_readme_shows_what_the_demo_prints(tmp_path: Path) -> None:
-    expected = re.search(
-        r"^\$ make demo\n(.*?)^\$ make test", PAGES[0].read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    )
-    assert expected is not None
-    check("drivetrain demo", expected[1], run("drivetrain demo", tmp_path))
 
 
 def test_pages_link_to_files_that_exist() -> None:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.docs.shown import check
 
 from drivetrain import ledger
-from drivetrain.store import RunFolder, open_run
+from drivetrain.store import RunFolder, home, open_run
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,18 @@ def demo(*args: str, timeout: float = 200) -> Demo:
 
 @pytest.mark.slow
 @pytest.mark.timeout(420)
-def test_a_drive_becomes_a_model_through_a_kill_with_the_weights_of_a_run_without_one() -> None:
-    killed = demo("--steps", "30")
-    listed = json.loads(cli("runs", "--json"))
-    assert [run["id"] for run in listed] == [killed.run.id]
+def test_the_demo_is_what_the_readme_shows_and_its_report_accounts_for_the_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DRIVETRAIN_HOME", str(tmp_path / ".drivetrain"))
+    monkeypatch.setenv("COLUMNS", "110")
+    monkeypatch.setenv("NO_COLOR", "1")
+    killed = demo(timeout=400)
+    shown = re.search(r"^\$ make demo\n(.*?)^\$ make test", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert shown
+    check("drivetrain demo", shown[1], killed.printed)
+    assert [run["id"] for run in json.loads(cli("runs", "--json"))] == [killed.run.id]
 
     report = json.loads(cli("report", killed.run.id, "--json"))
     assert sum(report["leaves"].values()) == report["allocated_ns"] > 0
@@ -65,9 +76,18 @@ def test_a_drive_becomes_a_model_through_a_kill_with_the_weights_of_a_run_withou
     assert page.count("data:image/jpeg") >= 4
     assert killed.score("mean IoU, held out") > killed.score("majority class")
 
-    whole = demo("--steps", "30", "--no-fault")
+
+@pytest.mark.slow
+@pytest.mark.timeout(420)
+def test_killed_in_training_its_weights_are_those_of_a_run_without_a_kill() -> None:
+    whole = demo("--steps", "12", "--no-fault")
+    (dataset,) = (home() / "datasets").iterdir()
+    recipe = (sys.executable, str(ROOT / "recipes" / "segment.py"), str(dataset), "--steps", "12")
+    cli("run", "--ranks", "2", "--fault", "kill:rank=1,step=5", "--", *recipe)
+    killed = Demo("", open_run("latest"))
+    assert {path.name.partition(".")[0] for path in killed.run.journal.glob("attempt-*")} == {"attempt-0", "attempt-1"}
     assert whole.weights() == killed.weights()
-    assert json.loads(cli("runs", "--json"))[0]["id"] == whole.run.id
+    assert [run["id"] for run in json.loads(cli("runs", "--json"))] == [killed.run.id, whole.run.id]
 
 
 @pytest.mark.slow

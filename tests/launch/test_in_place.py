@@ -31,7 +31,7 @@ def undisturbed() -> dict[int, str]:
 
 
 @pytest.fixture
-def train(launch: Callable, tmp_path: Path, undisturbed: dict[int, str]) -> Callable:
+def train(launch: Callable, tmp_path: Path, undisturbed: dict[int, str], warm_nurseries: None) -> Callable:
     """Run the script with a twist, and see that it ends with the weights it would have had without."""
 
     def run(twist: str = "", *arguments: str, num_ranks: int = 3, **options: object) -> object:

@@ -183,6 +183,9 @@ def train(folder: Path, plan: Plan) -> Done:
     return Done(run, outcome, digest.read_text(), notes)
 
 
+pytestmark = pytest.mark.usefixtures("warm_nurseries")
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Plan], str]]:
     """The hash of the weights of a run that is left alone, made once for each number of ranks and way."""

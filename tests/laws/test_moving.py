@@ -39,6 +39,7 @@ def steps_of(folder: Path, stages: list[tuple[int, str, int]]) -> dict[int, tupl
     }
 
 
+@pytest.mark.usefixtures("warm_nurseries")
 def test_a_run_that_moves_takes_the_samples_of_one_rank_at_each_step_and_its_losses(tmp_path: Path) -> None:
     alone = steps_of(tmp_path, [(1, "single", 24)])
     moved = steps_of(tmp_path, [(4, "ddp", 8), (2, "fsdp", 16), (3, "ddp", 24)])

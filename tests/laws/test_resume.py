@@ -15,6 +15,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests import warm_nursery
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
@@ -106,7 +107,7 @@ def final_digest(tmp_path: Path, name: str, num_ranks: int, faults: Iterable[str
     """The hash of the final weights of a run of real ranks under the launcher."""
     digest = tmp_path / name
     given = {"steps": 24, "every": "5step", "digest": str(digest), **options}
-    command = [sys.executable, "-m", "drivetrain", "run", "--ranks", str(num_ranks)]
+    command = [*warm_nursery.drivetrain(), "run", "--ranks", str(num_ranks)]
     for fault in faults:
         command += ["--fault", fault]
     command += ["--", sys.executable, str(SCRIPT), json.dumps(given)]

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests import warm_nursery
 
 from drivetrain.data import SynthSpec, build_dataset, synth
 from drivetrain.store import open_run
@@ -26,7 +27,7 @@ def test_from_ddp_to_fsdp_it_is_one_word_and_the_same_score(tmp_path: Path) -> N
         script = tmp_path / f"{way}.py"
         script.write_text(text.replace('parallel="ddp"', f'parallel="{way}"'))
         arguments = [sys.executable, str(script), str(tmp_path / "set"), "--steps", "3"]
-        command = [sys.executable, "-m", "drivetrain", "run", "--ranks", "2", "--", *arguments]
+        command = [*warm_nursery.drivetrain(), "run", "--ranks", "2", "--", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         scores.append(json.loads((open_run("latest").kept / "results.json").read_text()))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import warm_nursery
 
 SCRIPT = Path(__file__).with_name("elastic_training.py")
 
@@ -81,7 +82,7 @@ def samples_of(lines: list[dict[str, Any]]) -> list[list[int]]:
 @contextmanager
 def started(*options: str, folder: Path, steps: int = 100_000, every: str = "1000step") -> Iterator[Training]:
     arguments = [str(SCRIPT), str(steps), every, str(folder)]
-    command = [sys.executable, "-m", "drivetrain", "run", *options, "--", sys.executable, *arguments]
+    command = [*warm_nursery.drivetrain(), "run", *options, "--", sys.executable, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         run = Training(process)
         try:

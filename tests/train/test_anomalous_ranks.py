@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests import warm_nursery
 
 import drivetrain as dt
 from drivetrain.store import list_runs
@@ -19,7 +20,7 @@ SCRIPT = Path(__file__).with_name("anomalous_training.py")
 def ended(tmp_path: Path, code: int = 0, **options: object) -> str:
     """What two ranks said."""
     given = {"steps": 16, "bad": {}, "digest": str(tmp_path / "digest"), **options}
-    command = [sys.executable, "-m", "drivetrain", "run", "--ranks", "2", "--", sys.executable, str(SCRIPT)]
+    command = [*warm_nursery.drivetrain(), "run", "--ranks", "2", "--", sys.executable, str(SCRIPT)]
     done = subprocess.run([*command, json.dumps(given)], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr

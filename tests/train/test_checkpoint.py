@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests import warm_nursery
 from torch import nn
 
 import drivetrain as dt
@@ -236,7 +237,7 @@ def test_optimizers_and_schedules_of_torch_go_on_exactly(own_home: Path, monkeyp
 
 
 def ranks(folder: RunFolder, num_ranks: int, **options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "drivetrain", "run", "--run", folder.id, "--ranks", str(num_ranks), "--"]
+    command = [*warm_nursery.drivetrain(), "run", "--run", folder.id, "--ranks", str(num_ranks), "--"]
     env = {name: value for name, value in os.environ.items() if name != "DRIVETRAIN_RUN"}
     given = json.dumps({"steps": 8, "every": "4step", "digest": os.devnull, **options})
     command += [sys.executable, str(SCRIPT), given]

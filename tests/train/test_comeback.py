@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests import warm_nursery
 
 from drivetrain.ledger import account, read_history
 from drivetrain.store import RunFolder, create_run, shelf_of
@@ -51,7 +52,7 @@ def command_of(folder: RunFolder, digest: Path, num_ranks: int, *faults: str, **
     """What trains in this run; the final weights' hash goes into a file."""
     script = digest.parent / "train.py"
     script.write_text(SCRIPT.format(folder=str(Path(__file__).parent)))
-    command = [sys.executable, "-m", "drivetrain", "run", "--run", folder.id, "--ranks", str(num_ranks)]
+    command = [*warm_nursery.drivetrain(), "run", "--run", folder.id, "--ranks", str(num_ranks)]
     for fault in faults:
         command += ["--fault", fault]
     given = {"steps": 16, "digest": str(digest), "parallel": "ddp", **options}
@@ -96,7 +97,7 @@ def test_of_ranks_that_wait_the_one_is_replaced_that_never_came_to_the_collectiv
 ) -> None:
     folder = create_run(["x"], 2)
     command = command_of(folder, tmp_path / "digest", 2, steps=28, sleeps=[1, 25])
-    command[4:4] = ["--hang-after", "1s"]
+    command[command.index("--run") : command.index("--run")] = ["--hang-after", "1s"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "rank 1 hung" in done.stderr

@@ -12,6 +12,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from tests import warm_nursery
 
 import drivetrain as dt
 from drivetrain.core.errors import UnsafePickleError
@@ -49,7 +50,7 @@ def test_a_golden_checkpoint_of_two_ranks_is_resumed_on_one(name: str, monkeypat
 
 def test_the_first_format_is_resumed_on_the_ranks_that_wrote_it_bit_for_bit(own_home: Path) -> None:
     script = str(FOLDER / "golden_training.py")
-    command = [sys.executable, "-m", "drivetrain", "run", "--ranks", "2", "--run"]
+    command = [*warm_nursery.drivetrain(), "run", "--ranks", "2", "--run"]
     digests = [
         subprocess.run(
             [*command, unpacked(name, 2).id, "--", sys.executable, script, "6"],

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests import warm_nursery
 
 import drivetrain as dt
 from drivetrain.ledger import read_history, scalars
@@ -42,9 +43,8 @@ def checked(num_kept: int, *leaves: str) -> RunFolder:
 
 def launched(script: str, *arguments: str, cwd: Path) -> None:
     fault = ("--fault", "kill:rank=1,step=5")
-    run(
-        "-m", "drivetrain", "run", "--ranks", "2", *fault, "--", sys.executable, str(HERE / script), *arguments, cwd=cwd
-    )
+    command = [*warm_nursery.drivetrain()[1:], "run", "--ranks", "2", *fault, "--", sys.executable]
+    run(*command, str(HERE / script), *arguments, cwd=cwd)
 
 
 def test_a_lightning_trainer_is_accounted_for(tmp_path: Path) -> None:
