@@ -45,3 +45,12 @@ PHASES = (
     Leaf.TEARDOWN,
 )
 """What a program may name as a phase; the other leaves are worked out by the account."""
+
+
+class FreeLeaf(StrEnum):
+    """One state of capacity that no attempt holds, in the order in which charts stack them on the allocated."""
+
+    DRAINING = "draining"
+    BROKEN = "broken"
+    FRAGMENTED = "fragmented"
+    IDLE = "idle"

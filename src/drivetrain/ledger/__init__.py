@@ -15,6 +15,7 @@ one set of rules holds for both.
   recoveries.py events -> each recovery, phase by phase (pure)
   runs.py       the journals of a run folder -> its account and logged metrics
   text.py       an account as text
+  fleet/        the account of all capacity, whole or by pool, team, user or job (pure)
 """
 
 from drivetrain.ledger.accounting import Account, Interval, account_of

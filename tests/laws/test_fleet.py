@@ -1,0 +1,253 @@
+"""Conservation of a fleet: leaves sum to capacity exactly, whatever nodes, attempts, clocks and lines do.
+
+Two judges of one history: `brute`, which asks the rules anew for every unit of time and device, and the account.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivetrain.ledger.fleet import (
+    Alloc,
+    Fleet,
+    FleetAccount,
+    FleetEvent,
+    FleetFiles,
+    Free,
+    Leave,
+    NodeEvent,
+    PriceEvent,
+    RankTold,
+    Stretch,
+    Told,
+    Wait,
+    append_history,
+    fleet_of,
+    statement,
+)
+
+SEEDS = st.integers(0, 1 << 32)
+MANY = settings(max_examples=150)
+END = 60
+POOLS, TEAMS = ("a", "b"), ("red", "blue")
+STATES = ("up", "up", "up", "draining", "cordoned", "broken", "down", "removed")
+TOLD_LEAVES = ("setup", "init", "productive", "productive", "lost", "data_wait", "down", "no such leaf")
+
+
+def history(seed: int) -> list[FleetEvent]:
+    """A random history: attempts overlap, are given what is not there, and are told of by clocks that are off."""
+    draw = random.Random(seed)
+    events: list[FleetEvent] = []
+    nodes = [f"n{index}" for index in range(draw.randint(1, 4))]
+    for name in nodes:
+        pool, devices = draw.choice(POOLS), draw.randint(0, 3)
+        for at in sorted(draw.sample(range(END), draw.randint(1, 5))):
+            if draw.random() < 0.2:
+                pool, devices = draw.choice(POOLS), draw.randint(0, 3)
+            events.append(NodeEvent(at, name, pool, draw.choice(STATES), devices, cpu_milli=4000))
+    for pool in POOLS:
+        events += [PriceEvent(draw.randrange(END), pool, draw.randint(0, 9)) for _ in range(2)]
+    for number in range(draw.randint(0, 8)):
+        events += job(draw, f"j{number}", nodes)
+    draw.shuffle(events)
+    return events
+
+
+def job(draw: random.Random, name: str, nodes: list[str]) -> list[FleetEvent]:
+    who = {"user": draw.choice("uvw"), "team": draw.choice(TEAMS)}
+    milli, at = draw.choice((200, 500, 700, 1000, 2000)), draw.randrange(END)
+    pool = draw.choice(("", *POOLS))
+    events: list[FleetEvent] = [Wait(at, name, milli, draw.randint(1, 2), pool=pool, cpu_milli=500, **who)]
+    if draw.random() < 0.3:
+        events.append(Leave(at + draw.randint(0, 20), name))
+    for attempt in range(draw.randint(0, 3)):
+        at += draw.randint(1, 10)
+        for rank, node in enumerate(draw.sample(nodes, draw.randint(1, len(nodes)))):
+            ranks = (rank,) if draw.random() < 0.5 else ()
+            part = ((draw.randint(0, 3), min(milli, 1000)),)
+            price = draw.choice((None, None, 7))
+            events.append(Alloc(at, name, attempt, node, part, ranks=ranks, price=price, cpu_milli=500, **who))
+        if draw.random() < 0.7:
+            events.append(told(draw, name, attempt, at))
+        at += draw.randint(1, 20)
+        if draw.random() < 0.8:
+            events.append(Free(at, name, attempt))
+    return events
+
+
+def told(draw: random.Random, name: str, attempt: int, at: int) -> Told:
+    ranks = []
+    for rank in range(draw.randint(0, 3)):
+        since, stretches = at + draw.randint(-6, 6), []
+        for _ in range(draw.randint(0, 5)):
+            until = since + draw.randint(-2, 6)
+            stretches.append(Stretch(max(0, since), max(0, until), draw.choice(TOLD_LEAVES)))
+            since = until + draw.choice((0, 0, 0, 2))
+        ranks.append(RankTold(rank, draw.randint(0, 3), tuple(stretches)))
+    ideal = draw.choice((None, draw.randint(0, 50)))
+    is_running, ahead = draw.random() < 0.3, draw.choice((0, 0, -3, 4))
+    return Told(at + 25, name, attempt, tuple(ranks), draw.randint(0, 60), ideal, is_running, ahead)
+
+
+def fields(account: FleetAccount) -> dict[str, object]:
+    """All that windows side by side, or rows, have together."""
+    names = ("ideal", "measured", "provisional", "queued", "queued_money", "uncarried")
+    return {
+        **{f"time {leaf}": value for leaf, value in account.leaves.items()},
+        **{f"money {leaf}": value for leaf, value in account.money.items()},
+        **{name: getattr(account, name) for name in names if getattr(account, name)},
+    }
+
+
+def total(accounts: list[FleetAccount]) -> dict[str, object]:
+    together: Counter[str] = Counter()
+    for account in accounts:
+        together.update(fields(account))  # type: ignore[arg-type]
+    return {name: value for name, value in together.items() if value}
+
+
+def whole(fleet: Fleet, start: int = 0, end: int = END) -> FleetAccount:
+    found = statement(fleet, start, end)
+    found.check()
+    return found.whole
+
+
+@MANY
+@given(SEEDS)
+def test_leaves_sum_to_capacity_and_each_is_what_the_rules_say_unit_by_unit(seed: int) -> None:
+    events = history(seed)
+    account = whole(fleet_of(events, END))
+    free, held, capacity = brute(sorted(events, key=lambda event: event.t))
+    assert account.capacity == capacity
+    assert {leaf: account.leaves.get(leaf, 0) for leaf in ("draining", "broken")} == {
+        leaf: free[leaf] for leaf in ("draining", "broken")
+    }
+    assert account.leaves.get("idle", 0) + account.leaves.get("fragmented", 0) == free["up"]
+    assert account.allocated == sum(held.values())
+    assert account.uncarried >= 0
+    by_job = statement(fleet_of(events, END), 0, END, by=["job"])
+    assert {names[0]: row.allocated for names, row in by_job.rows.items() if row.allocated} == {
+        name: milli for name, milli in held.items() if milli
+    }
+
+
+def brute(events: list[FleetEvent]) -> tuple[Counter[str], Counter[str], int]:
+    """Free milli by state, held milli by job, and capacity, asked anew at every unit of time."""
+    free: Counter[str] = Counter()
+    held: Counter[str] = Counter()
+    capacity = 0
+    for now in range(END):
+        nodes: dict[str, NodeEvent] = {}
+        claims: dict[tuple[str, int, str], Alloc] = {}
+        for event in [event for event in events if event.t <= now]:
+            if isinstance(event, NodeEvent):
+                nodes[event.node] = event
+            elif isinstance(event, Alloc):
+                if any(job == event.job and attempt > event.attempt for job, attempt, _ in claims):
+                    continue
+                for key in [key for key in claims if key[0] == event.job and key[1] < event.attempt]:
+                    del claims[key]
+                claims.pop((event.job, event.attempt, event.node), None)
+                claims[event.job, event.attempt, event.node] = event
+            elif isinstance(event, Free):
+                for key in [key for key in claims if key[:2] == (event.job, event.attempt)]:
+                    del claims[key]
+        for name, node in nodes.items():
+            devices = 0 if node.state == "removed" else node.devices
+            left = dict.fromkeys(range(devices), 1000)
+            for (job, _, where), alloc in reversed(claims.items()):
+                for device, milli in alloc.milli if where == name else ():
+                    part = min(milli, left.get(device, 0))
+                    held[job] += part
+                    left[device] = left.get(device, 0) - part
+            capacity += 1000 * devices
+            leaf = {"up": "up", "draining": "draining"}.get(node.state, "broken")
+            free[leaf] += sum(left[device] for device in range(devices))
+    return free, held, capacity
+
+
+@MANY
+@given(SEEDS)
+def test_rows_by_pool_team_user_and_job_sum_to_the_whole(seed: int) -> None:
+    fleet = fleet_of(history(seed), END)
+    account = whole(fleet, 5, 50)
+    for by in (["pool"], ["team"], ["user"], ["job"], ["pool", "team"], ["team", "job", "pool"]):
+        found = statement(fleet, 5, 50, by=by)
+        found.check()
+        assert total(list(found.rows.values())) == fields(account), by
+        assert found.whole == account
+    pools = [statement(fleet, 5, 50, where={"pool": pool}).whole for pool in ("", *POOLS)]
+    assert total(pools) == fields(account)
+    assert sum(pool.capacity for pool in pools) == account.capacity
+    teams = [statement(fleet, 5, 50, where={"team": team}).whole for team in ("", *TEAMS)]
+    assert total(teams) == fields(account)
+
+
+@MANY
+@given(SEEDS, st.lists(st.integers(0, END), min_size=3, max_size=3))
+def test_a_window_split_in_two_sums_to_the_whole(seed: int, cuts: list[int]) -> None:
+    fleet = fleet_of(history(seed), END)
+    start, middle, end = sorted(cuts)
+    parts, one = [whole(fleet, start, middle), whole(fleet, middle, end)], whole(fleet, start, end)
+    assert total(parts) == fields(one)
+    assert sum(part.capacity for part in parts) == one.capacity
+
+
+@MANY
+@given(SEEDS)
+def test_lines_doubled_and_out_of_order_say_the_same(seed: int) -> None:
+    draw = random.Random(seed)
+    events = apart(history(seed))
+    mixed = [*events, *draw.choices(events, k=len(events) // 2)]
+    draw.shuffle(mixed)
+    one, other = fleet_of(events, 10_000), fleet_of(mixed, 10_000)
+    for start, end in ((0, 10_000), (1234, 5678)):
+        assert statement(one, start, end, by=["pool", "job"]) == statement(other, start, end, by=["pool", "job"])
+
+
+def apart(events: list[FleetEvent]) -> list[FleetEvent]:
+    """The same, but no two at one instant."""
+    return [type(event)(**{**as_dict(event), "t": 100 * event.t + index % 100}) for index, event in enumerate(events)]
+
+
+def as_dict(event: FleetEvent) -> dict[str, object]:
+    return {name: getattr(event, name) for name in event.__struct_fields__}
+
+
+@settings(max_examples=60)
+@given(seed=SEEDS)
+def test_a_file_torn_anywhere_is_read_and_what_is_left_conserves(
+    seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    draw = random.Random(seed)
+    path = tmp_path_factory.mktemp("fleet") / "h.jsonl"
+    events = history(seed)
+    append_history(path, events)
+    assert FleetFiles(path, END).read().events == tuple(events)
+    data = bytearray(path.read_bytes())
+    for _ in range(draw.randint(1, 4)):
+        at = draw.randrange(len(data))
+        del data[at : at + draw.randint(1, 200)]
+    path.write_bytes(data)
+    append_history(path, [Free(END, "j0", 0)])
+    found = FleetFiles(path, END).read()
+    assert found.events[-1] == Free(END, "j0", 0), "a torn line does not take the next one with it"
+    whole(fleet_of(found.events, END))
+
+
+@MANY
+@given(SEEDS)
+def test_an_attempt_never_has_more_in_its_leaves_than_it_held(seed: int) -> None:
+    fleet = fleet_of(history(seed), END)
+    for attempt in fleet.attempts:
+        assert attempt.end_ns is None or attempt.end_ns >= attempt.start_ns
+        for claim in attempt.claims:
+            ends = [holding.end_ns for holding in claim.holdings]
+            assert all(a <= b.start_ns for a, b in zip(ends, claim.holdings[1:], strict=False))
+            given_ns = sum((h.end_ns - h.start_ns) * h.milli for h in (*claim.holdings, *claim.shortages))
+            assert given_ns <= claim.milli * END
