@@ -48,6 +48,24 @@ def demo(*args: str, timeout: float = 200) -> Demo:
     return Demo(cli("demo", *args, timeout=timeout), open_run("latest"))
 
 
+def demo_profiled_meanwhile(*args: str, timeout: float = 200) -> tuple[Demo, list[Path]]:
+    """Both ranks are asked for two steps while the demo trains; its traces."""
+    command = [sys.executable, "-m", "drivetrain", "demo", *args]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            begun = next(line for line in process.stdout if "run run-" in line)
+            run = open_run(begun.split()[-1])
+            while not (run.launcher_journal.exists() or process.poll() is not None):
+                pass
+            traces = cli("profile", run.id, "--steps", "2", "--ranks", "all", timeout=timeout)
+            rest, _ = process.communicate(timeout=timeout)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    return Demo(begun + rest, run), [Path(line) for line in traces.splitlines()]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(420)
 def test_the_demo_is_what_the_readme_shows_and_its_report_accounts_for_the_kill(
@@ -79,11 +97,18 @@ def test_the_demo_is_what_the_readme_shows_and_its_report_accounts_for_the_kill(
 
 @pytest.mark.slow
 @pytest.mark.timeout(420)
-def test_killed_in_training_its_weights_are_those_of_a_run_without_a_kill() -> None:
-    whole = demo("--steps", "12", "--no-fault")
+def test_killed_in_training_its_weights_are_those_of_a_run_that_is_profiled_and_not_killed() -> None:
+    whole, traces = demo_profiled_meanwhile("--steps", "30", "--no-fault")
+    assert [path.name.split(".")[1] for path in traces] == ["rank-0", "rank-1"]
+    assert whole.run.profile_page.as_uri() in whole.printed
+    assert 'href="profile.html"' in whole.run.report_file.read_text(encoding="utf-8")
+    report = json.loads(cli("report", whole.run.id, "--json"))
+    assert report["ideal_ns"] == pytest.approx(report["program_goodput_pct"] / 100 * report["leaves"]["productive"])
+    assert "PG " in cli("report", whole.run.id)
+
     (dataset,) = (home() / "datasets").iterdir()
-    recipe = (sys.executable, str(ROOT / "recipes" / "segment.py"), str(dataset), "--steps", "12")
-    cli("run", "--ranks", "2", "--fault", "kill:rank=1,step=5", "--", *recipe)
+    recipe = (sys.executable, str(ROOT / "recipes" / "segment.py"), str(dataset), "--steps", "30")
+    cli("run", "--ranks", "2", "--fault", "kill:rank=1,step=12", "--", *recipe)
     killed = Demo("", open_run("latest"))
     assert {path.name.partition(".")[0] for path in killed.run.journal.glob("attempt-*")} == {"attempt-0", "attempt-1"}
     assert whole.weights() == killed.weights()

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivetrain.report.profile.facts import Facts, Kernels, Memory, Named
-from drivetrain.report.profile.findings import ProfileFinding, find
+from drivetrain.report.profile.findings import find
 from drivetrain.report.profile.rules import RULES
 from drivetrain.report.profile.thresholds import MOST_FINDINGS
+from drivetrain.report.profile_findings import ProfileFinding
 
 MS = 1_000_000
 BUSY = Facts(
@@ -111,9 +112,9 @@ def test_one_slow_step_among_many_is_named() -> None:
     lengths = (*[100 * MS] * 5, 200 * MS)
     uneven = replace(BUSY, step_lengths_ns=lengths, step_names=tuple("abcdef"), step_ns=sum(lengths) // 6)
     uneven = replace(uneven, step_waits_ns=(2 * MS,) * 6)
-    assert "The slowest is f with 200 ms." in said(uneven)["uneven"].evidence
+    assert "The slowest is step f with 200 ms." in said(uneven)["uneven"].evidence
     waiting = replace(uneven, step_waits_ns=(*[2 * MS] * 5, 92 * MS))
-    told = "The slowest is f with 200 ms, 90.0 ms of it more waiting for the host than in others."
+    told = "The slowest is step f with 200 ms, 90.0 ms of it more waiting for the host than in others."
     assert told in said(waiting)["uneven"].evidence
 
 

@@ -46,7 +46,8 @@ def command(log_path: Path | None, steps: int, no_fault: bool) -> None:
     _heading("result", "mean IoU on the held-out part, beside two guesses without a model")
     for result in story.results:
         click.echo(f"  {result.name:<24}{result.value:.3f}")
-    click.echo(f"\nreport    {write_report(run, story).as_uri()}")
+    profile = f"\nprofile   {run.profile_page.as_uri()}" if story.profile_page else ""
+    click.echo(f"{profile}\nreport    {write_report(run, story).as_uri()}")
 
 
 def _check(log: Log) -> None:

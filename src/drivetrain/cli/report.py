@@ -53,6 +53,8 @@ def _report_run(name: str, *, as_json: bool, open_page: bool) -> None:
         click.echo(_findings_text(story.findings))
         if story.newest is not None:
             click.echo(f"resumes: at step {story.newest.step:,}, with {PROMISE[story.newest.tier]}")
+        if story.profile_page:
+            click.echo(f"profile: {run.profile_page}")
         click.echo(f"report: {write_report(run, story)}")
     if open_page:
         click.launch(str(run.report_file))

@@ -87,7 +87,6 @@ def _arithmetic_text(program: Program) -> str:
 
 
 def _row(captured: Captured) -> list[str]:
-    cost = "–" if captured.cost_pct is None else f"{captured.cost_pct:+.0f} %"
     links = [element("a", _kind(name), href=f"profile/{name}") for name in captured.files]
     return [
         str(captured.rank),
@@ -95,7 +94,7 @@ def _row(captured: Captured) -> list[str]:
         f"{captured.first} to {captured.until - 1}",
         duration_text(captured.during_ns),
         "–" if captured.before_ns is None else duration_text(captured.before_ns),
-        cost,
+        captured.cost_text,
         duration_text(captured.held_up_ns),
         captured.error or join(*(part for link in links for part in (link, " "))),
     ]

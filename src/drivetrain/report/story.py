@@ -12,7 +12,7 @@ from drivetrain.core.errors import CheckpointIncomplete, StoreError
 from drivetrain.ledger import Account, Recovery, account_of, read_history, recoveries, scalars
 from drivetrain.monitor import Evidence, Finding, evidence_of, findings
 from drivetrain.report.kept import Gallery, Result, read_gallery, read_results
-from drivetrain.report.profile_findings import ToldFinding, read_profile_findings
+from drivetrain.report.profile_findings import ProfileFinding, read_profile_findings
 from drivetrain.store import (
     Captured,
     CheckpointManifest,
@@ -83,7 +83,7 @@ class Story:
     results_error: str
     checkpoints: Sequence[CheckpointLine]
     profiles: Sequence[Captured]
-    profile_findings: Sequence[ToldFinding]
+    profile_findings: Sequence[ProfileFinding]
     program: Program | None
     profile_page: str
     num_unreadable: int

@@ -62,6 +62,13 @@ class Captured(msgspec.Struct, frozen=True, kw_only=True):
         """How much longer a profiled step takes than one that is not, in percent of the latter."""
         return 100 * (self.during_ns / self.before_ns - 1) if self.before_ns else None
 
+    @property
+    def cost_text(self) -> str:
+        """The same in words: profiled steps that were shorter by chance cost nothing that could be seen."""
+        if self.cost_pct is None:
+            return "not known"
+        return f"{self.cost_pct:+.0f} %" if round(self.cost_pct) > 0 else "none seen"
+
 
 def stem(attempt: int, rank: int, steps: range) -> str:
     """How the names of a capture's files begin."""

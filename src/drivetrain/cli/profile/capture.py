@@ -63,11 +63,11 @@ def captured_line(captured: Captured) -> str:
     steps = f"rank {captured.rank}, steps {captured.first} to {captured.until - 1}"
     if captured.error:
         return f"{steps}: no profile: {captured.error}"
-    during, cost = duration_text(captured.during_ns), "what it takes without is not known"
+    during, without = duration_text(captured.during_ns), "what it takes without is not known"
     if captured.before_ns is not None:
-        cost = f"{duration_text(captured.before_ns)} without ({captured.cost_pct:+.0f} %)"
+        without = f"{duration_text(captured.before_ns)} without (cost: {captured.cost_text})"
     held_up = duration_text(captured.held_up_ns)
-    return f"{steps}: a step took {during} profiled, {cost}; held up for {held_up} to begin and to end"
+    return f"{steps}: a step took {during} profiled, {without}; held up for {held_up} to begin and to end"
 
 
 def _of_this_run(spec: ProfileSpec, run: RunFolder) -> tuple[ProfileSpec, list[int]]:

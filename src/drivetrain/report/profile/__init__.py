@@ -19,12 +19,13 @@ Life of a profile: `gather_profile` reads files, lets `profile`'s analyses measu
 
 from drivetrain.report.profile.annotate import write_perfetto
 from drivetrain.report.profile.diff import diff_json, diff_text
-from drivetrain.report.profile.findings import ProfileFinding, find
+from drivetrain.report.profile.findings import find
 from drivetrain.report.profile.gather import distinct_names, gather_profile
 from drivetrain.report.profile.page import profile_page
 from drivetrain.report.profile.story import Process, ProfileStory
 from drivetrain.report.profile.summary import profile_json
 from drivetrain.report.profile.text import profile_text
+from drivetrain.report.profile_findings import ProfileFinding
 
 __all__ = [
     "Process",

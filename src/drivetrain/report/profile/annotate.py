@@ -11,9 +11,9 @@ from drivetrain.profile.analyse.idle_by_host import idle_times, phase_times
 from drivetrain.profile.analyse.intervals import Intervals
 from drivetrain.profile.analyse.overview import device_parts
 from drivetrain.profile.perfetto import Mark, PerfettoWriter, Track
-from drivetrain.report.profile.findings import ProfileFinding
 from drivetrain.report.profile.looks import Looks, look_at
 from drivetrain.report.profile.story import ProfileStory
+from drivetrain.report.profile_findings import ProfileFinding
 from drivetrain.store import publish_file
 
 _SHOWN_BY = {

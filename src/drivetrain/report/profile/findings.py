@@ -12,31 +12,7 @@ from dataclasses import dataclass
 from drivetrain.core.units import duration_text
 from drivetrain.report.profile.facts import Facts
 from drivetrain.report.profile.thresholds import MOST_FINDINGS
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileFinding:
-    """One loss, said so that a person can act on it.
-
-    Attributes:
-      kind: the rule's name.
-      label: of whom; empty where there is one process only.
-      share: what the rule measures, 0 to 1; of the step unless the text says otherwise.
-      lost_ns: per step; what findings are ranked by.
-      text: what happened, one sentence with numbers.
-      evidence: what points to the cause; may be empty.
-      change: what to do.
-      gain: what that could bring at most, and said to be that; may be empty.
-    """
-
-    kind: str
-    label: str
-    share: float
-    lost_ns: int
-    text: str
-    evidence: str
-    change: str
-    gain: str
+from drivetrain.report.profile_findings import ProfileFinding
 
 
 @dataclass(frozen=True, slots=True)

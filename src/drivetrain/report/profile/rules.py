@@ -175,7 +175,8 @@ def _uneven(facts: Facts) -> Words:
     return Words(
         f"steps are uneven: what exceeds the median of {duration_text(median_ns)} is "
         f"{pct(_uneven_ns(facts) / facts.step_ns)} of all step time.",
-        f"The slowest is {facts.step_names[slowest]} with {duration_text(lengths[slowest])}{_grown(facts, slowest)}.",
+        f"The slowest is step {facts.step_names[slowest]} with {duration_text(lengths[slowest])}"
+        f"{_grown(facts, slowest)}.",
         "Look at that step in the table of steps: what grew in it.",
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from drivetrain.figures import Column
 from drivetrain.report.profile.facts import Facts, Memory
-from drivetrain.report.profile.findings import ProfileFinding
+from drivetrain.report.profile_findings import ProfileFinding
 
 
 @dataclass(frozen=True, slots=True)
