@@ -1,6 +1,7 @@
 """A tiny run whose ranks say, at the beginning of each attempt, which process they are: `steady_training.py STEPS`.
 
-`attempt_begins` and `step_begins` are for tests to replace: they write a file `twist.py` beside them, with those names.
+`attempt_begins`, `step_begins` and `survives` (any error) are for tests to replace: they write a file `twist.py` beside
+them, with those names.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def nothing(*_: object) -> None:
 
 
 def main() -> None:
-    twist: dict[str, object] = {"attempt_begins": nothing, "step_begins": nothing}
+    twist: dict[str, object] = {"attempt_begins": nothing, "step_begins": nothing, "survives": nothing}
     if Path("twist.py").exists():
         exec(Path("twist.py").read_text(), twist)
     rank, attempt = int(os.environ["RANK"]), int(os.environ["DRIVETRAIN_ATTEMPT"])
@@ -56,9 +57,14 @@ def main() -> None:
     network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 1))
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
     model, _, batches = run.setup(network, optimizer, Positions())
-    for batch in run.steps(batches, until=int(sys.argv[1])):
-        twist["step_begins"](rank, attempt, run.step_index)
-        run.step(model(batch).square().mean())
+    while run.step_index < int(sys.argv[1]):
+        try:
+            for batch in run.steps(batches, until=int(sys.argv[1])):
+                twist["step_begins"](rank, attempt, run.step_index)
+                run.step(model(batch).square().mean())
+        except Exception:
+            if not twist["survives"](rank, attempt):
+                raise
     if rank == 0:
         print("weights", [tensor.tolist() for tensor in network.state_dict().values()], flush=True)
 

@@ -69,5 +69,15 @@ def test_of_ranks_that_got_equally_far_each_must_be_idle() -> None:
     assert hung([WAITS, replace(WAITS, rank=1, silent_ns=6 * FLOOR)], floor_ns=FLOOR, p99_step_ns=10).rank == 1
 
 
+@given(silent_ns=st.integers(0, FLOOR))
+def test_a_rank_that_is_never_silent_hangs_where_no_step_is_done_and_not_those_that_wait_for_it(silent_ns: int) -> None:
+    busy = replace(WAITS, rank=1, silent_ns=silent_ns, idle_ns=0, stepless_ns=PATIENCE * FLOOR)
+    waits = replace(WAITS, stepless_ns=PATIENCE * FLOOR)
+    assert hung([waits, busy], floor_ns=FLOOR, p99_step_ns=10) == busy
+    assert hung([busy], floor_ns=FLOOR, p99_step_ns=None) == busy
+    assert hung([busy], floor_ns=FLOOR, p99_step_ns=PATIENCE * FLOOR // STEPS + 1) is None
+    assert hung([waits, replace(busy, stepless_ns=PATIENCE * FLOOR - 1)], floor_ns=FLOOR, p99_step_ns=10) is None
+
+
 def test_nobody_hangs_where_nobody_is() -> None:
     assert hung([], floor_ns=FLOOR, p99_step_ns=10) is None

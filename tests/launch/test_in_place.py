@@ -125,6 +125,20 @@ def test_a_stopped_rank_is_found_after_the_floor_and_replaced(train: Callable) -
         json.loads((evidence / f"rank-{rank}.collectives.json").read_bytes())
 
 
+def test_a_rank_that_catches_every_error_and_tries_again_for_ever_is_found_and_replaced(train: Callable) -> None:
+    twist = """
+    def step_begins(rank, attempt, step):
+        if (rank, attempt, step) == (1, 0, 5):
+            raise ValueError("again")
+    def survives(rank, attempt):
+        return (rank, attempt) == (1, 0)
+    """
+    done = train(twist, hang_after_s=0.5)
+    assert "rank 1 hung: it goes on, but no step was done for" in done.notes[0]
+    assert [len(set(pids(done, rank))) for rank in range(3)] == [1, 2, 1]
+    assert "script.py" in (done.run.evidence(0) / "rank-1.stacks.txt").read_text()
+
+
 def test_a_plain_script_is_started_anew_as_a_whole(launch: Callable) -> None:
     script = """
     import os, signal, time

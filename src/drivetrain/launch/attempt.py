@@ -44,6 +44,7 @@ class Attempt:
         self._settles_at_ns: int | None = None
         self._kill_at_ns: int | None = None
         self._silent_ns: int | None = None
+        self._is_busy = False
         self._hung_rank = 0
 
     @property
@@ -74,9 +75,9 @@ class Attempt:
         self._stumbles[rank] = RankEnd(rank, 1, at_ns, last_words=(words,))
         self._settle(at_ns + _SETTLE_NS)
 
-    def hang(self, rank: int, silent_ns: int) -> None:
-        """A rank is taken to hang; it is about to be killed."""
-        self._silent_ns = silent_ns
+    def hang(self, rank: int, silent_ns: int, is_busy: bool = False) -> None:
+        """A rank is taken to hang, in silence or without a step done for so long; it is about to be killed."""
+        self._silent_ns, self._is_busy = silent_ns, is_busy
         self._hung_rank = rank
 
     def ask_to_leave(self, by_ns: int) -> None:
@@ -117,7 +118,7 @@ class Attempt:
         if first is None:
             return None
         step = self.watch.steps.get(first.rank)
-        return Failure(self.number, first, step, self.watch.furthest_step, self._silent_ns)
+        return Failure(self.number, first, step, self.watch.furthest_step, self._silent_ns, self._is_busy)
 
     def conclude(self, failure: Failure | None, kept: Collection[int]) -> None:
         """Decide: these ranks stay for the next attempt, all others are told to end. Once more changes who stays."""

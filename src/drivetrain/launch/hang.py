@@ -8,6 +8,9 @@ long as the longest such pause. So silence is held against what the process does
    all ranks are silent and it is the one that got least far: the others wait for it. Of several that got equally far,
    each must have been idle.
 3. Anything else hangs after 10 floors of silence of all ranks: a loop that never ends, a wait for data or a disk.
+4. Ranks that are not silent hang where none has done a step for max(10 floors, 10 x the 99th percentile of steps): a
+   script that catches every error and tries again records much, for ever. What is no part of training (evaluation, say)
+   takes its time.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ class Look:
       silent_ns: since its last record.
       idle_ns: since its process was last seen to use the processor.
       is_stopped: whether a signal has stopped its process.
+      stepless_ns: how long it has been at its steps since it did the last one.
     """
 
     rank: int
@@ -37,6 +41,7 @@ class Look:
     silent_ns: int
     idle_ns: int
     is_stopped: bool
+    stepless_ns: int = 0
 
 
 def hung(looks: Sequence[Look], *, floor_ns: int, p99_step_ns: int | None) -> Look | None:
@@ -50,14 +55,20 @@ def hung(looks: Sequence[Look], *, floor_ns: int, p99_step_ns: int | None) -> Lo
     stopped = [look for look in looks if look.is_stopped and min(look.silent_ns, look.idle_ns) >= floor_ns]
     if stopped:
         return max(stopped, key=lambda look: look.silent_ns)
-    silent_ns = min((look.silent_ns for look in looks), default=0)
-    if silent_ns < floor_ns:
+    if not looks:
+        return None
+    silent_ns = min(look.silent_ns for look in looks)
+    patience_ns = max(PATIENCE * floor_ns, STEPS * (p99_step_ns or 0))
+    is_stepless = min(look.stepless_ns for look in looks) >= patience_ns
+    if silent_ns < floor_ns and not is_stepless:
         return None
     least = min(look.step for look in looks)
     suspects = [look for look in looks if look.step == least]
     worst = max(suspects, key=lambda look: look.silent_ns)
     if silent_ns >= PATIENCE * floor_ns:
         return worst
+    if is_stepless:
+        return min(suspects, key=lambda look: look.silent_ns)  # the others wait for it, and say nothing
     if p99_step_ns is None:
         return None
     limit_ns = max(STEPS * p99_step_ns, floor_ns)

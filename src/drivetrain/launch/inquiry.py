@@ -46,6 +46,12 @@ class Inquiry:
         nodes.signal(look.rank, signal.SIGCONT)  # a stopped process writes nothing down
         return cls(look, tuple(looks), folder, now_ns + _EVIDENCE_NS)
 
+    def lasted(self, floor_ns: int) -> tuple[int, bool]:
+        """How long the hang had lasted when it was found, and whether it recorded things meanwhile."""
+        look = self.look
+        is_busy = not look.is_stopped and look.silent_ns < floor_ns
+        return (look.stepless_ns if is_busy else look.silent_ns), is_busy
+
     def blamed(self) -> int:
         """The rank to replace, by what they have written."""
         return blamed(self.look, list(self.looks), collectives_begun(self.folder, [each.rank for each in self.looks]))

@@ -336,7 +336,7 @@ class Launcher:
         if self._inquiry is not None and now_ns >= self._inquiry.until_ns:
             inquiry, self._inquiry = self._inquiry, None
             rank = inquiry.blamed()
-            self._attempt.hang(rank, inquiry.look.silent_ns)
+            self._attempt.hang(rank, *inquiry.lasted(self._spec.hang_after_ns))
             self._nodes.signal(rank, signal.SIGKILL)
         return self._nodes.keep_time(now_ns)
 

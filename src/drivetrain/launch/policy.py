@@ -45,6 +45,7 @@ class Failure:
       step: the last step that rank began; None when it recorded none.
       furthest_step: the last step that any rank began; None when none was recorded.
       silent_ns: for a hang, how long no rank had recorded anything.
+      is_busy: of a hang, whether ranks did record, and no step was done for so long.
     """
 
     attempt: int
@@ -52,6 +53,7 @@ class Failure:
     step: int | None = None
     furthest_step: int | None = None
     silent_ns: int | None = None
+    is_busy: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -63,6 +65,8 @@ class Failure:
         return f"rank {self.first.rank} {self._how()}{where}"
 
     def _how(self) -> str:
+        if self.silent_ns is not None and self.is_busy:
+            return f"hung: it goes on, but no step was done for {duration_text(self.silent_ns)}; it was last seen"
         if self.silent_ns is not None:
             return f"hung: no rank had recorded anything for {duration_text(self.silent_ns)}; it was last seen"
         if self.first.code < 0:
@@ -116,6 +120,8 @@ def failure_text(failures: Sequence[Failure], why: str, log: str) -> str:
 
 def hint_for(failure: Failure) -> str:
     """What to do about it."""
+    if failure.silent_ns is not None and failure.is_busy:
+        return "does it catch every error and try again? If a step may take so long, allow more: --hang-after 5m"
     if failure.silent_ns is not None:
         return "if the program may be silent for so long, allow more: --hang-after 1m"
     if failure.first.code == -signal.SIGKILL:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from drivetrain.core.leaves import Leaf
 from drivetrain.core.units import NS_PER_S
 from drivetrain.launch.hang import Look
 from drivetrain.ledger import Event, JournalTail
@@ -17,6 +18,8 @@ _NUM_STEPS = 200  # the latest ones are the measure of the next
 _NUM_STEPS_LEAST = 20
 _NUM_TURNS = 50
 _NUM_TURNS_LEAST = 5  # of quick ones; the first are slower than the others
+_APART = frozenset({Leaf.SETUP, Leaf.INIT, Leaf.COMPILE, Leaf.RESTORE, Leaf.CHECKPOINT, Leaf.EVAL})
+"""Phases that are no part of doing steps."""
 _BUSY_SHARE = 0.05  # of one core; what threads that only beat or listen use is far below
 
 
@@ -53,6 +56,10 @@ class _Rank:
       used_ticks: processor time of its process when last looked at.
       used_at_ns: when it was last seen to use the processor.
       looked_ns: when that was looked at.
+      done: how many steps are done, at most since it last went back by several; one that was left is none.
+      num_left: how often it has left a step in vain since it did the last one.
+      stepless_ns: how long it has been at its steps since the last of them was done.
+      phases: those that are open, the innermost last.
     """
 
     tail: JournalTail
@@ -66,6 +73,41 @@ class _Rank:
     used_ticks: int = 0
     used_at_ns: int = 0
     looked_ns: int = 0
+    done: int = 0
+    num_left: int = 0
+    stepless_ns: int = 0
+    phases: list[str] = field(default_factory=list)
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it does what is no part of doing steps; who leaves a step again and again has not come to the end."""
+        phase = self.phases[-1] if self.phases else ""
+        return phase in _APART or (phase == Leaf.TEARDOWN and self.num_left < 2)
+
+    def begin(self, phase: Event) -> None:
+        """A phase begins."""
+        self.phases.append(phase.phase.partition("/")[0])
+        if self.begun_ns is not None:
+            self.num_phases += 1
+            if self.num_phases == 1:
+                self.phase_ns = phase.mono_ns
+
+    def end(self, phase: Event) -> None:
+        """A phase ends, and those that were begun inside it."""
+        name = phase.phase.partition("/")[0]
+        if name in self.phases:
+            del self.phases[len(self.phases) - 1 - self.phases[::-1].index(name) :]
+        if self.num_phases:
+            self.num_phases -= 1
+            if not self.num_phases:
+                self.apart_ns += phase.mono_ns - self.phase_ns
+
+    def has_done(self, num_steps: int) -> None:
+        """So many steps are done, by its last records."""
+        if num_steps > self.done:
+            self.stepless_ns = self.num_left = 0
+        if num_steps > self.done or num_steps < self.done - 1:
+            self.done = num_steps
 
 
 class Watch:
@@ -94,6 +136,7 @@ class Watch:
             if events:
                 rank.heard_ns = now_ns
                 rank.last_ns = events[-1].mono_ns
+                rank.has_done(self.finished.get(number, -1) + 1)
 
     def looks(self, states: Mapping[int, tuple[str, int]], now_ns: int) -> list[Look]:
         """At each rank that lives and has recorded something; one that keeps no journal is never taken to hang.
@@ -110,11 +153,14 @@ class Watch:
                 elapsed_s = (now_ns - rank.looked_ns) / NS_PER_S
                 if (ticks - rank.used_ticks) / os.sysconf("SC_CLK_TCK") >= _BUSY_SHARE * elapsed_s:
                     rank.used_at_ns = now_ns
+            if number in self.finished and rank.looked_ns and not rank.is_apart:
+                rank.stepless_ns += now_ns - rank.looked_ns
             rank.used_ticks, rank.looked_ns = ticks, now_ns
             in_step = rank.begun_ns is not None and not rank.num_phases
             step = self.steps.get(number, -1)
             idle_ns = now_ns - rank.used_at_ns
-            looks.append(Look(number, step, in_step, now_ns - rank.heard_ns, idle_ns, state in ("T", "t")))
+            silent_ns = now_ns - rank.heard_ns
+            looks.append(Look(number, step, in_step, silent_ns, idle_ns, state in ("T", "t"), rank.stepless_ns))
         return looks
 
     @property
@@ -139,6 +185,7 @@ class Watch:
     def _take(self, number: int, rank: _Rank, event: Event) -> None:
         if event.kind == "step_begin":
             self.steps[number] = event.step
+            self.finished.setdefault(number, event.step - 1)
             if rank.turned_ns is not None:
                 self._turn_ns.append(event.mono_ns - rank.turned_ns)
             rank.begun_ns = rank.turned_ns = event.mono_ns
@@ -150,16 +197,13 @@ class Watch:
             rank.begun_ns = None
         elif event.kind == "resume":
             self.finished[number] = event.step - 1
+            rank.num_left += 1
         elif event.kind == "log" and event.values is not None:
             self.scalars = event.values
-        elif event.kind == "begin" and rank.begun_ns is not None:
-            rank.num_phases += 1
-            if rank.num_phases == 1:
-                rank.phase_ns = event.mono_ns
-        elif event.kind == "end" and rank.num_phases:
-            rank.num_phases -= 1
-            if not rank.num_phases:
-                rank.apart_ns += event.mono_ns - rank.phase_ns
+        elif event.kind == "begin":
+            rank.begin(event)
+        elif event.kind == "end":
+            rank.end(event)
 
 
 def process_state(pid: int) -> tuple[str, int]:
