@@ -158,7 +158,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a member of a running gang has of its node: milli of each device that it has a part of, by the device's index."""
+    """What a member of a gang has of its node: milli of each device that it has a part of, by the device's index."""
 
     node: str
     milli: tuple[tuple[int, int], ...] = ()

@@ -1,0 +1,86 @@
+"""When the first job in line can start, and what is kept for it then, so that nothing that starts now delays it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from drivetrain.compute.policy.ends import expected_end_s
+from drivetrain.compute.policy.fleet import Fleet
+from drivetrain.compute.policy.place import place_gang
+from drivetrain.compute.policy.quota import Book
+from drivetrain.compute.policy.state import State, amount_milli
+from drivetrain.compute.policy.values import Running, Share, Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Places for a job at a later time.
+
+    Attributes:
+      at_s: when they should be free.
+      shares: which they are.
+      fleet, book: what is free and who uses what then, the job's own among it.
+    """
+
+    job: str
+    pool: str
+    at_s: float
+    shares: tuple[Share, ...]
+    fleet: Fleet
+    book: Book
+
+
+def reserve(job: Waiting, pool: str, state: State, fleet: Fleet, book: Book) -> Reservation | None:
+    """The first time at which its gang fits, as running jobs end; None where all of them gone is not enough.
+
+    Args:
+      fleet, book: once those have left that were told to, and with what is promised to others taken; they are changed.
+    """
+    need, num = amount_milli(job.request), job.request.min_nodes
+    roomy = set(np.flatnonzero(fleet.feasible(job.request, state.now_s)).tolist())
+    for end_s, running in _ends(state, pool, book, job.team):
+        fleet.give(running.shares)
+        book.use(running.team, state.pool_of(running), -amount_milli(running.request, len(running.shares)))
+        touched = {fleet.index[share.node] for share in running.shares if share.node in fleet.index}
+        fresh = {at for at in touched - roomy if fleet.has_room(at, job.request)}
+        roomy |= fresh
+        room = book.room(job.team, pool)
+        enough = len(roomy) >= num or (job.request.topology == "node" and roomy)
+        if not enough or (room is not None and room < need):
+            continue
+        shares = place_gang(fleet, job.request)
+        if shares is not None:
+            fleet.take(shares)
+            book.use(job.team, pool, need)
+            return Reservation(job.job, pool, end_s, shares, fleet, book)
+    return None
+
+
+def quota_free_s(job: Waiting, pool: str, state: State, book: Book) -> float | None:
+    """When its team's quota should allow it, as running jobs end; None where all of them gone is not enough.
+
+    Args: book: as for `reserve`; it is changed.
+    """
+    need = amount_milli(job.request)
+    for end_s, running in _ends(state, "", book, job.team):
+        book.use(running.team, state.pool_of(running), -amount_milli(running.request, len(running.shares)))
+        room = book.room(job.team, pool)
+        if room is None or room >= need:
+            book.use(job.team, pool, need)
+            return end_s
+    return None
+
+
+def _ends(state: State, pool: str, book: Book, team: str) -> Iterator[tuple[float, Running]]:
+    """Running jobs that stay, and that have something of the pool or of the team's quota, as they should end."""
+    found = []
+    for job in state.running.values():
+        where = state.pool_of(job)
+        if not job.leaving and (where == pool or job.team == team or book.shares_cohort(team, job.team, where)):
+            found.append((expected_end_s(job, state.now_s), job.job, job))
+    found.sort(key=lambda entry: entry[:2])
+    for end_s, _, job in found:
+        yield end_s, job

@@ -1,0 +1,92 @@
+"""In which order jobs are looked at: by priority, then so that each team gets its share, then by age.
+
+Teams take turns as in dominant-resource fairness (Ghodsi et al., NSDI 2011): the next job is of the team that has the
+least of the resource it has most of, by its weight, with what it used lately (given decayed). A team's running and
+waiting jobs count in the order they were submitted, so that the line does not change when some of it starts: a job is
+never pushed back because a later one of its team found a gap. A team that uses what it owns is behind all that do not.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from drivetrain.compute.policy.values import Request, Running, Snapshot, Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """All that the nodes have."""
+
+    milli: int
+    cpus: float
+    memory_bytes: float
+
+    @staticmethod
+    def of(snapshot: Snapshot) -> Capacity:
+        """Of a snapshot's nodes."""
+        return Capacity(
+            sum(node.num_gpus for node in snapshot.nodes) * 1000,
+            sum(node.cpus for node in snapshot.nodes),
+            sum(node.memory_bytes for node in snapshot.nodes),
+        )
+
+    def share(self, request: Request, num: int) -> tuple[float, float, float]:
+        """Which part of each resource so many members have."""
+        return (
+            request.gpu_milli * num / self.milli if self.milli else 0.0,
+            request.cpus * num / self.cpus if self.cpus else 0.0,
+            request.memory_bytes * num / self.memory_bytes if self.memory_bytes else 0.0,
+        )
+
+
+def in_line(snapshot: Snapshot) -> list[Waiting]:
+    """Waiting jobs, who is first first."""
+    weights, owned = _weights(snapshot), _owned(snapshot)
+    capacity = Capacity.of(snapshot)
+    lately = sum(usage.milli_s for usage in snapshot.usage)
+    decayed = {usage.team: usage.milli_s / lately for usage in snapshot.usage} if lately else {}
+    used: dict[str, list[float]] = {}
+    by_priority: dict[int, dict[str, list[Waiting | Running]]] = {}
+    jobs: list[Waiting | Running] = [*snapshot.running, *snapshot.waiting]
+    for job in jobs:
+        by_priority.setdefault(job.priority, {}).setdefault(job.team, []).append(job)
+    order: list[Waiting] = []
+    for priority in sorted(by_priority, reverse=True):
+        teams = by_priority[priority]
+        for mine in teams.values():
+            mine.sort(key=lambda job: (job.submitted_s, job.job), reverse=True)
+
+        def turn(team: str) -> tuple[bool, float, str]:
+            had = used.get(team, [0.0])
+            share = (max(had) + decayed.get(team, 0.0)) / weights.get(team, 1.0)
+            return team in owned and had[0] * capacity.milli >= owned[team], share, team
+
+        turns = [turn(team) for team in teams]
+        heapq.heapify(turns)
+        while turns:
+            team = heapq.heappop(turns)[-1]
+            job = teams[team].pop()
+            had = used.setdefault(team, [0.0, 0.0, 0.0])
+            for at, part in enumerate(capacity.share(job.request, job.request.min_nodes)):
+                had[at] += part
+            if isinstance(job, Waiting):
+                order.append(job)
+            if teams[team]:
+                heapq.heappush(turns, turn(team))
+    return order
+
+
+def _weights(snapshot: Snapshot) -> Mapping[str, float]:
+    found: dict[str, float] = {}
+    for quota in snapshot.quotas:
+        found[quota.team] = max(found.get(quota.team, 1e-6), quota.weight)
+    return found
+
+
+def _owned(snapshot: Snapshot) -> Mapping[str, int]:
+    found: dict[str, int] = {}
+    for quota in snapshot.quotas:
+        found[quota.team] = found.get(quota.team, 0) + quota.nominal_milli
+    return found

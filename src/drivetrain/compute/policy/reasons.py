@@ -1,0 +1,71 @@
+"""Why, in plain words."""
+
+from __future__ import annotations
+
+from drivetrain.compute.policy.quota import Book
+from drivetrain.compute.policy.values import MILLI, Request
+from drivetrain.core.units import count_text
+
+
+def need(request: Request, num: int | None = None) -> str:
+    """Such as `2 free 8-GPU nodes`."""
+    num = num or request.min_nodes
+    kind = f"{request.gpu} " if request.gpu else ""
+    if request.gpu_milli >= MILLI:
+        text = count_text(num, f"free {request.gpu_milli // MILLI}-GPU node")
+    elif request.gpu_milli:
+        text = f"{request.gpu_milli / MILLI:g} of a GPU" + (f" on {count_text(num, 'node')}" if num > 1 else "")
+    else:
+        text = f"{count_text(num, 'node')} with {count_text_of(request.cpus)}"
+    near = f" of one {request.topology}" if request.topology != "any" and request.topology_required else ""
+    return f"{kind}{text}{near}"
+
+
+def count_text_of(cpus: float) -> str:
+    """Such as `4 free cores`."""
+    return f"{cpus:g} free core{'' if cpus == 1 else 's'}"
+
+
+def gpus(milli: int) -> str:
+    """Such as `8` or `0.5`, of accelerators."""
+    return f"{milli / MILLI:g}"
+
+
+def quota(book: Book, team: str, pool: str, more_milli: int) -> str:
+    """How a team stands in a pool with so much more; empty where nothing limits it."""
+    if not book.is_limited(pool) or not more_milli:
+        return ""
+    if not book.quotas_of(team, pool):
+        return f"team {team} has no quota in pool {pool}"
+    room = book.room(team, pool) or 0
+    over = book.borrowed(team, pool)
+    if room < more_milli:
+        used = f"is {gpus(over)} over quota" if over else f"uses {gpus(book.used(team, pool))} of its quota"
+        return f"team {team} {used} and may have {gpus(max(0, room))} more now"
+    if book.owns(team, pool, more_milli):
+        return f"team {team} is within its quota"
+    over = book.borrowed(team, pool, more_milli)
+    lenders = "".join(f" from {name}" for name in book.lenders(team, pool)[:1])
+    return f"team {team} is {gpus(over)} over quota, borrowed{lenders}"
+
+
+def place_in_line(position: int) -> str:
+    """Such as `first in line` or `12th in line`."""
+    if position == 1:
+        return "first in line"
+    last, teens = position % 10, 10 < position % 100 < 20
+    ending = "th" if teens else {1: "st", 2: "nd", 3: "rd"}.get(last, "th")
+    return f"{position}{ending} in line"
+
+
+def in_time(seconds: float) -> str:
+    """Such as `in 14 min`; now where it is not after now."""
+    if seconds < 1:
+        return "now"
+    if seconds < 100:
+        return f"in {seconds:.0f} s"
+    if seconds < 100 * 60:
+        return f"in {seconds / 60:.0f} min"
+    if seconds < 72 * 3600:
+        return f"in {seconds / 3600:.0f} h"
+    return f"in {seconds / 86400:.0f} days"

@@ -1,0 +1,247 @@
+"""A plan gives no device twice, starts no gang in part, keeps to quotas, delays no one in front, and is stable."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivetrain.compute.policy.fairness import in_line
+from drivetrain.compute.policy.plan import plan
+from drivetrain.compute.policy.quota import Book
+from drivetrain.compute.policy.state import started
+from drivetrain.compute.policy.values import (
+    MILLI,
+    Decision,
+    Node,
+    Pool,
+    Preempt,
+    Quota,
+    Refuse,
+    Request,
+    Resize,
+    RunTime,
+    Share,
+    Snapshot,
+    Start,
+    Stop,
+    Wait,
+    Waiting,
+)
+
+NOW_S = 10_000.0
+TEAMS = ("perception", "planning", "maps")
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Request:
+    num = draw(st.sampled_from([1, 1, 1, 2, 3]))
+    return Request(
+        min_nodes=num,
+        max_nodes=num,
+        gpu_milli=draw(st.sampled_from([0, 300, 500, 1000, 1000, 2000, 4000])),
+        cpus=draw(st.sampled_from([0, 1, 4])),
+        topology=draw(st.sampled_from(["any", "any", "rack", "node"])),
+        topology_required=draw(st.booleans()),
+    )
+
+
+@st.composite
+def waiting(draw: st.DrawFn, number: int) -> Waiting:
+    median_s = draw(st.none() | st.sampled_from([60.0, 600.0, 6000.0]))
+    return Waiting(
+        f"w{number}",
+        draw(st.sampled_from(TEAMS)),
+        "ana",
+        draw(requests()),
+        priority=draw(st.sampled_from([50, 100, 200])),
+        preemptible=draw(st.booleans()),
+        submitted_s=draw(st.integers(0, 5)) * 100.0,
+        run_time=median_s and RunTime(median_s / 2, median_s, median_s * 2),  # type: ignore[arg-type]
+    )
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    """A fleet in use, made by a plan of what runs, and others that wait."""
+    num = draw(st.integers(1, 5))
+    nodes = tuple(
+        Node(f"n{at}", draw(st.sampled_from(["a", "a", "b"])), (MILLI,) * 4, "H100", 16, 16, rack=f"r{at % 2}")
+        for at in range(num)
+    )
+    quotas: tuple[Quota, ...] = ()
+    if draw(st.booleans()):
+        limits = st.none() | st.sampled_from([0, 2000, 4000])
+        quotas = tuple(
+            Quota(
+                team,
+                draw(st.sampled_from(["one", "one", ""])),
+                "",
+                draw(st.sampled_from([0, 4000, 8000])),
+                draw(limits),
+                draw(limits),
+            )
+            for team in TEAMS
+        )
+    pools = (Pool("a"), Pool("b", "spot", 1_000_000))
+    before = [draw(waiting(number)) for number in range(draw(st.integers(0, 6)))]
+    empty = Snapshot(nodes, pools, quotas, waiting=tuple(replace(job, job=f"r{job.job}") for job in before))
+    full = carried_out(empty, plan(empty, NOW_S - 1000), NOW_S - 1000)
+    running = tuple(replace(job, saved_s=NOW_S - draw(st.integers(0, 900))) for job in full.running)
+    after = tuple(draw(waiting(number)) for number in range(draw(st.integers(0, 8))))
+    return replace(full, running=running, waiting=after)
+
+
+def carried_out(snapshot: Snapshot, decisions: list[Decision], now_s: float) -> Snapshot:
+    """The snapshot once all of it is done, but those told to leave still save."""
+    waits = {job.job: job for job in snapshot.waiting}
+    running = {job.job: job for job in snapshot.running}
+    taken: list[Share] = []
+    for decision in decisions:
+        match decision:
+            case Start(job, shares):
+                running[job] = started(waits.pop(job), shares, now_s)
+                taken += shares
+            case Preempt(job) | Stop(job):
+                running[job] = replace(running[job], leaving=True)
+            case Resize(job, shares):
+                running[job] = replace(running[job], next_shares=shares)
+            case Refuse(job):
+                del waits[job]
+    return replace(
+        snapshot,
+        nodes=tuple(without(node, [share for share in taken if share.node == node.name]) for node in snapshot.nodes),
+        waiting=tuple(waits.values()),
+        running=tuple(running.values()),
+    )
+
+
+def without(node: Node, shares: list[Share]) -> Node:
+    """What is left of it."""
+    gone: Counter[int] = Counter()
+    for share in shares:
+        for device, milli in share.milli:
+            gone[device] += milli
+    return replace(
+        node,
+        free_milli=tuple(milli - gone[device] for device, milli in enumerate(node.free_milli)),
+        free_cpus=node.free_cpus - sum(share.cpus for share in shares),
+    )
+
+
+def kinds(decisions: list[Decision]) -> set[type]:
+    return {type(decision) for decision in decisions}
+
+
+@settings(max_examples=60, deadline=None)
+@given(snapshot=snapshots())
+def test_no_device_is_given_twice_and_no_gang_starts_in_part(snapshot: Snapshot) -> None:
+    decisions = plan(snapshot, NOW_S)
+    waits = {job.job: job.request for job in snapshot.waiting}
+    for start in (decision for decision in decisions if isinstance(decision, Start)):
+        request = waits[start.job]
+        assert request.min_nodes <= len(start.shares) <= request.max_nodes
+        names = {share.node for share in start.shares}
+        assert len(names) == len(start.shares) or (request.topology == "node" and len(names) == 1)
+        assert all(sum(milli for _, milli in share.milli) == request.gpu_milli for share in start.shares)
+        if request.topology == "rack" and request.topology_required:
+            assert len({node.rack for node in snapshot.nodes if node.name in names}) == 1
+        assert len({node.pool for node in snapshot.nodes if node.name in names}) == 1
+    for node in carried_out(snapshot, decisions, NOW_S).nodes:
+        assert min(node.free_milli) >= 0
+        assert node.free_cpus >= 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(snapshot=snapshots())
+def test_no_quota_is_passed_but_by_what_others_lend(snapshot: Snapshot) -> None:
+    after = carried_out(snapshot, plan(snapshot, NOW_S), NOW_S)
+    used = Counter(dict.fromkeys(TEAMS, 0))
+    for job in after.running:
+        used[job.team] += job.request.gpu_milli * len(job.shares)
+    for cohort in {quota.cohort or quota.team for quota in snapshot.quotas}:
+        quotas = [quota for quota in snapshot.quotas if (quota.cohort or quota.team) == cohort]
+        lent = {
+            q.team: min(q.nominal_milli, q.nominal_milli if q.most_lent_milli is None else q.most_lent_milli)
+            for q in quotas
+        }
+        for q in quotas:
+            borrows = max(0, used[q.team] - q.nominal_milli)
+            assert not borrows or q.cohort
+            assert q.most_borrowed_milli is None or borrows <= q.most_borrowed_milli
+        borrowed = sum(max(0, used[q.team] - q.nominal_milli) for q in quotas)
+        spare = sum(min(lent[q.team], max(0, q.nominal_milli - used[q.team])) for q in quotas)
+        assert borrowed <= sum(lent.values()) - sum(
+            max(0, min(used[q.team], q.nominal_milli) - (q.nominal_milli - lent[q.team])) for q in quotas
+        )
+        assert spare >= 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(snapshot=snapshots())
+def test_a_plan_that_is_carried_out_leaves_nothing_to_plan(snapshot: Snapshot) -> None:
+    decisions = plan(snapshot, NOW_S)
+    after = carried_out(snapshot, decisions, NOW_S)
+    again = plan(after, NOW_S)
+    assert kinds(again) <= {Wait}
+    assert [wait for wait in again if isinstance(wait, Wait)] == [w for w in decisions if isinstance(w, Wait)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(snapshot=snapshots(), seed=st.integers(0, 100))
+def test_equal_snapshots_in_another_order_give_the_same_plan(snapshot: Snapshot, seed: int) -> None:
+    rng = random.Random(seed)
+
+    def mixed(things: tuple) -> tuple:  # type: ignore[type-arg]
+        return tuple(rng.sample(things, len(things)))
+
+    other = replace(
+        snapshot,
+        nodes=mixed(snapshot.nodes),
+        pools=mixed(snapshot.pools),
+        quotas=mixed(snapshot.quotas),
+        running=mixed(snapshot.running),
+        waiting=mixed(snapshot.waiting),
+    )
+    assert plan(other, NOW_S) == plan(snapshot, NOW_S)
+
+
+@settings(max_examples=60, deadline=None)
+@given(snapshot=snapshots())
+def test_every_waiting_job_gets_one_decision_with_its_reason(snapshot: Snapshot) -> None:
+    decisions = [d for d in plan(snapshot, NOW_S) if isinstance(d, Start | Refuse | Wait)]
+    assert Counter(d.job for d in decisions) == Counter(job.job for job in snapshot.waiting)
+    assert all(d.reason for d in decisions)
+
+
+@settings(max_examples=60, deadline=None)
+@given(snapshot=snapshots())
+def test_nobody_behind_delays_who_is_first_in_line(snapshot: Snapshot) -> None:
+    first = [d for d in plan(snapshot, NOW_S) if isinstance(d, Wait) and d.position == 1]
+    if not first:
+        return
+    line = in_line(snapshot)
+    ahead = line[: [job.job for job in line].index(first[0].job) + 1]
+    without_others = plan(replace(snapshot, waiting=tuple(ahead)), NOW_S)
+    alone = [d for d in without_others if isinstance(d, Wait) and d.job == first[0].job]
+    if alone and alone[0].reserved_s is not None and first[0].reserved_s is not None:
+        assert first[0].reserved_s <= alone[0].reserved_s
+
+
+@settings(max_examples=60, deadline=None)
+@given(snapshot=snapshots())
+def test_only_those_who_may_be_asked_leave_and_for_somebody_who_then_has_a_place(snapshot: Snapshot) -> None:
+    decisions = plan(snapshot, NOW_S)
+    running = {job.job: job for job in snapshot.running}
+    waits = {job.job: job for job in snapshot.waiting}
+    book = Book(snapshot.quotas)
+    for job in snapshot.running:
+        book.use(job.team, "a", job.request.gpu_milli * len(job.shares))
+    for asked in (d for d in decisions if isinstance(d, Preempt)):
+        victim, winner = running[asked.job], waits[asked.beneficiary]
+        assert (victim.preemptible and victim.priority < winner.priority) or book.borrowed(victim.team, "a")
+        left = [d for d in decisions if isinstance(d, Wait) and d.job == winner.job]
+        assert [wait.reserved_s for wait in left] == [NOW_S + victim.grace_s]
