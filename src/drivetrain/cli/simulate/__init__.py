@@ -11,7 +11,24 @@ from drivetrain.core.errors import UsageError
 
 @click.command()
 @click.option("--pods", type=click.Path(path_type=Path), help="CSV of pods, as openb has it: a study of packing.")
-@click.option("--nodes", help="CSV of nodes, with --pods.")
+@click.option("--nodes", help="CSV of nodes, with --pods; how many, with --workload.")
+@click.option("--workload", type=click.Path(path_type=Path), help="CSV of training jobs, as Pollux has it.")
+@click.option("--profiles", type=click.Path(path_type=Path), help="With --workload: a folder an application.")
+@click.option("--gpus-per-node", type=click.IntRange(min=0, max=64), help="With --workload.")
+@click.option(
+    "--restart-s",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(min=0, max=86400),
+    help="With --workload: what moving a job costs.",
+)
+@click.option(
+    "--declared-error",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(min=0, max=10),
+    help="With --workload: lognormal error of declared work.",
+)
 @click.option("--policy", "policies", multiple=True, help="By name; several are compared.")
 @click.option("--seed", default=42, show_default=True, help="Of the order in which things come.")
 @click.option(
@@ -24,19 +41,59 @@ from drivetrain.core.errors import UsageError
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def command(
-    pods: Path | None, nodes: str | None, policies: tuple[str, ...], seed: int, demand_pct: float, as_json: bool
+    pods: Path | None,
+    nodes: str | None,
+    workload: Path | None,
+    profiles: Path | None,
+    gpus_per_node: int | None,
+    restart_s: float,
+    declared_error: float,
+    policies: tuple[str, ...],
+    seed: int,
+    demand_pct: float,
+    as_json: bool,
 ) -> None:
     """Replay a workload by a policy on a virtual clock, with the same code that schedules jobs.
 
     `drivetrain simulate --pods pods.csv --nodes nodes.csv --policy priced --policy fgd`
 
+    `drivetrain simulate --workload jobs.csv --profiles traces --nodes 16 --gpus-per-node 4 --policy pollux`
+
     With --pods and --nodes: pods drawn from the list ask for --demand % of the nodes' GPUs, and are placed one at a
     time; how much of the GPUs is allocated then, and which pods were refused. Policies: priced, fgd, best-fit, random.
 
+    With --workload and --profiles: training jobs that can run on any number of GPUs come as listed, and are given GPUs
+    every minute; how long each took, from its submission to its end. Policies, by what they may know of a job besides
+    its measured speed: nothing (elastic-blind, pollux, tiresias), its application's name (rollout-named,
+    elastic-named), or also the work its user declared (rollout-declared, elastic-declared).
+
     Exit codes: 0 done · 2 wrong usage · 65 bad input.
     """
-    if pods is None:
-        raise UsageError("nothing to replay", hint="drivetrain simulate --pods PODS.csv --nodes NODES.csv")
+    if (pods is None) == (workload is None):
+        raise UsageError(
+            "nothing to replay" if pods is None else "--pods and --workload are both given",
+            hint="drivetrain simulate --pods PODS.csv --nodes NODES.csv, or --workload JOBS.csv --profiles FOLDER",
+        )
+    if workload is not None:
+        if profiles is None or nodes is None or gpus_per_node is None:
+            raise UsageError(
+                "--workload needs --profiles, --nodes and --gpus-per-node",
+                hint="--profiles FOLDER --nodes 16 --gpus-per-node 4",
+            )
+        from drivetrain.cli.simulate import training
+        from drivetrain.compute.simulate.training import Conditions
+
+        training.run(
+            workload,
+            profiles,
+            policies,
+            nodes=nodes,
+            gpus_per_node=gpus_per_node,
+            conditions=Conditions(restart_s=restart_s, declared_error=declared_error, seed=seed),
+            as_json=as_json,
+        )
+        return
+    assert pods is not None
     if nodes is None:
         raise UsageError("--pods is given without --nodes", hint="--nodes NODES.csv, the list of the nodes")
     from drivetrain.cli.simulate import packing

@@ -1,0 +1,94 @@
+"""`drivetrain simulate --workload --profiles`: how long elastic training jobs take under a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from drivetrain.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from drivetrain.compute.policy.elastic import Policy
+    from drivetrain.compute.simulate.training import Conditions, Outcome
+
+
+def run(
+    workload_file: Path,
+    profiles_folder: Path,
+    policies: Sequence[str],
+    *,
+    nodes: str,
+    gpus_per_node: int,
+    conditions: Conditions,
+    as_json: bool,
+) -> None:
+    """Read the workload, play it under each policy, and print."""
+    import msgspec
+
+    from drivetrain.cli.progress import bar
+    from drivetrain.compute.policy.elastic import DEFAULTS, Cluster, Knowledge, policy_named
+    from drivetrain.compute.simulate.training import play, read_profiles, read_workload
+    from drivetrain.core.extras import require
+
+    for module in ("numpy", "numba", "scipy"):
+        require(module, extra="compute")
+    chosen = [policy_named(name) for name in policies or [DEFAULTS[Knowledge.DECLARED]]]
+    cluster = Cluster(_count(nodes), gpus_per_node)
+    workload = read_workload(workload_file)
+    profiles = read_profiles(profiles_folder, workload)
+    outcomes: list[tuple[Policy, Outcome]] = []
+    with bar("simulate", len(chosen) * len(workload)) as advance:
+        for policy in chosen:
+            before = len(outcomes) * len(workload)
+            outcome = play(
+                workload,
+                profiles,
+                cluster,
+                policy,
+                conditions,
+                lambda done, before=before, policy=policy: advance(before + done, policy.name),  # type: ignore[misc]
+            )
+            outcomes.append((policy, outcome))
+    told = [_told(policy, outcome) for policy, outcome in outcomes]
+    if as_json:
+        click.echo(msgspec.json.encode(told[0] if len(told) == 1 else {"policies": told}).decode())
+    else:
+        click.echo(
+            f"{len(workload)} jobs on {cluster.num_nodes} nodes of {cluster.gpus_per_node} GPUs\n\n{_text(told)}"
+        )
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 5):
+        raise UsageError(f"--nodes is {text!r}; with --workload it is a number of nodes")
+    return int(text)
+
+
+def _told(policy: Policy, outcome: Outcome) -> dict[str, object]:
+    return {
+        "policy": policy.name,
+        "knowledge": str(policy.knowledge),
+        "mean_jct_s": outcome.mean_jct_s,
+        "p50_jct_s": outcome.jct_quantile_s(0.5),
+        "p99_jct_s": outcome.jct_quantile_s(0.99),
+        "makespan_s": outcome.makespan_s,
+        "gpu_hours": outcome.gpu_hours,
+        "num_restarts": outcome.num_restarts,
+        "jct_s": dict(outcome.jct_s),
+    }
+
+
+def _text(told: Sequence[dict[str, object]]) -> str:
+    """A line for each policy."""
+    lines = [
+        f"{'policy':<16}  {'mean':>8}  {'median':>8}  {'99 %':>9}  {'makespan':>9}  {'GPU hours':>9}  {'restarts':>8}"
+    ]
+    lines += [
+        f"{one['policy']:<16}  {one['mean_jct_s']:>6,.0f} s  {one['p50_jct_s']:>6,.0f} s  {one['p99_jct_s']:>7,.0f} s"
+        f"  {one['makespan_s']:>7,.0f} s  {one['gpu_hours']:>9,.0f}  {one['num_restarts']:>8,}"
+        for one in told
+    ]
+    return "\n".join(lines)
