@@ -49,6 +49,8 @@ _BATCH = "index/first_batch[shuffle={}]:"
 _TRACE = "traces/breakdown[tool={}]:"
 _STEPS = "detection/steps[step={1},way={0}]:"
 _DEMO = "demo/demo[drive={}]:"
+_STATIC, _CHURN = "packing/static[pods={},policy={}]:", "packing/churn[pods={},policy={}]:"
+_ALLOCATED = "gpu_allocation_pct"
 
 SECTIONS: dict[str, tuple[Row, ...]] = {
     "imports": (
@@ -268,6 +270,59 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
                 ),
             ),
         )
+    ),
+    "packing": (
+        *(
+            Row(
+                f"GPUs allocated at 130 % demand, {pods}",
+                _STATIC.format(pods, "priced") + _ALLOCATED,
+                Target(at_least=least_pct),
+                (
+                    ("FGD", _STATIC.format(pods, "fgd") + _ALLOCATED),
+                    ("best fit", _STATIC.format(pods, "best-fit") + _ALLOCATED),
+                    ("random", _STATIC.format(pods, "random") + _ALLOCATED),
+                    ("FGD as published", _STATIC.format(pods, "fgd") + "published_pct"),
+                ),
+            )
+            for pods, least_pct in (("default", 96.3), ("gpushare40", 95.0), ("multigpu20", 96.8))
+        ),
+        *(
+            Row(
+                f"{policy}, {pods}: points from what was published",
+                _STATIC.format(pods, policy) + "off_published_pct",
+                at_most(most_pct),
+            )
+            for pods in ("default", "gpushare40", "multigpu20")
+            for policy, most_pct in (("fgd", 0.3), ("best-fit", 0.3), ("random", 0.5))
+        ),
+        *(
+            Row(
+                f"class that pays most, {pods}: points refused over FGD's",
+                f"packing/fairness[pods={pods}]:most_over_fgd_pct",
+                at_most(1.0),
+            )
+            for pods in ("default", "gpushare40", "multigpu20")
+        ),
+        *(
+            Row(
+                f"GPUs allocated at a load of 130 % with departures, {pods}",
+                _CHURN.format(pods, "priced") + _ALLOCATED,
+                None,
+                (
+                    ("FGD", _CHURN.format(pods, "fgd") + _ALLOCATED),
+                    ("best fit", _CHURN.format(pods, "best-fit") + _ALLOCATED),
+                    ("random", _CHURN.format(pods, "random") + _ALLOCATED),
+                ),
+            )
+            for pods in ("default", "gpushare40")
+        ),
+        Row(
+            "a placement, default",
+            _STATIC.format("default", "priced") + "placement_s",
+            at_most(20e-6),
+            (("FGD", _STATIC.format("default", "fgd") + "placement_s"),),
+        ),
+        Row("a replay, default, prices learned anew", _STATIC.format("default", "priced") + "replay_s", at_most(60)),
     ),
     "demo": (
         Row("the demo after set-up, synthetic drive", _DEMO.format("synthetic") + "took_s", at_most(90)),

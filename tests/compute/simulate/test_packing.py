@@ -82,10 +82,26 @@ def test_a_list_that_is_none_is_refused_with_the_line(simulate: Callable[..., Re
 
 
 def test_pods_that_cannot_make_the_demand_are_refused_at_once(simulate: Callable[..., Result]) -> None:
-    with pytest.raises(DataError, match="do not make the demand"):
+    with pytest.raises(DataError, match="none of the pods asks for a GPU"):
         simulate("name,cpu_milli,memory_mib,num_gpu,gpu_milli\nc,2000,500,0,0\n")
     with pytest.raises(DataError, match="no GPUs"):
         simulate(PODS, "sn,cpu_milli,memory_mib,gpu,model\nn,64000,256000,0,\n")
+
+
+def test_a_demand_that_would_never_end_is_refused_at_once(simulate: Callable[..., Result]) -> None:
+    crowd = "name,cpu_milli,memory_mib,num_gpu,gpu_milli\na,1,1,1,1\n" + "c,1,1,0,0\n" * 999
+    with pytest.raises(DataError, match="would take 20,800,000 pods"):
+        simulate(crowd, NODES)
+
+
+def test_pods_leave_by_their_own_times(simulate: Callable[..., Result]) -> None:
+    head, *rows = PODS.splitlines()
+    lines = [f"{head},creation_time,deletion_time", *(f"{row},{at},{at + 50}" for at, row in enumerate(rows))]
+    found = json.loads(simulate("\n".join(lines), NODES, "--departures", "--json").stdout)
+    assert found["has_departures"]
+    assert 50 < found["gpu_allocation_pct"] <= 100
+    with pytest.raises(DataError, match="no creation_time or no deletion_time"):
+        simulate(PODS, NODES, "--departures")
 
 
 def test_columns_that_are_not_read_are_told(simulate: Callable[..., Result]) -> None:

@@ -39,6 +39,9 @@ from drivetrain.core.errors import UsageError
     type=click.FloatRange(min=1, max=1000),
     help="With --pods: % of all devices that arrivals ask for.",
 )
+@click.option(
+    "--departures", "has_departures", is_flag=True, help="With --pods: they leave too, by the list's own times."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def command(
     pods: Path | None,
@@ -51,6 +54,7 @@ def command(
     policies: tuple[str, ...],
     seed: int,
     demand_pct: float,
+    has_departures: bool,
     as_json: bool,
 ) -> None:
     """Replay a workload by a policy on a virtual clock, with the same code that schedules jobs.
@@ -61,6 +65,8 @@ def command(
 
     With --pods and --nodes: pods drawn from the list ask for --demand % of the nodes' GPUs, and are placed one at a
     time; how much of the GPUs is allocated then, and which pods were refused. Policies: priced, fgd, best-fit, random.
+    With --departures the list repeats without end, so often that its pods ask for --demand % at any time; allocation is
+    the mean over time.
 
     With --workload and --profiles: training jobs that can run on any number of GPUs come as listed, and are given GPUs
     every minute; how long each took, from its submission to its end. Policies, by what they may know of a job besides
@@ -98,4 +104,12 @@ def command(
         raise UsageError("--pods is given without --nodes", hint="--nodes NODES.csv, the list of the nodes")
     from drivetrain.cli.simulate import packing
 
-    packing.run(pods, Path(nodes), policies, seed=seed, demand_pct=demand_pct, as_json=as_json)
+    packing.run(
+        pods,
+        Path(nodes),
+        policies,
+        seed=seed,
+        demand_pct=demand_pct,
+        has_departures=has_departures,
+        as_json=as_json,
+    )

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from drivetrain.cli.progress import Advance
     from drivetrain.compute.simulate.openb import Listed
     from drivetrain.compute.simulate.packing import Report
 
 
 def run(
-    pods_file: Path, nodes_file: Path, policies: Sequence[str], *, seed: int, demand_pct: float, as_json: bool
+    pods_file: Path,
+    nodes_file: Path,
+    policies: Sequence[str],
+    *,
+    seed: int,
+    demand_pct: float,
+    has_departures: bool,
+    as_json: bool,
 ) -> None:
     """Read the lists, replay them by each policy, and print."""
     import msgspec
@@ -32,10 +41,20 @@ def run(
     _tell_ignored(pods_file, pods)
     _tell_ignored(nodes_file, nodes)
     reports: list[Report] = []
-    with bar("simulate", len(rules)) as advance:
+    with bar("simulate", 100 * len(rules)) as advance:
         for rule in rules:
-            advance(len(reports), rule.name)
-            reports.append(replay(pods.pods, nodes.machines, rule, seed=seed, demand_pct=demand_pct))
+            told = partial(_tell, advance, 100 * len(reports), rule.name)
+            reports.append(
+                replay(
+                    pods.pods,
+                    nodes.machines,
+                    rule,
+                    seed=seed,
+                    demand_pct=demand_pct,
+                    has_departures=has_departures,
+                    advance=told,
+                )
+            )
     if reports[0].num_impossible:
         named = ", ".join(reports[0].impossible)
         click.echo(f"{reports[0].num_impossible} pods that no node could take even empty, such as {named}", err=True)
@@ -43,6 +62,10 @@ def run(
         click.echo(msgspec.json.encode(reports[0] if len(reports) == 1 else {"policies": reports}).decode())
     else:
         click.echo(_text(reports))
+
+
+def _tell(advance: Advance, before: int, name: str, done: int) -> None:
+    advance(before + done, name)
 
 
 def _tell_ignored(file: Path, listed: Listed) -> None:
@@ -53,16 +76,16 @@ def _tell_ignored(file: Path, listed: Listed) -> None:
 def _text(reports: Sequence[Report]) -> str:
     """A line for each policy, and under them the refused by class."""
     first = reports[0]
+    how = "ask at any time for" if first.has_departures else "ask for"
     lines = [
-        f"{first.num_arrivals:,} pods ask for {first.demand_pct:g} % of {first.num_gpus:,} GPUs on {first.num_nodes:,} "
+        f"{first.num_arrivals:,} pods {how} {first.demand_pct:g} % of {first.num_gpus:,} GPUs on {first.num_nodes:,} "
         f"nodes, seed {first.seed}",
         "",
-        f"{'policy':<10}  {'GPUs allocated':>14}  {'refused':>8}  {'a placement':>11}",
+        f"{'policy':<10}  {'GPUs allocated':>14}  {'fragments':>9}  {'refused':>8}  {'a placement':>11}",
     ]
-    lines += [
-        f"{one.policy:<10}  {one.gpu_allocation_pct:>12.2f} %  {one.num_refused:>8,}  {one.us_per_placement:>8.1f} us"
-        for one in reports
-    ]
+    for one in reports:
+        shares = f"{one.gpu_allocation_pct:>12.2f} %  {one.fragment_pct:>7.2f} %"
+        lines.append(f"{one.policy:<10}  {shares}  {one.num_refused:>8,}  {one.us_per_placement:>8.1f} us")
     width = max(map(len, ("refused, %", *first.refused_pct)))
     lines += ["", f"{'refused, %':<{width}}  {'  '.join(f'{one.policy:>8}' for one in reports)}"]
     lines += [

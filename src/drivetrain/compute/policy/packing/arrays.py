@@ -10,7 +10,11 @@ import numpy as np
 from drivetrain.compute.policy.packing.words import WHOLE, Machine, Shape
 
 if TYPE_CHECKING:
+    from drivetrain.compute.policy.packing.kernels.run import Cache, Placed
     from drivetrain.compute.policy.packing.kernels.state import Free, Shapes
+
+_MOST_CELLS = 1 << 22
+"""Of the cache; beyond that, shapes share rows. 20 bytes each."""
 
 
 def shapes_arrays(shapes: Sequence[Shape], models: Sequence[str]) -> Shapes:
@@ -41,3 +45,25 @@ def free_arrays(machines: Sequence[Machine], models: Sequence[str]) -> Free:
         gpu=gpu,
         model=np.array([models.index(machine.model) for machine in machines], np.int64),
     )
+
+
+def empty_cache(num_shapes: int, num_nodes: int) -> Cache:
+    """With nothing in it, and a row for each shape where that is not too many."""
+    from drivetrain.compute.policy.packing.kernels.run import Cache
+
+    num_rows = max(1, min(num_shapes, _MOST_CELLS // max(num_nodes, 1)))
+    return Cache(
+        owner=np.full(num_rows, -1, np.int64),
+        cost=np.zeros((num_rows, num_nodes)),
+        mask=np.zeros((num_rows, num_nodes), np.int64),
+        seen=np.zeros((num_rows, num_nodes), np.int32),
+        changes=np.ones(num_nodes, np.int32),
+        standing=np.zeros(num_nodes),
+    )
+
+
+def none_placed(num_events: int) -> Placed:
+    """No event has a place yet."""
+    from drivetrain.compute.policy.packing.kernels.run import NOWHERE, Placed
+
+    return Placed(np.full(num_events, NOWHERE, np.int64), np.zeros(num_events, np.int64))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from drivetrain.compute.policy.packing.kernels.costs import Knowledge
 
 NOTHING = -1
+_EVENTS_A_CALL = 4096
+"""Machine code cannot be interrupted; between two calls there is time for Ctrl-C and for progress to be told."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,10 +38,19 @@ class Events:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Packed:
-    """Where each arrival went. Attributes: nodes: index or -1, int64 [E]; devices: as bits, int64 [E]."""
+    """Where each arrival went.
+
+    Attributes:
+      nodes: index or -1, int64 [E].
+      devices: as bits, int64 [E].
+      free_milli: of each device at the end; int64 [N, G].
+      fragment_milli: how much of that, expected, a typical shape cannot use; 0 where a rule knows none.
+    """
 
     nodes: Any
     devices: Any
+    free_milli: Any
+    fragment_milli: float
 
     def placement(self, event: int) -> Placement | None:
         """Of an arrival; None where no node could take it."""
@@ -54,7 +65,14 @@ def models_of(machines: Sequence[Machine]) -> tuple[str, ...]:
     return tuple(sorted({machine.model for machine in machines}))
 
 
-def pack(machines: Sequence[Machine], shapes: Sequence[Shape], events: Events, rule: Rule, known: Knowledge) -> Packed:
+def pack(
+    machines: Sequence[Machine],
+    shapes: Sequence[Shape],
+    events: Events,
+    rule: Rule,
+    known: Knowledge,
+    advance: Callable[[int], object] = lambda _: None,
+) -> Packed:
     """Give each arrival a place at once, where the rule's cost is lowest; it is refused only where no node can take it.
 
     A pure function: equal values give equal places.
@@ -62,13 +80,19 @@ def pack(machines: Sequence[Machine], shapes: Sequence[Shape], events: Events, r
     Args:
       machines: empty at first, in the order in which ties are broken.
       known: what the rule has learned, with `models_of(machines)`.
+      advance: told how many events are done.
     """
-    from drivetrain.compute.policy.packing.arrays import free_arrays, shapes_arrays
-    from drivetrain.compute.policy.packing.kernels.run import run
+    from drivetrain.compute.policy.packing.arrays import empty_cache, free_arrays, none_placed, shapes_arrays
+    from drivetrain.compute.policy.packing.kernels.fragments import fragments
+    from drivetrain.compute.policy.packing.kernels.run import run, stand
 
     models = models_of(machines)
-    free = free_arrays(machines, models)
-    nodes, devices = run(
-        rule.code, known, shapes_arrays(shapes, models), free, events.arrivals, events.departures, events.draws
-    )
-    return Packed(nodes, devices)
+    free, asked = free_arrays(machines, models), shapes_arrays(shapes, models)
+    cache, placed = empty_cache(len(shapes), len(machines)), none_placed(len(events))
+    stand(rule.code, known, free, cache)
+    what = (events.arrivals, events.departures, events.draws, placed)
+    for first in range(0, max(len(events), 1), _EVENTS_A_CALL):
+        last = min(first + _EVENTS_A_CALL, len(events))
+        run(rule.code, known, asked, free, cache, *what, first, last)
+        advance(last)
+    return Packed(placed.nodes, placed.masks, free.gpu, fragments(known.typical, known.frequency, free))

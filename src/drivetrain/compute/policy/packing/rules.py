@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from drivetrain.compute.policy.packing.words import WHOLE, Shape
+from drivetrain.compute.policy.packing.words import Shape
 from drivetrain.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,39 +34,31 @@ class Rule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A rule that is one of the kernels' costs.
-
-    Attributes:
-      weights: of the slices' lost worth, of fragments, of devices without cores, of the node's rank.
-    """
+    """A rule that is one of the kernels' costs. Attributes: has_prices: whether it goes by what parts are worth."""
 
     name: str
     code: int
-    weights: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    has_prices: bool = False
 
     def learn(self, seen: Sequence[Shape], models: Sequence[str]) -> Knowledge:
-        """Typical shapes, what slices are worth, and the cores that come with a device."""
+        """Typical shapes, and prices for a rule that has them."""
         import numpy as np
 
         from drivetrain.compute.policy.packing.arrays import shapes_arrays
         from drivetrain.compute.policy.packing.kernels.costs import Knowledge
-        from drivetrain.compute.policy.packing.prices import slice_worth
+        from drivetrain.compute.policy.packing.prices import prices_of
         from drivetrain.compute.policy.packing.typical import typical
 
         frequencies = typical(seen)
-        shares = Counter(shape.gpu_milli for shape in seen if shape.num_gpus == 1 and shape.gpu_milli < WHOLE)
-        num_gpus = sum(shape.total_milli for shape in seen) / WHOLE
         return Knowledge(
             typical=shapes_arrays(list(frequencies), models),
             frequency=np.array(list(frequencies.values()), np.float64),
-            worth=slice_worth(shares) if any(self.weights) else np.ones(WHOLE + 1),
-            cpu_per_gpu=sum(shape.cpu_milli for shape in seen) / num_gpus if num_gpus else 1.0,
-            weights=np.array(self.weights, np.float64),
+            prices=prices_of(seen if self.has_prices else (), models),
         )
 
 
 RULES: tuple[Rule, ...] = (
-    Cost("priced", 3, (1.0, 0.01, 0.02, 0.03)),
+    Cost("priced", 3, has_prices=True),
     Cost("fgd", 2),
     Cost("best-fit", 1),
     Cost("random", 0),

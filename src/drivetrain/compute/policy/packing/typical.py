@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from drivetrain.compute.policy.packing.words import Shape
 
@@ -17,9 +18,7 @@ def typical(shapes: Iterable[Shape]) -> Mapping[Shape, float]:
     Memory is no part of it, as in FGD.
     Source: FGD's simulator, `GetTypicalPods`.
     """
-    counts = Counter(
-        Shape(shape.cpu_milli, 0, shape.num_gpus, shape.gpu_milli, shape.models) for shape in shapes
-    ).most_common()
+    counts = Counter(replace(shape, memory_mib=0) for shape in shapes).most_common()
     wanted = TYPICAL_PCT / 100 * sum(count for _, count in counts)
     chosen, total = {}, 0
     for shape, count in counts:

@@ -2,6 +2,8 @@
 
 state.py      what the kernels read and change, and what fits where
 fragments.py  how much of what is free the typical shapes cannot use
-costs.py      a file's function for each rule: what a placement costs
+worth.py      what the free part of a node is worth
+costs.py      what a placement costs by each rule
 run.py        arrivals and departures, one after the other
+fill.py       the best slots for a slice
 """

@@ -6,8 +6,9 @@ import math
 from typing import NamedTuple
 
 from drivetrain.compute.compiled import compiled
-from drivetrain.compute.policy.packing.kernels.fragments import copies_fragment, fragment
+from drivetrain.compute.policy.packing.kernels.fragments import fragment
 from drivetrain.compute.policy.packing.kernels.state import WHOLE, Array, Free, Shapes, first_devices, fits, take
+from drivetrain.compute.policy.packing.kernels.worth import Prices, worth
 
 RANDOM, BEST_FIT, FGD, PRICED = range(4)
 INFEASIBLE = math.inf
@@ -19,45 +20,32 @@ class Knowledge(NamedTuple):
 
     Attributes:
       typical, frequency: the typical shapes, [K], and how often each comes; float64, 1 in all.
-      worth: of a free slice of a device, in devices, by its milli; float64 [WHOLE + 1].
-      cpu_per_gpu: milli of cores that come with a whole device, of all that is asked for.
-      weights: of slices' lost worth, of fragments, of devices without cores, of the node's rank; float64 [4].
+      prices: what free parts of nodes are worth.
     """
 
     typical: Shapes
     frequency: Array
-    worth: Array
-    cpu_per_gpu: float
-    weights: Array
+    prices: Prices
 
 
 @compiled
-def loss(rule: int, known: Knowledge, free: Free, node: int) -> float:
-    """What the state of a node leaves without use; the cost of a placement is by how much it grows."""
+def standing(rule: int, known: Knowledge, free: Free, node: int) -> float:
+    """What placements on a node as it is are compared with: its fragment (FGD), or its worth."""
     if rule == FGD:
         return fragment(known.typical, known.frequency, free, node)
-    slices = 0.0
-    for device in range(free.gpu.shape[1]):
-        left = free.gpu[node, device]
-        if 0 < left < WHOLE:
-            slices += left / WHOLE - known.worth[left]
-    unusable = free.gpu[node].sum() / WHOLE - free.cpu[node] / known.cpu_per_gpu
-    total: float = (
-        known.weights[0] * slices
-        + known.weights[1] * copies_fragment(known.typical, known.frequency, free, node) / WHOLE
-        + known.weights[2] * max(0.0, unusable)
-    )
-    return total
+    if rule == PRICED:
+        return worth(known.prices, free, node, 0, 0, 0, 0)
+    return 0.0
 
 
 @compiled
 def placement_cost(
-    rule: int, known: Knowledge, shapes: Shapes, free: Free, shape: int, node: int, before: float
+    rule: int, known: Knowledge, shapes: Shapes, free: Free, shape: int, node: int, now: float
 ) -> tuple[float, int]:
     """The lowest cost that a shape has on a node, and the devices of it as bits.
 
     Args:
-      before: the node's `loss` as it is.
+      now: the node's `standing`.
     """
     if not fits(shapes, free, shape, node):
         return INFEASIBLE, 0
@@ -65,12 +53,12 @@ def placement_cost(
         return _best_fit(shapes, free, shape, node)
     if shapes.num_gpus[shape] != 1 or shapes.milli[shape] >= WHOLE:
         mask = first_devices(shapes, free, shape, node)
-        return _cost_of(rule, known, shapes, free, shape, node, mask, before), mask
+        return _cost_of(rule, known, shapes, free, shape, node, mask, now), mask
     best, best_mask = INFEASIBLE, 0
     for device in range(free.gpu.shape[1]):
         if free.gpu[node, device] < shapes.milli[shape] or _is_repeated(free, node, device):
             continue
-        cost = _cost_of(rule, known, shapes, free, shape, node, 1 << device, before)
+        cost = _cost_of(rule, known, shapes, free, shape, node, 1 << device, now)
         if cost < best:
             best, best_mask = cost, 1 << device
     return best, best_mask
@@ -87,19 +75,19 @@ def _is_repeated(free: Free, node: int, device: int) -> bool:
 
 @compiled
 def _cost_of(
-    rule: int, known: Knowledge, shapes: Shapes, free: Free, shape: int, node: int, mask: int, before: float
+    rule: int, known: Knowledge, shapes: Shapes, free: Free, shape: int, node: int, mask: int, now: float
 ) -> float:
-    """By how much the loss of a node grows.
+    """By how much a node's fragment grows, or its worth falls.
 
     Source of the rounding: FGD's `calculateGpuShareFragExtendScore`; a point is 40 milli or more, so ties are many.
     """
-    take(shapes, free, shape, node, mask, 1)
-    after = loss(rule, known, free, node)
-    take(shapes, free, shape, node, mask, -1)
     if rule == FGD:
-        return float(-int(100 / (1 + math.exp((after - before) / 1000))))
-    rank = node / len(free.cpu)
-    cost: float = after - before + known.weights[3] * rank
+        take(shapes, free, shape, node, mask, 1)
+        after = fragment(known.typical, known.frequency, free, node)
+        take(shapes, free, shape, node, mask, -1)
+        return float(-int(100 / (1 + math.exp((after - now) / 1000))))
+    cpu, memory, milli = shapes.cpu[shape], shapes.memory[shape], shapes.milli[shape]
+    cost: float = now - worth(known.prices, free, node, cpu, memory, milli, mask)
     return cost
 
 

@@ -3,70 +3,109 @@
 from __future__ import annotations
 
 import math
-
-import numpy as np
+from typing import NamedTuple
 
 from drivetrain.compute.compiled import compiled
-from drivetrain.compute.policy.packing.kernels.costs import INFEASIBLE, RANDOM, Knowledge, loss, placement_cost
-from drivetrain.compute.policy.packing.kernels.state import Array, Free, Shapes, fits, take
+from drivetrain.compute.policy.packing.kernels.costs import INFEASIBLE, RANDOM, Knowledge, placement_cost, standing
+from drivetrain.compute.policy.packing.kernels.state import WHOLE, Array, Free, Shapes, fits, take
 
 NOWHERE = -1
 
 
+class Cache(NamedTuple):
+    """What a placement would cost, kept until the node changes. R rows, one a shape or shared by several.
+
+    Attributes:
+      owner: the shape that a row is of, or -1; [R].
+      cost, mask: of each node; [R, N].
+      seen: the change of the node at which they were found; [R, N], 0 for never.
+      changes: how often each node has changed, from 1; [N].
+      standing: of each node; float64 [N].
+    """
+
+    owner: Array
+    cost: Array
+    mask: Array
+    seen: Array
+    changes: Array
+    standing: Array
+
+
+class Placed(NamedTuple):
+    """Where each arrival is: its node or NOWHERE, and its devices as bits; [E]."""
+
+    nodes: Array
+    masks: Array
+
+
+@compiled
+def stand(rule: int, known: Knowledge, free: Free, cache: Cache) -> None:
+    """Begin with the nodes as they are."""
+    for node in range(len(free.cpu)):
+        cache.standing[node] = standing(rule, known, free, node)
+
+
 @compiled
 def run(
-    rule: int, known: Knowledge, shapes: Shapes, free: Free, arrivals: Array, departures: Array, draws: Array
-) -> tuple[Array, Array]:
-    """Place each arrival where the rule's cost is lowest, or nowhere only where no node can take it.
+    rule: int,
+    known: Knowledge,
+    shapes: Shapes,
+    free: Free,
+    cache: Cache,
+    arrivals: Array,
+    departures: Array,
+    draws: Array,
+    placed: Placed,
+    first: int,
+    last: int,
+) -> None:
+    """Go through the events from `first` to before `last`; `free`, `cache` and `placed` are changed in place.
 
-    A cost is kept for each shape and node until the node changes.
+    An arrival goes where the rule's cost is lowest, and nowhere only where no node can take it.
 
     Args:
-      free: changed in place: what is left at the end.
-      arrivals: the shape that arrives at each event, or -1; int64 [E].
-      departures: the event whose arrival departs at each event, or -1; one that was refused departs without effect.
+      arrivals: the shape that arrives at each event, or -1; [E].
+      departures: the event whose arrival leaves at each event, or -1; what was refused leaves without effect. [E].
       draws: uniform in [0, 1), for the rule RANDOM alone; float64 [E, 2].
-    Returns: the node of each arrival or NOWHERE, int64 [E]; its devices as bits, int64 [E].
     """
-    num_nodes, num_shapes = len(free.cpu), len(shapes.cpu)
-    nodes, masks = np.full(len(arrivals), NOWHERE, np.int64), np.zeros(len(arrivals), np.int64)
-    costs, places = np.zeros((num_shapes, num_nodes)), np.zeros((num_shapes, num_nodes), np.int64)
-    seen = np.zeros((num_shapes, num_nodes), np.int64)
-    changes, losses = np.ones(num_nodes, np.int64), np.zeros(num_nodes)
-    if rule != RANDOM:
-        for node in range(num_nodes):
-            losses[node] = loss(rule, known, free, node)
-    for event in range(len(arrivals)):
+    for event in range(first, last):
         shape, leaver = arrivals[event], departures[event]
-        if leaver >= 0 and nodes[leaver] != NOWHERE:
-            changed, sign, mask, shape_taken = nodes[leaver], -1, masks[leaver], arrivals[leaver]
+        if leaver >= 0:
+            node = placed.nodes[leaver]
+            if node != NOWHERE:
+                take(shapes, free, arrivals[leaver], node, placed.masks[leaver], -1)
         elif shape < 0:
             continue
-        elif rule == RANDOM:
-            changed, mask = _drawn(shapes, free, shape, draws[event])
-            sign, shape_taken = 1, shape
         else:
-            changed = NOWHERE
-            best = INFEASIBLE
-            for node in range(num_nodes):
-                if seen[shape, node] != changes[node]:
-                    seen[shape, node] = changes[node]
-                    costs[shape, node], places[shape, node] = placement_cost(
-                        rule, known, shapes, free, shape, node, losses[node]
-                    )
-                if costs[shape, node] < best:
-                    best, changed = costs[shape, node], node
-            mask = places[shape, changed] if changed != NOWHERE else 0
-            sign, shape_taken = 1, shape
-        if changed == NOWHERE:
-            continue
-        take(shapes, free, shape_taken, changed, mask, sign)
-        changes[changed] += 1
-        if rule != RANDOM:
-            losses[changed] = loss(rule, known, free, changed)
-        if sign == 1:
-            nodes[event], masks[event] = changed, mask
-    return nodes, masks
+            if rule == RANDOM:
+                node, mask = _drawn(shapes, free, shape, draws[event])
+            else:
+                node, mask = _cheapest(rule, known, shapes, free, cache, shape)
+            placed.nodes[event], placed.masks[event] = node, mask
+            if node != NOWHERE:
+                take(shapes, free, shape, node, mask, 1)
+        if node != NOWHERE:
+            cache.changes[node] += 1
+            cache.standing[node] = standing(rule, known, free, node)
+
+
+@compiled
+def _cheapest(rule: int, known: Knowledge, shapes: Shapes, free: Free, cache: Cache, shape: int) -> tuple[int, int]:
+    """The first node of those with the lowest cost, and the devices there."""
+    row = shape % len(cache.owner)
+    if cache.owner[row] != shape:
+        cache.owner[row] = shape
+        cache.seen[row, :] = 0
+    best, found = INFEASIBLE, NOWHERE
+    for node in range(len(free.cpu)):
+        if cache.seen[row, node] != cache.changes[node]:
+            cache.seen[row, node] = cache.changes[node]
+            cache.cost[row, node], cache.mask[row, node] = placement_cost(
+                rule, known, shapes, free, shape, node, cache.standing[node]
+            )
+        if cache.cost[row, node] < best:
+            best, found = cache.cost[row, node], node
+    return found, cache.mask[row, found] if found != NOWHERE else 0
 
 
 @compiled
@@ -86,12 +125,12 @@ def _drawn(shapes: Shapes, free: Free, shape: int, draw: Array) -> tuple[int, in
 
 @compiled
 def _drawn_devices(shapes: Shapes, free: Free, shape: int, node: int, draw: float) -> int:
-    """Bits of one device of those with enough; of the first ones where several are asked for."""
+    """Bits of one device of those with enough; of the first ones where whole ones or several are asked for."""
     wanted, milli = shapes.num_gpus[shape], shapes.milli[shape]
     num_fit = 0
     for device in range(free.gpu.shape[1]):
         num_fit += free.gpu[node, device] >= milli
-    skipped = math.floor(draw * num_fit) if wanted == 1 and milli < 1000 else 0
+    skipped = math.floor(draw * num_fit) if wanted == 1 and milli < WHOLE else 0
     mask = 0
     for device in range(free.gpu.shape[1]):
         if wanted > 0 and free.gpu[node, device] >= milli:

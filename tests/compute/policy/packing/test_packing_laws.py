@@ -1,0 +1,124 @@
+"""What holds for every rule of packing, whatever comes and goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from drivetrain.compute.policy.packing import RULES, WHOLE, Machine, Placement, Rule, Shape, arrays
+from drivetrain.compute.policy.packing.pack import NOTHING, Events, Packed, models_of, pack
+
+MODELS = ("A10", "T4")
+
+
+@dataclass(frozen=True)
+class Story:
+    machines: tuple[Machine, ...]
+    shapes: tuple[Shape, ...]
+    events: Events
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> Story:
+    """Small clusters, tight in cores, memory or devices, and pods that come and go in any order."""
+    machine = st.builds(
+        Machine,
+        name=st.just("n"),
+        cpu_milli=st.integers(0, 20_000),
+        memory_mib=st.integers(0, 100),
+        num_gpus=st.integers(0, 4),
+        model=st.sampled_from(MODELS),
+    )
+    of_models = st.frozensets(st.sampled_from((*MODELS, "H100")))
+    cpu, memory = st.integers(0, 8_000), st.integers(0, 40)
+    shape = st.one_of(
+        st.builds(Shape, cpu, memory),
+        st.builds(Shape, cpu, memory, st.just(1), st.integers(1, 999), of_models),
+        st.builds(Shape, cpu, memory, st.integers(1, 4), st.just(WHOLE), of_models),
+        st.builds(Shape, cpu, memory, st.integers(2, 4), st.integers(1, 999), of_models),
+    )
+    shapes = tuple(draw(st.lists(shape, min_size=1, max_size=6)))
+    arrivals, departures, here = [], [], []
+    for event in range(draw(st.integers(1, 30))):
+        if here and draw(st.booleans()):
+            arrivals.append(NOTHING)
+            departures.append(here.pop(draw(st.integers(0, len(here) - 1))))
+        else:
+            arrivals.append(draw(st.integers(0, len(shapes) - 1)))
+            departures.append(NOTHING)
+            here.append(event)
+    draws = np.random.default_rng(draw(st.integers(0, 9))).random((len(arrivals), 2))
+    events = Events(np.array(arrivals, np.int64), np.array(departures, np.int64), draws)
+    return Story(tuple(draw(st.lists(machine, min_size=1, max_size=5))), shapes, events)
+
+
+def packed_by(rule: Rule, story: Story) -> Packed:
+    asked = [story.shapes[at] for at in story.events.arrivals if at != NOTHING]
+    return pack(story.machines, story.shapes, story.events, rule, rule.learn(asked, models_of(story.machines)))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+@settings(max_examples=40)
+@given(story=stories())
+def test_no_node_gives_more_than_it_has_and_nothing_that_fits_is_refused(rule: Rule, story: Story) -> None:
+    packed = packed_by(rule, story)
+    book = Book(story.machines)
+    for event, (arrival, leaver) in enumerate(zip(story.events.arrivals, story.events.departures, strict=True)):
+        if leaver != NOTHING:
+            book.give(story.shapes[story.events.arrivals[leaver]], packed.placement(leaver))
+            continue
+        shape, placement = story.shapes[arrival], packed.placement(event)
+        if placement is None:
+            assert not any(book.fits(shape, node) for node in range(len(story.machines)))
+        else:
+            assert book.fits(shape, placement.node)
+            book.take(shape, placement)
+    assert packed.free_milli.sum() == sum(map(sum, book.gpus))
+
+
+class Book:
+    """The same account, kept slowly."""
+
+    def __init__(self, machines: tuple[Machine, ...]) -> None:
+        self.machines = machines
+        self.cpu = [machine.cpu_milli for machine in machines]
+        self.memory = [machine.memory_mib for machine in machines]
+        self.gpus = [[WHOLE] * machine.num_gpus for machine in machines]
+
+    def fits(self, shape: Shape, node: int) -> bool:
+        enough = sum(milli >= shape.gpu_milli for milli in self.gpus[node]) >= shape.num_gpus
+        allowed = not shape.num_gpus or not shape.models or self.machines[node].model in shape.models
+        return enough and allowed and self.cpu[node] >= shape.cpu_milli and self.memory[node] >= shape.memory_mib
+
+    def take(self, shape: Shape, placement: Placement, sign: int = 1) -> None:
+        assert len(placement.devices) == shape.num_gpus
+        self.cpu[placement.node] -= sign * shape.cpu_milli
+        self.memory[placement.node] -= sign * shape.memory_mib
+        for device in placement.devices:
+            self.gpus[placement.node][device] -= sign * shape.gpu_milli
+            assert 0 <= self.gpus[placement.node][device] <= WHOLE
+
+    def give(self, shape: Shape, placement: Placement | None) -> None:
+        if placement is not None:
+            self.take(shape, placement, -1)
+
+
+@settings(max_examples=20)
+@given(story=stories())
+def test_places_do_not_depend_on_how_much_is_kept_of_what_was_found(story: Story) -> None:
+    roomy = [packed_by(rule, story) for rule in RULES]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrays, "_MOST_CELLS", len(story.machines))
+        narrow = [packed_by(rule, story) for rule in RULES]
+    for one, other in zip(roomy, narrow, strict=True):
+        assert same(one.nodes, other.nodes)
+        assert same(one.devices, other.devices)
+
+
+def same(one: Any, other: Any) -> bool:
+    return bool((one == other).all())
