@@ -39,18 +39,18 @@ def prices_of(seen: Sequence[Shape], models: Sequence[str]) -> Prices:
     """Prices from a sample of what is asked for, in a cluster with these kinds of accelerator."""
     import numpy as np
 
-    from drivetrain.compute.policy.packing.kernels.worth import Prices
+    from drivetrain.compute.policy.packing.kernels.worth import DEVICE, Prices
 
     with_gpus = [shape for shape in seen if shape.num_gpus]
     num_gpus = sum(shape.total_milli for shape in with_gpus) / WHOLE or 1.0
     shares = Counter(shape.gpu_milli for shape in with_gpus if shape.gpu_milli < WHOLE)
     length = np.arange(WHOLE + 1) / WHOLE
+    slices = np.round(DEVICE * (slice_worth(shares) + _TIE * length**2)).astype(np.int64)
     return Prices(
-        slice=slice_worth(shares) + _TIE * length**2,
+        slice=np.tile(slices, (len(models), 1)),
         cpu_per_gpu=max(sum(shape.cpu_milli for shape in with_gpus) / num_gpus, 1.0),
         memory_per_gpu=max(sum(shape.memory_mib for shape in with_gpus) / num_gpus, 1.0),
-        idle=_IDLE,
-        model=np.array([1.0 for _ in models]),
+        idle=round(_IDLE * DEVICE),
     )
 
 

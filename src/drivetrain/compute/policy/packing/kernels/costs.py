@@ -34,7 +34,7 @@ def standing(rule: int, known: Knowledge, free: Free, node: int) -> float:
     if rule == FGD:
         return fragment(known.typical, known.frequency, free, node)
     if rule == PRICED:
-        return worth(known.prices, free, node, 0, 0, 0, 0)
+        return float(worth(known.prices, free, node, 0, 0, 0, 0))
     return 0.0
 
 
@@ -87,8 +87,7 @@ def _cost_of(
         take(shapes, free, shape, node, mask, -1)
         return float(-int(100 / (1 + math.exp((after - now) / 1000))))
     cpu, memory, milli = shapes.cpu[shape], shapes.memory[shape], shapes.milli[shape]
-    cost: float = now - worth(known.prices, free, node, cpu, memory, milli, mask)
-    return cost
+    return now - worth(known.prices, free, node, cpu, memory, milli, mask)
 
 
 @compiled
