@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench results bench-gpu docs lock
+.PHONY: help setup demo test test-slow check bench bench-sched results bench-gpu docs lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -40,6 +40,9 @@ bench: setup .venv-peers/.installed  ## our figures beside the peers', measured,
 
 results: setup  ## benchmarks/RESULTS.md from what is recorded
 	$(BIN)/python -m benchmarks --results
+
+bench-sched: setup  ## scheduling: policies beside those that were published, measured, recorded, and made into RESULTS.md
+	$(BIN)/python -m benchmarks packing
 
 bench-gpu: setup .venv-peers/.installed  ## the same on a GPU, with MFU; needs one
 	$(BIN)/python -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else "error: no GPU at hand")'

@@ -6,10 +6,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from drivetrain.cli.simulate import command
+from drivetrain.compute.policy.packing import Machine, Shape
+from drivetrain.compute.policy.packing.pack import NOTHING
+from drivetrain.compute.simulate.arrivals import churned
+from drivetrain.compute.simulate.openb import Pod
 from drivetrain.core.errors import DataError, DrivetrainError, UsageError
 
 PODS = """name,cpu_milli,memory_mib,num_gpu,gpu_milli
@@ -102,6 +107,19 @@ def test_pods_leave_by_their_own_times(simulate: Callable[..., Result]) -> None:
     assert 50 < found["gpu_allocation_pct"] <= 100
     with pytest.raises(DataError, match="no creation_time or no deletion_time"):
         simulate(PODS, NODES, "--departures")
+
+
+def test_what_leaves_came_before_and_leaves_once() -> None:
+    pods = [Pod(f"p{at}", Shape(1000, 1, 1, 500), created_s=at, deleted_s=at + 7 * at % 50) for at in range(40)]
+    trace = churned(pods, [Machine("n", 64_000, 1000, 8)], seed=3, demand_pct=200)
+    leaving = np.flatnonzero(trace.events.departures != NOTHING)
+    came = trace.events.departures[leaving]
+    assert len(leaving) > 40
+    assert len(set(came)) == len(came)
+    assert (came < leaving).all()
+    assert (trace.events.arrivals[came] != NOTHING).all()
+    assert (np.diff(trace.times_s) >= 0).all()
+    assert (trace.times_s[: trace.num_before] == 0).all()
 
 
 def test_columns_that_are_not_read_are_told(simulate: Callable[..., Result]) -> None:

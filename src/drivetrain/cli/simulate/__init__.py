@@ -30,7 +30,9 @@ from drivetrain.core.errors import UsageError
     help="With --workload: lognormal error of declared work.",
 )
 @click.option("--policy", "policies", multiple=True, help="By name; several are compared.")
-@click.option("--seed", default=42, show_default=True, help="Of the order in which things come.")
+@click.option(
+    "--seed", default=42, show_default=True, type=click.IntRange(min=0), help="Of the order in which things come."
+)
 @click.option(
     "--demand",
     "demand_pct",

@@ -62,6 +62,14 @@ def test_typical_shapes_are_the_most_frequent_until_95_pct() -> None:
     assert found == {Shape(1000, 0, 1, 500): 90 / 96, Shape(1000, 0, 1, 1000): 6 / 96}
 
 
+def test_fragments_are_what_lies_on_devices_with_less_than_a_typical_shape_asks() -> None:
+    rule, machines = rule_named("fgd"), [Machine("n", 64_000, 1000, 2, "T4")]
+    come = [Shape(1000, 1, 1, 800)]
+    events = Events(np.array([0]), np.array([NOTHING]), np.zeros((1, 2)))
+    assert pack(machines, come, events, rule, rule.learn([HALF], ["T4"])).fragment_milli == 200
+    assert pack(machines, come, events, rule, rule.learn([HALF, Shape(1, 1)], ["T4"])).fragment_milli == 100 + 600
+
+
 def test_a_rule_is_found_however_its_name_is_written_and_a_miss_names_the_nearest() -> None:
     assert rule_named("Best_Fit") == rule_named("bestfit") == rule_named("best-fit")
     with pytest.raises(UsageError, match="did you mean fgd"):

@@ -35,8 +35,8 @@ _IDLE = 0.1
 _TOLERANCE = 1e-9
 
 
-def prices_of(seen: Sequence[Shape], models: Sequence[str]) -> Prices:
-    """Prices from a sample of what is asked for, in a cluster with these kinds of accelerator."""
+def prices_of(seen: Sequence[Shape]) -> Prices:
+    """Prices from a sample of what is asked for."""
     import numpy as np
 
     from drivetrain.compute.policy.packing.kernels.worth import DEVICE, Prices
@@ -45,9 +45,8 @@ def prices_of(seen: Sequence[Shape], models: Sequence[str]) -> Prices:
     num_gpus = sum(shape.total_milli for shape in with_gpus) / WHOLE or 1.0
     shares = Counter(shape.gpu_milli for shape in with_gpus if shape.gpu_milli < WHOLE)
     length = np.arange(WHOLE + 1) / WHOLE
-    slices = np.round(DEVICE * (slice_worth(shares) + _TIE * length**2)).astype(np.int64)
     return Prices(
-        slice=np.tile(slices, (len(models), 1)),
+        slice=np.round(DEVICE * (slice_worth(shares) + _TIE * length**2)).astype(np.int64),
         cpu_per_gpu=max(sum(shape.cpu_milli for shape in with_gpus) / num_gpus, 1.0),
         memory_per_gpu=max(sum(shape.memory_mib for shape in with_gpus) / num_gpus, 1.0),
         idle=round(_IDLE * DEVICE),

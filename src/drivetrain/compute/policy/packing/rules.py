@@ -53,7 +53,7 @@ class Cost:
         return Knowledge(
             typical=shapes_arrays(list(frequencies), models),
             frequency=np.array(list(frequencies.values()), np.float64),
-            prices=prices_of(seen if self.has_prices else (), models),
+            prices=prices_of(seen if self.has_prices else ()),
         )
 
 

@@ -15,7 +15,7 @@ class Prices(NamedTuple):
     """What is worth what.
 
     Attributes:
-      slice: a free slice of a device of each model, by its milli; int64 [M, WHOLE + 1].
+      slice: a free slice of a device, by its milli; int64 [WHOLE + 1].
       cpu_per_gpu, memory_per_gpu: what comes with a whole device in the mean; milli of cores, MiB.
       idle: what a device that is left without its cores or memory is worth less.
     """
@@ -34,7 +34,7 @@ def worth(prices: Prices, free: Free, node: int, cpu: int, memory: int, milli: i
         left = free.gpu[node, device]
         if mask >> device & 1:
             left -= milli
-        value += prices.slice[free.model[node], left]
+        value += prices.slice[left]
         total += left
     served = min((free.cpu[node] - cpu) / prices.cpu_per_gpu, (free.memory[node] - memory) / prices.memory_per_gpu)
     less: int = value - int(prices.idle * max(0.0, total / WHOLE - served))
