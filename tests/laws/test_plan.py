@@ -12,25 +12,26 @@ from hypothesis import strategies as st
 from drivetrain.compute.policy.fairness import in_line
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.quota import Book
-from drivetrain.compute.policy.state import started
 from drivetrain.compute.policy.values import (
     MILLI,
+    Budget,
     Decision,
+    Failure,
     Node,
     Pool,
     Preempt,
     Quota,
     Refuse,
     Request,
-    Resize,
+    Running,
     RunTime,
-    Share,
     Snapshot,
     Start,
-    Stop,
     Wait,
     Waiting,
+    Warn,
 )
+from drivetrain.compute.simulate.carry import carry_out
 
 NOW_S = 10_000.0
 TEAMS = ("perception", "planning", "maps")
@@ -38,11 +39,11 @@ TEAMS = ("perception", "planning", "maps")
 
 @st.composite
 def requests(draw: st.DrawFn) -> Request:
-    num = draw(st.sampled_from([1, 1, 1, 2, 3]))
+    num = draw(st.sampled_from([1, 1, 1, 1, 2]))
     return Request(
         min_nodes=num,
-        max_nodes=num,
-        gpu_milli=draw(st.sampled_from([0, 300, 500, 1000, 1000, 2000, 4000])),
+        max_nodes=num + draw(st.sampled_from([0, 0, 1, 2])),
+        gpu_milli=draw(st.sampled_from([0, 300, 500, 1000, 2000, 4000, 4000, 4000])),
         cpus=draw(st.sampled_from([0, 1, 4])),
         topology=draw(st.sampled_from(["any", "any", "rack", "node"])),
         topology_required=draw(st.booleans()),
@@ -50,15 +51,15 @@ def requests(draw: st.DrawFn) -> Request:
 
 
 @st.composite
-def waiting(draw: st.DrawFn, number: int) -> Waiting:
+def waiting(draw: st.DrawFn, number: int, priorities: tuple[int, ...] = (50, 100, 200)) -> Waiting:
     median_s = draw(st.none() | st.sampled_from([60.0, 600.0, 6000.0]))
     return Waiting(
         f"w{number}",
         draw(st.sampled_from(TEAMS)),
         "ana",
         draw(requests()),
-        priority=draw(st.sampled_from([50, 100, 200])),
-        preemptible=draw(st.booleans()),
+        priority=draw(st.sampled_from(priorities)),
+        preemptible=draw(st.sampled_from([True, True, False])),
         submitted_s=draw(st.integers(0, 5)) * 100.0,
         run_time=median_s and RunTime(median_s / 2, median_s, median_s * 2),  # type: ignore[arg-type]
     )
@@ -67,9 +68,9 @@ def waiting(draw: st.DrawFn, number: int) -> Waiting:
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
     """A fleet in use, made by a plan of what runs, and others that wait."""
-    num = draw(st.integers(1, 5))
+    num = draw(st.integers(2, 4))
     nodes = tuple(
-        Node(f"n{at}", draw(st.sampled_from(["a", "a", "b"])), (MILLI,) * 4, "H100", 16, 16, rack=f"r{at % 2}")
+        Node(f"n{at}", draw(st.sampled_from(["a", "a", "a", "b"])), (MILLI,) * 4, "H100", 16, 16, rack=f"r{at % 2}")
         for at in range(num)
     )
     quotas: tuple[Quota, ...] = ()
@@ -78,7 +79,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         quotas = tuple(
             Quota(
                 team,
-                draw(st.sampled_from(["one", "one", ""])),
+                draw(st.sampled_from(["one", "one", "one", ""])),
                 "",
                 draw(st.sampled_from([0, 4000, 8000])),
                 draw(limits),
@@ -87,48 +88,31 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
             for team in TEAMS
         )
     pools = (Pool("a"), Pool("b", "spot", 1_000_000))
-    before = [draw(waiting(number)) for number in range(draw(st.integers(0, 6)))]
+    before = [draw(waiting(number, (50, 50, 100))) for number in range(draw(st.integers(3, 8)))]
     empty = Snapshot(nodes, pools, quotas, waiting=tuple(replace(job, job=f"r{job.job}") for job in before))
-    full = carried_out(empty, plan(empty, NOW_S - 1000), NOW_S - 1000)
-    running = tuple(replace(job, saved_s=NOW_S - draw(st.integers(0, 900))) for job in full.running)
-    after = tuple(draw(waiting(number)) for number in range(draw(st.integers(0, 8))))
-    return replace(full, running=running, waiting=after)
-
-
-def carried_out(snapshot: Snapshot, decisions: list[Decision], now_s: float) -> Snapshot:
-    """The snapshot once all of it is done, but those told to leave still save."""
-    waits = {job.job: job for job in snapshot.waiting}
-    running = {job.job: job for job in snapshot.running}
-    taken: list[Share] = []
-    for decision in decisions:
-        match decision:
-            case Start(job, shares):
-                running[job] = started(waits.pop(job), shares, now_s)
-                taken += shares
-            case Preempt(job) | Stop(job):
-                running[job] = replace(running[job], leaving=True)
-            case Resize(job, shares):
-                running[job] = replace(running[job], next_shares=shares)
-            case Refuse(job):
-                del waits[job]
+    full = carry_out(empty, plan(empty, NOW_S - 1000), NOW_S - 1000)
     return replace(
-        snapshot,
-        nodes=tuple(without(node, [share for share in taken if share.node == node.name]) for node in snapshot.nodes),
-        waiting=tuple(waits.values()),
-        running=tuple(running.values()),
+        full,
+        running=tuple(draw(ran(job)) for job in full.running),
+        waiting=tuple(draw(waiting(number)) for number in range(draw(st.integers(0, 8)))),
+        budgets=tuple(Budget("maps", 100, spent) for spent in draw(st.sampled_from([(), (), (), (), (90,), (100,)]))),
+        failures=tuple(
+            Failure("n0", NOW_S, f"f{at % 2}", "lost") for at in range(draw(st.sampled_from([0, 0, 0, 0, 0, 3])))
+        ),
     )
 
 
-def without(node: Node, shares: list[Share]) -> Node:
-    """What is left of it."""
-    gone: Counter[int] = Counter()
-    for share in shares:
-        for device, milli in share.milli:
-            gone[device] += milli
+@st.composite
+def ran(draw: st.DrawFn, job: Running) -> Running:
+    """What became of a job by now."""
+    num = len(job.shares)
+    speeds = {size: size ** draw(st.sampled_from([0.2, 0.9])) for size in {num, job.request.max_nodes}}
     return replace(
-        node,
-        free_milli=tuple(milli - gone[device] for device, milli in enumerate(node.free_milli)),
-        free_cpus=node.free_cpus - sum(share.cpus for share in shares),
+        job,
+        saved_s=NOW_S - draw(st.integers(0, 900)),
+        leaving=draw(st.sampled_from([*[False] * 7, True])),
+        speed_by_nodes=speeds if draw(st.booleans()) else {},
+        idle_after_s=draw(st.sampled_from([*[None] * 9, 500.0])),
     )
 
 
@@ -136,7 +120,7 @@ def kinds(decisions: list[Decision]) -> set[type]:
     return {type(decision) for decision in decisions}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(snapshot=snapshots())
 def test_no_device_is_given_twice_and_no_gang_starts_in_part(snapshot: Snapshot) -> None:
     decisions = plan(snapshot, NOW_S)
@@ -150,15 +134,15 @@ def test_no_device_is_given_twice_and_no_gang_starts_in_part(snapshot: Snapshot)
         if request.topology == "rack" and request.topology_required:
             assert len({node.rack for node in snapshot.nodes if node.name in names}) == 1
         assert len({node.pool for node in snapshot.nodes if node.name in names}) == 1
-    for node in carried_out(snapshot, decisions, NOW_S).nodes:
+    for node in carry_out(snapshot, decisions, NOW_S).nodes:
         assert min(node.free_milli) >= 0
         assert node.free_cpus >= 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(snapshot=snapshots())
 def test_no_quota_is_passed_but_by_what_others_lend(snapshot: Snapshot) -> None:
-    after = carried_out(snapshot, plan(snapshot, NOW_S), NOW_S)
+    after = carry_out(snapshot, plan(snapshot, NOW_S), NOW_S)
     used = Counter(dict.fromkeys(TEAMS, 0))
     for job in after.running:
         used[job.team] += job.request.gpu_milli * len(job.shares)
@@ -180,17 +164,17 @@ def test_no_quota_is_passed_but_by_what_others_lend(snapshot: Snapshot) -> None:
         assert spare >= 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(snapshot=snapshots())
 def test_a_plan_that_is_carried_out_leaves_nothing_to_plan(snapshot: Snapshot) -> None:
     decisions = plan(snapshot, NOW_S)
-    after = carried_out(snapshot, decisions, NOW_S)
+    after = carry_out(snapshot, decisions, NOW_S)
     again = plan(after, NOW_S)
-    assert kinds(again) <= {Wait}
+    assert kinds(again) <= {Wait, Warn}
     assert [wait for wait in again if isinstance(wait, Wait)] == [w for w in decisions if isinstance(w, Wait)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(snapshot=snapshots(), seed=st.integers(0, 100))
 def test_equal_snapshots_in_another_order_give_the_same_plan(snapshot: Snapshot, seed: int) -> None:
     rng = random.Random(seed)
@@ -209,7 +193,7 @@ def test_equal_snapshots_in_another_order_give_the_same_plan(snapshot: Snapshot,
     assert plan(other, NOW_S) == plan(snapshot, NOW_S)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(snapshot=snapshots())
 def test_every_waiting_job_gets_one_decision_with_its_reason(snapshot: Snapshot) -> None:
     decisions = [d for d in plan(snapshot, NOW_S) if isinstance(d, Start | Refuse | Wait)]
@@ -217,7 +201,16 @@ def test_every_waiting_job_gets_one_decision_with_its_reason(snapshot: Snapshot)
     assert all(d.reason for d in decisions)
 
 
-@settings(max_examples=60, deadline=None)
+def borrows(snapshot: Snapshot, job: Waiting) -> bool:
+    """Whether the job would use more than its team owns."""
+    book = Book(snapshot.quotas)
+    for other in snapshot.running:
+        book.use(other.team, "a", other.request.gpu_milli * len(other.shares))
+    need = job.request.gpu_milli * job.request.min_nodes
+    return bool(snapshot.quotas) and need > 0 and not book.owns(job.team, "a", need)
+
+
+@settings(max_examples=40, deadline=None)
 @given(snapshot=snapshots())
 def test_nobody_behind_delays_who_is_first_in_line(snapshot: Snapshot) -> None:
     first = [d for d in plan(snapshot, NOW_S) if isinstance(d, Wait) and d.position == 1]
@@ -227,20 +220,23 @@ def test_nobody_behind_delays_who_is_first_in_line(snapshot: Snapshot) -> None:
     ahead = line[: [job.job for job in line].index(first[0].job) + 1]
     without_others = plan(replace(snapshot, waiting=tuple(ahead)), NOW_S)
     alone = [d for d in without_others if isinstance(d, Wait) and d.job == first[0].job]
+    if borrows(snapshot, ahead[-1]):  # what others own they may have at any time
+        return
     if alone and alone[0].reserved_s is not None and first[0].reserved_s is not None:
         assert first[0].reserved_s <= alone[0].reserved_s
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(snapshot=snapshots())
 def test_only_those_who_may_be_asked_leave_and_for_somebody_who_then_has_a_place(snapshot: Snapshot) -> None:
     decisions = plan(snapshot, NOW_S)
     running = {job.job: job for job in snapshot.running}
     waits = {job.job: job for job in snapshot.waiting}
+    assert not {d.job for d in decisions if isinstance(d, Start)} & {d.job for d in decisions if isinstance(d, Preempt)}
     book = Book(snapshot.quotas)
-    for job in snapshot.running:
+    for job in carry_out(snapshot, decisions, NOW_S).running:
         book.use(job.team, "a", job.request.gpu_milli * len(job.shares))
-    for asked in (d for d in decisions if isinstance(d, Preempt)):
+    for asked in (d for d in decisions if isinstance(d, Preempt) and d.beneficiary):
         victim, winner = running[asked.job], waits[asked.beneficiary]
         assert (victim.preemptible and victim.priority < winner.priority) or book.borrowed(victim.team, "a")
         left = [d for d in decisions if isinstance(d, Wait) and d.job == winner.job]

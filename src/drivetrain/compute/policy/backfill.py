@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from drivetrain.compute.policy.ends import expected_end_s
 from drivetrain.compute.policy.fleet import Fleet
 from drivetrain.compute.policy.place import place_gang
 from drivetrain.compute.policy.quota import Book
-from drivetrain.compute.policy.state import State, amount_milli
+from drivetrain.compute.policy.state import State, amount_milli, staying
 from drivetrain.compute.policy.values import Running, Share, Waiting
 
 
@@ -25,8 +26,6 @@ class Reservation:
       fleet, book: what is free and who uses what then, the job's own among it.
     """
 
-    job: str
-    pool: str
     at_s: float
     shares: tuple[Share, ...]
     fleet: Fleet
@@ -40,22 +39,21 @@ def reserve(job: Waiting, pool: str, state: State, fleet: Fleet, book: Book) -> 
       fleet, book: once those have left that were told to, and with what is promised to others taken; they are changed.
     """
     need, num = amount_milli(job.request), job.request.min_nodes
-    roomy = set(np.flatnonzero(fleet.feasible(job.request, state.now_s)).tolist())
+    roomy = set(np.flatnonzero(fleet.feasible(job.request, math.inf)).tolist())
     for end_s, running in _ends(state, pool, book, job.team):
-        fleet.give(running.shares)
-        book.use(running.team, state.pool_of(running), -amount_milli(running.request, len(running.shares)))
-        touched = {fleet.index[share.node] for share in running.shares if share.node in fleet.index}
-        fresh = {at for at in touched - roomy if fleet.has_room(at, job.request)}
-        roomy |= fresh
+        shares = staying(running)
+        fleet.give(shares)
+        book.use(running.team, state.pool_of(running), -running.request.gpu_milli * len(shares))
+        roomy |= {at for at in fleet.where(shares) - roomy if fleet.has_room(at, job.request)}
         room = book.room(job.team, pool)
         enough = len(roomy) >= num or (job.request.topology == "node" and roomy)
         if not enough or (room is not None and room < need):
             continue
-        shares = place_gang(fleet, job.request)
-        if shares is not None:
-            fleet.take(shares)
+        places = place_gang(fleet, job.request)
+        if places is not None:
+            fleet.take(places)
             book.use(job.team, pool, need)
-            return Reservation(job.job, pool, end_s, shares, fleet, book)
+            return Reservation(end_s, places, fleet, book)
     return None
 
 
@@ -66,7 +64,7 @@ def quota_free_s(job: Waiting, pool: str, state: State, book: Book) -> float | N
     """
     need = amount_milli(job.request)
     for end_s, running in _ends(state, "", book, job.team):
-        book.use(running.team, state.pool_of(running), -amount_milli(running.request, len(running.shares)))
+        book.use(running.team, state.pool_of(running), -running.request.gpu_milli * len(staying(running)))
         room = book.room(job.team, pool)
         if room is None or room >= need:
             book.use(job.team, pool, need)

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from drivetrain.compute.policy.shelves import Shelves
 from drivetrain.compute.policy.values import MILLI, Node, Request, Share
 
 Numbers = NDArray[np.float64]
-Whole = NDArray[np.int64]
+Whole = NDArray[np.int32]
 Mask = NDArray[np.bool_]
-_CHANGING = ("cpus", "memory", "whole", "part", "hold_s", "_unheld_whole", "_unheld_part", "_held_cpus", "_held_memory")
+_COUNTS = ("cpus", "memory", "whole", "part", "fill")
+_HELD = ("hold_s", "_unheld_whole", "_unheld_part", "_held_cpus", "_held_memory")
 
 
 class Fleet:
@@ -24,20 +26,24 @@ class Fleet:
     have one entry a node, in the order of names.
 
     Attributes:
+      worth: of a slice of a device, by its milli; empty where nothing is known of what is asked for.
       names: of the nodes.
       index: name -> where it is in the arrays.
       free_milli: of each device of each node.
-      kind: a number for the kind of its accelerators, int64.
-      whole, part: devices that are free as a whole, and the most milli free of another device; int64.
+      kind: a number for the kind of its accelerators, int32.
+      whole, part: devices that are free as a whole, and the most milli free of another device; int32.
+      fill: milli free of all devices but the parts that are not the largest, for best fit; int32.
+      by_fill, by_part: the nodes by `fill` and `part`.
       cpus, memory: free; float64.
       up: whether the node takes new work.
       hold_s: from when on something of the node is awaited; infinite where nothing is.
-      groups: topology -> a number for what the node shares, int64; -1 where it is unknown.
+      groups: topology -> a number for what the node shares, int32; -1 where it is unknown.
     """
 
-    def __init__(self, nodes: Iterable[Node]) -> None:
+    def __init__(self, nodes: Iterable[Node], worth: tuple[float, ...] = ()) -> None:
         nodes = sorted(nodes, key=lambda node: node.name)
         num = len(nodes)
+        self.worth = worth
         self.names = [node.name for node in nodes]
         self.index = {name: at for at, name in enumerate(self.names)}
         self.free_milli = [list(node.free_milli) for node in nodes]
@@ -50,25 +56,35 @@ class Fleet:
             "rack": _numbered([node.rack for node in nodes]),
             "fabric": _numbered([node.fabric for node in nodes]),
         }
-        self.whole: Whole = np.zeros(num, np.int64)
-        self.part: Whole = np.zeros(num, np.int64)
-        self._unheld_whole: Whole = np.zeros(num, np.int64)
-        self._unheld_part: Whole = np.zeros(num, np.int64)
+        self.whole: Whole = np.zeros(num, np.int32)
+        self.part: Whole = np.zeros(num, np.int32)
+        self.fill: Whole = np.zeros(num, np.int32)
+        self._unheld_whole: Whole = np.zeros(num, np.int32)
+        self._unheld_part: Whole = np.zeros(num, np.int32)
         self._held_cpus: Numbers = np.zeros(num)
         self._held_memory: Numbers = np.zeros(num)
         self._held: dict[int, set[int]] = {}
         self.hold_s: Numbers = np.full(num, math.inf)
+        self.by_fill, self.by_part = Shelves(), Shelves()
         for at in range(num):
-            self._count(at)
+            self.by_fill.put(at, 0)
+            self.by_part.put(at, 0)
+        for at, free in enumerate(self.free_milli):
+            if any(free):
+                self._count(at)
 
     def copy(self) -> Fleet:
         """Another that changes by itself."""
         other = copy.copy(self)
         other.free_milli = [row.copy() for row in self.free_milli]
         other._held = {at: set(held) for at, held in self._held.items()}
-        for name in _CHANGING:
+        for name in ("by_fill", "by_part", *_COUNTS, *_HELD):
             setattr(other, name, getattr(self, name).copy())
         return other
+
+    def where(self, shares: Iterable[Share]) -> set[int]:
+        """Which nodes these are of; those of other pools and nodes that are gone left out."""
+        return {self.index[share.node] for share in shares if share.node in self.index}
 
     def take(self, shares: Iterable[Share]) -> None:
         """Somebody has these now."""
@@ -108,14 +124,22 @@ class Fleet:
                 np.where(late, cpus - self._held_cpus, cpus),
                 np.where(late, memory - self._held_memory, memory),
             )
-        found = self.up & (cpus >= request.cpus) & (memory >= request.memory_bytes)
+        found = self.up & (cpus >= request.cpus)
+        if request.memory_bytes:
+            found &= memory >= request.memory_bytes
         if request.gpu_milli >= MILLI:
             found &= whole >= -(-request.gpu_milli // MILLI)
         elif request.gpu_milli:
-            found &= (part >= request.gpu_milli) | (whole >= 1)
+            found &= (part >= request.gpu_milli) | (whole > 0)
         if request.gpu:
             found &= self.kind == (self.kinds.index(request.gpu) if request.gpu in self.kinds else -1)
         return found
+
+    def num_with_room(self, request: Request, *, held: bool) -> int:
+        """How many nodes have room for one member; also of what is held, or not."""
+        if self.by_fill.most < request.gpu_milli:
+            return 0
+        return int(self.feasible(request, -math.inf if held else math.inf).sum())
 
     def has_room(self, at: int, request: Request, end_s: float = math.inf) -> bool:
         """`feasible` of one node."""
@@ -154,14 +178,28 @@ class Fleet:
 
     def _count(self, at: int) -> None:
         free = self.free_milli[at]
-        self.whole[at] = self._unheld_whole[at] = free.count(MILLI)
-        self.part[at] = self._unheld_part[at] = max((milli for milli in free if milli < MILLI), default=0)
+        whole, part = _counts(free)
+        fill = whole * MILLI + part
+        part_before, fill_before = int(self.part[at]), int(self.fill[at])
+        if part != part_before:
+            self.by_part.move(at, part_before, part)
+            self.part[at] = part
+        if fill != fill_before:
+            self.by_fill.move(at, fill_before, fill)
+            self.fill[at], self.whole[at] = fill, whole
+        self._unheld_whole[at], self._unheld_part[at] = whole, part
         if at in self._held:
-            rest = self.unheld(at, math.inf)
-            self._unheld_whole[at] = rest.count(MILLI)
-            self._unheld_part[at] = max((milli for milli in rest if milli < MILLI), default=0)
+            self._unheld_whole[at], self._unheld_part[at] = _counts(self.unheld(at, math.inf))
+
+
+def _counts(free: Sequence[int]) -> tuple[int, int]:
+    """Whole devices, and the most of another."""
+    whole = free.count(MILLI)
+    if whole == len(free):
+        return whole, 0
+    return whole, max([milli for milli in free if milli < MILLI], default=0)
 
 
 def _numbered(names: Sequence[str], known: Sequence[str] | None = None) -> Whole:
     order = {name: number for number, name in enumerate(known or sorted(set(names)))}
-    return np.array([order[name] if name or known else -1 for name in names], np.int64)
+    return np.array([order[name] if name or known else -1 for name in names], np.int32)

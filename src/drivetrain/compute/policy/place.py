@@ -6,26 +6,36 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from drivetrain.compute.policy.fleet import Fleet, Mask, Numbers, Whole
+from drivetrain.compute.policy.fleet import Fleet, Mask, Whole
+from drivetrain.compute.policy.tight import losses
 from drivetrain.compute.policy.values import MILLI, Request, Share
+
+MOST_TRIES = 24
+_FAR = np.int32(np.iinfo(np.int32).max)
 
 
 def place_gang(
-    fleet: Fleet, request: Request, *, end_s: float = math.inf, num: int | None = None, without: Sequence[str] = ()
+    fleet: Fleet, request: Request, *, end_s: float = math.inf, num: int | None = None, beside: Sequence[Share] = ()
 ) -> tuple[Share, ...] | None:
     """Places for so many members, or None where they do not fit.
 
     Args:
       end_s: when the gang will have ended: what is held from a later time on is free for it.
       num: members; the fewest that the request takes by default.
-      without: nodes that are none of it.
+      beside: what the gang has already: on other nodes, and near them where it must be.
     """
     num = num or request.min_nodes
+    if num == 1 and not beside:
+        try:
+            at = _tightest(fleet, request, end_s)
+            return None if at is None else (share_on(fleet, at, request, end_s),)
+        except LookupError:
+            pass
     room = fleet.feasible(request, end_s)
-    for name in without:
-        if name in fleet.index:
-            room[fleet.index[name]] = False
+    if beside:
+        room &= _beside(fleet, request, beside)
     if request.topology == "node" and num > 1:
         shares = _on_one_node(fleet, request, room, end_s, num)
         if shares or request.topology_required:
@@ -36,46 +46,89 @@ def place_gang(
     return tuple(share_on(fleet, int(at), request, end_s) for at in chosen)
 
 
+def fewest_nodes(request: Request) -> int:
+    """On how many nodes a gang may be at least."""
+    return 1 if request.topology == "node" else request.min_nodes
+
+
 def share_on(fleet: Fleet, at: int, request: Request, end_s: float = math.inf) -> Share:
     """What one member gets of a node that has room for it."""
-    free = fleet.unheld(at, end_s)
-    milli: tuple[tuple[int, int], ...] = ()
-    if request.gpu_milli >= MILLI:
-        count = -(-request.gpu_milli // MILLI)
-        milli = tuple((device, MILLI) for device, left in enumerate(free) if left == MILLI)[:count]
-    elif request.gpu_milli:
-        _, device = min((left, device) for device, left in enumerate(free) if left >= request.gpu_milli)
-        milli = ((device, request.gpu_milli),)
+    milli = _devices(fleet.unheld(at, end_s), request.gpu_milli, fleet.worth)
+    assert milli is not None
     return Share(fleet.names[at], milli, request.cpus, request.memory_bytes)
 
 
-def preference(fleet: Fleet, request: Request) -> Numbers:
-    """How well each node suits, less is better: best fit, which leaves whole devices and whole nodes to others."""
-    if 0 < request.gpu_milli < MILLI:
-        in_part = fleet.part >= request.gpu_milli
-        return np.where(in_part, fleet.part, MILLI * (1 + fleet.whole)).astype(np.float64)
-    return (fleet.whole * MILLI + fleet.part).astype(np.float64)
+def _devices(free: Sequence[int], gpu_milli: int, worth: tuple[float, ...] = ()) -> tuple[tuple[int, int], ...] | None:
+    """The first whole devices, or the one on which a share loses least; None where there is none."""
+    if gpu_milli >= MILLI:
+        count = -(-gpu_milli // MILLI)
+        whole = [(device, MILLI) for device, left in enumerate(free) if left == MILLI]
+        return tuple(whole[:count]) if len(whole) >= count else None
+    if not gpu_milli:
+        return ()
+    loss = losses(gpu_milli, worth)
+    enough = [(loss[left], device) for device, left in enumerate(free) if gpu_milli <= left <= MILLI]
+    return ((min(enough)[1], gpu_milli),) if enough else None
+
+
+def preference(fleet: Fleet, request: Request) -> Whole:
+    """How well each node suits, less is better: what a share loses there, or else what is left of the node."""
+    if not 0 < request.gpu_milli < MILLI:
+        return fleet.fill
+    loss = np.array(losses(request.gpu_milli, fleet.worth), np.int32)
+    in_part = np.where(fleet.part >= request.gpu_milli, loss[fleet.part], _FAR)
+    in_whole = np.where(fleet.whole > 0, loss[MILLI] + fleet.fill, _FAR)
+    return np.minimum(in_part, in_whole)
+
+
+def _tightest(fleet: Fleet, request: Request, end_s: float) -> int | None:
+    """The node of least `preference`, found without looking at all. Raises: LookupError: it is none of the first."""
+
+    def fits(at: int) -> bool:
+        return fleet.has_room(at, request, end_s)
+
+    if not 0 < request.gpu_milli < MILLI:
+        return fleet.by_fill.first(fleet.by_fill.amounts(request.gpu_milli), fits, MOST_TRIES)
+    loss = losses(request.gpu_milli, fleet.worth)
+    parts = sorted(fleet.by_part.amounts(request.gpu_milli), key=lambda part: loss[part])
+    before = [part for part in parts if loss[part] <= loss[MILLI]]
+    at = fleet.by_part.first(before, fits, MOST_TRIES)
+    if at is None:
+        at = fleet.by_fill.first(fleet.by_fill.amounts(MILLI), fits, MOST_TRIES)
+    return fleet.by_part.first(parts[len(before) :], fits, MOST_TRIES) if at is None else at
+
+
+def _beside(fleet: Fleet, request: Request, shares: Sequence[Share]) -> Mask:
+    """Nodes that a gang could have besides these."""
+    own = sorted(fleet.where(shares))
+    others = np.ones(len(fleet.names), np.bool_)
+    if own and request.topology_required and request.topology in fleet.groups:
+        groups = fleet.groups[request.topology]
+        others = groups == groups[own[0]]
+    others[own] = False
+    return others
 
 
 def _choose(fleet: Fleet, request: Request, room: Mask, num: int) -> Whole | None:
-    candidates = np.flatnonzero(room)
+    cost = preference(fleet, request)
+    if num == 1:
+        at = int(np.where(room, cost, _FAR).argmin())
+        return np.array([at], np.int32) if room[at] else None
+    candidates = np.flatnonzero(room).astype(np.int32)
     if len(candidates) < num:
         return None
-    cost = preference(fleet, request)[candidates]
     groups = fleet.groups.get(request.topology)
-    if groups is None or num == 1:
-        return candidates[_least(cost, num)]
-    return _near(candidates, cost, groups[candidates], num, required=request.topology_required)
+    if groups is None:
+        return candidates[_least(cost[candidates], num)]
+    return _near(candidates, cost[candidates], groups[candidates], num, required=request.topology_required)
 
 
-def _least(cost: Numbers, num: int) -> Whole:
+def _least(cost: Whole, num: int) -> NDArray[np.intp]:
     """Where the `num` least are, the first of equal ones first."""
-    if num == 1:
-        return np.array([np.argmin(cost)])
     return np.argsort(cost, kind="stable")[:num]
 
 
-def _near(candidates: Whole, cost: Numbers, groups: Whole, num: int, *, required: bool) -> Whole | None:
+def _near(candidates: Whole, cost: Whole, groups: Whole, num: int, *, required: bool) -> Whole | None:
     """Nodes of the smallest group that has enough; else, where that may be, of as few groups as can be."""
     named, counts = np.unique(groups[groups >= 0], return_counts=True)
     enough = counts >= num
@@ -95,29 +148,22 @@ def _on_one_node(fleet: Fleet, request: Request, room: Mask, end_s: float, num: 
         room & (fleet.cpus >= num * request.cpus) & (fleet.memory >= num * request.memory_bytes)
     )
     for at in candidates[np.argsort(preference(fleet, request)[candidates], kind="stable")]:
-        found = list(_members(fleet.unheld(int(at), end_s), request, num))
+        found = list(_members(fleet.unheld(int(at), end_s), request, num, fleet.worth))
         if len(found) == num:
             name = fleet.names[at]
             return tuple(Share(name, milli, request.cpus, request.memory_bytes) for milli in found)
     return None
 
 
-def _members(free: Sequence[int], request: Request, num: int) -> Iterator[tuple[tuple[int, int], ...]]:
+def _members(
+    free: Sequence[int], request: Request, num: int, worth: tuple[float, ...]
+) -> Iterator[tuple[tuple[int, int], ...]]:
+    """What each of the members gets of one node, of as many as fit."""
     left = list(free)
     for _ in range(num):
-        if request.gpu_milli >= MILLI:
-            count = -(-request.gpu_milli // MILLI)
-            devices = [device for device, milli in enumerate(left) if milli == MILLI][:count]
-            if len(devices) < count:
-                return
-            taken = tuple((device, MILLI) for device in devices)
-        elif request.gpu_milli:
-            fits = [(milli, device) for device, milli in enumerate(left) if milli >= request.gpu_milli]
-            if not fits:
-                return
-            taken = ((min(fits)[1], request.gpu_milli),)
-        else:
-            taken = ()
+        taken = _devices(left, request.gpu_milli, worth)
+        if taken is None:
+            return
         for device, milli in taken:
             left[device] -= milli
         yield taken

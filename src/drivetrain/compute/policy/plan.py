@@ -6,15 +6,20 @@ nothing else at the same time.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from drivetrain.compute.policy import reasons
+from drivetrain.compute.policy import budget, health, reasons, stops
+from drivetrain.compute.policy.ends import latest_end_s
 from drivetrain.compute.policy.fairness import in_line
+from drivetrain.compute.policy.grow import grow
+from drivetrain.compute.policy.pools import by_price
 from drivetrain.compute.policy.possible import Possible
+from drivetrain.compute.policy.preempt import price_s
 from drivetrain.compute.policy.quota import Book
 from drivetrain.compute.policy.round import Round
-from drivetrain.compute.policy.state import State
-from drivetrain.compute.policy.values import Decision, Refuse, Snapshot, Wait, Waiting
+from drivetrain.compute.policy.state import InLine, State, amount_milli
+from drivetrain.compute.policy.values import Decision, Preempt, Refuse, Request, Snapshot, Start, Stop, Wait
 
 MOST_ROUNDS = 20
 
@@ -25,42 +30,94 @@ def plan(snapshot: Snapshot, now_s: float) -> list[Decision]:
     Every waiting job gets one of `Start`, `Refuse` and `Wait`. Equal snapshots give equal decisions, in whatever order
     their parts are.
     """
-    possible = Possible(snapshot.nodes, [pool.name for pool in snapshot.pools], Book(snapshot.quotas))
-    refused = _refused(snapshot, possible)
-    gone = {decision.job for decision in refused}
-    rest = replace(snapshot, waiting=tuple(job for job in snapshot.waiting if job.job not in gone))
-    waits, line = _first_look(in_line(rest), possible, now_s)
-    state = State(snapshot, line, now_s)
-    decided: list[Decision] = [*refused]
-    for _ in range(MOST_ROUNDS):
-        state.release_holds()
-        turn = Round(state)
-        for position, job in enumerate(list(state.waiting.values()), start=1):
-            turn.consider(job, position, possible.pools(job))
-        decided += [*turn.starts, *turn.preempts]
-        if not turn.starts and not turn.preempts:
-            break
-    return [*decided, *turn.waits, *waits]
+    cordons = health.cordons(snapshot, now_s)
+    if cordons:
+        bad = {decision.node for decision in cordons}
+        nodes = tuple(replace(node, state="cordoned") if node.name in bad else node for node in snapshot.nodes)
+        snapshot = replace(snapshot, nodes=nodes)
+    refused, pools = _possible(snapshot)
+    if refused:
+        gone = {decision.job for decision in refused}
+        snapshot = replace(snapshot, waiting=tuple(job for job in snapshot.waiting if job.job not in gone))
+    state = State(snapshot, in_line(snapshot), now_s)
+    decided = [*cordons, *budget.warnings(snapshot), *refused, *_leave(state, snapshot)]
+    return [*decided, *_turns(state, *_looked_at(state, snapshot, pools))]
 
 
-def _refused(snapshot: Snapshot, possible: Possible) -> list[Refuse]:
-    """What no pool can ever give."""
-    found = []
-    for job in sorted(snapshot.waiting, key=lambda job: job.job):
-        if not possible.pools(job) and not possible.is_empty(job):
-            why, nearest = possible.refusal(job)
-            found.append(Refuse(job.job, f"{why}; nearest that could be: {nearest or 'none'}", nearest))
+def _leave(state: State, snapshot: Snapshot) -> list[Decision]:
+    """Who ends or leaves whoever waits."""
+    found: list[Decision] = [*stops.stops(state.running.values(), state.now_s)]
+    ends = {decision.job for decision in found if isinstance(decision, Stop)}
+    over = budget.spent(snapshot)
+    paid = [
+        (job, state.pools[state.pool_of(job)])
+        for job in state.running.values()
+        if job.team in over and job.job not in ends and state.pool_of(job)
+    ]
+    found += budget.stops(paid, over, {job.job: price_s(job, state.now_s) for job, _ in paid})
+    for decision in found:
+        if isinstance(decision, Stop | Preempt):
+            state.leave(decision.job)
     return found
 
 
-def _first_look(line: list[Waiting], possible: Possible, now_s: float) -> tuple[list[Wait], list[Waiting]]:
-    """Those that cannot start yet, and those that could."""
-    waits, rest = [], []
-    for position, job in enumerate(line, start=1):
-        if not possible.pools(job):
-            waits.append(Wait(job.job, "no node is known yet where it asks for", position))
-        elif job.eligible_s > now_s:
-            waits.append(Wait(job.job, f"tried again {reasons.in_time(job.eligible_s - now_s)}", position))
-        else:
-            rest.append(job)
-    return waits, rest
+def _turns(state: State, line: list[InLine], waits: dict[str, Wait]) -> list[Decision]:
+    """Pass over the line until nothing changes. Args: waits: of jobs that cannot start yet in any case."""
+    starts: dict[str, Start] = {}
+    others: list[Decision] = []
+    for _ in range(MOST_ROUNDS):
+        state.release_holds()
+        turn = Round(state)
+        position = {name: at for at, name in enumerate(state.waiting, start=1)}
+        for entry in line:
+            turn.consider(entry, position[entry.job.job])
+        line = [entry for entry in line if entry.job.job in state.waiting]
+        starts |= {start.job: start for start in turn.starts}
+        others += [*turn.resizes, *turn.preempts]
+        if not state.num_searches:
+            break
+        if turn.is_still:
+            grown = grow(state, turn, starts)
+            others += grown
+            if not grown:
+                break
+    late = [replace(wait, position=position[name]) for name, wait in waits.items()]
+    return [*starts.values(), *others, *sorted([*turn.waits(), *late], key=lambda wait: wait.position)]
+
+
+def _looked_at(
+    state: State, snapshot: Snapshot, possible: Mapping[str, tuple[str, ...]]
+) -> tuple[list[InLine], dict[str, Wait]]:
+    """Jobs that could start now, and why the others cannot yet."""
+    over = budget.spent(snapshot)
+    unpaid = {name for name, pool in state.pools.items() if not budget.is_paid(pool)}
+    shapes: dict[Request, int] = {}
+    line, waits = [], {}
+    for name, job in state.waiting.items():
+        pools, reason = possible[name], ""
+        if not pools:
+            reason = "no node is known yet where it asks for"
+        elif job.eligible_s > state.now_s:
+            reason = f"tried again {reasons.in_time(job.eligible_s - state.now_s)}"
+        elif job.team in over:
+            pools = tuple(pool for pool in pools if pool in unpaid)
+            reason = "" if pools else f"{budget.text(over[job.team])}; it waits until there is more"
+        if reason:
+            waits[name] = Wait(name, reason, 0)
+            continue
+        pools = by_price(job, pools, state.pools, state.now_s)
+        shape = shapes.setdefault(job.request, len(shapes))
+        line.append(InLine(job, shape, amount_milli(job.request), latest_end_s(job, state.now_s), pools))
+    return line, waits
+
+
+def _possible(snapshot: Snapshot) -> tuple[list[Refuse], dict[str, tuple[str, ...]]]:
+    """What no pool can ever give, and for the other jobs the pools that can; none where no node is known yet."""
+    possible = Possible(snapshot.nodes, [pool.name for pool in snapshot.pools], Book(snapshot.quotas))
+    refused, pools = [], {}
+    for job in snapshot.waiting:
+        pools[job.job] = possible.pools(job)
+        if not pools[job.job] and not possible.is_empty(job):
+            why, nearest = possible.refusal(job)
+            refused.append(Refuse(job.job, f"{why}; nearest that could be: {nearest or 'none'}", nearest))
+    return sorted(refused, key=lambda decision: decision.job), pools

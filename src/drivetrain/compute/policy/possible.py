@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
-from drivetrain.compute.policy.quota import Book
+from drivetrain.compute.policy.quota import NO_LIMIT, Book
 from drivetrain.compute.policy.reasons import gpus
 from drivetrain.compute.policy.state import amount_milli
 from drivetrain.compute.policy.values import MILLI, Node, Request, Waiting
@@ -17,8 +18,7 @@ from drivetrain.core.config import nearest
 from drivetrain.core.units import bytes_text, count_text
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """What a node has in all."""
 
     gpu: str
@@ -41,19 +41,42 @@ class Possible:
 
     def __init__(self, nodes: Iterable[Node], pools: Iterable[str], book: Book) -> None:
         self._book = book
-        self._shapes: dict[str, Counter[tuple[Shape, str, str]]] = {pool: Counter() for pool in pools}
-        for node in nodes:
-            shape = Shape(node.gpu, node.num_gpus, node.cpus, node.memory_bytes)
-            self._shapes.setdefault(node.pool, Counter())[shape, node.rack, node.fabric] += 1
-        self._known: dict[tuple[Request, str], tuple[str, ...]] = {}
+        self._shapes: dict[str, Counter[Shape]] = {pool: Counter() for pool in pools}
+        self._groups: dict[tuple[str, str], dict[Shape, Counter[str]]] = {}
+        found = Counter([_kind_of(node) for node in nodes])
+        for (pool, shape, rack, fabric), count in found.items():
+            self._shapes.setdefault(pool, Counter())[shape] += count
+            for topology, group in (("rack", rack), ("fabric", fabric)):
+                if group:
+                    of_pool = self._groups.setdefault((pool, topology), {})
+                    of_pool.setdefault(shape, Counter())[group] += count
+        self._all = sorted(self._shapes)
+        self._known: dict[Request, tuple[str, ...]] = {}
+        self._mosts: dict[tuple[str, str], int] = {}
 
     def pools(self, job: Waiting) -> tuple[str, ...]:
         """Pools that could give this were they empty."""
-        key = job.request, job.team
-        if key not in self._known:
-            asked = [job.request.pool] if job.request.pool else sorted(self._shapes)
-            self._known[key] = tuple(pool for pool in asked if pool in self._shapes and self._could(job, pool))
-        return self._known[key]
+        request = job.request
+        if request not in self._known:
+            asked = self._asked(request)
+            self._known[request] = tuple(p for p in asked if self._most_nodes(request, p) >= request.min_nodes)
+        need, found = amount_milli(request), self._known[request]
+        if not need or all(need <= self._most(job.team, pool) for pool in found):
+            return found
+        return tuple(pool for pool in found if need <= self._most(job.team, pool))
+
+    def _most(self, team: str, pool: str) -> int:
+        """What a team may use of a pool in all."""
+        key = (team, pool)
+        if key not in self._mosts:
+            most = self._book.most(team, pool)
+            self._mosts[key] = NO_LIMIT if most is None else most
+        return self._mosts[key]
+
+    def _asked(self, request: Request) -> list[str]:
+        if not request.pool:
+            return self._all
+        return [request.pool] if request.pool in self._shapes else []
 
     def is_empty(self, job: Waiting) -> bool:
         """Whether no node is known yet where the job asks for."""
@@ -67,7 +90,7 @@ class Possible:
             guess = nearest(request.pool, list(self._shapes)) or ", ".join(sorted(self._shapes))
             return f"there is no pool {request.pool!r}", guess
         asked = [request.pool] if request.pool else sorted(self._shapes)
-        kinds = sorted({shape.gpu for pool in asked for shape, _, _ in self._shapes[pool] if shape.num_gpus})
+        kinds = sorted({shape.gpu for pool in asked for shape in self._shapes[pool] if shape.num_gpus})
         where = f"pool {request.pool}" if request.pool else "any pool"
         if request.gpu and request.gpu not in kinds:
             return f"no node of {where} has a GPU of kind {request.gpu!r}", nearest(request.gpu, kinds) or ", ".join(
@@ -79,41 +102,36 @@ class Possible:
         return best[1], best[2]
 
     def _nearest(self, job: Waiting, pool: str) -> tuple[int, str, str]:
-        """How many members this pool could give, why not all, and the nearest request in words."""
+        """How many members the nodes of a pool could give, why not all, and the nearest request in words."""
         request = job.request
         nodes = self._most_nodes(request, pool)
-        most = self._book.most(job.team, pool)
-        by_quota = nodes if most is None or not request.gpu_milli else min(nodes, most // request.gpu_milli)
-        num = min(nodes, by_quota)
-        text = f"{count_text(num, 'node')} with {_member(request)} in pool {pool}"
-        if by_quota < min(nodes, request.min_nodes):
-            quota = f"team {job.team} may never use more than {gpus(most or 0)} there"
-            return num, f"needs {gpus(amount_milli(request))} GPUs in pool {pool}; {quota}", text if num else ""
-        near = f" of one {request.topology}" if request.topology_required and request.topology != "any" else ""
-        return num, f"pool {pool} has {count_text(nodes, 'node')}{near} that can take {_member(request)}", text
-
-    def _could(self, job: Waiting, pool: str) -> bool:
-        most = self._book.most(job.team, pool)
-        if most is not None and amount_milli(job.request) > most:
-            return False
-        return self._most_nodes(job.request, pool) >= job.request.min_nodes
+        most = self._most(job.team, pool)
+        by_quota = most // request.gpu_milli if request.gpu_milli else nodes
+        if by_quota >= min(nodes, request.min_nodes):
+            near = f" of one {request.topology}" if request.topology_required and request.topology != "any" else ""
+            why = f"pool {pool} has {count_text(nodes, 'node')}{near} that can take {_member(request)}"
+            return nodes, why, f"{count_text(nodes, 'node')} with {_member(request)} in pool {pool}"
+        why = f"needs {gpus(amount_milli(request))} GPUs in pool {pool}, of which team {job.team} may never use"
+        nearest = f"{count_text(by_quota, 'node')} with {_member(request)} in pool {pool}"
+        if not by_quota:
+            nearest = f"{gpus(most)} GPUs in pool {pool}" if most else ""
+        return nodes, f"{why} more than {gpus(most)}", nearest
 
     def _most_nodes(self, request: Request, pool: str) -> int:
         """Members that the pool could give, of one group where that is required."""
         if request.topology == "node" and request.topology_required:
-            return max((_copies(shape, request) for shape, _, _ in self._shapes[pool]), default=0)
-        by_group: Counter[str] = Counter()
-        for (shape, rack, fabric), count in self._shapes[pool].items():
-            group = {"rack": rack, "fabric": fabric}.get(request.topology, "")
-            if shape.has(request):
-                by_group[group if request.topology_required else ""] += count
+            return max((_copies(shape, request) for shape in self._shapes[pool]), default=0)
         if request.topology_required and request.topology in ("rack", "fabric"):
-            del by_group[""]
-        return max(by_group.values(), default=0)
+            by_group: Counter[str] = Counter()
+            for shape, groups in self._groups.get((pool, request.topology), {}).items():
+                if shape.has(request):
+                    by_group.update(groups)
+            return max(by_group.values(), default=0)
+        return sum(count for shape, count in self._shapes[pool].items() if shape.has(request))
 
     def _largest(self, pools: list[str], request: Request) -> str:
         """The biggest node there is, in words."""
-        shapes = {shape for pool in pools for shape, _, _ in self._shapes[pool] if request.gpu in ("", shape.gpu)}
+        shapes = {shape for pool in pools for shape in self._shapes[pool] if request.gpu in ("", shape.gpu)}
         if not shapes:
             return ""
         found = max(shapes, key=lambda shape: (shape.num_gpus, shape.cpus, shape.memory_bytes, shape.gpu))
@@ -124,6 +142,10 @@ class Possible:
             memory_bytes=min(request.memory_bytes, found.memory_bytes),
         )
         return f"a node with {_member(kept)}"
+
+
+def _kind_of(node: Node) -> tuple[str, Shape, str, str]:
+    return node.pool, Shape(node.gpu, len(node.free_milli), node.cpus, node.memory_bytes), node.rack, node.fabric
 
 
 def _copies(shape: Shape, request: Request) -> int:

@@ -7,16 +7,17 @@ own team's quota, those that run on what their team borrowed, whatever their pri
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from drivetrain.compute.policy.ends import latest_end_s
-from drivetrain.compute.policy.fleet import Fleet
-from drivetrain.compute.policy.place import place_gang
+from drivetrain.compute.policy.fleet import Fleet, Whole
+from drivetrain.compute.policy.place import fewest_nodes, place_gang
 from drivetrain.compute.policy.quota import Book
-from drivetrain.compute.policy.state import State, amount_milli
+from drivetrain.compute.policy.state import State, amount_milli, staying
 from drivetrain.compute.policy.values import MILLI, Running, Waiting
 
 
@@ -26,14 +27,47 @@ def price_s(job: Running, now_s: float) -> float:
     return devices * (max(0.0, now_s - max(job.saved_s, job.started_s)) + job.restart_s)
 
 
+def has_run_enough(job: Running, now_s: float) -> bool:
+    """Whether it may be asked to leave: not before its least run time, nor before its start has paid."""
+    return now_s - job.started_s >= max(job.min_runtime_s, job.restart_s)
+
+
 def may_ask(job: Waiting, pool: str, victim: Running, book: Book, now_s: float) -> bool:
     """Whether a waiting job may have a running one of the same pool leave."""
-    if victim.leaving or now_s - victim.started_s < victim.min_runtime_s:
+    if victim.leaving or not has_run_enough(victim, now_s):
         return False
     borrows = book.borrowed(victim.team, pool) > 0 and book.shares_cohort(job.team, victim.team, pool)
     if victim.preemptible and victim.priority < job.priority:
         return victim.team == job.team or borrows or not book.is_limited(pool)
     return borrows and victim.team != job.team and book.owns(job.team, pool, amount_milli(job.request))
+
+
+def why(job: Waiting, victim: Running) -> str:
+    """What gives a job the right to a running one's place, in words."""
+    if victim.preemptible and victim.priority < job.priority:
+        return f"saves and leaves for {job.job}, of priority {job.priority} (this has {victim.priority})"
+    return f"saves and leaves for {job.job}: team {victim.team} borrowed what team {job.team} asks back"
+
+
+class Victims:
+    """Who of a pool's running jobs could be asked at all, the cheapest first."""
+
+    def __init__(self, running: Iterable[Running], fleet: Fleet, now_s: float) -> None:
+        jobs = [job for job in running if not job.leaving and has_run_enough(job, now_s)]
+        self.by_price = sorted((price_s(job, now_s), job.job) for job in jobs)
+        self._jobs = jobs
+        self._fleet = fleet.copy()
+        self._most: dict[tuple[int, bool], Fleet] = {}
+
+    def might_fit(self, job: Waiting, *, owns: bool) -> bool:
+        """Whether the job would fit were all gone that it may ask, or that anybody in its place might."""
+        key = job.priority, owns
+        if key not in self._most:
+            fleet = self._most[key] = self._fleet.copy()
+            for victim in self._jobs:
+                if owns or (victim.preemptible and victim.priority < job.priority):
+                    fleet.give(staying(victim))
+        return int(self._most[key].feasible(job.request, math.inf).sum()) >= fewest_nodes(job.request)
 
 
 @dataclass
@@ -54,14 +88,12 @@ class _Trial:
         if not may_ask(self.job, self.pool, victim, self.book, self.state.now_s):
             return False
         self.gone[victim.job] = victim
-        self.fleet.give(victim.shares)
-        self.book.use(victim.team, self.pool, -amount_milli(victim.request, len(victim.shares)))
+        self._move(victim, 1)
         return True
 
     def keep(self, victim: Running) -> None:
         del self.gone[victim.job]
-        self.fleet.take(victim.shares)
-        self.book.use(victim.team, self.pool, amount_milli(victim.request, len(victim.shares)))
+        self._move(victim, -1)
 
     def has_quota(self) -> bool:
         room = self.book.room(self.job.team, self.pool)
@@ -70,28 +102,32 @@ class _Trial:
     def fits(self) -> bool:
         return self.has_quota() and place_gang(self.fleet, self.job.request, end_s=self.end_s) is not None
 
+    def _move(self, victim: Running, sign: int) -> None:
+        shares = staying(victim)
+        (self.fleet.give if sign > 0 else self.fleet.take)(shares)
+        self.book.use(victim.team, self.pool, -sign * victim.request.gpu_milli * len(shares))
+
 
 def choose_victims(
-    job: Waiting, pool: str, state: State, candidates: Iterable[Running], fleet: Fleet, book: Book
+    job: Waiting, pool: str, state: State, victims: Victims, fleet: Fleet, book: Book
 ) -> list[Running] | None:
     """Whom to ask so that the job fits, the cheapest there are; None where that is not enough.
 
     Args:
-      candidates: running jobs of the pool.
       fleet, book: once those have left that were told to, and with what is promised to others taken; left as they were.
     """
     now_s = state.now_s
     trial = _Trial(job, pool, state, fleet, book.copy(), latest_end_s(job, now_s))
-    by_price = sorted(
-        (victim for victim in candidates if may_ask(job, pool, victim, book, now_s)),
-        key=lambda victim: (price_s(victim, now_s), victim.job),
-    )
     try:
-        _free_nodes(trial, by_price)
-        for victim in by_price:
-            if trial.has_quota():
+        chosen = _free_nodes(trial, victims)
+        if chosen is None:
+            return None
+        for name in chosen:
+            trial.ask(state.running[name])
+        enough = trial.has_quota()
+        for _, name in victims.by_price if not enough else ():
+            if name not in trial.gone and trial.ask(state.running[name]) and trial.has_quota():
                 break
-            trial.ask(victim)
         if not trial.fits():
             return None
         for victim in sorted(trial.gone.values(), key=lambda victim: (-price_s(victim, now_s), victim.job)):
@@ -104,66 +140,43 @@ def choose_victims(
             trial.keep(victim)
 
 
-def _free_nodes(trial: _Trial, by_price: list[Running]) -> None:
-    """Have those leave that stand in the way on the nodes where that is cheapest."""
-    on_node: dict[int, list[Running]] = {}
-    for victim in by_price:
-        for at in {trial.fleet.index[s.node] for s in victim.shares if s.node in trial.fleet.index}:
-            on_node.setdefault(at, []).append(victim)
-    ready = set(np.flatnonzero(trial.fleet.feasible(trial.job.request, trial.end_s)).tolist())
-    cost = {at: _cost(trial, at, victims) for at, victims in on_node.items() if at not in ready}
-    best = {at: found for at, found in cost.items() if found is not None}
-    for group in _groups(trial, ready, best):
-        missing = trial.job.request.min_nodes - len(ready & group)
-        while missing > 0:
-            left = [at for at in best if at in group and at not in ready]
-            if not left:
-                break
-            at = min(left, key=lambda at: (best[at][0], at))
-            asked = [victim for victim in best[at][1] if trial.ask(victim)]
-            ready.add(at)
-            missing -= 1
-            touched = {trial.fleet.index[s.node] for v in asked for s in v.shares if s.node in trial.fleet.index}
-            for other in touched & best.keys() - ready:
-                again = _cost(trial, other, on_node[other])
-                best[other] = again if again is not None else best[other]
-        return
+def _free_nodes(trial: _Trial, victims: Victims) -> list[str] | None:
+    """Who stands in the way on the nodes where that is cheapest, by price; None where there are not enough.
 
-
-def _groups(trial: _Trial, ready: set[int], best: dict[int, tuple[float, list[Running]]]) -> list[set[int]]:
-    """Nodes of which the gang may be, cheapest first; one group where it may be on any."""
-    request = trial.job.request
-    everywhere = ready | best.keys()
-    numbers = trial.fleet.groups.get(request.topology)
-    if numbers is None or not request.topology_required:
-        return [everywhere]
-    groups: dict[int, set[int]] = {}
-    for at in everywhere:
-        groups.setdefault(int(numbers[at]), set()).add(at)
-    groups.pop(-1, None)
-    priced = []
-    for number, group in groups.items():
-        prices = sorted(0.0 if at in ready else best[at][0] for at in group)
-        if len(prices) >= request.min_nodes:
-            priced.append((sum(prices[: request.min_nodes]), number))
-    return [groups[number] for _, number in sorted(priced)]
-
-
-def _cost(trial: _Trial, at: int, victims: list[Running]) -> tuple[float, list[Running]] | None:
-    """The price of room for one member on a node, and whom to ask for it; None where all of them are not enough."""
-    name, fleet = trial.fleet.names[at], trial.fleet
-    given = []
-    found: tuple[float, list[Running]] | None = None
-    chosen: list[Running] = []
-    for victim in victims:
-        if fleet.has_room(at, trial.job.request, trial.end_s):
+    Candidates go one by one, the cheapest first, until no node that is not free by then could be cheaper than those
+    that are: its price is at least that of the next candidate. Nobody is gone afterwards.
+    """
+    fleet, request = trial.fleet, trial.job.request
+    num = fewest_nodes(request)
+    free = {int(at): 0.0 for at in np.flatnonzero(fleet.feasible(request, trial.end_s))}
+    on_node: dict[int, list[tuple[float, str]]] = {}
+    anywhere = not (request.topology_required and request.topology in fleet.groups)
+    for price, name in victims.by_price:
+        if anywhere and len(free) >= num and price >= sorted(free.values())[num - 1]:
             break
-        if victim.job not in trial.gone:
-            here = [share for share in victim.shares if share.node == name]
-            fleet.give(here)
-            given.extend(here)
-            chosen.append(victim)
-    if fleet.has_room(at, trial.job.request, trial.end_s):
-        found = sum(price_s(victim, trial.state.now_s) for victim in chosen), chosen
-    fleet.take(given)
-    return found
+        victim = trial.state.running[name]
+        if not trial.ask(victim):
+            continue
+        for at in sorted(fleet.where(staying(victim)) - free.keys()):
+            on_node.setdefault(at, []).append((price, name))
+            if fleet.has_room(at, request, trial.end_s):
+                free[at] = sum(price for price, _ in on_node[at])
+    for victim in list(trial.gone.values()):
+        trial.keep(victim)
+    nodes = _cheapest(free, None if anywhere else fleet.groups[request.topology], num)
+    if nodes is None:
+        return None
+    return [name for _, name in sorted({entry for at in nodes for entry in on_node.get(at, ())})]
+
+
+def _cheapest(free: Mapping[int, float], groups: Whole | None, num: int) -> list[int] | None:
+    """The nodes of least price, of one group where there are groups."""
+    by_group: dict[int, list[tuple[float, int]]] = {}
+    for at, price in free.items():
+        group = 0 if groups is None else int(groups[at])
+        if group >= 0:
+            by_group.setdefault(group, []).append((price, at))
+    enough = [sorted(nodes)[:num] for nodes in by_group.values() if len(nodes) >= num]
+    if not enough:
+        return None
+    return [at for _, at in min(enough, key=lambda nodes: (sum(price for price, _ in nodes), nodes))]

@@ -7,126 +7,144 @@ cohort, from which a team takes what it uses on top, its own lent part among it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from drivetrain.compute.policy.values import Quota
+
+NO_LIMIT = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """A quota, with what follows from it.
+
+    Attributes:
+      key: team and pool.
+      account: what is counted together: a cohort in a pool; a team by itself where it has none.
+      owned, lent: milli.
+      kept: what of its own it does not lend.
+      most: that it may use in all.
+    """
+
+    key: tuple[str, str]
+    account: tuple[str, str]
+    owned: int
+    lent: int
+    kept: int
+    most: int
 
 
 class Book:
     """Who uses how much of which quota, while a plan is made."""
 
     def __init__(self, quotas: Iterable[Quota]) -> None:
-        self._quotas = {(quota.team, quota.pool): quota for quota in quotas}
-        self._members: dict[tuple[str, str], list[Quota]] = {}
-        for quota in sorted(self._quotas.values(), key=lambda quota: (quota.pool, quota.team)):
-            self._members.setdefault(_account(quota), []).append(quota)
-        self._pot = {key: sum(map(_lendable, members)) for key, members in self._members.items()}
-        self._limited = {pool for _, pool in self._quotas}
-        self._used: dict[tuple[str, str], int] = {}
-        self._lent: dict[tuple[str, str], int] = {}
+        self._limits = {(quota.team, quota.pool): _limit(quota) for quota in quotas}
+        self._members: dict[tuple[str, str], list[_Limit]] = {}
+        for _, limit in sorted(self._limits.items()):
+            self._members.setdefault(limit.account, []).append(limit)
+        self._pot = {account: sum(limit.lent for limit in members) for account, members in self._members.items()}
+        self._limited = {pool for _, pool in self._limits}
+        self._of: dict[tuple[str, str], tuple[_Limit, ...]] = {}
+        self._used = dict.fromkeys(self._limits, 0)
+        self._taken = dict.fromkeys(self._members, 0)
 
     def copy(self) -> Book:
         """Another that changes by itself."""
         other = Book(())
-        other._quotas, other._members, other._limited = self._quotas, self._members, self._limited
-        other._pot = self._pot
-        other._used, other._lent = dict(self._used), dict(self._lent)
+        other._limits, other._members, other._pot = self._limits, self._members, self._pot
+        other._limited, other._of = self._limited, self._of
+        other._used, other._taken = self._used.copy(), self._taken.copy()
         return other
 
     def use(self, team: str, pool: str, milli: int) -> None:
         """The team uses so much more; less, where it is negative."""
-        for quota in self.quotas_of(team, pool):
-            key = (team, quota.pool)
-            before = self._used.get(key, 0)
-            self._used[key] = before + milli
-            kept = quota.nominal_milli - _lendable(quota)
-            account = _account(quota)
-            taken = max(0, before + milli - kept) - max(0, before - kept)
-            self._lent[account] = self._lent.get(account, 0) + taken
-
-    def used(self, team: str, pool: str) -> int:
-        """Of the quota that binds the team most in this pool; 0 where none does."""
-        return max((self._used.get((team, quota.pool), 0) for quota in self.quotas_of(team, pool)), default=0)
-
-    def quotas_of(self, team: str, pool: str) -> list[Quota]:
-        """Those that count what the team uses of this pool."""
-        return [self._quotas[key] for key in ((team, pool), (team, "")) if key in self._quotas]
+        for limit in self._limits_of(team, pool):
+            before = self._used[limit.key]
+            self._used[limit.key] = before + milli
+            self._taken[limit.account] += max(0, before + milli - limit.kept) - max(0, before - limit.kept)
 
     def is_limited(self, pool: str) -> bool:
         """Whether anybody has a quota there: then nobody uses it without one."""
         return pool in self._limited or "" in self._limited
 
+    def has_quota(self, team: str, pool: str) -> bool:
+        """Whether the team has one there."""
+        return bool(self._limits_of(team, pool))
+
+    def used(self, team: str, pool: str) -> tuple[int, int]:
+        """How much of how much that it owns a team uses, by the quota that binds it most; it has one."""
+        limits = self._limits_of(team, pool)
+        limit = min(limits, key=lambda limit: (limit.owned - self._used[limit.key], limit.key))
+        return self._used[limit.key], limit.owned
+
     def room(self, team: str, pool: str) -> int | None:
         """How much more the team may use now; None where nothing limits it."""
-        if not self.is_limited(pool):
-            return None
-        return min((self._room(quota) for quota in self.quotas_of(team, pool)), default=0)
+        limits = self._limits_of(team, pool)
+        if not limits:
+            return 0 if self.is_limited(pool) else None
+        if len(limits) == 1:
+            return self._room(limits[0])
+        return min([self._room(limit) for limit in limits])
 
     def most(self, team: str, pool: str) -> int | None:
         """How much the team could use were nobody else there; None where nothing limits it."""
-        if not self.is_limited(pool):
-            return None
-        found = [
-            quota.nominal_milli + min(_borrowable(quota), self._others_lend(quota))
-            for quota in self.quotas_of(team, pool)
-        ]
-        return min(found, default=0)
+        limits = self._limits_of(team, pool)
+        if not limits:
+            return 0 if self.is_limited(pool) else None
+        return min(min(limit.kept + self._pot[limit.account], limit.most) for limit in limits)
 
     def owns(self, team: str, pool: str, milli: int) -> bool:
         """Whether the team would use no more than its own with so much more: then it may ask back what it lent."""
-        quotas = self.quotas_of(team, pool)
-        return bool(quotas) and all(
-            self._used.get((team, quota.pool), 0) + milli <= quota.nominal_milli for quota in quotas
-        )
+        limits = self._limits_of(team, pool)
+        return bool(limits) and all(self._used[limit.key] + milli <= limit.owned for limit in limits)
 
     def borrowed(self, team: str, pool: str, more_milli: int = 0) -> int:
         """How much more than its own the team uses, with so much more."""
-        used = {quota.pool: self._used.get((team, quota.pool), 0) + more_milli for quota in self.quotas_of(team, pool)}
-        over = (used[quota.pool] - quota.nominal_milli for quota in self.quotas_of(team, pool))
-        return max(0, max(over, default=0))
+        over = [self._used[limit.key] + more_milli - limit.owned for limit in self._limits_of(team, pool)]
+        return max(0, *over) if over else 0
 
-    def lenders(self, team: str, pool: str) -> list[str]:
-        """Teams of its cohorts that use less than they own, those that lend most first."""
-        idle: dict[str, int] = {}
-        for quota in self.quotas_of(team, pool):
-            for other in self._members[_account(quota)]:
-                spare = min(_lendable(other), other.nominal_milli - self._used.get((other.team, other.pool), 0))
-                if other.team != team and spare > 0:
-                    idle[other.team] = max(idle.get(other.team, 0), spare)
-        return sorted(idle, key=lambda name: (-idle[name], name))
+    def is_lent(self, team: str, pool: str) -> bool:
+        """Whether others of its cohorts use more than they own."""
+        members = (other for limit in self._limits_of(team, pool) for other in self._members[limit.account])
+        return any(self._used[other.key] > other.owned for other in members)
+
+    def lender(self, team: str, pool: str) -> str:
+        """Who of its cohorts has most to lend now; empty where nobody has."""
+        idle = [
+            (min(other.lent, other.owned - self._used[other.key]), other.key[0])
+            for limit in self._limits_of(team, pool)
+            for other in self._members[limit.account]
+            if other.key[0] != team
+        ]
+        most, name = max(idle, default=(0, ""), key=lambda found: (found[0], found[1]))
+        return name if most > 0 else ""
 
     def accounts(self, team: str, pool: str) -> tuple[tuple[str, str], ...]:
         """Names for what is counted together with what the team uses there."""
-        return tuple(_account(quota) for quota in self.quotas_of(team, pool))
+        return tuple(limit.account for limit in self._limits_of(team, pool))
 
     def shares_cohort(self, team: str, other: str, pool: str) -> bool:
         """Whether one may borrow from the other there."""
-        mine = {_account(quota) for quota in self.quotas_of(team, pool)}
-        return any(_account(quota) in mine for quota in self.quotas_of(other, pool))
+        return not set(self.accounts(team, pool)).isdisjoint(self.accounts(other, pool))
 
-    def _room(self, quota: Quota) -> int:
-        used = self._used.get((quota.team, quota.pool), 0)
-        kept = quota.nominal_milli - _lendable(quota)
-        account = _account(quota)
-        pot = self._pot[account] - self._lent.get(account, 0)
-        return min(max(0, kept - used) + pot, quota.nominal_milli + _borrowable(quota) - used)
+    def _limits_of(self, team: str, pool: str) -> tuple[_Limit, ...]:
+        """Those that count what the team uses of this pool."""
+        found = self._of.get((team, pool))
+        if found is None:
+            found = tuple(self._limits[key] for key in ((team, pool), (team, "")) if key in self._limits)
+            self._of[team, pool] = found
+        return found
 
-    def _others_lend(self, quota: Quota) -> int:
-        return self._pot[_account(quota)] - _lendable(quota)
-
-
-def _account(quota: Quota) -> tuple[str, str]:
-    """What is counted together: a cohort in a pool; a team by itself where it has none."""
-    return (f"cohort {quota.cohort}" if quota.cohort else f"team {quota.team}", quota.pool)
+    def _room(self, limit: _Limit) -> int:
+        used = self._used[limit.key]
+        pot = self._pot[limit.account] - self._taken[limit.account]
+        own = limit.kept - used
+        return min(own + pot if own > 0 else pot, limit.most - used)
 
 
-def _lendable(quota: Quota) -> int:
-    if quota.most_lent_milli is None:
-        return quota.nominal_milli
-    return min(quota.nominal_milli, quota.most_lent_milli)
-
-
-def _borrowable(quota: Quota) -> int:
-    """A bound that is never reached where it may borrow all."""
-    if not quota.cohort:
-        return 0
-    return 1 << 62 if quota.most_borrowed_milli is None else quota.most_borrowed_milli
+def _limit(quota: Quota) -> _Limit:
+    lent = quota.nominal_milli if quota.most_lent_milli is None else min(quota.nominal_milli, quota.most_lent_milli)
+    borrows = 0 if not quota.cohort else NO_LIMIT if quota.most_borrowed_milli is None else quota.most_borrowed_milli
+    name = f"cohort {quota.cohort}" if quota.cohort else f"team {quota.team}"
+    owned = quota.nominal_milli
+    return _Limit((quota.team, quota.pool), (name, quota.pool), owned, lent, owned - lent, owned + borrows)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from drivetrain.compute.policy.quota import Book
-from drivetrain.compute.policy.values import MILLI, Request
+from drivetrain.compute.policy.values import MILLI, Request, Share
 from drivetrain.core.units import count_text
 
 
@@ -31,22 +33,39 @@ def gpus(milli: int) -> str:
     return f"{milli / MILLI:g}"
 
 
+def wait(request: Request, room: str, quota: str, position: int, after_s: float | None, *, others: bool) -> str:
+    """Why a job waits. Args: room: how many nodes have it. others: whether others make room for it."""
+    standing = f"{quota}; " if quota else ""
+    text = f"needs {need(request)} ({room}); {standing}{place_in_line(position)}"
+    if others:
+        text += "; others make room for it"
+    return text if after_s is None else f"{text}; expected start {in_time(after_s)}"
+
+
+def start(shares: Sequence[Share], pool: str, quota: str) -> str:
+    """Where a job starts, and by what right."""
+    where = f"{len(shares)} nodes" if len(shares) > 1 else shares[0].node
+    return f"{where} of pool {pool}; {quota}" if quota else f"{where} of pool {pool}"
+
+
 def quota(book: Book, team: str, pool: str, more_milli: int) -> str:
     """How a team stands in a pool with so much more; empty where nothing limits it."""
     if not book.is_limited(pool) or not more_milli:
         return ""
-    if not book.quotas_of(team, pool):
+    if not book.has_quota(team, pool):
         return f"team {team} has no quota in pool {pool}"
     room = book.room(team, pool) or 0
-    over = book.borrowed(team, pool)
     if room < more_milli:
-        used = f"is {gpus(over)} over quota" if over else f"uses {gpus(book.used(team, pool))} of its quota"
-        return f"team {team} {used} and may have {gpus(max(0, room))} more now"
+        over = book.borrowed(team, pool)
+        used, owned = book.used(team, pool)
+        stands = f"is {gpus(over)} over quota" if over else f"uses {gpus(used)} of its {gpus(owned)}"
+        return f"team {team} {stands} and may have {gpus(max(0, room))} more now"
     if book.owns(team, pool, more_milli):
         return f"team {team} is within its quota"
-    over = book.borrowed(team, pool, more_milli)
-    lenders = "".join(f" from {name}" for name in book.lenders(team, pool)[:1])
-    return f"team {team} is {gpus(over)} over quota, borrowed{lenders}"
+    lender = book.lender(team, pool)
+    return f"team {team} is {gpus(book.borrowed(team, pool, more_milli))} over quota, borrowed" + (
+        f" from {lender}" if lender else ""
+    )
 
 
 def place_in_line(position: int) -> str:

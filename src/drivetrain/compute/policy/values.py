@@ -132,6 +132,7 @@ class Waiting:
     """A job that has no devices.
 
     Attributes:
+      name: what its user calls it; jobs of one name are taken to run alike.
       submitted_s: when it first came.
       eligible_s: not before; a job that just failed waits a little.
       run_time: expected of what is left of it; None where nothing is known.
@@ -139,6 +140,7 @@ class Waiting:
       deadline_s: when it should be done, on the common clock.
       save_every_s: between its checkpoints; None where it cannot go on from one.
       restart_s: what another start costs it, besides what is not saved.
+      min_runtime_s, grace_s, idle_after_s, speed_by_nodes: as for `Running`, once it runs.
     """
 
     job: str
@@ -152,8 +154,13 @@ class Waiting:
     run_time: RunTime | None = None
     max_runtime_s: float | None = None
     deadline_s: float | None = None
+    name: str = ""
     save_every_s: float | None = None
     restart_s: float = 30.0
+    min_runtime_s: float = 0.0
+    grace_s: float = 30.0
+    idle_after_s: float | None = None
+    speed_by_nodes: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +179,7 @@ class Running:
 
     Attributes:
       shares: one a member, in the order of their ranks.
+      name: what its user calls it.
       submitted_s: when it first came.
       started_s: of this attempt.
       min_runtime_s: not preempted before.
@@ -183,7 +191,7 @@ class Running:
       progress_s: when it last took a step or used its devices.
       idle_after_s: given up after so long without.
       leaving: it was told to save and leave already.
-      next_shares: what it was told to have from its next step on; None where that is what it has.
+      next_shares: what it was told to have from its next step on, taken as well; None where that is what it has.
     """
 
     job: str
@@ -206,6 +214,7 @@ class Running:
     speed_by_nodes: Mapping[int, float] = field(default_factory=dict)
     progress_s: float = 0.0
     idle_after_s: float | None = None
+    name: str = ""
     leaving: bool = False
     next_shares: tuple[Share, ...] | None = None
 
@@ -230,7 +239,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that a plan depends on."""
+    """All that a plan depends on.
+
+    Attributes:
+      slice_worth: of a free slice of an accelerator, by its milli from 0 to 1000, in accelerators: what
+        `packing.prices` makes of what is asked for; empty where nothing is known of that.
+    """
 
     nodes: tuple[Node, ...] = ()
     pools: tuple[Pool, ...] = ()
@@ -240,6 +254,7 @@ class Snapshot:
     waiting: tuple[Waiting, ...] = ()
     running: tuple[Running, ...] = ()
     failures: tuple[Failure, ...] = ()
+    slice_worth: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
