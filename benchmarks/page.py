@@ -153,6 +153,8 @@ def _figure(found: Found) -> str:
 def _target(target: Target | None, unit: str) -> str:
     if target is None:
         return "–"
+    if target.at_most is not None and target.at_least is not None:
+        return f"{value_text(target.at_least, unit)} to {value_text(target.at_most, unit)}"
     sign, value = ("≤", target.at_most) if target.at_most is not None else ("≥", target.at_least)
     assert value is not None
     return f"{sign} {value:g} x" if target.of_ratio else f"{sign} {value_text(value, unit)}"

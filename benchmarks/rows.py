@@ -332,6 +332,28 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("the same: memory", _DEMO.format("pandaset_002") + "held_bytes", at_most(3 * 2**30)),
         Row("the same: mean IoU", _DEMO.format("pandaset_002") + "mean_iou", Target(at_least=0.5)),
     ),
+    "plan": (
+        Row("one plan: 10,000 jobs start on 10,000 empty nodes", "plan/plan[fleet=empty]:cpu_s", at_most(1.0)),
+        Row("10,000 jobs wait, the nodes are full of 20,000 that stay", "plan/plan[fleet=full]:cpu_s", at_most(1.0)),
+        Row("the same, all of it may be asked back at once", "plan/plan[fleet=preempted]:cpu_s"),
+    ),
+    "waiting": tuple(
+        row
+        for seed in (1, 2)
+        for row in (
+            Row(
+                f"jobs of Philly's shape, seed {seed}: waits that the 80 % interval covers",
+                f"waiting/waiting[seed={seed}]:covered_pct",
+                Target(at_least=75, at_most=85),
+                (("the plays alone, not corrected", f"waiting/waiting[seed={seed}]:covered_by_plays_alone_pct"),),
+            ),
+            Row("the same: estimates", f"waiting/waiting[seed={seed}]:num_estimates"),
+            Row("the same: median wait of those", f"waiting/waiting[seed={seed}]:median_wait_s"),
+            Row("the same: median width of the interval", f"waiting/waiting[seed={seed}]:median_width_s"),
+            Row("the same: median error of its middle", f"waiting/waiting[seed={seed}]:median_error_s"),
+            Row("the same: one estimate", f"waiting/waiting[seed={seed}]:estimate_s"),
+        )
+    ),
     "mfu": (
         Row(
             "100M transformer, 16 x 1024 tokens: MFU", "mfu/training[model=100M transformer, 16 x 1024 tokens]:mfu_pct"

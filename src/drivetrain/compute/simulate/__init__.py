@@ -4,4 +4,10 @@ openb.py     lists of pods and nodes as the openb traces have them
 arrivals.py  what comes and goes, from a list and a seed
 packing.py   what one rule of packing makes of it
 training/    elastic training jobs, with the scaling that was measured of their applications
+world.py     a fleet of nodes on which jobs come, run and end, and a policy that decides at each change
+values.py    what comes into such a play and what comes out of it
+carry.py     what is once a plan's decisions are begun
+summary.py   what came of a play, as figures
+philly.py    jobs of the Philly trace
+fifo.py      first come, first served, to be held against
 """

@@ -1,0 +1,86 @@
+"""How long jobs of Philly's shape wait, estimated when they come: how often the 80 % interval covers what came true.
+
+Jobs that start at once have nothing to estimate and are left out. Run times, users' habits and past errors are learned
+in the order in which they happen; nothing is known ahead.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from benchmarks.philly import fleet, trace
+from drivetrain.compute.learn.run_times import History
+from drivetrain.compute.learn.waiting import Calibration, Estimate, estimate, play_waits
+from drivetrain.compute.simulate.values import Arrival
+from drivetrain.compute.simulate.world import World
+
+JUDGED = {"covered_pct"}
+NUM_SAMPLES = 1
+NUM_NODES = 16
+NUM_JOBS = 3000
+LOAD = 0.95
+WARM_UP = 500
+OF_WAITING = 8
+LATELY_S = 6 * 3600.0
+
+
+class Watch:
+    """Estimates one in so many of the jobs that wait, and learns from what came true."""
+
+    def __init__(self, arrivals: list[Arrival], history: History, of_waiting: int = OF_WAITING) -> None:
+        self.history, self.calibration = history, Calibration()
+        self.found: list[tuple[float, Estimate, Estimate, float]] = []
+        self.took_s: list[float] = []
+        self._arrivals, self._of_waiting = arrivals, of_waiting
+        self._open: dict[str, tuple[float, list[float], Estimate]] = {}
+        self._seen: set[str] = set()
+        self._num = 0
+
+    def look(self, world: World) -> bool:
+        for name in [name for name in self._open if world.stories[name].starts_s]:
+            asked_s, plays, told = self._open.pop(name)
+            waited_s = world.stories[name].starts_s[0] - asked_s
+            plain = estimate(plays)
+            self.found.append((asked_s, plain, told, waited_s))
+            self.calibration.came_true(plain.p10_s, plain.p90_s, waited_s)
+        for name, story in world.stories.items():
+            if name not in self._seen:
+                self._seen.add(name)
+                if story.outcome == "waiting":
+                    self._num += 1
+                    if len(self._seen) > WARM_UP and self._num % self._of_waiting == 0:
+                        self._ask(world, name)
+        return False
+
+    def _ask(self, world: World, name: str) -> None:
+        begun_s = time.perf_counter()
+        lately = [a for a in self._arrivals if world.now_s - LATELY_S <= a.job.submitted_s < world.now_s]
+        plays = play_waits(world.snapshot, world.now_s, name, self.history, lately)
+        self._open[name] = world.now_s, plays, estimate(plays, self.calibration)
+        self.took_s.append(time.perf_counter() - begun_s)
+
+
+def bench_waiting(seed=(1, 2)) -> dict[str, float]:
+    """Coverage, width and error of the estimates over a replay."""
+    arrivals = trace(NUM_JOBS, NUM_NODES * 8, LOAD, seed)
+    history = History()
+    world = World(fleet(NUM_NODES), 0.0, knowledge=history)
+    world.arrive(arrivals)
+    watch = Watch(arrivals, history)
+    world.run(until=watch.look)
+    return figures(watch)
+
+
+def figures(watch: Watch) -> dict[str, float]:
+    held = [told.p10_s <= waited_s <= told.p90_s for _, _, told, waited_s in watch.found]
+    plain = [low.p10_s <= waited_s <= low.p90_s for _, low, _, waited_s in watch.found]
+    return {
+        "num_estimates": len(held),
+        "covered_pct": 100 * statistics.mean(held),
+        "covered_by_plays_alone_pct": 100 * statistics.mean(plain),
+        "median_wait_s": statistics.median(waited_s for *_, waited_s in watch.found),
+        "median_width_s": statistics.median(told.p90_s - told.p10_s for _, _, told, _ in watch.found),
+        "median_error_s": statistics.median(abs(told.p50_s - waited_s) for _, _, told, waited_s in watch.found),
+        "estimate_s": statistics.median(watch.took_s),
+    }

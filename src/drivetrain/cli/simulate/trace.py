@@ -1,0 +1,104 @@
+"""`drivetrain simulate TRACE`: jobs come as they came once, on a fleet of your size, by our policy or another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from drivetrain.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from drivetrain.compute.simulate.summary import Quantiles, Summary
+    from drivetrain.compute.simulate.values import Arrival
+
+POLICIES = ("plan", "fifo")
+MOST_NODES = 100_000
+
+
+def run(trace: Path, policies: Sequence[str], *, nodes: str, gpus_per_node: int, as_json: bool) -> None:
+    """Read the trace, play it by each policy, and print."""
+    import msgspec
+
+    from drivetrain.cli.progress import bar
+    from drivetrain.core.extras import require
+
+    require("numpy", extra="compute")
+    if not nodes.isdecimal() or not 1 <= int(nodes) <= MOST_NODES:
+        raise UsageError(f"--nodes is {nodes!r}, expected how many there are", hint="--nodes 16 --gpus-per-node 8")
+    from drivetrain.compute.simulate.philly import read_philly
+
+    arrivals = read_philly(trace, gpus_per_node=gpus_per_node)
+    unknown = [name for name in policies if name not in POLICIES]
+    if unknown:
+        raise UsageError(f"no policy {unknown[0]!r} for a trace", hint=f"one of {', '.join(POLICIES)}")
+    names = policies or POLICIES[:1]
+    found: list[Summary] = []
+    with bar("simulate", len(names)) as advance:
+        for name in names:
+            advance(len(found), name)
+            found.append(_played(arrivals, name, int(nodes), gpus_per_node))
+    if as_json:
+        click.echo(msgspec.json.encode(found[0] if len(found) == 1 else {"policies": found}).decode())
+    else:
+        click.echo(_text(found))
+
+
+def _played(arrivals: Sequence[Arrival], policy: str, num_nodes: int, gpus_per_node: int) -> Summary:
+    from drivetrain.compute.learn.run_times import History
+    from drivetrain.compute.policy.plan import plan
+    from drivetrain.compute.policy.values import MILLI, Node, Pool, Snapshot
+    from drivetrain.compute.simulate.fifo import fifo
+    from drivetrain.compute.simulate.summary import summary
+    from drivetrain.compute.simulate.world import World
+
+    pools = (Pool("fleet"),)
+    nodes = tuple(Node(f"n{at:06d}", "fleet", (MILLI,) * gpus_per_node) for at in range(num_nodes))
+    world = World(Snapshot(nodes, pools), 0.0, policy={"plan": plan, "fifo": fifo}[policy], knowledge=History())
+    world.arrive(arrivals)
+    world.run()
+    return summary(world, policy, pools)
+
+
+def _text(found: Sequence[Summary]) -> str:
+    """A line for each policy, and under them how long each class waited."""
+    jobs = ", ".join(f"{count:,} {what}" for what, count in sorted(found[0].num_jobs.items()))
+    head = ("policy", "allocated", "free while some wait", "mean wait", "mean time", "preempted")
+    rows = [
+        (
+            one.policy,
+            f"{one.allocated_pct:.1f} %",
+            f"{one.unfilled_pct:.1f} %",
+            f"{one.waited['all'].mean_s:,.0f} s",
+            f"{one.took['all'].mean_s:,.0f} s",
+            f"{one.num_preempted:,}",
+        )
+        for one in found
+    ]
+    waits = [(kind, *(_cell(one.waited.get(kind)) for one in found)) for kind in found[0].waited]
+    return "\n".join(
+        [
+            f"{jobs}; {found[0].span_s / 86400:.1f} days",
+            "",
+            *_table([head, *rows]),
+            "",
+            *_table([("waited, p50 / p90 / p99 s", *(one.policy for one in found)), *waits]),
+        ]
+    )
+
+
+def _cell(waited: Quantiles | None) -> str:
+    return f"{waited.p50_s:,.0f} / {waited.p90_s:,.0f} / {waited.p99_s:,.0f}" if waited else "-"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns as wide as they must be, the first to the left and the others to the right."""
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    ]

@@ -1,0 +1,97 @@
+"""What would change with other devices: the fleet as it is and as it would be are played forward side by side."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from drivetrain.compute.learn.run_times import History
+from drivetrain.compute.learn.waiting import EVERY_S, come_again, drawn_runs
+from drivetrain.compute.policy.values import MILLI, Node, Snapshot
+from drivetrain.compute.simulate.values import Arrival
+from drivetrain.compute.simulate.world import World
+from drivetrain.core.config import nearest
+from drivetrain.core.errors import UsageError
+
+NUM_PLAYS = 5
+MOST_ADDED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is to be expected over a time.
+
+    Attributes:
+      num_gpus: in all.
+      mean_wait_s: of jobs that wait now or come, until they start or the time is over.
+      num_started: of these.
+      allocated_pct: of the devices' time.
+    """
+
+    num_gpus: int
+    mean_wait_s: float
+    num_started: float
+    allocated_pct: float
+
+
+def parse_change(text: str) -> tuple[str, int]:
+    """A kind and how many more of it, from such as `H100:16`. Raises: UsageError."""
+    kind, colon, number = text.partition(":")
+    if not kind or not colon or not number.isdecimal() or not 1 <= int(number) <= MOST_ADDED:
+        raise UsageError(f"{text[:40]!r} is no change of the fleet", hint="a kind and how many more of it: H100:16")
+    return kind, int(number)
+
+
+def with_more(snapshot: Snapshot, kind: str, num_gpus: int) -> Snapshot:
+    """The fleet with more nodes of a kind, such as it has most of; the last one may be smaller. Raises: UsageError."""
+    same = [node for node in snapshot.nodes if node.gpu.lower() == kind.lower() and node.num_gpus]
+    if not same:
+        kinds = sorted({node.gpu for node in snapshot.nodes if node.gpu})
+        guess = nearest(kind, kinds)
+        hint = f"did you mean {guess}?" if guess else f"there are {', '.join(kinds) or 'none'}"
+        raise UsageError(f"there is no node with GPUs of kind {kind!r} to add more of", hint=hint)
+    sizes = Counter((node.num_gpus, node.pool, node.cpus, node.memory_bytes, node.gpu) for node in same)
+    (per_node, pool, cpus, memory_bytes, gpu), _ = max(sizes.items(), key=lambda entry: (entry[1], entry[0]))
+    added = []
+    for at in range(-(-num_gpus // per_node)):
+        here = min(per_node, num_gpus - at * per_node)
+        free = (MILLI,) * here
+        added.append(Node(f"added-{at}", pool, free, gpu, cpus, cpus, memory_bytes, memory_bytes))
+    return replace(snapshot, nodes=(*snapshot.nodes, *added))
+
+
+def outlook(
+    snapshot: Snapshot,
+    now_s: float,
+    history: History,
+    recent: Sequence[Arrival] = (),
+    *,
+    over_s: float,
+    seed: int = 0,
+    num: int = NUM_PLAYS,
+) -> Outlook:
+    """The mean of so many plays. Args: recent: what came lately; the like of it comes again."""
+    waits_s, started, allocated, capacity = 0.0, 0, 0.0, 0.0
+    num_jobs = 0
+    for number in range(num):
+        rng = random.Random(f"{seed} {number}")  # noqa: S311 - a draw, no secret
+        world = World(snapshot, now_s, runs_s=drawn_runs(snapshot, now_s, history, rng), every_s=EVERY_S)
+        world.arrive(come_again(recent, now_s, history, rng))
+        world.run(now_s + over_s)
+        before = {job.job for job in snapshot.running}
+        for name, story in world.stories.items():
+            if name not in before:
+                num_jobs += 1
+                started += bool(story.starts_s)
+                end_s = story.starts_s[0] if story.starts_s else world.now_s
+                waits_s += end_s - max(now_s, story.job.submitted_s)
+        allocated += sum(use.allocated for use in world.use.values())
+        capacity += sum(use.capacity for use in world.use.values())
+    return Outlook(
+        sum(node.num_gpus for node in snapshot.nodes),
+        waits_s / max(1, num_jobs),
+        started / num,
+        100 * allocated / capacity if capacity else 0.0,
+    )

@@ -1,0 +1,333 @@
+"""A fleet on a virtual clock: jobs come, run and end, and at each change the policy says what to do.
+
+What is true of a job - how long it runs - is known to the world alone; the policy is told what it could know.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from drivetrain.compute.policy.plan import plan
+from drivetrain.compute.policy.state import held, started
+from drivetrain.compute.policy.values import (
+    Cordon,
+    Decision,
+    Node,
+    Preempt,
+    Refuse,
+    Resize,
+    Running,
+    RunTime,
+    Share,
+    Snapshot,
+    Start,
+    Stop,
+    Wait,
+    Waiting,
+)
+from drivetrain.compute.simulate.carry import told_to_have, with_less
+from drivetrain.compute.simulate.values import Arrival, AsSaid, Knowledge, Story, Use
+
+Policy = Callable[[Snapshot, float], list[Decision]]
+MOST_EVENTS = 10_000_000
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """A running job as the world knows it: it works on from `since_s`, unless the event `ends` comes to nothing."""
+
+    number: int
+    begun_s: float
+    since_s: float
+    rate: float
+    ends: int = 0
+
+
+class World:
+    """The fleet and its jobs, at a time.
+
+    Attributes:
+      now_s: the time.
+      stories: what became of each job.
+      decisions: of the last plan.
+      use: pool -> what its devices did.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        now_s: float,
+        *,
+        runs_s: Mapping[str, float] | None = None,
+        policy: Policy = plan,
+        knowledge: Knowledge | None = None,
+        every_s: float = 0.0,
+    ) -> None:
+        """Start from a snapshot.
+
+        Args:
+          runs_s: of its jobs, in all on their fewest nodes; the median that is expected by default.
+          policy: what decides.
+          knowledge: what the policy is told of run times.
+          every_s: changes less than this apart are planned for together.
+        """
+        self.now_s = now_s
+        self.decisions: list[Decision] = []
+        self.stories: dict[str, Story] = {}
+        self._given = snapshot
+        self.use = {node.pool: Use() for node in snapshot.nodes}
+        self._capacity = dict.fromkeys(self.use, 0)
+        self._free = dict.fromkeys(self.use, 0)
+        for node in snapshot.nodes:
+            self._capacity[node.pool] += 1000 * node.num_gpus
+            self._free[node.pool] += sum(node.free_milli)
+        self._policy, self._knowledge, self._every_s = policy, knowledge or AsSaid(), every_s
+        self._nodes: dict[str, Node] = {node.name: node for node in snapshot.nodes}
+        self._waiting: dict[str, Waiting] = {}
+        self._running: dict[str, Running] = {}
+        self._attempts: dict[str, _Attempt] = {}
+        self._events: list[tuple[float, int, str, object]] = []
+        self._count = 0
+        self._planned_s = -math.inf
+        self._due = True
+        for waits in snapshot.waiting:
+            self._add(waits, (runs_s or {}).get(waits.job, _expected_s(waits.run_time)))
+        for runs in snapshot.running:
+            self._resume(runs, (runs_s or {}).get(runs.job, _expected_s(runs.run_time)))
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What the policy would be told now."""
+        for name, job in self._running.items():
+            self._running[name] = self._as_of_now(job)
+        return replace(
+            self._given,
+            nodes=tuple(self._nodes.values()),
+            waiting=tuple(self._waiting.values()),
+            running=tuple(self._running.values()),
+        )
+
+    def _as_of_now(self, job: Running) -> Running:
+        """With its last save, its last step, and what can be expected of one that ran longer than most."""
+        ran_s, every_s = self.now_s - job.started_s, self.stories[job.job].job.save_every_s
+        if every_s:
+            saved_s = job.started_s + ran_s // every_s * every_s
+            job = job if saved_s <= job.saved_s else replace(job, saved_s=saved_s)
+        if job.idle_after_s is not None:
+            job = replace(job, progress_s=self.now_s)
+        if job.run_time is not None and ran_s > job.run_time.p50_s:
+            job = replace(job, run_time=self._knowledge.given(job, ran_s))
+        return job
+
+    def arrive(self, arrivals: Iterable[Arrival]) -> None:
+        """These come at their times."""
+        for arrival in arrivals:
+            self._at(arrival.job.submitted_s, "arrival", arrival)
+
+    def run(self, until_s: float = math.inf, *, until: Callable[[World], bool] | None = None) -> None:
+        """Go on until the time, or until something is so, or until nothing happens any more."""
+        for _ in range(MOST_EVENTS):
+            if self._due and not self._plan_is_early():
+                self._plan()
+                if until is not None and until(self):
+                    return
+            next_s = self._events[0][0] if self._events else math.inf
+            if self._due:
+                next_s = min(next_s, self._planned_s + self._every_s)
+            if next_s > until_s or math.isinf(next_s):
+                if math.isfinite(until_s):
+                    self._advance(until_s)
+                return
+            self._advance(next_s)
+            while self._events and self._events[0][0] <= self.now_s:
+                _, _, kind, what = heapq.heappop(self._events)
+                self._happens(kind, what)
+
+    def _advance(self, to_s: float) -> None:
+        past_s = max(0.0, to_s - self.now_s)
+        for pool, use in self.use.items():
+            use.capacity += past_s * self._capacity[pool]
+            use.allocated += past_s * (self._capacity[pool] - self._free[pool])
+            use.unfilled += past_s * self._free[pool] if self._waiting else 0.0
+        self.now_s = max(self.now_s, to_s)
+
+    def _move(self, shares: Iterable[Share], sign: int) -> None:
+        for share in shares:
+            node = self._nodes.get(share.node)
+            if node is not None:
+                self._nodes[share.node] = with_less(node, share, -sign)
+                self._free[node.pool] += sign * sum(milli for _, milli in share.milli)
+
+    def _plan_is_early(self) -> bool:
+        return self.now_s < self._planned_s + self._every_s
+
+    def _plan(self) -> None:
+        self._due, self._planned_s = False, self.now_s
+        self.decisions = self._policy(self.snapshot, self.now_s)
+        for decision in self.decisions:
+            match decision:
+                case Start(job, shares):
+                    waits = self._waiting.pop(job)
+                    self._move(shares, -1)
+                    self._begin(started(waits, shares, self.now_s))
+                case Resize(job, shares):
+                    self._running[job], more = told_to_have(self._running[job], shares)
+                    self._move(more, -1)
+                    self._at(self.now_s, "resized", (job, self._attempts[job].number))
+                case Preempt(job, grace_s) | Stop(job, grace_s):
+                    self._running[job] = replace(self._running[job], leaving=True)
+                    kind = "left" if isinstance(decision, Preempt) else "stopped"
+                    self._at(self.now_s + grace_s, kind, (job, self._attempts[job].number))
+                case Refuse(job):
+                    del self._waiting[job]
+                    self.stories[job].outcome = "refused"
+                case Cordon(node):
+                    self._nodes[node] = replace(self._nodes[node], state="cordoned")
+                case Wait():
+                    pass
+
+    def _add(self, job: Waiting, run_s: float) -> None:
+        self.stories[job.job] = Story(job, run_s)
+        self._waiting[job.job] = job
+        if job.eligible_s > self.now_s:
+            self._at(job.eligible_s, "look", None)
+
+    def _resume(self, job: Running, run_s: float) -> None:
+        """A job that runs already when the world begins."""
+        story = Story(_as_waiting(job), run_s, [job.started_s], outcome="running")
+        self.stories[job.job] = story
+        self._running[job.job] = job
+        rate = _rate(job)
+        ran_s = max(0.0, self.now_s - job.started_s)
+        attempt = self._attempts[job.job] = _Attempt(self._number(), job.started_s, self.now_s, rate)
+        story.done_s = ran_s * rate
+        self._foresee(job.job)
+        self._looks(job)
+        if job.leaving:
+            self._at(self.now_s + job.grace_s, "left", (job.job, attempt.number))
+        elif job.next_shares is not None:
+            self._at(self.now_s, "resized", (job.job, attempt.number))
+
+    def _begin(self, job: Running) -> None:
+        story = self.stories[job.job]
+        delay_s = job.restart_s if story.starts_s else 0.0
+        story.starts_s.append(self.now_s)
+        story.outcome = "running"
+        self._running[job.job] = job
+        self._attempts[job.job] = _Attempt(self._number(), self.now_s, self.now_s + delay_s, _rate(job))
+        self._foresee(job.job)
+        self._looks(job)
+
+    def _looks(self, job: Running) -> None:
+        """When something may be decided of the job that no change brings about."""
+        for after_s in (job.max_runtime_s, job.min_runtime_s):
+            if after_s and job.started_s + after_s > self.now_s:
+                self._at(job.started_s + after_s, "look", None)
+
+    def _foresee(self, name: str) -> None:
+        """When the attempt will be done, at the rate that it has."""
+        story, attempt = self.stories[name], self._attempts[name]
+        attempt.ends = self._number()
+        left_s = max(0.0, story.run_s - story.done_s) / attempt.rate
+        self._at(max(attempt.since_s, self.now_s) + left_s, "done", (name, attempt.ends))
+
+    def _happens(self, kind: str, what: object) -> None:
+        self._due = True
+        if isinstance(what, Arrival):
+            expected = self._knowledge.expected(what.job)
+            self._add(replace(what.job, run_time=expected), what.run_s)
+            return
+        if not isinstance(what, tuple):
+            return
+        name, number = what
+        attempt = self._attempts.get(name)
+        if attempt is None or number != (attempt.ends if kind == "done" else attempt.number):
+            return
+        self._progress(name)
+        if kind == "resized":
+            self._resized(name)
+        else:
+            self._ends(name, kind)
+
+    def _progress(self, name: str) -> None:
+        story, attempt = self.stories[name], self._attempts[name]
+        story.done_s = min(story.run_s, story.done_s + max(0.0, self.now_s - attempt.since_s) * attempt.rate)
+        attempt.since_s = max(attempt.since_s, self.now_s)
+
+    def _resized(self, name: str) -> None:
+        job = self._running[name]
+        if job.next_shares is None or job.leaving:
+            return
+        self._move([share for share in job.shares if share not in job.next_shares], 1)
+        job = self._running[name] = replace(job, shares=job.next_shares, next_shares=None)
+        attempt = self._attempts[name]
+        attempt.rate, attempt.since_s = _rate(job), self.now_s + job.restart_s
+        self._foresee(name)
+
+    def _ends(self, name: str, kind: str) -> None:
+        job, story, attempt = self._running[name], self.stories[name], self._attempts[name]
+        self._move(held(job), 1)
+        del self._running[name], self._attempts[name]
+        story.ends_s.append(self.now_s)
+        is_done = kind == "done" or story.done_s >= story.run_s
+        if is_done:
+            story.outcome = "done"
+            self._knowledge.ended(story.job, story.run_s)
+        elif kind == "stopped":
+            story.outcome = "stopped"
+        else:
+            self._waits_again(name, job, attempt)
+
+    def _waits_again(self, name: str, job: Running, attempt: _Attempt) -> None:
+        story = self.stories[name]
+        if story.job.save_every_s is None:
+            story.lost_s += len(job.shares) * (job.request.gpu_milli / 1000) * (self.now_s - attempt.begun_s)
+            story.done_s = 0.0
+        story.outcome = "waiting"
+        left = job.run_time
+        if left is not None:
+            rest = [max(1.0, run_s - story.done_s) for run_s in (left.p10_s, left.p50_s, left.p90_s)]
+            left = RunTime(*rest)
+        self._waiting[name] = replace(story.job, run_time=left)
+
+    def _at(self, at_s: float, kind: str, what: object) -> None:
+        heapq.heappush(self._events, (at_s, self._number(), kind, what))
+
+    def _number(self) -> int:
+        self._count += 1
+        return self._count
+
+
+def _rate(job: Running) -> float:
+    """Work a second, 1 on its fewest nodes; where its speed was not measured, more nodes bring nothing."""
+    base = job.speed_by_nodes.get(job.request.min_nodes)
+    now = job.speed_by_nodes.get(len(job.shares))
+    return now / base if base and now else 1.0
+
+
+def _expected_s(run_time: RunTime | None) -> float:
+    return run_time.p50_s if run_time else 3600.0
+
+
+def _as_waiting(job: Running) -> Waiting:
+    return Waiting(
+        job.job,
+        job.team,
+        job.user,
+        job.request,
+        job.priority,
+        job.preemptible,
+        job.submitted_s,
+        run_time=job.run_time,
+        max_runtime_s=job.max_runtime_s,
+        deadline_s=job.deadline_s,
+        save_every_s=600.0 if job.saved_s > job.started_s else None,
+        restart_s=job.restart_s,
+        min_runtime_s=job.min_runtime_s,
+        grace_s=job.grace_s,
+        speed_by_nodes=job.speed_by_nodes,
+        name=job.name,
+    )

@@ -1,0 +1,127 @@
+"""Run times and waiting times learned from what ended."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from drivetrain.compute.learn.run_times import FEWEST, MOST, History
+from drivetrain.compute.learn.waiting import Calibration, estimate, play_waits
+from drivetrain.compute.learn.what_if import outlook, parse_change, with_more
+from drivetrain.compute.policy.values import MILLI, Node, Pool, Request, Running, Share, Snapshot, Waiting
+from drivetrain.compute.simulate.values import Arrival
+from drivetrain.core.errors import UsageError
+
+
+def job(name: str = "train", user: str = "ana", gpus: int = 1) -> Waiting:
+    return Waiting("w", "maps", user, Request(1, 1, gpus * MILLI), name=name)
+
+
+def runs(began_s: float) -> Running:
+    shares = (Share("n0", tuple((at, MILLI) for at in range(8))),)
+    return Running("r", "0", "maps", "ana", Request(1, 1, 8000), shares, started_s=began_s, name="train")
+
+
+def learned(*groups: tuple[Waiting, list[float]]) -> History:
+    history = History()
+    for ended, times in groups:
+        for run_s in times:
+            history.ended(ended, run_s)
+    return history
+
+
+def test_nothing_is_expected_before_anything_ended() -> None:
+    assert History().expected(job()) is None
+
+
+def test_jobs_of_one_user_name_and_shape_come_first_and_then_wider_ones() -> None:
+    mine, theirs = [float(100 + at) for at in range(FEWEST)], [1000.0 + at for at in range(FEWEST)]
+    history = learned((job(), mine), (job(user="bo"), theirs))
+    close, other_name = history.expected(job()), history.expected(job("eval"))
+    assert close is not None
+    assert other_name is not None
+    assert close.p50_s == other_name.p50_s == 103.5
+    new_user = history.expected(job(user="cy"))
+    assert new_user is not None
+    assert 107 <= new_user.p50_s <= 1000
+
+
+def test_what_is_expected_grows_as_a_job_runs_on() -> None:
+    history = learned((job(gpus=8), [10.0] * 50 + [1000.0 + at for at in range(50)]))
+    found = [history.given(runs(0.0), ran_s) for ran_s in (0.0, 20.0, 1030.0, 5000.0)]
+    middles = [run_time.p50_s for run_time in found if run_time]
+    assert middles == sorted(middles)
+    assert middles[1] == 1024.5
+    assert all(run_time.p10_s > ran_s for run_time, ran_s in zip(found, (0, 20, 1030, 5000), strict=True) if run_time)
+
+
+def test_only_the_last_ones_count() -> None:
+    history = learned((job(), [1.0] * MOST + [100.0] * MOST))
+    found = history.expected(job())
+    assert found is not None
+    assert found.p10_s == 100
+
+
+def test_draws_are_longer_than_what_it_has_run() -> None:
+    history, rng = learned((job(gpus=8), [50.0, 100.0, 200.0] * 5)), random.Random(1)
+    assert {history.draw_s(runs(0.0), 60.0, rng) for _ in range(50)} == {100.0, 200.0}
+    assert all(history.draw_s(runs(0.0), 500.0, rng) > 500 for _ in range(50))
+
+
+def full() -> Snapshot:
+    node = Node("n0", "a", (0,) * 8)
+    return Snapshot((node,), (Pool("a"),), waiting=(job(gpus=8),), running=(runs(0.0),))
+
+
+def test_a_wait_is_as_long_as_what_runs_may_still_run() -> None:
+    history = learned((job(gpus=8), [100.0 * at for at in range(1, 41)]))
+    plays = play_waits(full(), 1000.0, "w", history, num=100)
+    found = estimate(plays)
+    assert all(0 < wait_s <= 3000 for wait_s in plays)
+    assert found.p10_s < 800 < found.p50_s < 2200 < found.p90_s
+    assert plays == play_waits(full(), 1000.0, "w", history, num=100)
+
+
+def test_what_came_lately_comes_again_and_may_be_first() -> None:
+    history = learned((job(gpus=8), [100.0] * 20))
+    urgent = replace(job(gpus=8), job="u", priority=300, submitted_s=900.0)
+    recent = [Arrival(replace(urgent, submitted_s=900.0 + at), 100.0) for at in range(100)]
+    alone = play_waits(replace(full(), running=(replace(runs(950.0)),)), 1000.0, "w", history, num=3)
+    behind = play_waits(replace(full(), running=(replace(runs(950.0)),)), 1000.0, "w", history, recent, num=3)
+    assert max(alone) < min(behind)
+
+
+def test_intervals_that_were_too_narrow_become_wider_and_too_wide_ones_narrower() -> None:
+    rng = random.Random(0)
+    for true_sigma in (1.0, 0.1):
+        calibration, held = Calibration(), []
+        for number in range(400):
+            center = rng.uniform(100, 10_000)
+            low_s, high_s = center / 1.5, center * 1.5
+            told = calibration.corrected(low_s, high_s)
+            wait_s = center * rng.lognormvariate(0, true_sigma)
+            if number >= 100:
+                held.append(told[0] <= wait_s <= told[1])
+            calibration.came_true(low_s, high_s, wait_s)
+        assert 0.72 < sum(held) / len(held) < 0.88
+
+
+def test_more_devices_are_played_beside_those_that_are() -> None:
+    history = learned((job(gpus=8), [1000.0] * 20))
+    node = Node("n0", "a", (0,) * 8, "H100")
+    snapshot = replace(full(), nodes=(node,), running=(runs(900.0),))
+    now, then = (outlook(fleet, 1000.0, history, over_s=3600) for fleet in (snapshot, with_more(snapshot, "h100", 8)))
+    assert (now.num_gpus, now.mean_wait_s, now.num_started) == (8, 900, 1)
+    assert (then.num_gpus, then.mean_wait_s) == (16, 0)
+
+
+def test_a_change_that_cannot_be_read_or_made_says_what_can() -> None:
+    assert parse_change("H100:16") == ("H100", 16)
+    for text in ("H100", ":3", "H100:0", "H100:-1", "H100:x", "H100:9999999"):
+        with pytest.raises(UsageError, match="is no change"):
+            parse_change(text)
+    with pytest.raises(UsageError) as raised:
+        with_more(replace(full(), nodes=(Node("n0", "a", (0,), "H100"),)), "H10", 8)
+    assert raised.value.hint == "did you mean H100?"

@@ -1,0 +1,151 @@
+"""A fleet on a virtual clock: what becomes of jobs, and that nothing is lost or given twice on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from drivetrain.compute.policy.plan import plan
+from drivetrain.compute.policy.values import MILLI, Node, Pool, Request, Running, RunTime, Share, Snapshot, Waiting
+from drivetrain.compute.simulate.fifo import fifo
+from drivetrain.compute.simulate.philly import read_philly
+from drivetrain.compute.simulate.summary import summary
+from drivetrain.compute.simulate.values import Arrival
+from drivetrain.compute.simulate.world import World
+from drivetrain.core.errors import DataError
+
+
+def nodes(num: int, gpus: int = 8) -> Snapshot:
+    return Snapshot(tuple(Node(f"n{at}", "a", (MILLI,) * gpus) for at in range(num)), (Pool("a"),))
+
+
+def comes(name: str, at_s: float, run_s: float, gpus: int = 8, num: int = 1, **more: object) -> Arrival:
+    request = Request(num, num, gpus * MILLI)
+    job = Waiting(name, "maps", "ana", request, submitted_s=at_s, eligible_s=at_s)
+    return Arrival(replace(job, **more), run_s)  # type: ignore[arg-type]
+
+
+def played(snapshot: Snapshot, *arrivals: Arrival, until_s: float = 1e9) -> World:
+    world = World(snapshot, 0.0)
+    world.arrive(arrivals)
+    world.run(until_s)
+    return world
+
+
+def test_jobs_run_one_after_the_other_where_there_is_one_place() -> None:
+    world = played(nodes(1), comes("x", 0, 100), comes("y", 10, 50), comes("z", 300, 1))
+    assert [(story.wait_s, story.ends_s) for story in world.stories.values()] == [(0, [100]), (90, [150]), (0, [301])]
+    assert all(node.free_milli == (MILLI,) * 8 for node in world.snapshot.nodes)
+
+
+def test_a_preempted_job_saves_and_goes_on_and_one_that_cannot_begins_again() -> None:
+    urgent = comes("u", 50, 10, priority=200)
+    for every_s, ends_s in ((100.0, 140.0), (None, 220.0)):
+        world = played(nodes(1), comes("x", 0, 100, preemptible=True, save_every_s=every_s, restart_s=30.0), urgent)
+        story = world.stories["x"]
+        assert world.stories["u"].starts_s == [80]
+        assert story.ends_s == [80, ends_s]
+        assert story.lost_s == (0 if every_s else 8 * 80)
+
+
+def test_a_job_over_its_time_is_stopped() -> None:
+    story = played(nodes(1), comes("x", 0, 1000, max_runtime_s=200.0)).stories["x"]
+    assert (story.outcome, story.ends_s) == ("stopped", [230])
+
+
+def test_an_elastic_job_runs_faster_on_what_is_free_and_gives_it_back() -> None:
+    job = Waiting("e", "maps", "ana", Request(1, 2, 8000), run_time=RunTime(900, 1000, 1100))
+    job = replace(job, speed_by_nodes={1: 1.0, 2: 2.0})
+    alone = played(nodes(2), Arrival(job, 1000))
+    assert alone.stories["e"].ends_s == [500]
+    shared = played(nodes(2), Arrival(job, 1000), comes("x", 100, 100))
+    assert shared.stories["x"].starts_s == [100]
+    assert shared.stories["e"].ends_s[0] > 500
+    assert {story.outcome for story in shared.stories.values()} == {"done"}
+
+
+def test_it_goes_on_from_what_runs() -> None:
+    runs = Running("r", "0", "maps", "ana", Request(1, 1, 8000), (Share("n0", tuple((at, MILLI) for at in range(8))),))
+    snapshot = replace(nodes(1), running=(replace(runs, started_s=-60.0),))
+    snapshot = replace(snapshot, nodes=(replace(snapshot.nodes[0], free_milli=(0,) * 8),))
+    world = World(snapshot, 0.0, runs_s={"r": 100.0})
+    world.arrive([comes("x", 0, 10)])
+    world.run()
+    assert (world.stories["r"].ends_s, world.stories["x"].starts_s) == ([40], [40])
+
+
+def test_what_no_node_can_give_is_refused_and_the_rest_goes_on() -> None:
+    world = played(nodes(1), comes("x", 0, 10, gpus=16), comes("y", 0, 10))
+    assert Counter(story.outcome for story in world.stories.values()) == {"refused": 1, "done": 1}
+
+
+def test_changes_close_to_each_other_are_planned_for_together() -> None:
+    plans: list[float] = []
+
+    def look(world: World) -> bool:
+        plans.append(world.now_s)
+        return False
+
+    world = World(nodes(4, 8), 0.0, every_s=60.0)
+    world.arrive(comes(f"x{at}", at, 100, gpus=1) for at in range(30))
+    world.run(until=look)
+    assert plans == [0, 60, 160]
+    assert {story.outcome for story in world.stories.values()} == {"done"}
+
+
+PHILLY = """job_id,user,vc,gpu_num,node_num,submit_time,start_time,end_time,duration
+j2,u1,vc1,16,2,2017-10-03 06:10:00,2017-10-03 06:11:00,2017-10-03 06:12:00,60
+j1,u0,vc0,1,1,2017-10-03 06:09:00,2017-10-03 06:09:30,2017-10-03 06:19:30,600
+j3,u0,vc0,0,1,2017-10-03 06:09:00,,,0
+"""
+
+
+def test_a_philly_table_becomes_jobs_as_they_came(tmp_path: Path) -> None:
+    path = tmp_path / "philly.csv"
+    path.write_text(PHILLY, encoding="utf-8")
+    first, second = read_philly(path)
+    assert (first.job.job, first.job.team, first.job.submitted_s, first.run_s) == ("j1", "vc0", 0, 600)
+    assert (second.job.submitted_s, second.job.request) == (60, Request(2, 2, 8000))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no job in it"),
+        ("a,b\n1,2\n", "no column for job; it has a, b"),
+        (PHILLY.replace(",16,", ",many,"), "'many' is no number"),
+        (PHILLY.replace("2017-10-03 06:10:00", "yesterday"), "'yesterday' is no time"),
+    ],
+)
+def test_a_damaged_philly_table_says_where(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "philly.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        read_philly(path)
+
+
+def test_a_summary_says_what_the_devices_did_and_who_waited() -> None:
+    world = played(nodes(1), comes("x", 0, 100), comes("y", 0, 100, gpus=4), until_s=400)
+    found = summary(world, "plan", (Pool("a", "on-demand", 3_600_000),))
+    assert (found.num_jobs, found.allocated_pct, found.unfilled_pct) == ({"done": 2}, 37.5, 0.0)
+    assert found.waited["all"].mean_s == 50
+    assert found.took["several GPUs"].p99_s == 200
+    assert found.cost == 12 * 100 * 1000
+
+
+def test_first_come_first_served_lets_nobody_pass() -> None:
+    arrivals = (
+        comes("x", 0, 100, gpus=4, run_time=RunTime(100, 100, 100)),
+        comes("y", 1, 10),
+        comes("z", 2, 10, gpus=4, run_time=RunTime(10, 10, 10)),
+    )
+    starts = {}
+    for policy in (plan, fifo):
+        world = World(nodes(1), 0.0, policy=policy)
+        world.arrive(arrivals)
+        world.run()
+        starts[policy] = world.stories["z"].starts_s
+    assert starts == {plan: [2], fifo: [110]}
