@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from drivetrain.cli.simulate import command
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.values import MILLI, Node, Pool, Request, Running, RunTime, Share, Snapshot, Waiting
 from drivetrain.compute.simulate.fifo import fifo
@@ -15,7 +18,7 @@ from drivetrain.compute.simulate.philly import read_philly
 from drivetrain.compute.simulate.summary import summary
 from drivetrain.compute.simulate.values import Arrival
 from drivetrain.compute.simulate.world import World
-from drivetrain.core.errors import DataError
+from drivetrain.core.errors import DataError, UsageError
 
 
 def nodes(num: int, gpus: int = 8) -> Snapshot:
@@ -149,3 +152,25 @@ def test_first_come_first_served_lets_nobody_pass() -> None:
         world.run()
         starts[policy] = world.stories["z"].starts_s
     assert starts == {plan: [2], fifo: [110]}
+
+
+def test_a_trace_is_played_by_two_policies_from_the_command_line(tmp_path: Path) -> None:
+    path = tmp_path / "philly.csv"
+    path.write_text(PHILLY, encoding="utf-8")
+    words = [str(path), "--nodes", "2", "--policy", "plan", "--policy", "fifo"]
+    shown = CliRunner().invoke(command, words)
+    assert shown.exit_code == 0
+    assert "2 done; 0.0 days" in shown.stdout
+    assert [line.split()[0] for line in shown.stdout.splitlines()[3:5]] == ["plan", "fifo"]
+    told = json.loads(CliRunner().invoke(command, [*words, "--json"]).stdout)
+    assert [one["took"]["all"]["p50_s"] for one in told["policies"]] == [600, 600]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"), [(["--nodes", "0"], "--nodes is '0'"), (["--policy", "x"], "no policy 'x'")]
+)
+def test_a_trace_without_a_fleet_or_a_policy_is_refused(tmp_path: Path, more: list[str], message: str) -> None:
+    path = tmp_path / "philly.csv"
+    path.write_text(PHILLY, encoding="utf-8")
+    with pytest.raises(UsageError, match=message):
+        CliRunner().invoke(command, [str(path), "--nodes", "2", *more], standalone_mode=False, catch_exceptions=False)

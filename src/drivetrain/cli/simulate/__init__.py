@@ -10,11 +10,12 @@ from drivetrain.core.errors import UsageError
 
 
 @click.command()
+@click.argument("trace", required=False, type=click.Path(path_type=Path))
 @click.option("--pods", type=click.Path(path_type=Path), help="CSV of pods, as openb has it: a study of packing.")
-@click.option("--nodes", help="CSV of nodes, with --pods; how many, with --workload.")
+@click.option("--nodes", help="CSV of nodes, with --pods; how many, with TRACE or --workload.")
 @click.option("--workload", type=click.Path(path_type=Path), help="CSV of training jobs, as Pollux has it.")
 @click.option("--profiles", type=click.Path(path_type=Path), help="With --workload: a folder an application.")
-@click.option("--gpus-per-node", type=click.IntRange(min=0, max=64), help="With --workload.")
+@click.option("--gpus-per-node", type=click.IntRange(min=0, max=64), help="With TRACE (8 by default) or --workload.")
 @click.option(
     "--restart-s",
     default=30.0,
@@ -46,6 +47,7 @@ from drivetrain.core.errors import UsageError
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def command(
+    trace: Path | None,
     pods: Path | None,
     nodes: str | None,
     workload: Path | None,
@@ -61,9 +63,14 @@ def command(
 ) -> None:
     """Replay a workload by a policy on a virtual clock, with the same code that schedules jobs.
 
+    `drivetrain simulate philly.csv --nodes 64 --policy plan --policy fifo`
+
     `drivetrain simulate --pods pods.csv --nodes nodes.csv --policy priced --policy fgd`
 
     `drivetrain simulate --workload jobs.csv --profiles traces --nodes 16 --gpus-per-node 4 --policy pollux`
+
+    With TRACE: jobs of a CSV, one a row as the Philly trace has them, come as they came, on so many --nodes with
+    --gpus-per-node. Policies: plan, fifo.
 
     With --pods and --nodes: pods drawn from the list ask for --demand % of the nodes' GPUs, and are placed one at a
     time; how much of the GPUs is allocated then, and which pods were refused. Policies: priced, fgd, best-fit, random.
@@ -77,11 +84,17 @@ def command(
 
     Exit codes: 0 done · 2 wrong usage · 65 bad input.
     """
-    if (pods is None) == (workload is None):
+    given = [name for name, path in (("TRACE", trace), ("--pods", pods), ("--workload", workload)) if path is not None]
+    if len(given) != 1:
         raise UsageError(
-            "nothing to replay" if pods is None else "--pods and --workload are both given",
-            hint="drivetrain simulate --pods PODS.csv --nodes NODES.csv, or --workload JOBS.csv --profiles FOLDER",
+            f"{' and '.join(given)} are both given" if given else "nothing to replay",
+            hint="TRACE.csv --nodes 16, or --pods PODS.csv --nodes NODES.csv, or --workload JOBS.csv --profiles FOLDER",
         )
+    if trace is not None:
+        from drivetrain.cli.simulate import trace as of_trace
+
+        of_trace.run(trace, policies, nodes=nodes or "", gpus_per_node=gpus_per_node or 8, as_json=as_json)
+        return
     if workload is not None:
         if profiles is None or nodes is None or gpus_per_node is None:
             raise UsageError(
