@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from drivetrain.compute.policy.packing.prices import slice_worth
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.values import (
     MILLI,
@@ -215,7 +214,8 @@ def test_parts_share_an_accelerator_and_whole_ones_are_left_whole() -> None:
 
 
 def test_a_share_goes_where_what_is_left_is_of_use() -> None:
-    worth = tuple(float(slice_worth({470: 1.0, 650: 1.0, 320: 1.0})[milli]) for milli in range(MILLI + 1))
+    of = ((1000, 1.0), (650, 2 / 3), (470, 1 / 2), (320, 1 / 3), (0, 0.0))
+    worth = tuple(next(value for least, value in of if milli >= least) for milli in range(MILLI + 1))
     nodes = tuple(replace(node(f"n{at}", gpus=1), free_milli=(free,)) for at, free in enumerate((680, 530, 1000)))
     for known, taken in (((), "n1"), (worth, "n0")):
         snapshot = Snapshot(nodes, (Pool("a"),), waiting=(job("w", 0.32),), slice_worth=known)
