@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drivetrain.data import Log, SensorFaults, SynthSpec, check, synth
 from drivetrain.data.health import Finding, HealthReport
+from drivetrain.data.health.grid import grid_period_ns
+from drivetrain.data.health.regularity import stream_healths
 
 
 def _checked(**faults: object) -> HealthReport:
@@ -57,6 +61,28 @@ def test_the_rate_of_drops_is_measured_and_the_lag_beside_it(rate: float, sensor
     assert finding.evidence["dropped_pct"] == pytest.approx(100 * rate, abs=1.0)
     assert finding.verdict == ("fail" if rate > 0.1 and sensor != "imu" else "warn")
     assert _finding(report, "clock", name).evidence["lag_ms"] == pytest.approx(11.0, abs=1.5)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.03, 0.3, 0.5, 0.7])
+@pytest.mark.parametrize("jitter_s", [0.0, 0.0005, 0.001, 0.002])
+def test_half_of_a_fast_stream_is_missed_however_its_stamps_jitter(rate: float, jitter_s: float) -> None:
+    log = synth(SynthSpec(seed=11, duration_s=15.0, jitter_s=jitter_s, imu=SensorFaults(drop_rate=rate)))
+    found = next(health for health in stream_healths(log) if health.name == "pose/ego")
+    assert found.is_periodic
+    assert found.rate_hz == pytest.approx(100.0, rel=0.005)
+    assert found.dropped_pct == pytest.approx(100 * rate, abs=0.5)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 300), st.sampled_from(["poisson", "bursts", "two periods"]))
+@settings(max_examples=30, deadline=None)
+def test_messages_that_come_when_they_like_miss_none(seed: int, num_messages: int, manner: str) -> None:
+    rng = np.random.default_rng(seed)
+    apart_ms = {
+        "poisson": rng.exponential(20, num_messages),
+        "bursts": np.where(np.arange(num_messages) % 4 == 0, rng.uniform(30, 50, num_messages), 0.2),
+        "two periods": np.where(rng.random(num_messages) < 0.5, 9.0, 14.0) + rng.normal(0, 1.5, num_messages),
+    }[manner]
+    assert grid_period_ns(np.maximum(1, apart_ms * 1e6).astype(np.int64)) is None
 
 
 def test_a_clock_that_is_set_ahead_or_back_in_the_middle_fails() -> None:

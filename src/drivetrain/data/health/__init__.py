@@ -1,7 +1,8 @@
 """What is wrong with a log, before anything is made of it: a verdict for each check, with the evidence.
 
 run.py          check: all of the below, in order
-regularity.py   rate, jitter, gaps, drops, repeats, time going backwards, streams that come late or leave early
+regularity.py   rate, jitter, gaps, drops, repeats, time going backwards, streams that come late or leave early; grid.py
+                the period where most messages are missing, or stamps jitter much
 offset.py       how a lidar's stamps lie to a camera's
 motion.py       how the vehicle moved, as each stream tells it; lag.py when two of them say the same; clocks.py which
                 clock is late, and which runs away

@@ -11,6 +11,7 @@ from drivetrain.core.units import NS_PER_S, duration_text
 from drivetrain.data.arrays import Ints
 from drivetrain.data.health.clocks import clock_name
 from drivetrain.data.health.findings import Finding, Verdict, graded
+from drivetrain.data.health.grid import grid_period_ns
 from drivetrain.data.health.numbers import lists_many
 from drivetrain.data.health.thresholds import StampLimits
 from drivetrain.data.log import Log, Stream
@@ -28,6 +29,8 @@ _WIDE = 3.0  # times the jitter: a late message alone opens no gap
 _SHORTEST_NS = 100_000  # a period below is no sensor's: messages of a burst
 _PAUSE_S = 0.5  # silence of all streams that is called a pause
 _LONE_PERIODS = 100.0  # and of one that is alone in its log
+_SURE, _LIKELY = 0.95, 0.6  # share of distances that a period explains
+_SEEN_BY_TIME = 0.003  # a share of missing messages that is above the error of a period
 _EXPLAINED = 0.2  # a distance this near to a whole number of periods, in periods, is explained by it
 
 
@@ -141,19 +144,23 @@ def _is_mere(finding: Finding) -> bool:
 def period_ns(forward: Ints) -> tuple[float, bool]:
     """The usual distance of stamps, and whether most distances are whole numbers of it.
 
-    The median, unless a half, a third or a quarter of it explains clearly more: then more messages are missing than are
-    there.
+    The median, unless it explains too little: then many messages are missing, or stamps jitter much, and what counts is
+    the grid on which they lie; of few stamps, which show no grid, a half, a third or a quarter that explains more.
     """
     if not len(forward):
         return 0.0, False
     best = _mean_of_shortest(forward, float(np.median(forward)))
     explained = _explained(forward, best)
+    grid = grid_period_ns(forward) if explained < _SURE and best >= _SHORTEST_NS else None
+    if grid:
+        return grid, True
     for part in (2, 3, 4):
         shorter = _mean_of_shortest(forward, best / part)
         better = _explained(forward, shorter)
-        if explained < 0.8 and better >= 0.9:
+        is_seen = float((forward < GAP_PERIODS * shorter).mean()) > 0.1
+        if explained < 0.8 and better >= 0.9 and is_seen:
             best, explained = shorter, better
-    return best, explained >= 0.6 and best >= _SHORTEST_NS
+    return best, explained >= _LIKELY and best >= _SHORTEST_NS
 
 
 def _mean_of_shortest(forward: Ints, period: float) -> float:
@@ -183,9 +190,11 @@ def _stream_health(
     gaps = steps[np.setdiff1d(at, [*jumps, *pauses])]
     is_sensor = stream.kind in _SENSORS
     num_dropped = int((np.rint(gaps / period) - 1).sum()) if len(gaps) and (is_periodic or is_sensor) else 0
-    if num_dropped and _WIDE * jitter > (GAP_PERIODS - 1) * period:  # some gaps hide in the jitter: count by time
+    if is_periodic and _WIDE * jitter > (GAP_PERIODS - 1) * period:  # some gaps hide in the jitter: count by time
         lasting = np.delete(steps, [*jumps, *pauses])
-        num_dropped = max(num_dropped, int(np.rint(lasting.sum() / period)) - int((lasting > 0).sum()))
+        by_time = int(np.rint(lasting.sum() / period)) - int((lasting > 0).sum())
+        if num_dropped or by_time > _SEEN_BY_TIME * len(lasting):
+            num_dropped = max(num_dropped, by_time)
     first, last = stream.time_range_ns or span
     off_pct = np.clip(100 * (forward / period - 1), -50, 50) if period else np.zeros(0)
     return StreamHealth(
