@@ -137,9 +137,20 @@ def _sync(opened: Opened, tolerance_ns: int) -> SyncNearest:
         log.poses_of(camera)
         if camera.name not in log.intrinsics:
             raise DataError(f"log {log.name} has no intrinsics of {camera.name}, so labels cannot be projected into it")
+        _check_lens(log, camera.name)
     lidar = log.lidar()
     parts = (("points", lidar.name), ("point_labels", log.labels_of(lidar).name))
     return SyncNearest(parts, tolerance_ns, offset="lidar_offset_ns")
+
+
+def _check_lens(log: Log, camera: str) -> None:
+    lens = log.intrinsics[camera]
+    if not lens.is_valid:
+        raise DataError(
+            f"log {log.name} gives {camera} focal lengths {lens.fx:g} and {lens.fy:g} and the axis {lens.cx:g}, "
+            f"{lens.cy:g} in {lens.width}x{lens.height} pixels: labels cannot be projected with these",
+            hint="a camera that was never calibrated is often recorded with zeros: give the log its calibration",
+        )
 
 
 def _sweeps_ns(opened: Opened, sync: SyncNearest) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,6 +37,12 @@ class Intrinsics:
     cy: float
     width: int
     height: int
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether anything can be projected with these numbers."""
+        finite = all(map(math.isfinite, (self.fx, self.fy, self.cx, self.cy)))
+        return finite and min(self.fx, self.fy) > 0 and min(self.width, self.height) >= 1
 
     def resized(self, width: int, height: int) -> Intrinsics:
         """The same camera after its image was resized, so that every world point stays on the thing it was on."""

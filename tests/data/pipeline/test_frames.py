@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -50,3 +51,7 @@ def test_labels_need_poses_and_calibration(bare_log: Log, small_log: Log, tmp_pa
         labelled_frames(bare_log, tmp_path / "out")
     with pytest.raises(DataError, match="has no intrinsics of camera/front"):
         labelled_frames(replace(small_log, intrinsics={}), tmp_path / "out")
+    for focal in (0.0, math.nan, -200.0):
+        lens = replace(small_log.intrinsics["camera/front"], fx=focal)
+        with pytest.raises(DataError, match=f"gives camera/front focal lengths {focal:g}"):
+            labelled_frames(replace(small_log, intrinsics={"camera/front": lens}), tmp_path / "out")

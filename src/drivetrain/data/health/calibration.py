@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from drivetrain.data.health.findings import Finding
 from drivetrain.data.health.looks import Looks
 from drivetrain.data.log import Intrinsics, Log
@@ -26,8 +24,7 @@ def calibration_findings(log: Log, looks: Looks) -> list[Finding]:
 def _judge(camera: str, lens: Intrinsics, sizes: set[tuple[int, int]]) -> Finding:
     size = f"{lens.width}x{lens.height} pixels"
     said = f"focal lengths {lens.fx:.6g} and {lens.fy:.6g}, axis at {lens.cx:.6g}, {lens.cy:.6g}, {size}"
-    numbers = (lens.fx, lens.fy, lens.cx, lens.cy)
-    if not all(map(math.isfinite, numbers)) or min(lens.fx, lens.fy) <= 0 or min(lens.width, lens.height) < 1:
+    if not lens.is_valid:
         return Finding("intrinsics", camera, "fail", f"nothing can be projected with {said}")
     odd = []
     if not _NARROWEST <= lens.fx / lens.width <= _WIDEST or not _NARROWEST <= lens.fy / lens.height <= _WIDEST:
