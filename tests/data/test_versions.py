@@ -55,6 +55,13 @@ def five(tmp_path: Path) -> DataSet:
     return write_dataset(tmp_path / "five", _some(0, 1, 2, 3, 4), inputs={"a": "1"}, steps=[Step("made", code="x 1")])
 
 
+def test_a_name_alone_is_told_where_the_data_set_lies(own_home: Path) -> None:
+    write_dataset(own_home / "datasets" / "street", _some(0, 1), inputs={"a": "1"}, steps=[])
+    with pytest.raises(DataError, match="there is no data set at street") as caught:
+        DataSet.open("street")
+    assert caught.value.hint.startswith(f"did you mean {own_home / 'datasets' / 'street'}?")
+
+
 def test_a_change_adds_files_and_leaves_the_version_before_as_it_was(five: DataSet) -> None:
     before = {file.name: file.read_bytes() for file in five.path.iterdir() if file.suffix in (".tar", ".arrow")}
     first = _content(five)

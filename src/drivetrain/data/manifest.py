@@ -21,7 +21,7 @@ import msgspec
 
 from drivetrain.core.errors import DataError
 from drivetrain.data.format1 import Format1, read_format_1
-from drivetrain.store import StoredFile, manifest_json, publish_bytes
+from drivetrain.store import StoredFile, home, manifest_json, publish_bytes
 
 FORMAT = 2
 MANIFEST_FILE, VERSIONS_FOLDER = "manifest.json", "versions"
@@ -184,13 +184,20 @@ def _version_file(path: Path, version: str) -> Path:
     return folder / f"{found[0]}.json"
 
 
+def _elsewhere(file: Path) -> str:
+    """What commands call by a name lies in the home; here, it is a path that counts."""
+    named = home() / "datasets" / file.parent.name
+    if file.parent.parent == Path() and (named / MANIFEST_FILE).is_file():
+        return f"did you mean {named}? a name alone is only for commands"
+    return "make one: `drivetrain data ingest LOG --out NAME` prints where it is"
+
+
 def _read(file: Path) -> Manifest:
     try:
         data = file.read_bytes()
     except OSError as exc:
         raise DataError(
-            f"there is no data set at {file.parent}: cannot read {file.name}: {exc.strerror}",
-            hint="make one: drivetrain data ingest LOG --out NAME",
+            f"there is no data set at {file.parent}: cannot read {file.name}: {exc.strerror}", hint=_elsewhere(file)
         ) from exc
     try:
         number = msgspec.json.decode(data, type=dict[str, Any]).get("format")
