@@ -39,7 +39,8 @@ REMEDIES: Mapping[str, Remedy] = {
     Leaf.LOST: Remedy("was lost to work that had to be redone", "Checkpoint more often.", from_pct=1.0),
     Leaf.DOWN: Remedy(
         "passed with devices held and no process running on them",
-        "Start ranks with `drivetrain run`, which forks a failed one anew; give devices back when a run has ended.",
+        "Mend what ends the ranks; start them with `drivetrain run`, if you do not yet, which forks a failed one anew; "
+        "give devices back when a run has ended.",
         from_pct=1.0,
     ),
     Leaf.SKIPPED: Remedy(
