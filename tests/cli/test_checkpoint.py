@@ -48,6 +48,9 @@ def test_the_weights_go_into_one_file_that_the_safetensors_library_opens(
     found, live = load_file(out), load_file(tmp_path / "live.safetensors")
     assert set(found) == set(live) == {name for name in weights if not name.startswith("average/")}
     assert all(torch.equal(value, weights[name]) and torch.equal(value, live[name]) for name, value in found.items())
+    refused = drivetrain("export", "latest", out.with_suffix(".pt"))
+    assert refused.returncode == 2
+    assert "what is written is safetensors" in refused.stderr
     refused = drivetrain("export", "latest", out, "--averaged")
     assert refused.returncode == 2
     assert "exists already" in refused.stderr

@@ -14,6 +14,8 @@ from drivetrain.store.publish import DISK_HINT, sync_folder
 from drivetrain.store.shelf import Shelf
 from drivetrain.store.verify import incomplete, open_shard, read_verified
 
+_OF_PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
+
 
 def export_weights(shelf: Shelf, step: int, path: Path, *, averaged: bool = False, force: bool = False) -> None:
     """Write the weights and buffers of a checkpoint into one file, verified on the way.
@@ -48,9 +50,14 @@ def write_safetensors(
       blocks: whole tensors by name.
       data: a function from a name to the bytes of its tensor; called once for each, in the file's order.
     Raises:
-      UsageError: the file is there, and not `force`.
+      UsageError: the file is there, and not `force`; or its ending is of another format.
       StoreError: the disk would not take it.
     """
+    if path.suffix in _OF_PICKLES:
+        raise UsageError(
+            f"{path} says by its ending that it is pickled, but what is written is safetensors",
+            hint="call it NAME.safetensors; `safetensors.torch.load_file` makes a state dict of it",
+        )
     if path.exists() and not force:
         raise UsageError(f"{path} exists already", hint="choose another name, or write over it with --force")
     plan = plan_file(list(blocks.values()))

@@ -268,6 +268,8 @@ class Run:
     def export(self, path: str | os.PathLike[str], *, averaged: bool = False, force: bool = False) -> None:
         """Write the present weights into one safetensors file, under the model's own names. Collective; rank 0 writes.
 
+        Elsewhere, `model.load_state_dict(safetensors.torch.load_file(path))` takes them.
+
         Args:
           averaged: averaged weights in place of the last ones.
           force: write over a file that is there.
