@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from drivetrain.core.errors import StoreError
 from drivetrain.launch.lost import chain, is_about_a_lost_peer, is_peer_lost
 
 
@@ -30,6 +31,15 @@ def test_an_error_that_a_lost_peer_led_to_is_about_it() -> None:
     assert not is_about_a_lost_peer(error)
     error.__context__ = ConnectionResetError("Connection reset by peer")
     assert is_about_a_lost_peer(error)
+
+
+def test_a_bucket_that_refuses_connections_is_no_lost_peer() -> None:
+    error = StoreError("cannot list s3://bucket")
+    error.__cause__ = OSError("tcp connect error: Connection refused (os error 111)")
+    assert not is_about_a_lost_peer(error)
+    later = RuntimeError("gloo/transport/tcp/pair.cc: Connection closed by peer")
+    later.__context__ = error
+    assert is_about_a_lost_peer(later)
 
 
 def test_errors_that_lead_in_a_circle_end() -> None:
