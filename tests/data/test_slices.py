@@ -182,7 +182,7 @@ def test_a_slice_that_could_not_be_run_is_not_kept(drive: DataSet) -> None:
         define_slice(drive, "train", "true")
     with pytest.raises(ValueError, match="word of letters"):
         define_slice(drive, 'x"; drop', "true")
-    with pytest.raises((ValueError, UsageError), match="both"):
+    with pytest.raises(ValueError, match=r"both.*a meaning in SQL"):
         define_slice(drive, "both", "true")
     sliced = define_slice(drive, "a", "true")
     sliced = define_slice(sliced, "b", "a")

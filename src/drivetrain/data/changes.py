@@ -195,7 +195,7 @@ def define_slice(dataset: DataSet, name: str, where: str | Slice) -> DataSet:
       not a word, or that of a column or split. StoreError: as for `append_samples`.
     """
     check_name(name, (*dataset.table.column_names, *dataset.manifest.num_samples))
-    if names_in(name) != [name]:
+    if not _is_free_in_sql(name):
         raise ValueError(f"a slice cannot be called {name!r}: the word has a meaning in SQL")
     slices = {**dataset.slices, name: where.where if isinstance(where, Slice) else where}
     for predicate in slices.values():
@@ -206,6 +206,13 @@ def define_slice(dataset: DataSet, name: str, where: str | Slice) -> DataSet:
         return dataclasses.replace(current, slices=slices, steps=steps)
 
     return _change(dataset, make)
+
+
+def _is_free_in_sql(name: str) -> bool:
+    try:
+        return names_in(name) == [name]
+    except UsageError:
+        return False
 
 
 def _change(dataset: DataSet, make: Callable[[Path, Manifest], Manifest]) -> DataSet:
