@@ -160,7 +160,8 @@ class Settings:
         the results of matrix products (`selective`). Less memory, more time, the same bits.
       compile: run the model through `torch.compile`; what it compiles is kept with the run and used when it restarts.
       precision: of the forward pass; `auto` is bf16 on an accelerator that has it, else fp32. Weights stay float32.
-        `fp16` scales the loss, as its gradients would vanish, and looks at every gradient as `anomaly` does.
+        `fp16` scales the loss, as its gradients would vanish, and looks at every gradient as `anomaly` does. `fp8` is
+        for the products of large linear layers, by torchao, where the accelerator has it; all else is then bf16.
       global_batch: samples of one step over all ranks; None takes one batch of the loader per rank.
       clip: largest norm of the whole gradient; None leaves it.
       checkpoint: when to save; None never saves, and a restart begins from step 0.
