@@ -250,11 +250,14 @@ def _judge(s: StreamHealth, limits: StampLimits) -> list[Finding]:
     repeated_pct = 100 * s.num_duplicates / max(1, s.num_messages)
     goes_on = not s.num_backwards and not s.largest_jump_s
     stamps: Verdict = graded(repeated_pct, 0.0, limits.repeated_fail_pct) if goes_on else "fail"
-    odd = [f"{s.num_duplicates} of {s.num_messages} stamps are repeated"]
-    if s.num_backwards:
-        odd.append(f"time goes backwards {s.num_backwards} times, by up to {_seconds(s.largest_step_back_s)}")
+    odd = []
     if s.largest_jump_s:
         odd.append(f"leaps ahead by {_seconds(s.largest_jump_s)}")
+    if s.num_backwards:
+        times = f"{s.num_backwards} times, by up to" if s.num_backwards > 1 else "once, by"
+        odd.append(f"time goes backwards {times} {_seconds(s.largest_step_back_s)}")
+    if s.num_duplicates or not odd:
+        odd.append(f"{s.num_duplicates} of {s.num_messages} stamps are repeated")
     period_ms = 1e3 / s.rate_hz if s.rate_hz else 0.0
     jitter_pct = 100 * s.jitter_ms / period_ms if period_ms else 0.0
     dropped = f"{s.num_dropped} of {s.num_expected} messages are missing; longest gap {_seconds(s.longest_gap_s)}"
@@ -263,7 +266,7 @@ def _judge(s: StreamHealth, limits: StampLimits) -> list[Finding]:
             "stamps",
             s.name,
             stamps,
-            "; ".join(odd[::-1]),
+            "; ".join(odd),
             {"num_backwards": s.num_backwards, "num_duplicates": s.num_duplicates},
         ),
         Finding(
