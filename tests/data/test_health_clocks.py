@@ -63,6 +63,15 @@ def test_the_rate_of_drops_is_measured_and_the_lag_beside_it(rate: float, sensor
     assert _finding(report, "clock", name).evidence["lag_ms"] == pytest.approx(11.0, abs=1.5)
 
 
+def test_a_clock_that_the_camera_cannot_tell_is_told_by_one_that_it_can() -> None:
+    faults = {"lidar": SensorFaults(lag_s=0.108), "camera": SensorFaults(drop_rate=0.51)}
+    report = _checked(seed=370024, duration_s=22.0, camera_hz=30.0, lidar_hz=5.0, jitter_s=0.002, **faults)
+    finding = _finding(report, "clock", "lidar/top")
+    assert finding.evidence["lag_ms"] == pytest.approx(108.0, abs=2.0)
+    assert finding.verdict == "fail"
+    assert finding.evidence["told_by"] == "scalars/imu yaw_rate_rad_per_s, pose/top"
+
+
 @pytest.mark.parametrize("rate", [0.0, 0.03, 0.3, 0.5, 0.7])
 @pytest.mark.parametrize("jitter_s", [0.0, 0.0005, 0.001, 0.002])
 def test_half_of_a_fast_stream_is_missed_however_its_stamps_jitter(rate: float, jitter_s: float) -> None:

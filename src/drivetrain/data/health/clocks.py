@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +33,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A clock beside the reference of its group: who said so, and how they lie to each other.
+    """A clock beside the reference of its group, or beside one told before it: who said so, and how they lie.
 
     Attributes:
       clock, reference: names.
@@ -55,16 +55,37 @@ def clock_findings(groups: list[list[Reading]], unknown: list[str], limits: Cloc
     """
     found = []
     for group in groups:
-        lags = {group[0].reference: 0.0} | {reading.clock: reading.lag.lag_s * 1e3 for reading in group}
-        drifts = {group[0].reference: 0.0} | {reading.clock: reading.lag.drift_ppm for reading in group}
+        lags = _from_reference(group, lambda lag: lag.lag_s * 1e3)
+        drifts = _from_reference(group, lambda lag: lag.drift_ppm)
         for values, grain, judge in ((lags, _GRAIN_MS, _judge_lag), (drifts, _GRAIN_PPM, _judge_drift)):
             right = _nearest_to_all(values, grain)
             for name in values:
-                told = [reading for reading in group if reading.clock in (name, right)]
                 if name != right:
+                    told = _between(group, name, right)
                     found.append(judge(name, right, values[name] - values[right], told, limits))
     text = "too little motion, or too different from the others', to tell how its clock lies to theirs"
     return found + [Finding("clock", name, "unknown", text) for name in unknown]
+
+
+def _from_reference(group: list[Reading], value_of: Callable[[Lag], float]) -> dict[str, float]:
+    """Each clock's value beside the group's reference."""
+    values = {group[0].reference: 0.0}
+    for reading in group:
+        values[reading.clock] = values[reading.reference] + value_of(reading.lag)
+    return values
+
+
+def _between(group: list[Reading], name: str, right: str) -> list[Reading]:
+    """The comparisons that lead from one clock to another."""
+    by_clock = {reading.clock: reading for reading in group}
+    ways: list[list[Reading]] = []
+    for start in (name, right):
+        way, clock = [], start
+        while clock in by_clock:
+            way.append(by_clock[clock])
+            clock = by_clock[clock].reference
+        ways.append(way)
+    return [reading for reading in group if (reading in ways[0]) != (reading in ways[1])]
 
 
 def compare_clocks(log: Log, limits: ClockLimits) -> tuple[list[list[Reading]], list[str]]:
@@ -77,15 +98,25 @@ def compare_clocks(log: Log, limits: ClockLimits) -> tuple[list[list[Reading]], 
         return [], []
     groups, unknown = [], []
     while clocks:
-        reference, *others = clocks
-        group = [reading for reading in (_compared(clock, reference, limits) for clock in others) if reading]
+        group, clocks = _told_by(clocks, limits)
         if group:
             groups.append(group)
         else:
-            unknown.append(reference.name)
-        read = {reading.clock for reading in group}
-        clocks = [clock for clock in others if clock.name not in read]
+            unknown.append(clocks.pop(0).name)
     return groups, unknown
+
+
+def _told_by(clocks: list[Clock], limits: ClockLimits) -> tuple[list[Reading], list[Clock]]:
+    """What the first clock tells of the others, and each that is told of those left; and the clocks not told of."""
+    group: list[Reading] = []
+    told, left = clocks[:1], clocks[1:]
+    for reference in told:  # grows
+        for clock in left:
+            if reading := _compared(clock, reference, limits):
+                group.append(reading)
+                told.append(clock)
+        left = [clock for clock in left if clock not in told]
+    return group, left if group else clocks
 
 
 def clocks_of(log: Log) -> list[Clock]:
