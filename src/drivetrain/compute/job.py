@@ -48,7 +48,7 @@ class Job:
       epochs: of the data that it will take; a hint for elastic jobs. 0 where nobody knows.
       array: tasks of an array, such as `0-99999`; the command sees DRIVETRAIN_TASK.
       env: variables for the command.
-      secrets: variable -> where its value is found when it starts: `env:NAME`, `file:PATH` of the node, `server:NAME`.
+      secrets: variable -> where its value is found when it starts: `env:NAME` or `file:PATH` of the node.
       venv: folder of the environment on the nodes; empty for that of the agent.
       image: container image, on engines that have them.
       lock: path of a lock file, in the snapshot, that the environment is made of.
@@ -111,10 +111,8 @@ class Job:
         for what in ("min_runtime", "max_runtime", "deadline", "grace", "idle_after"):
             self._seconds(what)
         for variable, source in self.secrets.items():
-            if source.partition(":")[0] not in ("env", "file", "server"):
-                raise UsageError(
-                    f"secret {variable}: {source[:20]!r} is no place of one", hint="env:NAME, file:PATH or server:NAME"
-                )
+            if source.partition(":")[0] not in ("env", "file"):
+                raise UsageError(f"secret {variable}: {source[:20]!r} is no place of one", hint="env:NAME or file:PATH")
 
     @property
     def nodes_range(self) -> tuple[int, int]:

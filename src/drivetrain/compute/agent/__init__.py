@@ -1,0 +1,9 @@
+"""One process on each node of an attempt: code, ranks, lease, logs; it goes on when the server is away.
+
+assignment.py  what an agent is told
+claim.py       that it lives, as a lock which the kernel keeps
+client.py      what it says to the server
+beats.py       says that it lives and how far it is, hears what it should do; in a thread of its own
+shipping.py    sends what ranks write to a server that does not see it, in order and only once
+main.py        from the assignment to the last word
+"""

@@ -1,0 +1,75 @@
+"""What an agent is told: a file in the folder of its attempt, readable by nobody else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from drivetrain.compute.policy.values import Share
+from drivetrain.core.errors import DataError, StoreError
+
+_FILE = "assignment.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """Everything that the agents of one attempt need.
+
+    Attributes:
+      attempt, job, run: ids.
+      server: URL of the server; token: for it, good for this attempt alone.
+      home: the store's root where the server keeps runs; an agent that does not see it sends what ranks write.
+      shares: one a node, in the order of node ranks.
+      least_nodes: with fewer it does not go on.
+      ranks: processes of each node.
+      command: of the ranks.
+      snapshot: id of the code; empty to run in `folder` as it is.
+      folder: where ranks run; within the snapshot, where there is one.
+      env: variables; secrets: variables whose values are found on the node.
+      restarts: that the launcher makes by itself before the attempt fails.
+      venv: of the ranks' python; empty for the agent's own.
+    """
+
+    attempt: str
+    job: str
+    run: str
+    name: str
+    server: str
+    token: str
+    home: str
+    shares: tuple[Share, ...]
+    least_nodes: int
+    ranks: int
+    command: tuple[str, ...]
+    snapshot: str = ""
+    folder: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    restarts: int = 0
+    venv: str = ""
+    gpu: str = ""
+
+
+def write_assignment(folder: Path, assignment: Assignment) -> None:
+    """Leave it for the agents; the same one may be written again."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        aside = folder / f".{_FILE}.{os.getpid()}"
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(assignment))
+        aside.replace(folder / _FILE)
+    except OSError as exc:
+        raise StoreError(f"cannot write into {folder}: {exc.strerror}", hint="is the disk full?") from exc
+
+
+def read_assignment(folder: Path) -> Assignment:
+    """Read it. Raises: DataError: there is none, or it is none."""
+    try:
+        return msgspec.json.decode((folder / _FILE).read_bytes(), type=Assignment)
+    except (OSError, msgspec.DecodeError) as exc:
+        raise DataError(f"{folder} has no assignment for an agent: {exc}") from exc

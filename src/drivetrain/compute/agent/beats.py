@@ -1,0 +1,55 @@
+"""Says that an agent lives and how far it is, and hears what it should do; in a thread of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+from drivetrain.compute.agent.client import AgentClient, ServerAwayError, ServerRefusedError
+from drivetrain.compute.agent.shipping import Shipping
+
+EVERY_S = 2.0
+_GONE = 404, 410
+
+
+class Beats:
+    """While entered, beats. Training never waits for it, and goes on while the server is away."""
+
+    def __init__(
+        self, client: AgentClient, how_far: Callable[[], tuple[int | None, int | None]], shipping: Shipping | None
+    ) -> None:
+        self._client, self._how_far, self._shipping = client, how_far, shipping
+        self._over = threading.Event()
+        self._was_told = False
+        self._thread = threading.Thread(target=self._run, name="beats", daemon=True)
+
+    def __enter__(self) -> Beats:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            self._beat()
+            if self._over.wait(EVERY_S):
+                return
+
+    def _beat(self) -> None:
+        step, saved_step = self._how_far()
+        try:
+            leave = self._client.beat(step=step, saved_step=saved_step)
+            if self._shipping is not None:
+                self._shipping.send(self._client)
+        except ServerAwayError:
+            return
+        except ServerRefusedError as exc:
+            leave = "the server knows nothing of this attempt" if exc.status in _GONE else None
+        if leave is not None and not self._was_told:
+            self._was_told = True
+            print(f"leaving: {leave}", flush=True)
+            os.kill(os.getpid(), signal.SIGTERM)

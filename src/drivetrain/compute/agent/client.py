@@ -1,0 +1,86 @@
+"""What an agent says to the server; the standard library's client, since an agent starts in a moment."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from drivetrain.core.errors import StoreError
+
+_PATIENCE_S = 10.0
+
+
+class ServerAwayError(StoreError):
+    """It does not answer, or cannot at the moment: what was asked can be asked again."""
+
+
+class ServerRefusedError(StoreError):
+    """It answered, and says no. Attributes: status: of the answer."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class AgentClient:
+    """Requests of one attempt's agent, one at a time; not for several threads."""
+
+    def __init__(self, server: str, token: str, attempt: str, node: str, *, ca_file: str = "") -> None:
+        url = urlsplit(server)
+        self._connect: Any
+        if url.scheme == "https":
+            context = ssl.create_default_context(cafile=ca_file or None)
+            self._connect = lambda: http.client.HTTPSConnection(url.netloc, timeout=_PATIENCE_S, context=context)
+        else:
+            self._connect = lambda: http.client.HTTPConnection(url.netloc, timeout=_PATIENCE_S)
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._base = f"/agent/{quote(attempt)}/{quote(node)}"
+        self._connection: http.client.HTTPConnection | None = None
+
+    def beat(self, *, step: int | None, saved_step: int | None) -> str | None:
+        """Say how far it is; why it has to leave, where it has to."""
+        return self._ask("POST", "/beat", msgspec.json.encode({"step": step, "saved_step": saved_step}))["leave"]  # type: ignore[no-any-return]
+
+    def exited(self, exit_code: int) -> None:
+        """The last word."""
+        self._ask("POST", "/exit", msgspec.json.encode({"exit_code": exit_code}))
+
+    def snapshot(self, snapshot: str) -> bytes:
+        """A manifest."""
+        return self._send("GET", f"/snapshot/{quote(snapshot)}")
+
+    def blob(self, sha256: str) -> bytes:
+        """A content."""
+        return self._send("GET", f"/blob/{quote(sha256)}")
+
+    def append(self, path: str, offset: int, data: bytes) -> int:
+        """Send a piece of a file of the run; how much of the file the server has now."""
+        return int(self._ask("POST", f"/file?path={quote(path, safe='')}&offset={offset}", data)["size_bytes"])
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _ask(self, method: str, path: str, body: bytes = b"") -> Any:
+        return msgspec.json.decode(self._send(method, path, body))
+
+    def _send(self, method: str, path: str, body: bytes = b"") -> bytes:
+        try:
+            self._connection = self._connection or self._connect()
+            self._connection.request(method, self._base + path, body, self._headers)
+            answer = self._connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException) as exc:
+            self.close()
+            raise ServerAwayError(f"the server does not answer: {exc}") from exc
+        if answer.status >= 500 or answer.status == 429:
+            raise ServerAwayError(f"the server cannot answer now: {answer.status}")
+        if answer.status >= 400:
+            raise ServerRefusedError(f"the server refuses: {answer.status} {content[:200]!r}", answer.status)
+        return content

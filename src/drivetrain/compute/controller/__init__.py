@@ -1,0 +1,6 @@
+"""States of jobs and attempts, which move only by transitions: values in, values out.
+
+states.py       a job and an attempt as they are at one moment
+transitions.py  what happens to them, one function for each thing that can happen
+world.py        all of them at once -> what a policy is told; a decision -> what changes
+"""

@@ -1,0 +1,68 @@
+"""Machines as they are known: what they have, and whether they may be given work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from drivetrain.compute.controller.states import AttemptRecord
+from drivetrain.compute.policy.values import MILLI, Node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRecord:
+    """A machine of a pool.
+
+    Attributes:
+      gpu: which kind of accelerator; `cpu` where a core counts as one.
+      num_gpus: how many.
+      state: `up`, `draining`, `cordoned` or `down`; evidence: why, where it is not up.
+    """
+
+    name: str
+    pool: str
+    gpu: str = ""
+    num_gpus: int = 0
+    cpus: float = 0
+    memory_bytes: int = 0
+    rack: str = ""
+    fabric: str = ""
+    state: str = "up"
+    evidence: str = ""
+
+
+def with_what_is_free(records: Iterable[NodeRecord], attempts: Iterable[AttemptRecord]) -> tuple[Node, ...]:
+    """Nodes as a policy sees them: what living attempts have is not free."""
+    nodes = {record.name: _whole(record) for record in records}
+    for attempt in attempts:
+        for share in attempt.shares:
+            node = nodes.get(share.node)
+            if node is None:
+                continue
+            free = list(node.free_milli)
+            for device, milli in share.milli:
+                if device < len(free):
+                    free[device] -= milli
+            nodes[share.node] = replace(
+                node,
+                free_milli=tuple(free),
+                free_cpus=node.free_cpus - share.cpus,
+                free_memory_bytes=node.free_memory_bytes - share.memory_bytes,
+            )
+    return tuple(nodes[name] for name in sorted(nodes))
+
+
+def _whole(record: NodeRecord) -> Node:
+    return Node(
+        name=record.name,
+        pool=record.pool,
+        free_milli=(MILLI,) * record.num_gpus,
+        gpu=record.gpu,
+        cpus=record.cpus,
+        free_cpus=record.cpus,
+        memory_bytes=record.memory_bytes,
+        free_memory_bytes=record.memory_bytes,
+        rack=record.rack,
+        fabric=record.fabric,
+        state=record.state,
+    )

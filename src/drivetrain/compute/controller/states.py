@@ -1,0 +1,137 @@
+"""A job and an attempt as they are at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from drivetrain.compute.job import Job
+from drivetrain.compute.policy.values import Share
+
+
+class JobState(StrEnum):
+    """Where a job is in its life."""
+
+    WAITING = "waiting"
+    STARTING = "starting"
+    RUNNING = "running"
+    LEAVING = "leaving"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    REFUSED = "refused"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it never changes again."""
+        return self in _FINAL
+
+
+_FINAL = {JobState.SUCCEEDED, JobState.FAILED, JobState.STOPPED, JobState.REFUSED}
+
+
+class AttemptState(StrEnum):
+    """Where one try of a job is."""
+
+    PLACED = "placed"
+    STARTING = "starting"
+    RUNNING = "running"
+    LEAVING = "leaving"
+    ENDED = "ended"
+
+
+class Why(StrEnum):
+    """Why an attempt was told to leave."""
+
+    PREEMPTED = "preempted"
+    RESIZED = "resized"
+    STOPPED = "stopped"
+    OVER_TIME = "over-time"
+    IDLE = "idle"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """A job at one moment.
+
+    Attributes:
+      id: of the job.
+      job: what was asked.
+      user, team: whose.
+      snapshot: id of its code; empty where it runs in a folder as it is.
+      folder: where it runs, within the snapshot or on the machine.
+      run: id of the run that all its attempts continue.
+      state, reason: where it is, and why, for people.
+      submitted_s: seconds since the epoch, as all times here.
+      eligible_s: it does not start before.
+      num_attempts: made so far; num_failures: those that failed by its own fault, num_lost: by a node's.
+      position: in the queue, from 1; expected_s: when it is expected to start, as early and as late as is likely.
+      exit_code: of the last attempt that ended.
+      ended_s: when it came to a final state.
+    """
+
+    id: str
+    job: Job
+    user: str
+    team: str
+    run: str
+    snapshot: str = ""
+    folder: str = ""
+    state: JobState = JobState.WAITING
+    reason: str = ""
+    submitted_s: float = 0.0
+    eligible_s: float = 0.0
+    num_attempts: int = 0
+    num_failures: int = 0
+    num_lost: int = 0
+    position: int = 0
+    expected_s: tuple[float, float] | None = None
+    exit_code: int | None = None
+    ended_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """One try of a job at one moment.
+
+    Attributes:
+      id: `JOB.NUMBER`.
+      job: whose try.
+      shares: what it has of each node, in the order of node ranks.
+      state: where it is.
+      placed_s, started_s, ended_s: since the epoch.
+      exits: exit codes of those nodes whose agents have ended.
+      lost: nodes whose agents are gone without a word.
+      why: it was told to leave; empty while it may stay.
+      leave_by_s: when it is killed if it has not left.
+      saved_s: when its last checkpoint was complete; progress_s: when it was last seen to get on.
+      saved_step, step: of that checkpoint, and the furthest one seen.
+      lost_s: device-seconds that a preemption cost.
+    """
+
+    id: str
+    job: str
+    number: int
+    shares: tuple[Share, ...]
+    pool: str = ""
+    state: AttemptState = AttemptState.PLACED
+    placed_s: float = 0.0
+    started_s: float | None = None
+    ended_s: float | None = None
+    exits: Mapping[str, int] = field(default_factory=dict)
+    lost: tuple[str, ...] = ()
+    why: Why | None = None
+    reason: str = ""
+    leave_by_s: float | None = None
+    saved_s: float | None = None
+    progress_s: float | None = None
+    saved_step: int | None = None
+    step: int | None = None
+    lost_s: float = 0.0
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Names, in the order of node ranks."""
+        return tuple(share.node for share in self.shares)

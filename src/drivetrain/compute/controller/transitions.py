@@ -1,0 +1,138 @@
+"""What can happen to a job and its attempt: each a pure function from what was to what is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why
+from drivetrain.compute.policy.values import Share
+from drivetrain.core.units import count_text
+
+_LEAST_PAUSE_S, _MOST_PAUSE_S = 1.0, 60.0
+_MOST_LOST = 100
+_VAIN = frozenset({2, *range(64, 79)})
+"""Exit codes after which trying again is vain: wrong usage, and those of sysexits.h."""
+
+Both = tuple[JobRecord, AttemptRecord]
+
+
+def placed(job: JobRecord, shares: tuple[Share, ...], pool: str, reason: str, now_s: float) -> Both:
+    """A waiting job gets places. Durable before the engine hears of it."""
+    number = job.num_attempts
+    attempt = AttemptRecord(
+        id=f"{job.id}.{number}",
+        job=job.id,
+        number=number,
+        shares=shares,
+        pool=pool,
+        placed_s=now_s,
+        saved_s=None,
+        reason=reason,
+    )
+    changed = replace(job, state=JobState.STARTING, reason=reason, num_attempts=number + 1, position=0, expected_s=None)
+    return changed, attempt
+
+
+def requested(job: JobRecord, attempt: AttemptRecord) -> Both:
+    """The engine has been asked to start it."""
+    if attempt.state is not AttemptState.PLACED:
+        return job, attempt
+    return job, replace(attempt, state=AttemptState.STARTING)
+
+
+def alive(job: JobRecord, attempt: AttemptRecord, now_s: float) -> Both:
+    """An agent of it was heard of."""
+    if attempt.state not in (AttemptState.PLACED, AttemptState.STARTING):
+        return job, attempt
+    running = replace(attempt, state=AttemptState.RUNNING, started_s=now_s, progress_s=now_s)
+    return replace(job, state=JobState.RUNNING, reason=""), running
+
+
+def progressed(attempt: AttemptRecord, *, step: int | None, saved_step: int | None, now_s: float) -> AttemptRecord:
+    """An agent said how far it is."""
+    if step is not None and (attempt.step is None or step > attempt.step):
+        attempt = replace(attempt, step=step, progress_s=now_s)
+    if saved_step is not None and (attempt.saved_step is None or saved_step > attempt.saved_step):
+        attempt = replace(attempt, saved_step=saved_step, saved_s=now_s)
+    return attempt
+
+
+def told_to_leave(
+    job: JobRecord, attempt: AttemptRecord, why: Why, reason: str, *, grace_s: float, now_s: float, lost_s: float = 0.0
+) -> Both:
+    """It has to save and leave; a stop outweighs what it was told before, nothing else does."""
+    if attempt.state is AttemptState.ENDED or (attempt.why is not None and why is not Why.STOPPED):
+        return job, attempt
+    leave_by_s = now_s + grace_s if attempt.leave_by_s is None else min(attempt.leave_by_s, now_s + grace_s)
+    leaving = replace(attempt, state=AttemptState.LEAVING, why=why, reason=reason, leave_by_s=leave_by_s, lost_s=lost_s)
+    return replace(job, state=JobState.LEAVING, reason=reason), leaving
+
+
+def exited(job: JobRecord, attempt: AttemptRecord, node: str, exit_code: int, now_s: float) -> Both:
+    """An agent has said how its ranks ended; said twice, it counts once."""
+    if attempt.state is AttemptState.ENDED or node in attempt.exits or node not in attempt.nodes:
+        return job, attempt
+    attempt = replace(attempt, exits={**attempt.exits, node: exit_code})
+    return _ended(job, attempt, now_s)
+
+
+def node_lost(job: JobRecord, attempt: AttemptRecord, node: str, now_s: float) -> Both:
+    """An agent is gone without a word, and its engine says that nothing of it is left there."""
+    if attempt.state is AttemptState.ENDED or node in attempt.exits or node in attempt.lost:
+        return job, attempt
+    attempt = replace(attempt, lost=(*attempt.lost, node))
+    if len(attempt.exits) + len(attempt.lost) < len(attempt.shares):
+        reason = f"node {node} is lost"
+        job, attempt = told_to_leave(job, attempt, Why.LOST, reason, grace_s=job.job.grace_s, now_s=now_s)
+    return _ended(job, attempt, now_s)
+
+
+def stopped_waiting(job: JobRecord, reason: str, now_s: float) -> JobRecord:
+    """A waiting job ends before it began."""
+    return replace(job, state=JobState.STOPPED, reason=reason, ended_s=now_s, position=0, expected_s=None)
+
+
+def refused(job: JobRecord, reason: str, now_s: float) -> JobRecord:
+    """No pool can ever give what it asks for."""
+    return replace(job, state=JobState.REFUSED, reason=reason, ended_s=now_s, position=0, expected_s=None)
+
+
+def _ended(job: JobRecord, attempt: AttemptRecord, now_s: float) -> Both:
+    """The verdict, when the last of its nodes has ended."""
+    if len(attempt.exits) + len(attempt.lost) < len(attempt.shares):
+        return job, attempt
+    exit_code = next((code for code in attempt.exits.values() if code), None if attempt.lost else 0)
+    attempt = replace(attempt, state=AttemptState.ENDED, ended_s=now_s)
+    job = replace(job, exit_code=exit_code)
+    if exit_code == 0:
+        return replace(job, state=JobState.SUCCEEDED, reason="", ended_s=now_s), attempt
+    if attempt.why in (Why.STOPPED, Why.OVER_TIME, Why.IDLE):
+        return replace(job, state=JobState.STOPPED, reason=attempt.reason, ended_s=now_s), attempt
+    if attempt.why in (Why.PREEMPTED, Why.RESIZED):
+        return replace(job, state=JobState.WAITING, reason=attempt.reason, eligible_s=now_s), attempt
+    if attempt.lost:
+        return _after_loss(job, attempt, now_s), attempt
+    return _after_failure(job, exit_code or 1, now_s), attempt
+
+
+def _after_loss(job: JobRecord, attempt: AttemptRecord, now_s: float) -> JobRecord:
+    nodes = ", ".join(attempt.lost)
+    num_lost = job.num_lost + 1
+    if num_lost > _MOST_LOST:
+        reason = f"lost its node {_MOST_LOST} times, last {nodes}"
+        return replace(job, state=JobState.FAILED, reason=reason, num_lost=num_lost, ended_s=now_s)
+    return replace(job, state=JobState.WAITING, reason=f"lost {nodes}", num_lost=num_lost, eligible_s=now_s)
+
+
+def _after_failure(job: JobRecord, exit_code: int, now_s: float) -> JobRecord:
+    num_failures = job.num_failures + 1
+    job = replace(job, num_failures=num_failures)
+    if exit_code in _VAIN:
+        reason = f"ended with {exit_code}: trying again would not help"
+        return replace(job, state=JobState.FAILED, reason=reason, ended_s=now_s)
+    if num_failures > job.job.retries:
+        reason = f"ended with {exit_code}; {count_text(num_failures, 'attempt')} failed"
+        return replace(job, state=JobState.FAILED, reason=reason, ended_s=now_s)
+    pause_s = min(_MOST_PAUSE_S, _LEAST_PAUSE_S * 2.0 ** (num_failures - 1))
+    reason = f"attempt {job.num_attempts - 1} ended with {exit_code}; tried again after {pause_s:g} s"
+    return replace(job, state=JobState.WAITING, reason=reason, eligible_s=now_s + pause_s)

@@ -1,0 +1,256 @@
+"""All jobs and attempts at once -> what a policy is told; a decision -> what changes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from drivetrain.compute.controller import transitions
+from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
+from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why
+from drivetrain.compute.policy import values
+from drivetrain.compute.policy.values import MILLI, Decision, Request, Running, Snapshot, Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What operators have set."""
+
+    pools: tuple[values.Pool, ...] = ()
+    quotas: tuple[values.Quota, ...] = ()
+    budgets: tuple[values.Budget, ...] = ()
+
+
+@dataclass(slots=True)
+class Changes:
+    """What is to be made durable together.
+
+    Attributes:
+      jobs, attempts: as they are now, by id; added: ids of attempts that are new.
+      nodes: that changed.
+      events: kind, subject, data; for history.
+    """
+
+    jobs: dict[str, JobRecord] = field(default_factory=dict)
+    attempts: dict[str, AttemptRecord] = field(default_factory=dict)
+    added: set[str] = field(default_factory=set)
+    nodes: dict[str, NodeRecord] = field(default_factory=dict)
+    events: list[tuple[str, str, object]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.jobs or self.attempts or self.nodes or self.events)
+
+
+class World:
+    """Unfinished jobs, living attempts and nodes; changes are collected until they are taken.
+
+    Attributes:
+      jobs: unfinished ones, by id.
+      attempts: living ones, by the id of their job.
+      nodes: by name.
+      settings: of operators.
+    """
+
+    def __init__(
+        self,
+        jobs: Iterable[JobRecord],
+        attempts: Iterable[AttemptRecord],
+        nodes: Iterable[NodeRecord],
+        settings: Settings,
+    ) -> None:
+        self.jobs = {job.id: job for job in jobs}
+        self.attempts = {attempt.job: attempt for attempt in attempts}
+        self.nodes = {node.name: node for node in nodes}
+        self.settings = settings
+        self.failures: list[values.Failure] = []
+        self._changes = Changes()
+
+    def take_changes(self) -> Changes:
+        """Those since the last call."""
+        changes, self._changes = self._changes, Changes()
+        return changes
+
+    def add(self, job: JobRecord) -> None:
+        """A job that came, and is durable already."""
+        self.jobs.setdefault(job.id, job)
+
+    def set_node(self, node: NodeRecord) -> None:
+        """A node as it is now."""
+        if self.nodes.get(node.name) != node:
+            self.nodes[node.name] = node
+            self._changes.nodes[node.name] = node
+            self._note("node", node.name, node)
+
+    def alive(self, attempt_id: str, now_s: float) -> None:
+        """An agent was heard of."""
+        if (both := self._both(attempt_id)) is not None:
+            self._put(*transitions.alive(*both, now_s))
+
+    def progressed(self, attempt_id: str, step: int | None, saved_step: int | None, now_s: float) -> None:
+        """An agent said how far it is."""
+        if (both := self._both(attempt_id)) is not None:
+            job, attempt = both
+            self._put(job, transitions.progressed(attempt, step=step, saved_step=saved_step, now_s=now_s))
+
+    def exited(self, attempt_id: str, node: str, exit_code: int, now_s: float) -> None:
+        """An agent said how its ranks ended."""
+        if (both := self._both(attempt_id)) is not None:
+            self._put(*transitions.exited(*both, node, exit_code, now_s))
+
+    def lost(self, attempt_id: str, node: str, now_s: float) -> None:
+        """Nothing of an agent is left."""
+        if (both := self._both(attempt_id)) is not None:
+            self.failures.append(values.Failure(node, now_s, both[0].id, "its agent was lost"))
+            self._put(*transitions.node_lost(*both, node, now_s))
+
+    def stop(self, job_id: str, reason: str, now_s: float, *, why: Why = Why.STOPPED) -> None:
+        """Somebody wants a job to end."""
+        job = self.jobs.get(job_id)
+        attempt = self.attempts.get(job_id)
+        if job is None:
+            return
+        if attempt is None:
+            self._put(transitions.stopped_waiting(job, reason, now_s), None)
+        else:
+            self._put(*transitions.told_to_leave(job, attempt, why, reason, grace_s=job.job.grace_s, now_s=now_s))
+
+    def snapshot(self, now_s: float) -> Snapshot:
+        """What a policy is told."""
+        living = list(self.attempts.values())
+        has_cores = any(node.gpu == "cpu" for node in self.nodes.values())
+        waiting = [job for job in self.jobs.values() if job.state is JobState.WAITING]
+        return Snapshot(
+            nodes=with_what_is_free(self.nodes.values(), living),
+            pools=self.settings.pools,
+            quotas=self.settings.quotas,
+            budgets=self.settings.budgets,
+            waiting=tuple(_waiting(job, has_cores) for job in waiting if job.eligible_s <= now_s),
+            running=tuple(_running(self.jobs[attempt.job], attempt, has_cores) for attempt in living),
+            failures=tuple(self.failures),
+        )
+
+    def apply(self, decisions: Sequence[Decision], now_s: float) -> None:
+        """Do what a policy decided."""
+        for decision in decisions:
+            self._apply(decision, now_s)
+
+    def _apply(self, decision: Decision, now_s: float) -> None:
+        if isinstance(decision, values.Cordon):
+            self.set_node(replace(self.nodes[decision.node], state="cordoned", evidence=decision.evidence))
+            return
+        if isinstance(decision, values.Warn):
+            self._note("warn", decision.team, decision)
+            return
+        job, attempt = self.jobs[decision.job], self.attempts.get(decision.job)
+        if isinstance(decision, values.Start):
+            pool = self.nodes[decision.shares[0].node].pool
+            self._put(*transitions.placed(job, decision.shares, pool, decision.reason, now_s))
+        elif isinstance(decision, values.Wait):
+            self._put(replace(job, reason=decision.reason, position=decision.position), None)
+        elif isinstance(decision, values.Refuse):
+            reason = f"{decision.reason}; {decision.nearest}" if decision.nearest else decision.reason
+            self._put(transitions.refused(job, reason, now_s), None)
+        elif isinstance(decision, values.Stop):
+            self.stop(job.id, decision.reason, now_s, why=Why.OVER_TIME)
+        elif attempt is not None:
+            why = Why.PREEMPTED if isinstance(decision, values.Preempt) else Why.RESIZED
+            grace_s = decision.grace_s if isinstance(decision, values.Preempt) else job.job.grace_s
+            lost_s = decision.lost_s if isinstance(decision, values.Preempt) else 0.0
+            self._put(
+                *transitions.told_to_leave(
+                    job, attempt, why, decision.reason, grace_s=grace_s, now_s=now_s, lost_s=lost_s
+                )
+            )
+
+    def _both(self, attempt_id: str) -> tuple[JobRecord, AttemptRecord] | None:
+        job_id = attempt_id.rpartition(".")[0]
+        attempt = self.attempts.get(job_id)
+        return (self.jobs[job_id], attempt) if attempt is not None and attempt.id == attempt_id else None
+
+    def _put(self, job: JobRecord, attempt: AttemptRecord | None) -> None:
+        self._put_job(job)
+        if attempt is None or self.attempts.get(job.id) == attempt:
+            return
+        before = self.attempts.get(job.id)
+        if before is None:
+            self._changes.added.add(attempt.id)
+        if before is None or before.state is not attempt.state:
+            self._note(f"attempt {attempt.state}", attempt.id, attempt)
+        self._changes.attempts[attempt.id] = attempt
+        if attempt.state is AttemptState.ENDED:
+            self.attempts.pop(job.id, None)
+        else:
+            self.attempts[job.id] = attempt
+
+    def _put_job(self, job: JobRecord) -> None:
+        before = self.jobs.get(job.id)
+        if before == job:
+            return
+        self._changes.jobs[job.id] = job
+        if before is None or before.state is not job.state:
+            self._note(f"job {job.state}", job.id, {"reason": job.reason})
+        if job.state.is_final:
+            self.jobs.pop(job.id, None)
+        else:
+            self.jobs[job.id] = job
+
+    def _note(self, kind: str, subject: str, data: object) -> None:
+        self._changes.events.append((kind, subject, data))
+
+
+def request_of(record: JobRecord, *, has_cores: bool) -> Request:
+    """What a job asks of each node. One without accelerators takes cores, where a pool counts these as devices."""
+    job = record.job
+    least, most = job.nodes_range
+    takes_cores = not job.gpu_milli and has_cores and job.gpu in ("", "cpu")
+    return Request(
+        min_nodes=least,
+        max_nodes=most,
+        gpu_milli=MILLI * job.num_ranks if takes_cores else job.gpu_milli,
+        gpu="cpu" if takes_cores else job.gpu,
+        cpus=0 if takes_cores else job.cpus or job.num_ranks,
+        memory_bytes=job.memory_bytes,
+        pool=job.pool,
+        topology=job.topology,
+        topology_required=job.topology_required,
+    )
+
+
+def _waiting(record: JobRecord, has_cores: bool) -> Waiting:
+    job = record.job
+    return Waiting(
+        job=record.id,
+        team=record.team,
+        user=record.user,
+        request=request_of(record, has_cores=has_cores),
+        priority=job.priority_value,
+        preemptible=job.preemptible,
+        submitted_s=record.submitted_s,
+        eligible_s=record.eligible_s,
+        max_runtime_s=job.max_runtime_s,
+        deadline_s=None if job.deadline_s is None else record.submitted_s + job.deadline_s,
+    )
+
+
+def _running(record: JobRecord, attempt: AttemptRecord, has_cores: bool) -> Running:
+    job = record.job
+    started_s = attempt.started_s or attempt.placed_s
+    return Running(
+        job=record.id,
+        attempt=attempt.id,
+        team=record.team,
+        user=record.user,
+        request=request_of(record, has_cores=has_cores),
+        shares=attempt.shares,
+        priority=job.priority_value,
+        preemptible=job.preemptible,
+        started_s=started_s,
+        min_runtime_s=job.min_runtime_s,
+        saved_s=attempt.saved_s or started_s,
+        grace_s=job.grace_s,
+        max_runtime_s=job.max_runtime_s,
+        deadline_s=None if job.deadline_s is None else record.submitted_s + job.deadline_s,
+        progress_s=attempt.progress_s or started_s,
+        idle_after_s=job.idle_after_s,
+        leaving=attempt.state is AttemptState.LEAVING,
+    )

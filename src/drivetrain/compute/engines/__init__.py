@@ -1,0 +1,10 @@
+"""Where jobs run: each engine starts agents on nodes, says which live, and has them leave.
+
+protocol.py  what an engine can do, and the exact request made of it
+local/       processes of this machine
+slurm/       jobs of a Slurm cluster
+"""
+
+from drivetrain.compute.engines.protocol import Engine, StartRequest
+
+__all__ = ["Engine", "StartRequest"]

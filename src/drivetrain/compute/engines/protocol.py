@@ -1,0 +1,54 @@
+"""What an engine can do, and the exact request made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from drivetrain.compute.controller.nodes import NodeRecord
+from drivetrain.compute.policy.values import Share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRequest:
+    """All that an engine is told to start one attempt; a plain value that can be printed.
+
+    Attributes:
+      attempt: its id, by which asking twice starts one thing.
+      job_name: for people who look at the engine's own lists.
+      pool: where.
+      shares: one a node, in the order of node ranks.
+      agent: program and arguments of the agent; the engine adds the node's name.
+      env: variables of the agent.
+      max_runtime_s: after which the engine may end it; None for never.
+      grace_s: between being told to leave and being killed.
+    """
+
+    attempt: str
+    job_name: str
+    pool: str
+    shares: tuple[Share, ...]
+    agent: tuple[str, ...]
+    env: Mapping[str, str]
+    max_runtime_s: float | None = None
+    grace_s: float = 30.0
+
+
+class Engine(Protocol):
+    """Starts, watches and stops agents. Every call may be repeated: a controller that was killed asks again."""
+
+    def nodes(self) -> Sequence[NodeRecord]:
+        """The machines it has, as they are now. Raises: StoreError: it does not answer."""
+
+    def start(self, request: StartRequest) -> None:
+        """Start an agent on each node, unless that was done before. Raises: StoreError: it would not."""
+
+    def living(self) -> Mapping[str, frozenset[str]]:
+        """Attempt -> nodes on which its agent lives, or is about to. Raises: StoreError: it does not answer."""
+
+    def leave(self, attempt: str) -> None:
+        """Tell its agents to save and leave."""
+
+    def kill(self, attempt: str) -> None:
+        """End its agents and all that they started."""

@@ -1,0 +1,11 @@
+"""The tables, and how they are opened: SQLite in the store's root by default, PostgreSQL for many.
+
+tables.py   what is kept
+opening.py  a URL -> an engine whose tables are of this version
+records.py  frozen records <-> rows
+"""
+
+from drivetrain.server.database.opening import open_database
+from drivetrain.server.database.records import Records
+
+__all__ = ["Records", "open_database"]

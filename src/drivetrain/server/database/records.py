@@ -1,0 +1,185 @@
+"""Frozen records <-> rows: written and read in bulk, each in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
+
+from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState
+from drivetrain.server.database import tables
+
+T = TypeVar("T")
+_FINAL = [state.value for state in JobState if state.is_final]
+
+
+class Records:
+    """Reads and writes within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def add_job(self, job: JobRecord, *, key: str | None = None) -> None:
+        """Insert. Raises sqlalchemy.exc.IntegrityError: the key has a job already."""
+        self.connection.execute(insert(tables.jobs), _job_row(job) | {"request_key": key})
+
+    def add_jobs(self, jobs: Sequence[JobRecord]) -> None:
+        """Insert many."""
+        self._insert(tables.jobs, map(_job_row, jobs))
+
+    def change_jobs(self, jobs: Iterable[JobRecord]) -> None:
+        """Write those that changed."""
+        rows = [{"key": job.id, "now": job.state.value, "data": encoded(job)} for job in jobs]
+        if rows:
+            table = tables.jobs
+            statement = update(table).where(table.c.id == bindparam("key"))
+            self.connection.execute(statement.values(state=bindparam("now"), record=bindparam("data")), rows)
+
+    def add_attempts(self, attempts: Iterable[AttemptRecord]) -> None:
+        """Insert many."""
+        rows = [{"id": a.id, "job": a.job, "state": a.state.value, "record": encoded(a)} for a in attempts]
+        self._insert(tables.attempts, rows)
+
+    def change_attempts(self, attempts: Iterable[AttemptRecord]) -> None:
+        """Write those that changed."""
+        rows = [{"key": a.id, "now": a.state.value, "data": encoded(a)} for a in attempts]
+        if rows:
+            table = tables.attempts
+            statement = update(table).where(table.c.id == bindparam("key"))
+            self.connection.execute(statement.values(state=bindparam("now"), record=bindparam("data")), rows)
+
+    def job(self, job_id: str) -> JobRecord | None:
+        """One, or None where there is none."""
+        text = self.connection.scalar(select(tables.jobs.c.record).where(tables.jobs.c.id == job_id))
+        return None if text is None else decoded(text, JobRecord)
+
+    def job_of_key(self, key: str) -> JobRecord | None:
+        """The one that a request with this key made."""
+        text = self.connection.scalar(select(tables.jobs.c.record).where(tables.jobs.c.request_key == key))
+        return None if text is None else decoded(text, JobRecord)
+
+    def unfinished_jobs(self) -> list[JobRecord]:
+        """All that may change, in the order in which they came."""
+        table = tables.jobs
+        query = select(table.c.record).where(table.c.state.not_in(_FINAL)).order_by(table.c.submitted_s, table.c.id)
+        return [decoded(text, JobRecord) for text in self.connection.scalars(query)]
+
+    def jobs(
+        self, *, user: str = "", team: str = "", states: Sequence[str] = (), begin: str = "", limit: int = 100
+    ) -> list[JobRecord]:
+        """The newest first."""
+        table = tables.jobs
+        query = select(table.c.record).order_by(table.c.submitted_s.desc(), table.c.id.desc()).limit(limit)
+        if user:
+            query = query.where(table.c.user == user)
+        if team:
+            query = query.where(table.c.team == team)
+        if states:
+            query = query.where(table.c.state.in_(states))
+        if begin:
+            query = query.where(table.c.id.startswith(begin, autoescape=True))
+        return [decoded(text, JobRecord) for text in self.connection.scalars(query)]
+
+    def attempts_of(self, job_id: str) -> list[AttemptRecord]:
+        """In order."""
+        query = select(tables.attempts.c.record).where(tables.attempts.c.job == job_id)
+        found = [decoded(text, AttemptRecord) for text in self.connection.scalars(query)]
+        return sorted(found, key=lambda attempt: attempt.number)
+
+    def attempt(self, attempt_id: str) -> AttemptRecord | None:
+        """One, or None where there is none."""
+        text = self.connection.scalar(select(tables.attempts.c.record).where(tables.attempts.c.id == attempt_id))
+        return None if text is None else decoded(text, AttemptRecord)
+
+    def living_attempts(self) -> list[AttemptRecord]:
+        """All that have not ended."""
+        table = tables.attempts
+        query = select(table.c.record).where(table.c.state != AttemptState.ENDED.value).order_by(table.c.id)
+        return [decoded(text, AttemptRecord) for text in self.connection.scalars(query)]
+
+    def tell(self, kind: str, subject: str, data: object) -> None:
+        """Leave a message for the controller; it is dealt with once, in order."""
+        row = {"kind": kind, "subject": subject, "data": msgspec.json.encode(data).decode()}
+        self.connection.execute(insert(tables.inbox), row)
+
+    def messages(self, limit: int = 5000) -> list[tuple[int, str, str, Any]]:
+        """Those that wait, in order: number, kind, subject, data."""
+        table = tables.inbox
+        query = select(table.c.seq, table.c.kind, table.c.subject, table.c.data).order_by(table.c.seq).limit(limit)
+        rows = self.connection.execute(query)
+        return [(seq, kind, subject, msgspec.json.decode(data)) for seq, kind, subject, data in rows]
+
+    def drop_messages(self, numbers: Sequence[int]) -> None:
+        """They have been dealt with, in the same transaction."""
+        for begin in range(0, len(numbers), 500):
+            part = numbers[begin : begin + 500]
+            self.connection.execute(delete(tables.inbox).where(tables.inbox.c.seq.in_(part)))
+
+    def add_events(self, events: Iterable[tuple[int, str, str, object]]) -> None:
+        """Append to history: time in ns since the epoch, kind, subject, data."""
+        rows = (
+            {"at_ns": at_ns, "kind": kind, "subject": subject, "data": msgspec.json.encode(data).decode()}
+            for at_ns, kind, subject, data in events
+        )
+        self._insert(tables.events, rows)
+
+    def events(self, *, subject: str = "", after: int = 0, limit: int = 1000) -> list[tuple[int, int, str, str, Any]]:
+        """History in order: number, time, kind, subject, data. Those of a job's attempts are among the job's."""
+        table = tables.events
+        columns = (table.c.seq, table.c.at_ns, table.c.kind, table.c.subject, table.c.data)
+        query = select(*columns).where(table.c.seq > after).order_by(table.c.seq).limit(limit)
+        if subject:
+            of_attempts = table.c.subject.startswith(f"{subject}.", autoescape=True)
+            query = query.where((table.c.subject == subject) | of_attempts)
+        rows = self.connection.execute(query)
+        return [(seq, at_ns, kind, about, msgspec.json.decode(data)) for seq, at_ns, kind, about, data in rows]
+
+    def settings(self, kind: str, of: type[T]) -> list[T]:
+        """All of a kind, by name."""
+        table = tables.settings
+        query = select(table.c.record).where(table.c.kind == kind).order_by(table.c.name)
+        return [decoded(text, of) for text in self.connection.scalars(query)]
+
+    def set_setting(self, kind: str, name: str, record: object) -> None:
+        """Write one, new or not."""
+        table = tables.settings
+        self.connection.execute(delete(table).where(table.c.kind == kind, table.c.name == name))
+        self.connection.execute(insert(table), {"kind": kind, "name": name, "record": encoded(record)})
+
+    def drop_setting(self, kind: str, name: str) -> None:
+        """Remove one."""
+        table = tables.settings
+        self.connection.execute(delete(table).where(table.c.kind == kind, table.c.name == name))
+
+    def count_jobs(self, states: Sequence[str]) -> int:
+        """How many are in one of these states."""
+        query = select(func.count()).select_from(tables.jobs).where(tables.jobs.c.state.in_(states))
+        return self.connection.scalar(query) or 0
+
+    def _insert(self, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+        listed = list(rows)
+        if listed:
+            self.connection.execute(insert(table), listed)
+
+
+def encoded(record: object) -> str:
+    """As JSON text."""
+    return msgspec.json.encode(record).decode()
+
+
+def decoded(text: str, of: type[T]) -> T:
+    """From JSON text."""
+    return msgspec.json.decode(text, type=of)
+
+
+def _job_row(job: JobRecord) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "user": job.user,
+        "team": job.team,
+        "state": job.state.value,
+        "submitted_s": job.submitted_s,
+        "record": encoded(job),
+    }

@@ -1,0 +1,113 @@
+"""What is kept. A record is JSON in one column; what is asked for by value stands beside it."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+_SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("user", String(64), nullable=False),
+    Column("team", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("submitted_s", Float, nullable=False),
+    Column("request_key", String(128), unique=True),  # a request that comes again makes no second job
+    Column("record", Text, nullable=False),
+    Index("jobs_by_state", "state", "submitted_s"),
+    Index("jobs_by_user", "user", "submitted_s"),
+    Index("jobs_by_time", "submitted_s"),
+)
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("job", String(64), ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("state", String(16), nullable=False, index=True),
+    Column("record", Text, nullable=False),
+)
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("seq", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    Column("subject", String(80), nullable=False),
+    Column("data", Text, nullable=False),
+)
+events = Table(
+    "events",
+    metadata,
+    Column("seq", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("at_ns", BigInteger, nullable=False, index=True),
+    Column("kind", String(24), nullable=False),
+    Column("subject", String(80), nullable=False, index=True),
+    Column("data", Text, nullable=False),
+)
+beats = Table(
+    "beats",
+    metadata,
+    Column("attempt", String(80), primary_key=True),
+    Column("node", String(64), primary_key=True),
+    Column("at_s", Float, nullable=False),
+)
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("pool", String(64), nullable=False),
+    Column("record", Text, nullable=False),
+)
+settings = Table(
+    "settings",
+    metadata,
+    Column("kind", String(16), primary_key=True),  # pool, quota, budget
+    Column("name", String(160), primary_key=True),
+    Column("record", Text, nullable=False),
+)
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("made_s", Float, nullable=False),
+)
+users = Table(
+    "users",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("role", String(16), nullable=False),
+)
+members = Table(
+    "members",
+    metadata,
+    Column("user", String(64), ForeignKey("users.name"), primary_key=True),
+    Column("team", String(64), primary_key=True),
+)
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("user", String(64), ForeignKey("users.name"), nullable=False),
+    Column("label", String(64), nullable=False),
+    Column("made_s", Float, nullable=False),
+    Column("expires_s", Float, nullable=False),
+)
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("at_s", Float, nullable=False),
+    Column("user", String(64), nullable=False),
+    Column("action", String(24), nullable=False),
+    Column("subject", String(80), nullable=False),
+    Column("was_allowed", Boolean, nullable=False),
+)
+locks = Table(
+    "locks",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("until_s", Float, nullable=False),
+)
