@@ -42,7 +42,7 @@ class Job:
       min_runtime: how long it is left alone once it runs.
       max_runtime: after which it is stopped; empty for none.
       deadline: how long from now it should be done; empty for none.
-      retries: attempts after the first one that fails.
+      retries: how often ranks that failed are started again, in place.
       grace: how long it has to save and leave when it must go.
       idle_after: without a step and without use of its devices for so long, it is stopped; empty for never.
       epochs: of the data that it will take; a hint for elastic jobs. 0 where nobody knows.

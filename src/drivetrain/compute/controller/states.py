@@ -66,7 +66,7 @@ class JobRecord:
       state, reason: where it is, and why, for people.
       submitted_s: seconds since the epoch, as all times here.
       eligible_s: it does not start before.
-      num_attempts: made so far; num_failures: those that failed by its own fault, num_lost: by a node's.
+      num_attempts: made so far; num_lost: those that ended since a node was lost.
       position: in the queue, from 1; expected_s: when it is expected to start, as early and as late as is likely.
       exit_code: of the last attempt that ended.
       ended_s: when it came to a final state.
@@ -84,7 +84,6 @@ class JobRecord:
     submitted_s: float = 0.0
     eligible_s: float = 0.0
     num_attempts: int = 0
-    num_failures: int = 0
     num_lost: int = 0
     position: int = 0
     expected_s: tuple[float, float] | None = None

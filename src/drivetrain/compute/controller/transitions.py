@@ -6,12 +6,8 @@ from dataclasses import replace
 
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why
 from drivetrain.compute.policy.values import Share
-from drivetrain.core.units import count_text
 
-_LEAST_PAUSE_S, _MOST_PAUSE_S = 1.0, 60.0
 _MOST_LOST = 100
-_VAIN = frozenset({2, *range(64, 79)})
-"""Exit codes after which trying again is vain: wrong usage, and those of sysexits.h."""
 
 Both = tuple[JobRecord, AttemptRecord]
 
@@ -125,14 +121,5 @@ def _after_loss(job: JobRecord, attempt: AttemptRecord, now_s: float) -> JobReco
 
 
 def _after_failure(job: JobRecord, exit_code: int, now_s: float) -> JobRecord:
-    num_failures = job.num_failures + 1
-    job = replace(job, num_failures=num_failures)
-    if exit_code in _VAIN:
-        reason = f"ended with {exit_code}: trying again would not help"
-        return replace(job, state=JobState.FAILED, reason=reason, ended_s=now_s)
-    if num_failures > job.job.retries:
-        reason = f"ended with {exit_code}; {count_text(num_failures, 'attempt')} failed"
-        return replace(job, state=JobState.FAILED, reason=reason, ended_s=now_s)
-    pause_s = min(_MOST_PAUSE_S, _LEAST_PAUSE_S * 2.0 ** (num_failures - 1))
-    reason = f"attempt {job.num_attempts - 1} ended with {exit_code}; tried again after {pause_s:g} s"
-    return replace(job, state=JobState.WAITING, reason=reason, eligible_s=now_s + pause_s)
+    """Its launcher tried as often as it may, in place; another place would not help."""
+    return replace(job, state=JobState.FAILED, reason=f"ended with {exit_code}", ended_s=now_s)

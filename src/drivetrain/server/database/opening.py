@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from drivetrain.core.errors import StoreError, UsageError
@@ -16,6 +18,7 @@ from drivetrain.store import home
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _NUM_CONNECTIONS = 20
 _BUSY_MS = 30_000
+READS_ONLY = "drivetrain_reads_only"
 
 
 def default_url() -> str:
@@ -65,7 +68,7 @@ def _engine(text: str) -> Engine:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000})
     event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin_immediately)
+    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -75,9 +78,17 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _begin_immediately(connection: Any) -> None:
-    """A transaction that reads first and writes later would fail where another wrote in between."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _begin(connection: Any) -> None:
+    """One that writes takes its turn at once, since it would fail where another wrote between its reads and writes."""
+    reads = connection.get_execution_options().get(READS_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads."""
+    with engine.connect().execution_options(**{READS_ONLY: True}) as connection, connection.begin():
+        yield connection
 
 
 def _first_line(exc: DBAPIError) -> str:

@@ -46,13 +46,6 @@ events = Table(
     Column("subject", String(80), nullable=False, index=True),
     Column("data", Text, nullable=False),
 )
-beats = Table(
-    "beats",
-    metadata,
-    Column("attempt", String(80), primary_key=True),
-    Column("node", String(64), primary_key=True),
-    Column("at_s", Float, nullable=False),
-)
 nodes = Table(
     "nodes",
     metadata,
@@ -109,5 +102,4 @@ locks = Table(
     metadata,
     Column("name", String(32), primary_key=True),
     Column("holder", String(64), nullable=False),
-    Column("until_s", Float, nullable=False),
 )

@@ -1,0 +1,66 @@
+"""What agents say: that they live, how far they are, how ranks ended, and what these wrote."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import PurePosixPath
+
+from sqlalchemy import Connection
+
+from drivetrain.compute.controller.states import AttemptRecord, AttemptState
+from drivetrain.core.errors import DataError, StoreError
+from drivetrain.server.database import Records
+from drivetrain.store import run_folder
+
+_TOLD_EVERY_S = 10.0
+_FOLDERS = ("journal", "logs")
+
+
+class AgentDesk:
+    """Hears agents; tells the controller only what it does not know yet."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[float, int | None]] = {}
+        self._lock = threading.Lock()
+
+    def beat(
+        self, connection: Connection, attempt: AttemptRecord, step: int | None, saved_step: int | None, now_s: float
+    ) -> bool:
+        """An agent lives; whether the controller has to hear of it."""
+        with self._lock:
+            told_s, told_saved = self._told.get(attempt.id, (0.0, None))
+            is_news = attempt.state is AttemptState.PLACED or saved_step != told_saved
+            if not is_news and now_s - told_s < _TOLD_EVERY_S:
+                return False
+            self._told[attempt.id] = now_s, saved_step
+        Records(connection).tell("alive", attempt.id, {"step": step, "saved_step": saved_step})
+        return True
+
+    def exited(self, connection: Connection, attempt: AttemptRecord, node: str, exit_code: int) -> None:
+        """The last word of an agent."""
+        with self._lock:
+            self._told.pop(attempt.id, None)
+        Records(connection).tell("exit", attempt.id, {"node": node, "exit_code": exit_code})
+
+
+def append(run: str, path: str, offset: int, data: bytes) -> int:
+    """Take a piece of a file of a run, if it goes on where the file ends; the size of the file now.
+
+    Raises: DataError: the path leads elsewhere. StoreError: the disk would not take it.
+    """
+    parts = PurePosixPath(path).parts
+    if len(parts) != 2 or parts[0] not in _FOLDERS or parts[1].startswith(".") or "\0" in path:
+        raise DataError(f"{path[:80]!r} is no file of a run that agents write")
+    target = run_folder(run).path.joinpath(*parts)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        with os.fdopen(descriptor, "r+b") as file:
+            size_bytes = file.seek(0, os.SEEK_END)
+            if offset == size_bytes:
+                file.write(data)
+                size_bytes += len(data)
+    except OSError as exc:
+        raise StoreError(f"cannot write {path}: {exc.strerror}", hint="is the disk full?") from exc
+    return size_bytes

@@ -1,0 +1,86 @@
+"""Submit, list and stop jobs."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from sqlalchemy import Connection, select
+
+from drivetrain.compute.controller.states import JobRecord
+from drivetrain.compute.job import Job
+from drivetrain.compute.snapshot.manifest import stays_inside
+from drivetrain.core import ids
+from drivetrain.core.errors import UsageError
+from drivetrain.server.database import Records, tables
+from drivetrain.server.services.people import Person
+from drivetrain.store import create_run
+
+_LEAST_BEGIN = 4
+
+
+def submit(
+    connection: Connection, who: Person, job: Job, *, snapshot: str, folder: str, key: str, now_s: float
+) -> JobRecord:
+    """Take a job; durable when the transaction is.
+
+    Args:
+      snapshot: its code; empty to run in a folder of this machine as it is.
+      folder: where in it, or on this machine.
+      key: made by who asks; asked again with the same one, this gives the job that it made before.
+    Raises: UsageError: its snapshot has not been sent, or it names a team that is not theirs.
+    """
+    records = Records(connection)
+    if key and (before := records.job_of_key(key)) is not None:
+        return before
+    team = job.team or (who.teams[0] if who.teams else who.name)
+    if job.team and job.team not in who.teams and who.role != "operator":
+        raise UsageError(f"{who.name} is not in team {job.team}", hint=f"one of {', '.join(who.teams) or 'none'}")
+    if snapshot:
+        _check_snapshot(connection, snapshot, folder)
+    num_ranks = job.num_ranks * job.nodes_range[1]
+    run = create_run(list(job.command), num_ranks, name=job.name, environment={})
+    record = JobRecord(
+        id=ids.new_id("job"),
+        job=job,
+        user=who.name,
+        team=team,
+        run=run.id,
+        snapshot=snapshot,
+        folder=folder,
+        submitted_s=now_s,
+    )
+    records.add_job(record, key=key or None)
+    records.tell("submit", record.id, None)
+    records.add_events([(int(now_s * 1e9), "job waiting", record.id, {"reason": ""})])
+    return record
+
+
+def find(connection: Connection, name: str) -> JobRecord:
+    """By id or the beginning of one, or `latest`. Raises: UsageError: none, or several."""
+    records = Records(connection)
+    if name == "latest":
+        found = records.jobs(limit=1)
+    elif (exact := records.job(name)) is not None:
+        return exact
+    elif len(name) < _LEAST_BEGIN:
+        found = []
+    else:
+        found = records.jobs(begin=name, limit=2)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"several jobs begin with {name}", hint="more letters, please")
+    raise UsageError(f"there is no job {name}", hint="drivetrain jobs lists them")
+
+
+def stop(connection: Connection, who: Person, job: JobRecord) -> None:
+    """Have it save and leave."""
+    Records(connection).tell("stop", job.id, {"reason": f"stopped by {who.name}"})
+
+
+def _check_snapshot(connection: Connection, snapshot: str, folder: str) -> None:
+    table = tables.snapshots
+    if connection.scalar(select(table.c.id).where(table.c.id == snapshot)) is None:
+        raise UsageError(f"the code {snapshot[:20]}... has not been sent")
+    if folder and not stays_inside(str(PurePosixPath(folder))):
+        raise UsageError(f"the folder {folder!r} leads out of the code")

@@ -1,0 +1,103 @@
+"""Users, teams, tokens, roles, and who may do what."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection, delete, insert, select
+
+from drivetrain.core.errors import UsageError
+from drivetrain.server.database import tables
+from drivetrain.server.keys import new_token, token_hash
+
+LONGEST_S = 366 * 86400.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
+
+
+class Role(StrEnum):
+    """What somebody may do: look; submit and stop what is their own; all."""
+
+    VIEWER = "viewer"
+    MEMBER = "member"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who asks. Attributes: teams: whose quota they may use, the first by default."""
+
+    name: str
+    role: Role
+    teams: tuple[str, ...]
+
+    @property
+    def may_submit(self) -> bool:
+        """Whether they may submit jobs."""
+        return self.role is not Role.VIEWER
+
+    def may_change(self, owner: str) -> bool:
+        """Whether they may stop and change what is somebody's."""
+        return self.role is Role.OPERATOR or (self.role is Role.MEMBER and self.name == owner)
+
+
+def set_user(connection: Connection, name: str, role: Role, teams: tuple[str, ...]) -> None:
+    """Write a user, new or not. Raises: UsageError: a name cannot be one."""
+    for word in (name, *teams):
+        if not _NAME.fullmatch(word):
+            raise UsageError(f"{word[:70]!r} is no name: expected letters, digits, '.', '_', '@' and '-'")
+    users, members = tables.users, tables.members
+    is_there = connection.scalar(select(users.c.name).where(users.c.name == name)) is not None
+    if is_there:
+        connection.execute(users.update().where(users.c.name == name).values(role=role.value))
+    else:
+        connection.execute(insert(users), {"name": name, "role": role.value})
+    connection.execute(delete(members).where(members.c.user == name))
+    if teams:
+        connection.execute(insert(members), [{"user": name, "team": team} for team in teams])
+
+
+def give_token(connection: Connection, user: str, label: str, *, lasts_s: float, now_s: float) -> str:
+    """A new token of a user; only its hash is kept. Raises: UsageError: there is no such user, or it lasts too long."""
+    if not 0 < lasts_s <= LONGEST_S:
+        raise UsageError(f"a token cannot last {lasts_s:g} s, expected at most {LONGEST_S / 86400:g} days")
+    if person(connection, user) is None:
+        raise UsageError(f"there is no user {user}")
+    token = new_token()
+    row = {"hash": token_hash(token), "user": user, "label": label, "made_s": now_s, "expires_s": now_s + lasts_s}
+    connection.execute(insert(tables.tokens), row)
+    return token
+
+
+def drop_tokens(connection: Connection, user: str, label: str) -> int:
+    """Take back those of a label; how many there were."""
+    table = tables.tokens
+    return connection.execute(delete(table).where(table.c.user == user, table.c.label == label)).rowcount
+
+
+def person(connection: Connection, name: str) -> Person | None:
+    """A user by name."""
+    role = connection.scalar(select(tables.users.c.role).where(tables.users.c.name == name))
+    if role is None:
+        return None
+    members = tables.members
+    teams = connection.scalars(select(members.c.team).where(members.c.user == name).order_by(members.c.team))
+    return Person(name, Role(role), tuple(teams))
+
+
+def bearer(connection: Connection, token: str, now_s: float) -> tuple[Person | None, bool]:
+    """Whose token it is, and whether it has expired."""
+    table = tables.tokens
+    row = connection.execute(
+        select(table.c.user, table.c.expires_s).where(table.c.hash == token_hash(token))
+    ).one_or_none()
+    if row is None:
+        return None, False
+    return person(connection, row.user), row.expires_s <= now_s
+
+
+def audit(connection: Connection, user: str, action: str, subject: str, *, was_allowed: bool, now_s: float) -> None:
+    """Write down who did what, or tried to."""
+    row = {"at_s": now_s, "user": user, "action": action, "subject": subject[:80], "was_allowed": was_allowed}
+    connection.execute(insert(tables.audit), row)
