@@ -30,14 +30,12 @@ def pieces(run: str, cursor: Mapping[str, int], *, rank: int | None, most_bytes:
       cursor: by file, how far a reader is; bytes.
       rank: of one alone.
     """
-    found = []
-    for path in (run_folder(run).logs).glob("*.log"):
-        if (match := _LOG.fullmatch(path.name)) and rank in (None, int(match[2])):
-            found.append((int(match[1]), int(match[2]), path))
+    matches = ((_LOG.fullmatch(path.name), path) for path in run_folder(run).logs.glob("*.log"))
+    found = [(int(match[1]), int(match[2]), path) for match, path in matches if match]
     parts, left = [], most_bytes
     for attempt, of_rank, path in sorted(found):
         begin = max(0, cursor.get(path.name, 0))
-        if left <= 0 or path.stat().st_size <= begin:
+        if rank not in (None, of_rank) or left <= 0 or path.stat().st_size <= begin:
             continue
         with path.open("rb") as file:
             file.seek(begin)

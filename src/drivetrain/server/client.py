@@ -1,0 +1,193 @@
+"""What commands say to a server: the one in DRIVETRAIN_SERVER, the one of this machine, or one started for it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import secrets
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+
+from drivetrain.compute.job import Job
+from drivetrain.compute.snapshot import Manifest
+from drivetrain.core.errors import StoreError, UsageError
+from drivetrain.store import home
+
+SERVER, TOKEN, CA_FILE = "DRIVETRAIN_SERVER", "DRIVETRAIN_TOKEN", "DRIVETRAIN_CA"
+_PATIENCE_S = 60.0
+_START_S = 30.0
+
+
+class Client:
+    """Asks one server. Each call raises UsageError for what it refuses, StoreError where it does not answer."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise UsageError(f"{url!r} is no server", hint=f"{SERVER}=https://HOST:PORT")
+        self._netloc, self._token = parts.netloc, token
+        self._context = None
+        if parts.scheme == "https":
+            self._context = ssl.create_default_context(cafile=os.environ.get(CA_FILE) or None)
+        self._connection: http.client.HTTPConnection | None = None
+
+    def submit(self, job: Job, *, snapshot: str, folder: str, key: str = "") -> dict[str, Any]:
+        """Take a job; asked again because an answer was lost, it makes no second one."""
+        body = {
+            "job": msgspec.to_builtins(job),
+            "snapshot": snapshot,
+            "folder": folder,
+            "key": key or secrets.token_hex(16),
+        }
+        return self.ask("POST", "/api/jobs", body)  # type: ignore[no-any-return]
+
+    def send_code(self, manifest: Manifest, folder: Path) -> int:
+        """Send what the server has not got; how many contents that was."""
+        if self.ask("GET", f"/api/snapshots/{manifest.id}")["is_there"]:
+            return 0
+        missing = self.ask("POST", "/api/blobs/missing", sorted(manifest.hashes))
+        paths = {entry.sha256: entry.path for entry in manifest.entries if not entry.link}
+        for sha256 in missing:
+            self._send("PUT", f"/api/blobs/{sha256}", (folder / paths[sha256]).read_bytes())
+        self._send("POST", "/api/snapshots", manifest.encoded())
+        return len(missing)
+
+    def job(self, name: str) -> dict[str, Any]:
+        """A job with its attempts and events."""
+        return self.ask("GET", f"/api/jobs/{quote(name, safe='')}")  # type: ignore[no-any-return]
+
+    def jobs(self, **filters: object) -> list[dict[str, Any]]:
+        """The newest first."""
+        query = urlencode({name: value for name, value in filters.items() if value}, doseq=True)
+        return self.ask("GET", f"/api/jobs?{query}")  # type: ignore[no-any-return]
+
+    def stop(self, name: str) -> dict[str, Any]:
+        """Have a job save and leave."""
+        return self.ask("POST", f"/api/jobs/{quote(name, safe='')}/stop")  # type: ignore[no-any-return]
+
+    def logs(self, name: str, *, rank: int | None, follow: bool) -> Iterator[dict[str, Any]]:
+        """Pieces of what ranks print: file, attempt, rank, text; to the end of the job where they are followed."""
+        cursor: dict[str, int] = {}
+        is_last = False
+        while True:
+            body = {"cursor": cursor, "rank": rank, "wait_s": 15.0 if follow else 0.0}
+            answer = self.ask("POST", f"/api/jobs/{quote(name, safe='')}/logs", body)
+            yield from answer["pieces"]
+            cursor |= {piece["file"]: piece["end"] for piece in answer["pieces"]}
+            if answer["pieces"]:
+                continue
+            is_over = answer["state"] in ("succeeded", "failed", "stopped", "refused")
+            if not follow or (is_over and is_last):
+                return
+            is_last = is_over
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """A request with JSON in and out."""
+        content = self._send(method, path, b"" if body is None else msgspec.json.encode(body), kind="application/json")
+        return msgspec.json.decode(content) if content else None
+
+    def _send(self, method: str, path: str, body: bytes = b"", kind: str = "application/octet-stream") -> bytes:
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": kind}
+        try:
+            answer, content = self._exchange(method, path, body, headers)
+        except (OSError, http.client.HTTPException) as exc:
+            raise StoreError(f"the server {self.url} does not answer: {exc}", hint="is it running?") from exc
+        if answer.status >= 400:
+            raise _refusal(answer.status, content)
+        return content
+
+    def _exchange(
+        self, method: str, path: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        for is_last in (False, True):
+            is_new = self._connection is None
+            connection = self._connection = self._connection or self._connect()
+            try:
+                connection.request(method, path, body, headers)
+                answer = connection.getresponse()
+                return answer, answer.read()
+            except (OSError, http.client.HTTPException):
+                self.close()
+                if is_new or is_last:
+                    raise
+        raise AssertionError
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._context is None:
+            return http.client.HTTPConnection(self._netloc, timeout=_PATIENCE_S)
+        return http.client.HTTPSConnection(self._netloc, timeout=_PATIENCE_S, context=self._context)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def connect(*, starts: bool = False) -> Client:
+    """The server that is meant.
+
+    Args:
+      starts: where none is named and none runs on this machine, start one that ends when nothing is left to do.
+    Raises: UsageError: there is none.
+    """
+    if os.environ.get(SERVER):
+        return Client(os.environ[SERVER], os.environ.get(TOKEN, ""))
+    found = _here()
+    if found is None and starts:
+        found = _started()
+    if found is None:
+        raise UsageError(
+            "no server is running here", hint=f"drivetrain server, or {SERVER}=https://HOST:PORT {TOKEN}=..."
+        )
+    return found
+
+
+def _here() -> Client | None:
+    try:
+        told = json.loads((home() / "server" / "here.json").read_bytes())
+        client = Client(told["url"], told["token"])
+        client.ask("GET", "/health")
+    except (OSError, ValueError, KeyError, StoreError):
+        return None
+    return client
+
+
+def _started() -> Client | None:
+    folder = home() / "server"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / "server.log").open("ab") as log:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "drivetrain", "server", "--until-idle"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    until_s = time.monotonic() + _START_S
+    while time.monotonic() < until_s and started.poll() is None:
+        if (client := _here()) is not None:
+            return client
+        time.sleep(0.05)
+    raise StoreError("a server for this machine did not come up", hint=f"see {folder / 'server.log'}")
+
+
+def _refusal(status: int, content: bytes) -> UsageError | StoreError:
+    try:
+        said = msgspec.json.decode(content)
+        message, hint = said["detail"], said.get("hint", "")
+    except (msgspec.DecodeError, KeyError, AttributeError, TypeError):
+        message, hint = f"the server answers {status}", ""
+    if not isinstance(message, str):
+        message = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in message)
+    return StoreError(message, hint=hint) if status >= 500 else UsageError(message, hint=hint)

@@ -1,0 +1,15 @@
+"""HTTP: thin routes over services.
+
+app.py      the application, and what all routes share
+who.py      who asks
+limits.py   how much anybody may ask
+people.py   users and tokens
+jobs.py     submit, list, describe, logs, stop
+code.py     snapshots
+fleet.py    pools, nodes, quotas
+agents.py   for agents
+"""
+
+from drivetrain.server.http.app import make_app
+
+__all__ = ["make_app"]

@@ -1,0 +1,97 @@
+"""Routes for agents; each needs the token of its attempt."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from drivetrain.compute.controller.states import AttemptRecord, AttemptState
+from drivetrain.compute.snapshot import decode_manifest
+from drivetrain.server.database import Records, reading
+from drivetrain.server.http.who import attempt_of, server_of
+from drivetrain.server.services import agents
+
+router = APIRouter(prefix="/agent/{attempt}/{node}", tags=["agents"])
+Attempt = Annotated[AttemptRecord, Depends(attempt_of)]
+_MOST_PIECE_BYTES = 4 << 20
+
+
+class Beat(BaseModel):
+    """How far an attempt is."""
+
+    step: int | None = None
+    saved_step: int | None = None
+
+
+class Exit(BaseModel):
+    """How ranks of a node ended."""
+
+    exit_code: int = Field(ge=0, le=255)
+
+
+@router.post("/beat")
+def beat(request: Request, record: Attempt, said: Beat) -> dict[str, str | None]:
+    """An agent lives. Answers why it has to leave, where it has to."""
+    server = server_of(request)
+    if record.state is AttemptState.ENDED:
+        raise HTTPException(410, f"{record.id} has ended")
+    with server.database.begin() as connection:
+        is_news = server.desk.beat(connection, record, said.step, said.saved_step, server.clock())
+    if is_news:
+        server.wake()
+    return {"leave": record.reason if record.state is AttemptState.LEAVING else None}
+
+
+@router.post("/exit")
+def exit_of(request: Request, record: Attempt, node: str, said: Exit) -> dict[str, Any]:
+    """The last word of an agent; said again, it counts once."""
+    server = server_of(request)
+    if record.state is not AttemptState.ENDED:
+        with server.database.begin() as connection:
+            server.desk.exited(connection, record, node, said.exit_code)
+        server.wake()
+    return {}
+
+
+@router.post("/file")
+async def append(request: Request, record: Attempt, path: str, offset: int) -> dict[str, int]:
+    """Take a piece of what ranks wrote, if it goes on where the file ends."""
+    data = await request.body()
+    if len(data) > _MOST_PIECE_BYTES or offset < 0:
+        raise HTTPException(413, "the piece is too large")
+    run = await run_in_threadpool(_run_of, request, record)
+    return {"size_bytes": await run_in_threadpool(agents.append, run, path, offset, data)}
+
+
+@router.get("/snapshot/{snapshot}")
+def snapshot(request: Request, record: Attempt, snapshot: str) -> Response:
+    """The manifest of the job's code."""
+    if snapshot != _snapshot_of(request, record):
+        raise HTTPException(403, "this is the code of another job")
+    return Response(server_of(request).shelf.manifest(snapshot), media_type="application/json")
+
+
+@router.get("/blob/{sha256}")
+def blob(request: Request, record: Attempt, sha256: str) -> Response:
+    """A content of the job's code."""
+    shelf = server_of(request).shelf
+    if sha256 not in decode_manifest(shelf.manifest(_snapshot_of(request, record))).hashes:
+        raise HTTPException(403, "this content is not of the job's code")
+    return Response(shelf.blob(sha256), media_type="application/octet-stream")
+
+
+def _run_of(request: Request, record: AttemptRecord) -> str:
+    with reading(server_of(request).database) as connection:
+        job = Records(connection).job(record.job)
+    if job is None:
+        raise HTTPException(404, f"there is no job {record.job}")
+    return job.run
+
+
+def _snapshot_of(request: Request, record: AttemptRecord) -> str:
+    with reading(server_of(request).database) as connection:
+        job = Records(connection).job(record.job)
+    return "" if job is None else job.snapshot

@@ -1,0 +1,38 @@
+"""The application: routes, limits, and errors as answers."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
+
+import drivetrain
+from drivetrain.core.errors import DataError, DrivetrainError, StoreError, UsageError
+from drivetrain.server.http import agents, code, fleet, jobs, people
+from drivetrain.server.http.limits import Limits
+from drivetrain.server.http.state import Server
+
+_STATUS: tuple[tuple[type[DrivetrainError], int], ...] = ((UsageError, 422), (DataError, 422), (StoreError, 503))
+
+
+def make_app(server: Server) -> FastAPI:
+    """The application of one server."""
+    app = FastAPI(title="Drivetrain", version=drivetrain.__version__, docs_url=None, redoc_url=None)
+    app.state.server = server
+    for routes in (people, jobs, code, fleet, agents):
+        app.include_router(routes.router)
+    app.add_middleware(Limits)
+    app.add_exception_handler(DrivetrainError, _refusal)
+    app.add_exception_handler(OperationalError, _away)
+    app.add_api_route("/health", lambda: {"is_up": True}, methods=["GET"])
+    return app
+
+
+def _refusal(_: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, DrivetrainError)
+    status = next((status for kind, status in _STATUS if isinstance(exc, kind)), 500)
+    return JSONResponse({"detail": exc.message, "hint": exc.hint}, status)
+
+
+def _away(_: Request, exc: Exception) -> JSONResponse:  # noqa: ARG001 - starlette's signature
+    return JSONResponse({"detail": "the database does not answer"}, 503, {"Retry-After": "1"})

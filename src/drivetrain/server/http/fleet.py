@@ -1,0 +1,82 @@
+"""Routes for pools, nodes and quotas."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, HTTPException, Request
+from pydantic import BaseModel
+
+from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
+from drivetrain.compute.policy import values
+from drivetrain.server.database import Records, reading
+from drivetrain.server.http.who import allow, person_of, server_of
+from drivetrain.server.services.people import Person, Role
+
+router = APIRouter(prefix="/api", tags=["fleet"])
+Who = Annotated[Person, Depends(person_of)]
+_KINDS: dict[str, type[Any]] = {"pool": values.Pool, "quota": values.Quota, "budget": values.Budget}
+
+
+class NodeState(BaseModel):
+    """What is to become of a node. `state`: up, draining or cordoned."""
+
+    state: str
+    reason: str = ""
+
+
+@router.get("/nodes")
+def nodes(request: Request, who: Who) -> list[dict[str, Any]]:  # noqa: ARG001
+    """Machines, with what is free and who has the rest."""
+    with reading(server_of(request).database) as connection:
+        records = Records(connection)
+        known = records.settings("node", NodeRecord)
+        living = records.living_attempts()
+    free = {node.name: node for node in with_what_is_free(known, living)}
+    return [
+        msgspec.to_builtins(node)
+        | {"free_milli": list(free[node.name].free_milli), "attempts": [a.id for a in living if node.name in a.nodes]}
+        for node in known
+    ]
+
+
+@router.get("/settings/{kind}")
+def settings(request: Request, who: Who, kind: str) -> list[dict[str, Any]]:  # noqa: ARG001
+    """Pools, quotas or budgets."""
+    with reading(server_of(request).database) as connection:
+        return [msgspec.to_builtins(each) for each in Records(connection).settings(kind, _kind(kind))]
+
+
+@router.put("/settings/{kind}/{name}", status_code=204)
+def set_setting(request: Request, who: Who, kind: str, name: str, body: dict[str, Any]) -> None:
+    """Write a quota or a budget, new or not."""
+    allow(request, who, f"set {kind}", name, is_allowed=who.role is Role.OPERATOR)
+    try:
+        record = msgspec.convert(body, _kind(kind))
+    except msgspec.ValidationError as exc:
+        raise HTTPException(422, f"{kind} {name}: {exc}") from exc
+    server = server_of(request)
+    with server.database.begin() as connection:
+        records = Records(connection)
+        records.set_setting(kind, name, record)
+        records.tell("settings", kind, None)
+    server.wake()
+
+
+@router.post("/nodes/{name}/state", status_code=202)
+def set_node(request: Request, who: Who, name: str, body: NodeState) -> None:
+    """Drain a node, cordon it, or take it back."""
+    allow(request, who, body.state, name, is_allowed=who.role is Role.OPERATOR)
+    if body.state not in ("up", "draining", "cordoned"):
+        raise HTTPException(422, f"{body.state!r} is no state: up, draining or cordoned")
+    server = server_of(request)
+    with server.database.begin() as connection:
+        Records(connection).tell("node", name, {"state": body.state, "reason": body.reason or f"by {who.name}"})
+    server.wake()
+
+
+def _kind(kind: str) -> type[Any]:
+    if kind not in _KINDS:
+        raise HTTPException(404, f"there is nothing called {kind}: {', '.join(_KINDS)}")
+    return _KINDS[kind]

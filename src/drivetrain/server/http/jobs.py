@@ -1,0 +1,127 @@
+"""Routes for jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from drivetrain.compute.controller.states import JobRecord
+from drivetrain.compute.job import job_of
+from drivetrain.server.database import Records, reading
+from drivetrain.server.http.who import allow, person_of, server_of
+from drivetrain.server.services import jobs, logs
+from drivetrain.server.services.people import Person
+
+router = APIRouter(prefix="/api/jobs", tags=["jobs"])
+Who = Annotated[Person, Depends(person_of)]
+_LONGEST_WAIT_S = 20.0
+_LOOK_S = 0.02
+
+
+class Submission(BaseModel):
+    """What is to be run. `job` has the keys of a job file."""
+
+    job: dict[str, Any]
+    snapshot: str = ""
+    folder: str = ""
+    key: str = Field(default="", max_length=128)
+
+
+class Cursor(BaseModel):
+    """How far a reader of logs is, by file."""
+
+    cursor: dict[str, int] = Field(default_factory=dict, max_length=10_000)
+    rank: int | None = None
+    wait_s: float = Field(default=0.0, ge=0.0)
+
+
+@router.post("", status_code=201)
+def submit(request: Request, who: Who, submission: Submission) -> dict[str, Any]:
+    """Take a job."""
+    server = server_of(request)
+    if not who.may_submit:
+        allow(request, who, "submit", submission.job.get("name", "") or "a job", is_allowed=False)
+    job = job_of(submission.job)
+    with server.database.begin() as connection:
+        record = jobs.submit(
+            connection,
+            who,
+            job,
+            snapshot=submission.snapshot,
+            folder=submission.folder,
+            key=submission.key,
+            now_s=server.clock(),
+        )
+    server.wake()
+    return shown(record)
+
+
+@router.get("")
+def list_jobs(
+    request: Request,
+    who: Who,  # noqa: ARG001 - anybody with a token may look
+    user: str = "",
+    team: str = "",
+    state: Annotated[list[str] | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+) -> list[dict[str, Any]]:
+    """The newest first."""
+    with reading(server_of(request).database) as connection:
+        return [shown(job) for job in Records(connection).jobs(user=user, team=team, states=state or (), limit=limit)]
+
+
+@router.get("/{name}")
+def describe(request: Request, who: Who, name: str) -> dict[str, Any]:  # noqa: ARG001
+    """A job with its attempts and events."""
+    with reading(server_of(request).database) as connection:
+        job = jobs.find(connection, name)
+        records = Records(connection)
+        attempts = [msgspec.to_builtins(attempt) for attempt in records.attempts_of(job.id)]
+        events = [
+            {"at_ns": at_ns, "kind": kind, "subject": subject, "data": data}
+            for _, at_ns, kind, subject, data in records.events(subject=job.id)
+        ]
+    return shown(job) | {"attempts": attempts, "events": events}
+
+
+@router.post("/{name}/stop", status_code=202)
+def stop(request: Request, who: Who, name: str) -> dict[str, Any]:
+    """Have a job save and leave."""
+    server = server_of(request)
+    with reading(server.database) as connection:
+        job = jobs.find(connection, name)
+    allow(request, who, "stop", job.id, is_allowed=who.may_change(job.user))
+    with server.database.begin() as connection:
+        jobs.stop(connection, who, job)
+    server.wake()
+    return shown(job)
+
+
+@router.post("/{name}/logs")
+async def read_logs(request: Request, who: Who, name: str, cursor: Cursor) -> dict[str, Any]:  # noqa: ARG001
+    """What ranks printed since; waits for something where there is nothing yet, but not for long."""
+    server = server_of(request)
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + min(cursor.wait_s, _LONGEST_WAIT_S)
+
+    def look() -> tuple[JobRecord, list[logs.Piece]]:
+        with reading(server.database) as connection:
+            job = jobs.find(connection, name)
+        return job, logs.pieces(job.run, cursor.cursor, rank=cursor.rank)
+
+    while True:
+        job, pieces = await run_in_threadpool(look)
+        if pieces or job.state.is_final or loop.time() >= until_s:
+            return {"state": job.state, "reason": job.reason, "pieces": [msgspec.to_builtins(p) for p in pieces]}
+        await asyncio.sleep(_LOOK_S)
+
+
+def shown(record: JobRecord) -> dict[str, Any]:
+    """A job as JSON."""
+    shown: dict[str, Any] = msgspec.to_builtins(record)
+    return shown

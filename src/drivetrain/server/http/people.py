@@ -1,0 +1,53 @@
+"""Routes for users and tokens."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, Field
+
+from drivetrain.server.http.who import allow, person_of, server_of
+from drivetrain.server.services import people
+from drivetrain.server.services.people import Person, Role
+
+router = APIRouter(prefix="/api", tags=["people"])
+Who = Annotated[Person, Depends(person_of)]
+
+
+class User(BaseModel):
+    """Who somebody is."""
+
+    role: Role = Role.MEMBER
+    teams: list[str] = Field(default_factory=list, max_length=100)
+
+
+class NewToken(BaseModel):
+    """What a token is for, and how long."""
+
+    label: str = Field(default="", max_length=64)
+    lasts_s: float = 30 * 86400.0
+
+
+@router.get("/me")
+def me(who: Who) -> dict[str, Any]:
+    """Who asks."""
+    return {"name": who.name, "role": who.role, "teams": who.teams}
+
+
+@router.put("/users/{name}", status_code=204)
+def set_user(request: Request, who: Who, name: str, user: User) -> None:
+    """Write a user, new or not."""
+    allow(request, who, "set user", name, is_allowed=who.role is Role.OPERATOR)
+    with server_of(request).database.begin() as connection:
+        people.set_user(connection, name, user.role, tuple(user.teams))
+
+
+@router.post("/users/{name}/tokens", status_code=201)
+def give_token(request: Request, who: Who, name: str, wanted: NewToken) -> dict[str, str]:
+    """Make a token; it is shown this once."""
+    allow(request, who, "make a token for", name, is_allowed=who.role is Role.OPERATOR or who.name == name)
+    server = server_of(request)
+    with server.database.begin() as connection:
+        token = people.give_token(connection, name, wanted.label, lasts_s=wanted.lasts_s, now_s=server.clock())
+    return {"token": token}

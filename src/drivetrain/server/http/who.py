@@ -1,0 +1,58 @@
+"""Who asks: a person by a token, or an agent by that of its attempt."""
+
+from __future__ import annotations
+
+from fastapi import HTTPException, Request
+
+from drivetrain.compute.controller.states import AttemptRecord
+from drivetrain.server.database import Records, reading
+from drivetrain.server.http.state import Server
+from drivetrain.server.keys import is_attempt_token
+from drivetrain.server.services import people
+from drivetrain.server.services.people import Person
+
+
+def server_of(request: Request) -> Server:
+    """The server that this request came to."""
+    server: Server = request.app.state.server
+    return server
+
+
+def person_of(request: Request) -> Person:
+    """Who asks. Raises HTTPException: 401."""
+    server = server_of(request)
+    with reading(server.database) as connection:
+        person, has_expired = people.bearer(connection, _token(request), server.clock())
+    if person is None:
+        raise HTTPException(401, "this token is not known; an operator can make one: drivetrain server token USER")
+    if has_expired:
+        raise HTTPException(401, "this token has expired; an operator can make another: drivetrain server token USER")
+    return person
+
+
+def allow(request: Request, person: Person, action: str, subject: str, *, is_allowed: bool) -> None:
+    """Write down what somebody does or tries to. Raises HTTPException: 403."""
+    server = server_of(request)
+    with server.database.begin() as connection:
+        people.audit(connection, person.name, action, subject, was_allowed=is_allowed, now_s=server.clock())
+    if not is_allowed:
+        raise HTTPException(403, f"{person.name}, a {person.role}, may not {action} {subject}")
+
+
+def attempt_of(request: Request, attempt: str) -> AttemptRecord:
+    """The attempt whose agent asks. Raises HTTPException: 401, or 404 where the attempt is not known."""
+    server = server_of(request)
+    if not is_attempt_token(server.key, attempt, _token(request)):
+        raise HTTPException(401, "this is not the token of that attempt")
+    with reading(server.database) as connection:
+        found = Records(connection).attempt(attempt)
+    if found is None:
+        raise HTTPException(404, f"there is no attempt {attempt}")
+    return found
+
+
+def _token(request: Request) -> str:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token:
+        raise HTTPException(401, "a token is needed: set DRIVETRAIN_TOKEN", {"WWW-Authenticate": "Bearer"})
+    return token.strip()

@@ -1,0 +1,109 @@
+"""`server.toml`: pools and what is in them; without one, this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drivetrain.compute.controller.nodes import NodeRecord
+from drivetrain.compute.engines import Engine
+from drivetrain.compute.policy.values import Pool
+from drivetrain.core import config
+from drivetrain.core.errors import ConfigError
+
+_NUM_NODES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolConfig:
+    """One pool.
+
+    Attributes:
+      engine: `local` or `slurm`.
+      kind, price_per_gpu_h, interruptions_per_h: as in `policy.values.Pool`; the price in whole units of money.
+      nodes: of a local pool: how many nodes this machine counts as.
+      gpus: of each of them; 0 for as many as the machine has, divided.
+      gpu: their kind; `cpu` where cores count as devices.
+      partition: of Slurm.
+    """
+
+    name: str
+    engine: str = "local"
+    kind: str = "reserved"
+    price_per_gpu_h: float = 0.0
+    interruptions_per_h: float = 0.0
+    nodes: int = _NUM_NODES
+    gpus: int = 0
+    gpu: str = ""
+    partition: str = ""
+
+    def __post_init__(self) -> None:
+        if self.engine not in ("local", "slurm"):
+            raise ConfigError(f"pool {self.name}: engine {self.engine!r} is not known", hint="local or slurm")
+        if self.kind not in ("reserved", "on-demand", "spot"):
+            raise ConfigError(f"pool {self.name}: kind {self.kind!r}, expected reserved, on-demand or spot")
+        if not 1 <= self.nodes <= 10_000:
+            raise ConfigError(f"pool {self.name}: {self.nodes} nodes, expected 1 or more")
+
+    @property
+    def pool(self) -> Pool:
+        """As a policy sees it."""
+        return Pool(self.name, self.kind, round(self.price_per_gpu_h * 1e6), self.interruptions_per_h)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """The file. Attributes: pools: each of its own name."""
+
+    pools: tuple[PoolConfig, ...] = (PoolConfig(name="local"),)
+
+
+def read_config(path: Path | None) -> ServerConfig:
+    """Read it; without a path, one local pool. Raises: ConfigError."""
+    found = ServerConfig() if path is None else config.load_file(ServerConfig, path)
+    names = [pool.name for pool in found.pools]
+    if len(set(names)) < len(names) or not names:
+        raise ConfigError(f"pools are called {', '.join(names) or 'nothing'}: expected one or more, of different names")
+    return found
+
+
+def engine_of(pool: PoolConfig, agents: Path) -> Engine:
+    """The engine of a pool. Args: agents: folder where agents find what they are told."""
+    if pool.engine == "slurm":
+        from drivetrain.compute.engines.slurm import SlurmEngine
+
+        return SlurmEngine(pool.name, partition=pool.partition, folder=agents)
+    from drivetrain.compute.engines.local import LocalEngine
+
+    return LocalEngine(agents, local_nodes(pool, os.sched_getaffinity(0), accelerators()))
+
+
+def local_nodes(pool: PoolConfig, cores: set[int], found: Mapping[str, int]) -> list[NodeRecord]:
+    """What this machine is divided into: nodes with its accelerators, or with its cores where it has none."""
+    kind, count = next(iter(found.items()), ("", 0))
+    num_gpus = pool.gpus or (count // pool.nodes if count else 0)
+    num_cores = max(1, len(cores))
+    shared: dict[str, Any] = {"pool": pool.name, "cpus": num_cores, "rack": "local", "fabric": "local"}
+    if num_gpus:
+        shared |= {"gpu": pool.gpu or kind or "gpu", "num_gpus": num_gpus}
+    else:
+        shared |= {"gpu": "cpu", "num_gpus": num_cores}
+    return [NodeRecord(name=f"{pool.name}-{number}", **shared) for number in range(pool.nodes)]
+
+
+def accelerators() -> dict[str, int]:
+    """Kinds of this machine's accelerators and how many there are."""
+    if shutil.which("nvidia-smi") is None:
+        return {}
+    asked = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        lines = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=10).stdout.split("\n")
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    kinds = [line.strip().replace(" ", "-") for line in lines if line.strip()]
+    return {kind: kinds.count(kind) for kind in kinds}
