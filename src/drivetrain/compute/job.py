@@ -202,9 +202,9 @@ class Job:
             raise UsageError(f"{what}: {exc}") from exc
 
 
-def read_job(path: Path) -> Job:
-    """Read a `job.toml`. Raises: ConfigError: an unknown key (the nearest is named) or a value that cannot be."""
-    return job_of(config.load_file(dict, path), where=str(path))
+def job_values(path: Path) -> dict[str, object]:
+    """What a `job.toml` says, for `job_of`. Raises: ConfigError: there is none, or it is no TOML."""
+    return config.read_toml(path)
 
 
 def job_of(values: Mapping[str, object], *, where: str = "job") -> Job:

@@ -35,13 +35,17 @@ def load(kind: type[T], values: Mapping[str, object], *, where: str = "configura
 
 def load_file(kind: type[T], path: Path) -> T:
     """Read a TOML file into `kind`; see `load`."""
+    return load(kind, read_toml(path), where=str(path))
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """What a TOML file says. Raises: ConfigError: there is none, or it is no TOML."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as exc:
         raise ConfigError(f"there is no configuration file {path}") from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path} is not valid TOML: {exc}") from exc
-    return load(kind, values, where=str(path))
 
 
 def nearest(word: str, known: list[str]) -> str:

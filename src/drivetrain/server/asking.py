@@ -29,7 +29,7 @@ class Asking:
         self._home, self._server, self._key = home, server, key
         self._asked: dict[str, float] = {}
         self._told: set[tuple[str, str]] = set()
-        self._missed: dict[tuple[str, str], float] = {}
+        self._missed: dict[tuple[str, int], float] = {}
 
     @property
     def folder(self) -> Path:
@@ -57,23 +57,23 @@ class Asking:
             self._told.add((attempt.id, "kill"))
             engine.kill(attempt.id)
 
-    def lost(self, world: World, pool: str, engine: Engine, now_s: float) -> Iterator[tuple[str, str]]:
-        """Attempts and nodes of a pool whose agents the engine does not have, and has not had for a while."""
+    def lost(self, world: World, pool: str, engine: Engine, now_s: float) -> Iterator[tuple[str, int]]:
+        """Attempts of a pool and their members whose agents the engine does not have, and has not had for a while."""
         living = engine.living()
         for attempt in list(world.attempts.values()):
             if attempt.pool != pool or (attempt.state is AttemptState.PLACED and attempt.id not in self._asked):
                 continue
-            for node in attempt.nodes:
-                if node in living.get(attempt.id, ()) or node in attempt.exits or node in attempt.lost:
-                    self._missed.pop((attempt.id, node), None)
+            for member, node in enumerate(attempt.nodes):
+                if member in living.get(attempt.id, ()) or member in attempt.exits or member in attempt.lost:
+                    self._missed.pop((attempt.id, member), None)
                     continue
-                since_s = self._missed.setdefault((attempt.id, node), now_s)
+                since_s = self._missed.setdefault((attempt.id, member), now_s)
                 is_down = (record := world.nodes.get(node)) is None or record.state == "down"
                 patience_s = 0.0 if attempt.state is not AttemptState.PLACED and is_down else _PATIENCE_S
                 if attempt.state is AttemptState.RUNNING or attempt.state is AttemptState.LEAVING:
                     patience_s = min(patience_s, 2.0)  # its last word may be on its way
                 if now_s - since_s >= patience_s:
-                    yield attempt.id, node
+                    yield attempt.id, member
 
     def assignment(self, job: JobRecord, attempt: AttemptRecord) -> Assignment:
         """What its agents are told."""

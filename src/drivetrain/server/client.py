@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -25,6 +26,10 @@ from drivetrain.store import home
 SERVER, TOKEN, CA_FILE = "DRIVETRAIN_SERVER", "DRIVETRAIN_TOKEN", "DRIVETRAIN_CA"
 _PATIENCE_S = 60.0
 _START_S = 30.0
+
+
+class ChangedError(UsageError):
+    """A file is not any more what it was when the snapshot was taken."""
 
 
 class Client:
@@ -58,7 +63,10 @@ class Client:
         missing = self.ask("POST", "/api/blobs/missing", sorted(manifest.hashes))
         paths = {entry.sha256: entry.path for entry in manifest.entries if not entry.link}
         for sha256 in missing:
-            self._send("PUT", f"/api/blobs/{sha256}", (folder / paths[sha256]).read_bytes())
+            content = (folder / paths[sha256]).read_bytes()
+            if hashlib.sha256(content).hexdigest() != sha256:
+                raise ChangedError(f"{paths[sha256]} changes while it is sent", hint="have git ignore what is written")
+            self._send("PUT", f"/api/blobs/{sha256}", content)
         self._send("POST", "/api/snapshots", manifest.encoded())
         return len(missing)
 

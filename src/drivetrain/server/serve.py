@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
@@ -52,7 +52,7 @@ class ServeSpec:
     host: str = "127.0.0.1"
     port: int = 0
     database: str = ""
-    config: ServerConfig = ServerConfig()
+    config: ServerConfig = field(default_factory=ServerConfig)
     url: str = ""
     certificate: Path | None = None
     private_key: Path | None = None

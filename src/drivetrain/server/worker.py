@@ -137,7 +137,7 @@ class Worker:
             world.progressed(subject, data["step"], data["saved_step"], now_s)
         elif kind == "exit":
             world.alive(subject, now_s)
-            world.exited(subject, data["node"], data["exit_code"], now_s)
+            world.exited(subject, data["member"], data["exit_code"], now_s)
         elif kind == "node":
             node = world.nodes.get(subject)
             if node is not None:
@@ -152,8 +152,8 @@ class Worker:
         self._looked_s = now_s
         for pool, engine in self._engines.items():
             self._see_nodes(world, pool, engine)
-            for attempt, node in self._asking.lost(world, pool, engine, now_s):
-                world.lost(attempt, node, now_s)
+            for attempt, member in self._asking.lost(world, pool, engine, now_s):
+                world.lost(attempt, member, now_s)
                 self._is_dirty = True
         self._is_dirty |= any(job.eligible_s <= now_s for job in world.jobs.values() if job.state == "waiting")
 

@@ -23,7 +23,7 @@ class Assignment:
       attempt, job, run: ids.
       server: URL of the server; token: for it, good for this attempt alone.
       home: the store's root where the server keeps runs; an agent that does not see it sends what ranks write.
-      shares: one a node, in the order of node ranks.
+      shares: one a member of the gang, in the order of their ranks.
       least_nodes: with fewer it does not go on.
       ranks: processes of each node.
       command: of the ranks.

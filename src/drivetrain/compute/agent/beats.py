@@ -48,7 +48,7 @@ class Beats:
         except ServerAwayError:
             return
         except ServerRefusedError as exc:
-            leave = "the server knows nothing of this attempt" if exc.status in _GONE else None
+            leave = exc.message if exc.status in _GONE else None
         if leave is not None and not self._was_told:
             self._was_told = True
             print(f"leaving: {leave}", flush=True)

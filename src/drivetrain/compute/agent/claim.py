@@ -14,9 +14,9 @@ from pathlib import Path
 _FLOCK = "hhqqi"  # l_type, l_whence, l_start, l_len, l_pid, as Linux has them
 
 
-def claim_file(folder: Path, node: str) -> Path:
-    """Of the agent of a node, in the folder of its attempt."""
-    return folder / f"{node}.claim"
+def claim_file(folder: Path, member: int) -> Path:
+    """Of the agent of a member of the gang, in the folder of its attempt."""
+    return folder / f"{member}.claim"
 
 
 def claim(path: Path) -> int | None:

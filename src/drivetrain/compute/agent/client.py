@@ -29,7 +29,7 @@ class ServerRefusedError(StoreError):
 class AgentClient:
     """Requests of one attempt's agent, one at a time; not for several threads."""
 
-    def __init__(self, server: str, token: str, attempt: str, node: str, *, ca_file: str = "") -> None:
+    def __init__(self, server: str, token: str, attempt: str, member: int, *, ca_file: str = "") -> None:
         url = urlsplit(server)
         self._connect: Any
         if url.scheme == "https":
@@ -37,8 +37,8 @@ class AgentClient:
             self._connect = lambda: http.client.HTTPSConnection(url.netloc, timeout=_PATIENCE_S, context=context)
         else:
             self._connect = lambda: http.client.HTTPConnection(url.netloc, timeout=_PATIENCE_S)
-        self._headers = {"Authorization": f"Bearer {token}"}
-        self._base = f"/agent/{quote(attempt)}/{quote(node)}"
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._base = f"/agent/{quote(attempt)}/{member}"
         self._connection: http.client.HTTPConnection | None = None
 
     def beat(self, *, step: int | None, saved_step: int | None) -> str | None:

@@ -1,4 +1,4 @@
-"""From the assignment to the last word: `python -m drivetrain.compute.agent.main FOLDER NODE`."""
+"""From the assignment to the last word: `python -m drivetrain.compute.agent.main FOLDER MEMBER`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from drivetrain.compute.agent.assignment import Assignment, read_assignment
 from drivetrain.compute.agent.beats import Beats
 from drivetrain.compute.agent.claim import claim, claim_file
-from drivetrain.compute.agent.client import AgentClient, ServerAwayError, ServerRefusedError
+from drivetrain.compute.agent.client import AgentClient, ServerAwayError
 from drivetrain.compute.agent.shipping import Shipping
 from drivetrain.compute.snapshot import decode_manifest, unpack
 from drivetrain.core import variables
-from drivetrain.core.errors import DrivetrainError, UsageError
+from drivetrain.core.errors import DrivetrainError, StoreError, UsageError
 from drivetrain.launch import Launcher, LaunchSpec, Progress, run_together
 from drivetrain.store import LocalShelf, run_folder
 
@@ -29,12 +28,12 @@ _LONGEST_PAUSE_S = 10.0
 
 
 class Agent:
-    """Does one assignment on one node."""
+    """Does one assignment as one member of its gang."""
 
-    def __init__(self, assignment: Assignment, node: str) -> None:
-        self._do, self._node = assignment, node
+    def __init__(self, assignment: Assignment, member: int) -> None:
+        self._do, self._member = assignment, member
         os.environ[variables.HOME] = assignment.home
-        self._client = AgentClient(assignment.server, assignment.token, assignment.attempt, node)
+        self._client = AgentClient(assignment.server, assignment.token, assignment.attempt, member)
         self._run = run_folder(assignment.run)
         self._step: int | None = None
 
@@ -74,7 +73,7 @@ class Agent:
         return folder / do.folder
 
     def _devices(self) -> Mapping[str, str]:
-        share = next(share for share in self._do.shares if share.node == self._node)
+        share = self._do.shares[self._member]
         if not share.milli or self._do.gpu in ("", "cpu"):
             return {}
         return {"CUDA_VISIBLE_DEVICES": ",".join(str(device) for device, _ in share.milli)}
@@ -107,8 +106,10 @@ class Agent:
         return self._run.manifest_file.is_file()
 
     def _last_word(self, exit_code: int) -> None:
-        with suppress(ServerRefusedError):
+        try:
             persistently(lambda: self._client.exited(exit_code))
+        except StoreError as exc:
+            _say(exc.message)
         self._client.close()
 
 
@@ -146,12 +147,12 @@ def _drop(rank: int, stream: str, data: bytes) -> None:
     """Ranks' output is kept in files of the run already."""
 
 
-def main(folder: str, node: str) -> int:
-    """Be the agent of a node, unless another process is."""
-    if claim(claim_file(Path(folder), node)) is None:
+def main(folder: str, member: int) -> int:
+    """Be the agent of a member, unless another process is."""
+    if claim(claim_file(Path(folder), member)) is None:
         return 0
-    return Agent(read_assignment(Path(folder)), node).work()
+    return Agent(read_assignment(Path(folder)), member).work()
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2]))
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))

@@ -98,16 +98,17 @@ class AttemptRecord:
     Attributes:
       id: `JOB.NUMBER`.
       job: whose try.
-      shares: what it has of each node, in the order of node ranks.
+      shares: what each member of its gang has of a node, in the order of their ranks.
       state: where it is.
       placed_s, started_s, ended_s: since the epoch.
-      exits: exit codes of those nodes whose agents have ended.
-      lost: nodes whose agents are gone without a word.
+      exits: by number of a member, from 0, how its ranks ended.
+      lost: members whose agents are gone without a word.
       why: it was told to leave; empty while it may stay.
       leave_by_s: when it is killed if it has not left.
       saved_s: when its last checkpoint was complete; progress_s: when it was last seen to get on.
       saved_step, step: of that checkpoint, and the furthest one seen.
       lost_s: device-seconds that a preemption cost.
+      next_shares: what it was told to have instead, where it leaves for that.
     """
 
     id: str
@@ -119,8 +120,8 @@ class AttemptRecord:
     placed_s: float = 0.0
     started_s: float | None = None
     ended_s: float | None = None
-    exits: Mapping[str, int] = field(default_factory=dict)
-    lost: tuple[str, ...] = ()
+    exits: Mapping[int, int] = field(default_factory=dict)
+    lost: tuple[int, ...] = ()
     why: Why | None = None
     reason: str = ""
     leave_by_s: float | None = None
@@ -129,8 +130,9 @@ class AttemptRecord:
     saved_step: int | None = None
     step: int | None = None
     lost_s: float = 0.0
+    next_shares: tuple[Share, ...] | None = None
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """Names, in the order of node ranks."""
+        """Of each member, its node."""
         return tuple(share.node for share in self.shares)

@@ -64,21 +64,21 @@ def told_to_leave(
     return replace(job, state=JobState.LEAVING, reason=reason), leaving
 
 
-def exited(job: JobRecord, attempt: AttemptRecord, node: str, exit_code: int, now_s: float) -> Both:
+def exited(job: JobRecord, attempt: AttemptRecord, member: int, exit_code: int, now_s: float) -> Both:
     """An agent has said how its ranks ended; said twice, it counts once."""
-    if attempt.state is AttemptState.ENDED or node in attempt.exits or node not in attempt.nodes:
+    if attempt.state is AttemptState.ENDED or member in attempt.exits or not 0 <= member < len(attempt.shares):
         return job, attempt
-    attempt = replace(attempt, exits={**attempt.exits, node: exit_code})
+    attempt = replace(attempt, exits={**attempt.exits, member: exit_code})
     return _ended(job, attempt, now_s)
 
 
-def node_lost(job: JobRecord, attempt: AttemptRecord, node: str, now_s: float) -> Both:
+def member_lost(job: JobRecord, attempt: AttemptRecord, member: int, now_s: float) -> Both:
     """An agent is gone without a word, and its engine says that nothing of it is left there."""
-    if attempt.state is AttemptState.ENDED or node in attempt.exits or node in attempt.lost:
+    if attempt.state is AttemptState.ENDED or member in attempt.exits or member in attempt.lost:
         return job, attempt
-    attempt = replace(attempt, lost=(*attempt.lost, node))
+    attempt = replace(attempt, lost=(*attempt.lost, member))
     if len(attempt.exits) + len(attempt.lost) < len(attempt.shares):
-        reason = f"node {node} is lost"
+        reason = f"node {attempt.nodes[member]} is lost"
         job, attempt = told_to_leave(job, attempt, Why.LOST, reason, grace_s=job.job.grace_s, now_s=now_s)
     return _ended(job, attempt, now_s)
 
@@ -112,7 +112,7 @@ def _ended(job: JobRecord, attempt: AttemptRecord, now_s: float) -> Both:
 
 
 def _after_loss(job: JobRecord, attempt: AttemptRecord, now_s: float) -> JobRecord:
-    nodes = ", ".join(attempt.lost)
+    nodes = ", ".join(attempt.nodes[member] for member in attempt.lost)
     num_lost = job.num_lost + 1
     if num_lost > _MOST_LOST:
         reason = f"lost its node {_MOST_LOST} times, last {nodes}"

@@ -92,16 +92,16 @@ class World:
             job, attempt = both
             self._put(job, transitions.progressed(attempt, step=step, saved_step=saved_step, now_s=now_s))
 
-    def exited(self, attempt_id: str, node: str, exit_code: int, now_s: float) -> None:
+    def exited(self, attempt_id: str, member: int, exit_code: int, now_s: float) -> None:
         """An agent said how its ranks ended."""
         if (both := self._both(attempt_id)) is not None:
-            self._put(*transitions.exited(*both, node, exit_code, now_s))
+            self._put(*transitions.exited(*both, member, exit_code, now_s))
 
-    def lost(self, attempt_id: str, node: str, now_s: float) -> None:
+    def lost(self, attempt_id: str, member: int, now_s: float) -> None:
         """Nothing of an agent is left."""
         if (both := self._both(attempt_id)) is not None:
-            self.failures.append(values.Failure(node, now_s, both[0].id, "its agent was lost"))
-            self._put(*transitions.node_lost(*both, node, now_s))
+            self.failures.append(values.Failure(both[1].nodes[member], now_s, both[0].id, "its agent was lost"))
+            self._put(*transitions.member_lost(*both, member, now_s))
 
     def stop(self, job_id: str, reason: str, now_s: float, *, why: Why = Why.STOPPED) -> None:
         """Somebody wants a job to end."""
@@ -156,6 +156,8 @@ class World:
             why = Why.PREEMPTED if isinstance(decision, values.Preempt) else Why.RESIZED
             grace_s = decision.grace_s if isinstance(decision, values.Preempt) else job.job.grace_s
             lost_s = decision.lost_s if isinstance(decision, values.Preempt) else 0.0
+            if isinstance(decision, values.Resize):
+                attempt = replace(attempt, next_shares=decision.shares)
             self._put(
                 *transitions.told_to_leave(
                     job, attempt, why, decision.reason, grace_s=grace_s, now_s=now_s, lost_s=lost_s
@@ -179,6 +181,9 @@ class World:
         self._changes.attempts[attempt.id] = attempt
         if attempt.state is AttemptState.ENDED:
             self.attempts.pop(job.id, None)
+            if attempt.why is Why.RESIZED and attempt.next_shares and job.state is JobState.WAITING:
+                now_s = attempt.ended_s or attempt.placed_s
+                self._put(*transitions.placed(job, attempt.next_shares, attempt.pool, attempt.reason, now_s))
         else:
             self.attempts[job.id] = attempt
 
@@ -244,6 +249,8 @@ def _running(record: JobRecord, attempt: AttemptRecord, has_cores: bool) -> Runn
         shares=attempt.shares,
         priority=job.priority_value,
         preemptible=job.preemptible,
+        submitted_s=record.submitted_s,
+        next_shares=attempt.next_shares,
         started_s=started_s,
         min_runtime_s=job.min_runtime_s,
         saved_s=attempt.saved_s or started_s,

@@ -18,8 +18,8 @@ class StartRequest:
       attempt: its id, by which asking twice starts one thing.
       job_name: for people who look at the engine's own lists.
       pool: where.
-      shares: one a node, in the order of node ranks.
-      agent: program and arguments of the agent; the engine adds the node's name.
+      shares: one a member of the gang, in the order of their ranks.
+      agent: program and arguments of the agent; the engine adds the member's number.
       env: variables of the agent.
       max_runtime_s: after which the engine may end it; None for never.
       grace_s: between being told to leave and being killed.
@@ -42,10 +42,10 @@ class Engine(Protocol):
         """The machines it has, as they are now. Raises: StoreError: it does not answer."""
 
     def start(self, request: StartRequest) -> None:
-        """Start an agent on each node, unless that was done before. Raises: StoreError: it would not."""
+        """Start an agent for each member, unless that was done before. Raises: StoreError: it would not."""
 
-    def living(self) -> Mapping[str, frozenset[str]]:
-        """Attempt -> nodes on which its agent lives, or is about to. Raises: StoreError: it does not answer."""
+    def living(self) -> Mapping[str, frozenset[int]]:
+        """Attempt -> members whose agent lives, or is about to. Raises: StoreError: it does not answer."""
 
     def leave(self, attempt: str) -> None:
         """Tell its agents to save and leave."""

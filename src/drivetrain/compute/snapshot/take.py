@@ -46,7 +46,10 @@ def take(folder: Path, *, most_bytes: int = MOST_BYTES) -> Manifest:
     known = _recalled(memory)
     now: dict[str, _Known] = {}
     entries, pending = [], []
+    own = home()
     for path in sorted(_files(folder)):
+        if own in (folder / path).parents:
+            continue  # the store is no code
         found = _look(folder, path)
         if found is None:
             continue

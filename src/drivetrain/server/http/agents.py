@@ -14,7 +14,7 @@ from drivetrain.server.database import Records, reading
 from drivetrain.server.http.who import attempt_of, server_of
 from drivetrain.server.services import agents
 
-router = APIRouter(prefix="/agent/{attempt}/{node}", tags=["agents"])
+router = APIRouter(prefix="/agent/{attempt}/{member}", tags=["agents"])
 Attempt = Annotated[AttemptRecord, Depends(attempt_of)]
 _MOST_PIECE_BYTES = 4 << 20
 
@@ -46,12 +46,12 @@ def beat(request: Request, record: Attempt, said: Beat) -> dict[str, str | None]
 
 
 @router.post("/exit")
-def exit_of(request: Request, record: Attempt, node: str, said: Exit) -> dict[str, Any]:
+def exit_of(request: Request, record: Attempt, member: int, said: Exit) -> dict[str, Any]:
     """The last word of an agent; said again, it counts once."""
     server = server_of(request)
     if record.state is not AttemptState.ENDED:
         with server.database.begin() as connection:
-            server.desk.exited(connection, record, node, said.exit_code)
+            server.desk.exited(connection, record, member, said.exit_code)
         server.wake()
     return {}
 

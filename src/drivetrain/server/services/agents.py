@@ -37,11 +37,11 @@ class AgentDesk:
         Records(connection).tell("alive", attempt.id, {"step": step, "saved_step": saved_step})
         return True
 
-    def exited(self, connection: Connection, attempt: AttemptRecord, node: str, exit_code: int) -> None:
+    def exited(self, connection: Connection, attempt: AttemptRecord, member: int, exit_code: int) -> None:
         """The last word of an agent."""
         with self._lock:
             self._told.pop(attempt.id, None)
-        Records(connection).tell("exit", attempt.id, {"node": node, "exit_code": exit_code})
+        Records(connection).tell("exit", attempt.id, {"member": member, "exit_code": exit_code})
 
 
 def append(run: str, path: str, offset: int, data: bytes) -> int:

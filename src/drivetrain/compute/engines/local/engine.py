@@ -27,23 +27,23 @@ class LocalEngine:
     def __init__(self, folder: Path, nodes: Sequence[NodeRecord]) -> None:
         self._folder = folder
         self._nodes = tuple(nodes)
-        self._children: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
+        self._children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
 
     def nodes(self) -> Sequence[NodeRecord]:
         """What this machine is divided into."""
         return self._nodes
 
     def start(self, request: StartRequest) -> None:
-        """Start an agent for each node, unless one lives or has lived."""
-        for share in request.shares:
-            claim = claim_file(self._folder / request.attempt, share.node)
-            if (request.attempt, share.node) in self._children or claim.exists():
+        """Start an agent for each member, unless one lives or has lived."""
+        for member in range(len(request.shares)):
+            claim = claim_file(self._folder / request.attempt, member)
+            if (request.attempt, member) in self._children or claim.exists():
                 continue
             log = claim.with_suffix(".log")
             try:
                 with log.open("ab") as output:
-                    self._children[request.attempt, share.node] = subprocess.Popen(
-                        [*request.agent, share.node],
+                    self._children[request.attempt, member] = subprocess.Popen(
+                        [*request.agent, str(member)],
                         stdin=subprocess.DEVNULL,
                         stdout=output,
                         stderr=subprocess.STDOUT,
@@ -53,18 +53,18 @@ class LocalEngine:
             except OSError as exc:
                 raise StoreError(f"cannot start an agent for {request.attempt}: {exc.strerror}") from exc
 
-    def living(self) -> Mapping[str, frozenset[str]]:
+    def living(self) -> Mapping[str, frozenset[int]]:
         """By their claims, and by those of our children that have not come so far as to make one."""
-        found: dict[str, set[str]] = defaultdict(set)
-        for (attempt, node), child in list(self._children.items()):
+        found: dict[str, set[int]] = defaultdict(set)
+        for (attempt, member), child in list(self._children.items()):
             if child.poll() is None:
-                found[attempt].add(node)
+                found[attempt].add(member)
             else:
-                del self._children[attempt, node]
+                del self._children[attempt, member]
         for claim in self._folder.glob("*/*.claim"):
             if holder(claim) is not None:
-                found[claim.parent.name].add(claim.stem)
-        return {attempt: frozenset(nodes) for attempt, nodes in found.items()}
+                found[claim.parent.name].add(int(claim.stem))
+        return {attempt: frozenset(members) for attempt, members in found.items()}
 
     def leave(self, attempt: str) -> None:
         """SIGTERM."""

@@ -1,0 +1,55 @@
+"""`drivetrain describe`: what a job is, why it is where it is, and what happened to it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+import click
+
+from drivetrain.core.clock import utc_text
+from drivetrain.core.units import NS_PER_S, duration_text
+
+
+@click.command()
+@click.argument("job")
+@click.option("--json", "as_json", is_flag=True, help="All that is known, as JSON.")
+def command(job: str, as_json: bool) -> None:
+    """Tell all about JOB: an id, the beginning of one, or `latest`."""
+    from drivetrain.server.client import connect
+
+    found = connect().job(job)
+    click.echo(json.dumps(found) if as_json else "\n".join(_lines(found)))
+
+
+def _lines(job: dict[str, Any]) -> list[str]:
+    lines = [f"{job['id']}  {job['state']}", f"  command    {shlex.join(job['job']['command'])}"]
+    if job["job"]["name"]:
+        lines.append(f"  name       {job['job']['name']}")
+    lines.append(f"  whose      {job['user']}, team {job['team']}")
+    lines.append(f"  submitted  {utc_text(int(job['submitted_s'] * NS_PER_S))}")
+    if job["reason"]:
+        lines.append(f"  reason     {job['reason']}")
+    if job["position"]:
+        lines.append(f"  position   {job['position']} in the queue")
+    if job["expected_s"]:
+        early, late = (utc_text(int(at_s * NS_PER_S)) for at_s in job["expected_s"])
+        lines.append(f"  expected   {early} to {late}")
+    if job["exit_code"] is not None:
+        lines.append(f"  exit code  {job['exit_code']}")
+    lines.append(f"  run        {job['run']}")
+    lines += [f"  attempt {attempt['number']}  {_attempt(attempt)}" for attempt in job["attempts"]]
+    return lines
+
+
+def _attempt(attempt: dict[str, Any]) -> str:
+    nodes = ", ".join(share["node"] for share in attempt["shares"])
+    words = [f"{attempt['state']} on {nodes}"]
+    if attempt["started_s"] and attempt["ended_s"]:
+        words.append(f"took {duration_text(int((attempt['ended_s'] - attempt['started_s']) * NS_PER_S))}")
+    if attempt["step"] is not None:
+        words.append(f"reached step {attempt['step']}")
+    if attempt["why"]:
+        words.append(attempt["reason"])
+    return "; ".join(words)

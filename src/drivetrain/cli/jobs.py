@@ -1,0 +1,31 @@
+"""`drivetrain jobs`: what runs, waits and has ended."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from drivetrain.cli.tables import table
+
+
+@click.command()
+@click.option("--mine", is_flag=True, help="Only my own.")
+@click.option("--team", default="", help="Of this team alone.")
+@click.option("--state", "states", multiple=True, help="In this state: waiting, running, succeeded, ...")
+@click.option("--limit", default=50, show_default=True, help="The newest so many.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array of objects.")
+def command(mine: bool, team: str, states: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """List jobs, newest first."""
+    from drivetrain.server.client import connect
+
+    client = connect()
+    user = client.ask("GET", "/api/me")["name"] if mine else ""
+    jobs = client.jobs(user=user, team=team, state=list(states), limit=limit)
+    if as_json:
+        click.echo(json.dumps(jobs))
+    elif jobs:
+        rows = [(j["id"], j["user"], j["team"], j["state"], j["job"]["name"], j["reason"]) for j in jobs]
+        click.echo(table(("id", "user", "team", "state", "name", "reason"), rows))
+    else:
+        click.echo("there are no jobs; make one: drivetrain submit -- python train.py", err=True)
