@@ -110,4 +110,5 @@ class Asking:
             env={"DRIVETRAIN_HOME": str(self._home)},
             max_runtime_s=job.job.max_runtime_s,
             grace_s=job.job.grace_s,
+            takes_gpus=job.job.gpu_milli > 0,
         )

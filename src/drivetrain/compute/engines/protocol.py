@@ -23,6 +23,7 @@ class StartRequest:
       env: variables of the agent.
       max_runtime_s: after which the engine may end it; None for never.
       grace_s: between being told to leave and being killed.
+      takes_gpus: whether devices of `shares` are accelerators, rather than cores.
     """
 
     attempt: str
@@ -33,6 +34,7 @@ class StartRequest:
     env: Mapping[str, str]
     max_runtime_s: float | None = None
     grace_s: float = 30.0
+    takes_gpus: bool = False
 
 
 class Engine(Protocol):

@@ -1,0 +1,127 @@
+"""Slurm's commands: their arguments, and what they print -> values. Pure, but for `run`."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Sequence
+
+from drivetrain.compute.controller.nodes import NodeRecord
+from drivetrain.compute.engines.protocol import StartRequest
+from drivetrain.core.errors import StoreError
+
+_TIMEOUT_S = 20.0
+_MIB = 1 << 20
+_GRES = re.compile(r"gpu(?::([A-Za-z0-9_.-]+))?:([0-9]+)")
+_DOWN = ("DOWN", "FAIL", "NO_RESPOND", "NOT_RESPONDING", "POWERED_DOWN", "POWERING_DOWN", "UNKNOWN", "REBOOT")
+_DRAINING = ("DRAIN", "DRAINING", "DRAINED", "MAINT", "RESERVED")
+_ATTEMPT = re.compile(r"[a-z0-9-]+\.[0-9]+")
+_COMMENT = "drivetrain:"
+
+
+def run(arguments: Sequence[str], *, text: str = "") -> str:
+    """What a command prints. Raises: StoreError: it is not there, fails or does not answer."""
+    try:
+        done = subprocess.run(
+            list(arguments), input=text, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
+    except FileNotFoundError as exc:
+        raise StoreError(f"there is no {arguments[0]} here", hint="are Slurm's commands installed?") from exc
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise StoreError(f"{arguments[0]} does not answer: {exc}") from exc
+    if done.returncode:
+        raise StoreError(f"{arguments[0]}: {done.stderr.strip()[:500] or done.returncode}")
+    return done.stdout
+
+
+def batch_arguments(request: StartRequest, partition: str, log: str) -> list[str]:
+    """Of `sbatch`, for a script on its standard input."""
+    nodes = [share.node for share in request.shares]
+    arguments = [
+        "sbatch",
+        "--parsable",
+        f"--job-name={safe_name(request.job_name)}",
+        f"--comment={_COMMENT}{request.attempt}",
+        f"--nodes={len(nodes)}",
+        f"--ntasks={len(nodes)}",
+        "--ntasks-per-node=1",
+        f"--nodelist={','.join(nodes)}",
+        "--no-requeue",
+        "--oversubscribe",
+        "--no-kill",
+        f"--output={log}",
+        f"--export=ALL,{','.join(f'{name}={value}' for name, value in request.env.items())}",
+    ]
+    if partition:
+        arguments.append(f"--partition={partition}")
+    num_gpus = max((len(share.milli) for share in request.shares), default=0)
+    if num_gpus and request.takes_gpus:
+        arguments.append(f"--gpus-per-node={num_gpus}")
+    if request.max_runtime_s is not None:
+        arguments.append(f"--time={max(1, round(request.max_runtime_s / 60) + 1)}")
+    return arguments
+
+
+def script(request: StartRequest) -> str:
+    """Of the batch job: an agent on each node, each told its number by Slurm. Its text holds nothing of a user's."""
+    words = " ".join(_quoted(word) for word in request.agent)
+    return f"#!/bin/sh\nexec srun --kill-on-bad-exit=0 --no-kill sh -c 'exec {words} \"$SLURM_PROCID\"'\n"
+
+
+def nodes_of(text: str, pool: str, *, partition: str) -> list[NodeRecord]:
+    """What `scontrol show nodes --oneliner` prints -> nodes, those of a partition alone where one is named."""
+    found = []
+    for line in text.splitlines():
+        fields = dict(re.findall(r"(\w+)=(\S*)", line))
+        if "NodeName" not in fields or (partition and partition not in fields.get("Partitions", "").split(",")):
+            continue
+        gres = _GRES.search(fields.get("Gres", ""))
+        num_cores = int(fields.get("CPUEfctv") or fields.get("CPUTot") or 0)
+        kind, num_gpus = (gres[1] or "gpu", int(gres[2])) if gres else ("cpu", num_cores)
+        state, evidence = state_of(fields.get("State", ""), fields.get("Reason", ""))
+        found.append(
+            NodeRecord(
+                name=fields["NodeName"],
+                pool=pool,
+                gpu=kind,
+                num_gpus=num_gpus,
+                cpus=num_cores,
+                memory_bytes=int(fields.get("RealMemory") or 0) * _MIB,
+                rack=fields.get("ActiveFeatures", "").partition(",")[0].replace("(null)", ""),
+                state=state,
+                evidence=evidence,
+            )
+        )
+    return found
+
+
+def state_of(words: str, reason: str) -> tuple[str, str]:
+    """Slurm's state of a node -> ours, and why."""
+    parts = set(re.split(r"[+*~#!%$@^-]", words.upper())) | ({"NOT_RESPONDING"} if "*" in words else set())
+    if parts & set(_DOWN):
+        return "down", reason or words
+    if parts & set(_DRAINING):
+        return "draining", reason or words
+    return "up", ""
+
+
+def jobs_of(text: str) -> dict[str, str]:
+    """What `squeue` prints as `%i|%k|%T` -> attempt: Slurm's number of its job."""
+    found = {}
+    for line in text.splitlines():
+        number, comment, state = (line.split("|") + ["", ""])[:3]
+        attempt = comment.removeprefix(_COMMENT)
+        if comment.startswith(_COMMENT) and _ATTEMPT.fullmatch(attempt) and not state.startswith("COMPLETING"):
+            found[attempt] = number
+    return found
+
+
+def safe_name(name: str) -> str:
+    """A name with nothing in it that Slurm or a shell could take for more than a name."""
+    return re.sub(r"[^A-Za-z0-9._ -]", "_", name)[:60] or "drivetrain"
+
+
+def _quoted(word: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9/._:=@%+-]+", word):
+        raise StoreError(f"Slurm cannot be told the path {word!r}", hint="use folders with plain names")
+    return word
