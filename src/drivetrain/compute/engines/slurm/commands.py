@@ -109,7 +109,7 @@ def jobs_of(text: str) -> dict[str, str]:
     """What `squeue` prints as `%i|%k|%T` -> attempt: Slurm's number of its job."""
     found = {}
     for line in text.splitlines():
-        number, comment, state = (line.split("|") + ["", ""])[:3]
+        number, comment, state = [*line.split("|"), "", ""][:3]
         attempt = comment.removeprefix(_COMMENT)
         if comment.startswith(_COMMENT) and _ATTEMPT.fullmatch(attempt) and not state.startswith("COMPLETING"):
             found[attempt] = number
