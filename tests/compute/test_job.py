@@ -1,0 +1,74 @@
+"""What a person asks for becomes a job, or an error that says what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivetrain.compute.job import Job, job_of, job_values
+from drivetrain.core.errors import ConfigError, UsageError
+
+
+def job(**values: Any) -> Job:
+    return job_of({"command": ["python", "train.py"], **values})
+
+
+def test_texts_of_a_job_are_numbers_to_who_asks() -> None:
+    found = job(nodes="2:4", gpus=8, memory="64GiB", priority="high", max_runtime="6h", array="0-99999", grace="1m")
+    assert found.nodes_range == (2, 4)
+    assert (found.gpu_milli, found.num_ranks, found.memory_bytes) == (8000, 8, 64 << 30)
+    assert (found.priority_value, found.max_runtime_s, found.grace_s) == (200, 21600.0, 60.0)
+    assert len(found.tasks) == 100_000
+
+
+def test_a_part_of_an_accelerator_has_one_rank() -> None:
+    assert (job(gpus=0.25).gpu_milli, job(gpus=0.25).num_ranks) == (250, 1)
+
+
+def test_a_file_says_the_same_as_flags(tmp_path: Path) -> None:
+    path = tmp_path / "job.toml"
+    path.write_text('command = ["python", "train.py"]\nnodes = "2:4"\n[env]\nSEED = "1"\n')
+    assert job_of(job_values(path)) == job(nodes="2:4", env={"SEED": "1"})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"node": 2}, "unknown key node"),
+        ({"command": []}, "a job has no command"),
+        ({"nodes": "4:2"}, "the smaller number first"),
+        ({"nodes": "many"}, "expected a number or a range"),
+        ({"gpus": 1.5}, "whole ones, or a part of one"),
+        ({"gpus": -1}, "expected 0 or more"),
+        ({"gpus": "eight"}, "Expected `float`"),
+        ({"memory": "much"}, "memory: 'much' is not a size"),
+        ({"max_runtime": "6 fortnights"}, "max_runtime: .* is not a duration"),
+        ({"priority": "hihg"}, "priority 'hihg' is not known"),
+        ({"topology": "planet"}, "expected one of any"),
+        ({"array": "9-0"}, "has 0 tasks"),
+        ({"array": "0-9999999"}, "expected 1 to 1000000"),
+        ({"pool": "a b"}, "expected letters, digits"),
+        ({"name": "two\nlines"}, "without control characters"),
+        ({"secrets": {"KEY": "hunter2"}}, "is no place of one"),
+    ],
+)
+def test_what_cannot_be_is_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        job(**values)
+
+
+def test_the_nearest_key_and_priority_are_offered() -> None:
+    with pytest.raises(UsageError) as refused:
+        job(priorty="high")
+    assert refused.value.hint == "did you mean priority?"
+    with pytest.raises(UsageError) as refused:
+        job(priority="hihg")
+    assert refused.value.hint == "did you mean high?"
+
+
+def test_a_secret_is_not_shown_by_its_error() -> None:
+    with pytest.raises(UsageError) as refused:
+        job(secrets={"KEY": "a-very-long-value-that-somebody-pasted"})
+    assert "that-somebody-pasted" not in str(refused.value)

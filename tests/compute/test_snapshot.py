@@ -1,0 +1,118 @@
+"""Code travels whole, quickly where little has changed, and never out of its folder."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivetrain.compute.snapshot import Entry, Manifest, decode_manifest, take, unpack
+from drivetrain.compute.snapshot.manifest import link_stays_inside, stays_inside
+from drivetrain.core.errors import DataError, UsageError
+
+
+@pytest.fixture
+def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DRIVETRAIN_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "code"
+    (folder / "package").mkdir(parents=True)
+    (folder / "train.py").write_text("print(1)\n")
+    (folder / "package" / "model.py").write_text("x = 1\n")
+    (folder / "run.sh").write_text("#!/bin/sh\n")
+    (folder / "run.sh").chmod(0o755)
+    (folder / "latest").symlink_to("package/model.py")
+    return folder
+
+
+def contents(manifest: Manifest, folder: Path) -> dict[str, bytes]:
+    return {entry.sha256: (folder / entry.path).read_bytes() for entry in manifest.entries if not entry.link}
+
+
+def test_what_is_taken_is_what_is_unpacked(code: Path, tmp_path: Path) -> None:
+    manifest = decode_manifest(take(code).encoded())
+    unpack(manifest, tmp_path / "there", contents(manifest, code).__getitem__)
+    assert take(tmp_path / "there").id == manifest.id
+    assert (tmp_path / "there" / "run.sh").stat().st_mode & 0o100
+    assert (tmp_path / "there" / "latest").read_text() == "x = 1\n"
+
+
+def test_its_id_changes_with_any_content(code: Path) -> None:
+    before = take(code).id
+    assert take(code).id == before
+    (code / "package" / "model.py").write_text("x = 2\n")
+    assert take(code).id != before
+
+
+def test_git_says_what_belongs_to_it(code: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(code)], check=True)
+    (code / ".gitignore").write_text("data/\n")
+    (code / "data").mkdir()
+    (code / "data" / "large.bin").write_bytes(b"0" * 100)
+    (code / "new.py").write_text("")
+    subprocess.run(["git", "-C", str(code), "add", "train.py", "run.sh"], check=True)
+    (code / "run.sh").unlink()
+    paths = {entry.path for entry in take(code).entries}
+    assert paths == {".gitignore", "train.py", "package/model.py", "latest", "new.py"}
+
+
+def test_the_store_is_no_code(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIVETRAIN_HOME", str(code / "store"))
+    take(code)
+    assert not [entry.path for entry in take(code).entries if entry.path.startswith("store")]
+
+
+def test_what_is_too_large_is_named(code: Path) -> None:
+    (code / "weights.bin").write_bytes(b"0" * 5000)
+    with pytest.raises(UsageError, match=r"its largest files: weights.bin \(4.88 KiB"):
+        take(code, most_bytes=1000)
+
+
+def test_a_link_that_leads_out_is_refused(code: Path) -> None:
+    (code / "package" / "out").symlink_to("../../secrets")
+    with pytest.raises(UsageError, match="package/out leads out of the folder"):
+        take(code)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry("../x", False, 1, "0" * 64),
+        Entry("/etc/passwd", False, 1, "0" * 64),
+        Entry("a/../../x", False, 1, "0" * 64),
+        Entry("a//b", False, 1, "0" * 64),
+        Entry("a\0b", False, 1, "0" * 64),
+        Entry("a", False, 1, "../../x"),
+        Entry("a", False, -1, "0" * 64),
+        Entry("a", False, 0, "0" * 64, "../x"),
+        Entry("a", False, 0, "0" * 64, "/etc"),
+    ],
+)
+def test_a_manifest_that_leads_out_of_its_folder_is_refused(entry: Entry) -> None:
+    with pytest.raises(DataError, match="snapshot"):
+        decode_manifest(Manifest((entry,)).encoded())
+
+
+def test_a_file_behind_a_link_is_refused() -> None:
+    entries = (Entry("a", False, 0, "0" * 64, "b"), Entry("a/x", False, 1, "0" * 64))
+    with pytest.raises(DataError, match="lies behind a link"):
+        decode_manifest(Manifest(entries).encoded())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(["..", ".", "a", "b", ""]), min_size=1, max_size=6).map("/".join))
+def test_paths_and_links_that_are_let_through_stay_inside(path: str) -> None:
+    root = Path("/root/folder")
+    if stays_inside(path):
+        assert root in Path(f"/root/folder/{path}").resolve().parents
+    if link_stays_inside("deep/link", path):
+        resolved = Path(f"/root/folder/deep/{path}").resolve()
+        assert resolved == root or root in resolved.parents
+
+
+def test_a_wrong_content_leaves_nothing(code: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is not what was sent"):
+        unpack(take(code), tmp_path / "there", lambda _: b"other")
+    assert not (tmp_path / "there").exists()
