@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 import time
@@ -67,9 +68,12 @@ class Agent:
         if not do.snapshot:
             return Path(do.folder)
         folder = self._run.path.parent.parent / "work" / do.job
-        if not folder.is_dir():
-            manifest = decode_manifest(persistently(lambda: self._client.snapshot(do.snapshot)))
-            unpack(manifest, folder, lambda sha256: persistently(lambda: self._client.blob(sha256)))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_suffix(".lock").open("w") as lock:  # agents of several nodes may share this disk
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.is_dir():
+                manifest = decode_manifest(persistently(lambda: self._client.snapshot(do.snapshot)))
+                unpack(manifest, folder, lambda sha256: persistently(lambda: self._client.blob(sha256)))
         return folder / do.folder
 
     def _devices(self) -> Mapping[str, str]:

@@ -50,6 +50,7 @@ class Why(StrEnum):
     OVER_TIME = "over-time"
     IDLE = "idle"
     LOST = "lost"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,9 @@ def exited(job: JobRecord, attempt: AttemptRecord, member: int, exit_code: int, 
     if attempt.state is AttemptState.ENDED or member in attempt.exits or not 0 <= member < len(attempt.shares):
         return job, attempt
     attempt = replace(attempt, exits={**attempt.exits, member: exit_code})
+    if exit_code and not _have_all_ended(attempt):
+        reason = f"ended with {exit_code} on {attempt.nodes[member]}"
+        job, attempt = told_to_leave(job, attempt, Why.FAILED, reason, grace_s=job.job.grace_s, now_s=now_s)
     return _ended(job, attempt, now_s)
 
 
@@ -77,7 +80,7 @@ def member_lost(job: JobRecord, attempt: AttemptRecord, member: int, now_s: floa
     if attempt.state is AttemptState.ENDED or member in attempt.exits or member in attempt.lost:
         return job, attempt
     attempt = replace(attempt, lost=(*attempt.lost, member))
-    if len(attempt.exits) + len(attempt.lost) < len(attempt.shares):
+    if not _have_all_ended(attempt):
         reason = f"node {attempt.nodes[member]} is lost"
         job, attempt = told_to_leave(job, attempt, Why.LOST, reason, grace_s=job.job.grace_s, now_s=now_s)
     return _ended(job, attempt, now_s)
@@ -95,7 +98,7 @@ def refused(job: JobRecord, reason: str, now_s: float) -> JobRecord:
 
 def _ended(job: JobRecord, attempt: AttemptRecord, now_s: float) -> Both:
     """The verdict, when the last of its nodes has ended."""
-    if len(attempt.exits) + len(attempt.lost) < len(attempt.shares):
+    if not _have_all_ended(attempt):
         return job, attempt
     exit_code = next((code for code in attempt.exits.values() if code), None if attempt.lost else 0)
     attempt = replace(attempt, state=AttemptState.ENDED, ended_s=now_s)
@@ -109,6 +112,10 @@ def _ended(job: JobRecord, attempt: AttemptRecord, now_s: float) -> Both:
     if attempt.lost:
         return _after_loss(job, attempt, now_s), attempt
     return _after_failure(job, exit_code or 1, now_s), attempt
+
+
+def _have_all_ended(attempt: AttemptRecord) -> bool:
+    return len(attempt.exits) + len(attempt.lost) == len(attempt.shares)
 
 
 def _after_loss(job: JobRecord, attempt: AttemptRecord, now_s: float) -> JobRecord:
