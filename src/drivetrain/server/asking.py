@@ -93,7 +93,8 @@ class Asking:
             folder=job.folder,
             env={**job.job.env, "DRIVETRAIN_JOB": job.id},
             secrets=job.job.secrets,
-            restarts=job.job.retries,
+            restarts=0 if job.parent else job.job.retries,
+            takes_tasks=bool(job.parent),
             venv=job.job.venv,
             gpu=job.job.gpu,
         )

@@ -21,6 +21,7 @@ from drivetrain.core.errors import StoreError
 from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, reading
 from drivetrain.server.lock import ControllerLock
+from drivetrain.server.services import arrays
 
 _LOOK_S = 1.0
 _PAUSE_S = 0.5
@@ -128,8 +129,10 @@ class Worker:
         if kind == "submit":
             with reading(self._database) as connection:
                 job = Records(connection).job(subject)
-            if job is not None and not job.state.is_final:
-                world.add(job)
+                workers = Records(connection).workers_of(subject)
+            for each in (job, *workers):
+                if each is not None and not each.state.is_final:
+                    world.add(each)
         elif kind == "stop":
             world.stop(subject, data["reason"], now_s)
         elif kind == "alive":
@@ -138,6 +141,8 @@ class Worker:
         elif kind == "exit":
             world.alive(subject, now_s)
             world.exited(subject, data["member"], data["exit_code"], now_s)
+        elif kind == "array":
+            world.array_ended(subject, data["num_failed"], now_s)
         elif kind == "node":
             node = world.nodes.get(subject)
             if node is not None:
@@ -182,6 +187,9 @@ class Worker:
             records.change_attempts(a for a in changes.attempts.values() if a.id not in changes.added)
             for node in changes.nodes.values():
                 records.set_setting("node", node.name, node)
+            for attempt in changes.attempts.values():
+                if attempt.state is AttemptState.ENDED:
+                    arrays.release(connection, attempt.id)
             at_ns = int(now_s * 1e9)
             records.add_events((at_ns, kind, subject, data) for kind, subject, data in changes.events)
             records.drop_messages(numbers)

@@ -31,6 +31,7 @@ class Assignment:
       folder: where ranks run; within the snapshot, where there is one.
       env: variables; secrets: variables whose values are found on the node.
       restarts: that the launcher makes by itself before the attempt fails.
+      takes_tasks: whether the command is for each task of an array, rather than for ranks.
       venv: of the ranks' python; empty for the agent's own.
     """
 
@@ -50,6 +51,7 @@ class Assignment:
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     restarts: int = 0
+    takes_tasks: bool = False
     venv: str = ""
     gpu: str = ""
 

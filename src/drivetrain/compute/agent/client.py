@@ -49,6 +49,11 @@ class AgentClient:
         """The last word."""
         self._ask("POST", "/exit", msgspec.json.encode({"exit_code": exit_code}))
 
+    def tasks(self, results: list[tuple[int, int, float]], num_slots: int) -> tuple[list[int], int]:
+        """Say how tasks ended, and take more: (tasks, how many of the array have no result yet)."""
+        answer = self._ask("POST", "/tasks", msgspec.json.encode({"results": results, "num_slots": num_slots}))
+        return answer["tasks"], answer["num_left"]
+
     def snapshot(self, snapshot: str) -> bytes:
         """A manifest."""
         return self._send("GET", f"/snapshot/{quote(snapshot)}")

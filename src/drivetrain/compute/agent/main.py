@@ -15,6 +15,7 @@ from drivetrain.compute.agent.beats import Beats
 from drivetrain.compute.agent.claim import claim, claim_file
 from drivetrain.compute.agent.client import AgentClient, ServerAwayError
 from drivetrain.compute.agent.shipping import Shipping
+from drivetrain.compute.agent.tasks import TaskWorker
 from drivetrain.compute.snapshot import decode_manifest, unpack
 from drivetrain.core import variables
 from drivetrain.core.errors import DrivetrainError, StoreError, UsageError
@@ -34,7 +35,7 @@ class Agent:
     def __init__(self, assignment: Assignment, member: int) -> None:
         self._do, self._member = assignment, member
         os.environ[variables.HOME] = assignment.home
-        self._client = AgentClient(assignment.server, assignment.token, assignment.attempt, member)
+        self._client = self._make_client()
         self._run = run_folder(assignment.run)
         self._step: int | None = None
 
@@ -49,6 +50,10 @@ class Agent:
             exit_code = exc.exit_code
         self._last_word(exit_code)
         return exit_code
+
+    def _make_client(self) -> AgentClient:
+        do = self._do
+        return AgentClient(do.server, do.token, do.attempt, self._member)
 
     def _spec(self) -> LaunchSpec:
         do = self._do
@@ -83,6 +88,12 @@ class Agent:
         return {"CUDA_VISIBLE_DEVICES": ",".join(str(device) for device, _ in share.milli)}
 
     def _launch(self, spec: LaunchSpec) -> int:
+        if self._do.takes_tasks:
+            client = self._make_client()  # of its own, since beats go on in another thread
+            worker = TaskWorker(
+                spec, self._run, lambda results: persistently(lambda: client.tasks(results, spec.num_ranks))
+            )
+            return worker.work()
         if len(self._do.shares) == 1:
             return self._lead(spec, "")
         return run_together(

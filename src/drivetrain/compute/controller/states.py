@@ -69,6 +69,7 @@ class JobRecord:
       eligible_s: it does not start before.
       num_attempts: made so far; num_lost: those that ended since a node was lost.
       position: in the queue, from 1; expected_s: when it is expected to start, as early and as late as is likely.
+      parent: the array whose tasks it takes; empty for all but the workers of arrays.
       exit_code: of the last attempt that ended.
       ended_s: when it came to a final state.
     """
@@ -88,6 +89,7 @@ class JobRecord:
     num_lost: int = 0
     position: int = 0
     expected_s: tuple[float, float] | None = None
+    parent: str = ""
     exit_code: int | None = None
     ended_s: float | None = None
 

@@ -111,14 +111,31 @@ class World:
             return
         if attempt is None:
             self._put(transitions.stopped_waiting(job, reason, now_s), None)
+            self._stop_workers(job_id, reason, now_s)
         else:
             self._put(*transitions.told_to_leave(job, attempt, why, reason, grace_s=job.job.grace_s, now_s=now_s))
+
+    def array_ended(self, job_id: str, num_failed: int, now_s: float) -> None:
+        """All tasks of an array have a result; workers that still wait are not needed."""
+        job = self.jobs.get(job_id)
+        if job is None:
+            return
+        num_tasks = len(job.job.tasks)
+        state, reason = JobState.SUCCEEDED, f"{num_tasks} tasks succeeded"
+        if num_failed:
+            state, reason = JobState.FAILED, f"{num_failed} of {num_tasks} tasks failed"
+        self._put(replace(job, state=state, reason=reason, exit_code=min(num_failed, 1), ended_s=now_s), None)
+        self._stop_workers(job_id, "the array has ended", now_s)
+
+    def _stop_workers(self, array: str, reason: str, now_s: float) -> None:
+        for worker in [job.id for job in self.jobs.values() if job.parent == array]:
+            self.stop(worker, reason, now_s)
 
     def snapshot(self, now_s: float) -> Snapshot:
         """What a policy is told."""
         living = list(self.attempts.values())
         has_cores = any(node.gpu == "cpu" for node in self.nodes.values())
-        waiting = [job for job in self.jobs.values() if job.state is JobState.WAITING]
+        waiting = [job for job in self.jobs.values() if job.state is JobState.WAITING and not job.job.array]
         return Snapshot(
             nodes=with_what_is_free(self.nodes.values(), living),
             pools=self.settings.pools,
@@ -192,6 +209,9 @@ class World:
         if before == job:
             return
         self._changes.jobs[job.id] = job
+        array = self.jobs.get(job.parent)
+        if array is not None and array.state is JobState.WAITING and job.state is JobState.RUNNING:
+            self._put_job(replace(array, state=JobState.RUNNING, reason=""))
         if before is None or before.state is not job.state:
             self._note(f"job {job.state}", job.id, {"reason": job.reason})
         if job.state.is_final:

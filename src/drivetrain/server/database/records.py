@@ -69,9 +69,10 @@ class Records:
     def jobs(
         self, *, user: str = "", team: str = "", states: Sequence[str] = (), begin: str = "", limit: int = 100
     ) -> list[JobRecord]:
-        """The newest first."""
+        """The newest first, without workers of arrays."""
         table = tables.jobs
-        query = select(table.c.record).order_by(table.c.submitted_s.desc(), table.c.id.desc()).limit(limit)
+        query = select(table.c.record).where(table.c.parent == "").limit(limit)
+        query = query.order_by(table.c.submitted_s.desc(), table.c.id.desc())
         if user:
             query = query.where(table.c.user == user)
         if team:
@@ -80,6 +81,11 @@ class Records:
             query = query.where(table.c.state.in_(states))
         if begin:
             query = query.where(table.c.id.startswith(begin, autoescape=True))
+        return [decoded(text, JobRecord) for text in self.connection.scalars(query)]
+
+    def workers_of(self, job_id: str) -> list[JobRecord]:
+        """Those that take the tasks of an array."""
+        query = select(tables.jobs.c.record).where(tables.jobs.c.parent == job_id)
         return [decoded(text, JobRecord) for text in self.connection.scalars(query)]
 
     def attempts_of(self, job_id: str) -> list[AttemptRecord]:
@@ -180,6 +186,7 @@ def _job_row(job: JobRecord) -> dict[str, Any]:
         "user": job.user,
         "team": job.team,
         "state": job.state.value,
+        "parent": job.parent,
         "submitted_s": job.submitted_s,
         "record": encoded(job),
     }

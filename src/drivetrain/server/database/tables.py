@@ -14,6 +14,7 @@ jobs = Table(
     Column("user", String(64), nullable=False),
     Column("team", String(64), nullable=False),
     Column("state", String(16), nullable=False),
+    Column("parent", String(64), nullable=False),
     Column("submitted_s", Float, nullable=False),
     Column("request_key", String(128), unique=True),  # a request that comes again makes no second job
     Column("record", Text, nullable=False),
@@ -45,6 +46,45 @@ events = Table(
     Column("kind", String(24), nullable=False),
     Column("subject", String(80), nullable=False, index=True),
     Column("data", Text, nullable=False),
+)
+arrays = Table(
+    "arrays",
+    metadata,
+    Column("job", String(64), ForeignKey("jobs.id"), primary_key=True),
+    Column("first", Integer, nullable=False),
+    Column("next", Integer, nullable=False),  # of the tasks that were never given out, the first
+    Column("end", Integer, nullable=False),
+    Column("num_succeeded", Integer, nullable=False),
+    Column("num_failed", Integer, nullable=False),
+    Column("took_s", Float, nullable=False),  # by all that succeeded
+    Column("longest_s", Float, nullable=False),
+)
+task_leases = Table(
+    "task_leases",
+    metadata,
+    Column("job", String(64), primary_key=True),
+    Column("task", Integer, primary_key=True),
+    Column("worker", String(80), primary_key=True),
+    Column("at_s", Float, nullable=False),
+    Index("task_leases_by_worker", "worker"),
+)
+task_tries = Table(
+    "task_tries",
+    metadata,
+    Column("job", String(64), primary_key=True),
+    Column("task", Integer, primary_key=True),
+    Column("num_failures", Integer, nullable=False),
+    Column("waits", Boolean, nullable=False),  # to be given out again
+    Index("task_tries_that_wait", "job", "waits"),
+)
+task_results = Table(
+    "task_results",
+    metadata,
+    Column("job", String(64), primary_key=True),
+    Column("task", Integer, primary_key=True),
+    Column("exit_code", Integer, nullable=False),
+    Column("took_s", Float, nullable=False),
+    Column("worker", String(80), nullable=False),
 )
 nodes = Table(
     "nodes",

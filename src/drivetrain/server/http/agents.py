@@ -12,7 +12,7 @@ from drivetrain.compute.controller.states import AttemptRecord, AttemptState
 from drivetrain.compute.snapshot import decode_manifest
 from drivetrain.server.database import Records, reading
 from drivetrain.server.http.who import attempt_of, server_of
-from drivetrain.server.services import agents
+from drivetrain.server.services import agents, arrays
 
 router = APIRouter(prefix="/agent/{attempt}/{member}", tags=["agents"])
 Attempt = Annotated[AttemptRecord, Depends(attempt_of)]
@@ -24,6 +24,13 @@ class Beat(BaseModel):
 
     step: int | None = None
     saved_step: int | None = None
+
+
+class Tasks(BaseModel):
+    """How tasks ended: number, exit code and seconds of each; and how many can run side by side."""
+
+    results: list[tuple[int, int, float]] = Field(default_factory=list, max_length=100_000)
+    num_slots: int = Field(ge=1, le=4096)
 
 
 class Exit(BaseModel):
@@ -54,6 +61,27 @@ def exit_of(request: Request, record: Attempt, member: int, said: Exit) -> dict[
             server.desk.exited(connection, record, member, said.exit_code)
         server.wake()
     return {}
+
+
+@router.post("/tasks")
+def tasks(request: Request, record: Attempt, said: Tasks) -> dict[str, Any]:
+    """Take results of tasks, and give out more."""
+    server = server_of(request)
+    results = [arrays.Result(*result) for result in said.results]
+    with server.database.begin() as connection:
+        records = Records(connection)
+        worker = records.job(record.job)
+        if worker is None or not worker.parent or record.state is AttemptState.ENDED:
+            raise HTTPException(410, f"{record.id} is no worker of an array")
+        standing = arrays.report(connection, worker.parent, record.id, results, retries=worker.job.retries)
+        given: list[int] = []
+        if record.state is not AttemptState.LEAVING:
+            given = arrays.pull(connection, worker.parent, record.id, num_slots=said.num_slots, now_s=server.clock())
+        if not standing.num_left and results:
+            records.tell("array", worker.parent, {"num_failed": standing.num_failed})
+    if not standing.num_left:
+        server.wake()
+    return {"tasks": given, "num_left": standing.num_left}
 
 
 @router.post("/file")

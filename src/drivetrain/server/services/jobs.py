@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from sqlalchemy import Connection, select
@@ -12,10 +14,12 @@ from drivetrain.compute.snapshot.manifest import stays_inside
 from drivetrain.core import ids
 from drivetrain.core.errors import UsageError
 from drivetrain.server.database import Records, tables
+from drivetrain.server.services import arrays
 from drivetrain.server.services.people import Person
 from drivetrain.store import create_run
 
 _LEAST_BEGIN = 4
+_NUM_WORKERS = 16
 
 
 def submit(
@@ -50,9 +54,23 @@ def submit(
         submitted_s=now_s,
     )
     records.add_job(record, key=key or None)
+    if job.array:
+        arrays.create(connection, record.id, job.tasks)
+        records.add_jobs(workers_of(record, lambda: create_run(list(job.command), job.num_ranks, name=job.name).id))
     records.tell("submit", record.id, None)
     records.add_events([(int(now_s * 1e9), "job waiting", record.id, {"reason": ""})])
     return record
+
+
+def workers_of(record: JobRecord, new_run: Callable[[], str]) -> list[JobRecord]:
+    """Jobs of one node each that take an array's tasks, as many as it may have; any of them may be preempted."""
+    job = record.job
+    most = job.nodes_range[1] if job.nodes != 1 else min(_NUM_WORKERS, len(job.tasks))
+    asked = replace(job, array="", nodes=1, preemptible=True)
+    return [
+        replace(record, id=f"{record.id}-{number}", job=asked, run=new_run(), parent=record.id)
+        for number in range(most)
+    ]
 
 
 def find(connection: Connection, name: str) -> JobRecord:

@@ -1,0 +1,152 @@
+"""A worker of an array: pulls tasks in small batches, runs each as a process, and says in bulk how they ended."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import BinaryIO
+
+from drivetrain.core.clock import mono_ns
+from drivetrain.core.units import NS_PER_S
+from drivetrain.launch import LaunchSpec
+from drivetrain.ledger import Recorder
+from drivetrain.store import RunFolder
+
+TASK = "DRIVETRAIN_TASK"
+_PAUSE_S = 0.5
+_REPORT_S = 1.0
+_BEAT_S = 3.0
+_LEASE_NS = 10 * NS_PER_S
+
+Result = tuple[int, int, float]
+Exchange = Callable[[list[Result]], tuple[list[int], int]]
+"""Results of a batch -> the next tasks, and how many of the array have no result yet."""
+
+
+class TaskWorker:
+    """Slots that run tasks side by side, each with a journal of its own as if it were a rank.
+
+    SIGTERM has it take no more tasks and end those that run; they are given out again.
+    """
+
+    def __init__(self, spec: LaunchSpec, run: RunFolder, exchange: Exchange) -> None:
+        self._spec, self._run, self._exchange = spec, run, exchange
+        self._waiting: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Result] = queue.SimpleQueue()
+        self._leaving = threading.Event()
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._lock = threading.Lock()
+
+    def work(self) -> int:
+        """Until nothing is left; 0, or 143 where it was told to leave."""
+        before = signal.signal(signal.SIGTERM, self._leave)
+        slots = [threading.Thread(target=self._slot, args=(number,)) for number in range(self._spec.num_ranks)]
+        journal = self._run.launcher_journal
+        with Recorder.open(journal, run=self._run.id, attempt=0, rank=None, lease_ns=_LEASE_NS) as recorder:
+            for number, thread in enumerate(slots):
+                recorder.alloc(number, 1)
+                recorder.start(number)
+                thread.start()
+            try:
+                self._feed(recorder)
+            finally:
+                for _ in slots:
+                    self._waiting.put(None)
+                for number, thread in enumerate(slots):
+                    thread.join()
+                    recorder.exit(number, 0)
+                    recorder.release(number)
+                signal.signal(signal.SIGTERM, before)
+        return 143 if self._leaving.is_set() else 0
+
+    def _feed(self, recorder: Recorder) -> None:
+        num_out, beat_s = 0, time.monotonic()
+        results: list[Result] = []
+        while not self._leaving.is_set():
+            results += self._drained(num_out - len(results))
+            tasks: list[int] = []
+            if results or num_out == 0:
+                tasks, num_left = self._exchange(results)
+                num_out -= len(results)
+                results = []
+                for task in tasks:
+                    self._waiting.put(task)
+                num_out += len(tasks)
+                if not num_out and not num_left:
+                    return
+                if not num_out:
+                    self._leaving.wait(_PAUSE_S)
+            if time.monotonic() - beat_s > _BEAT_S:
+                recorder.beat()
+                beat_s = time.monotonic()
+
+    def _drained(self, most: int) -> list[Result]:
+        """Results of up to so many tasks: all that come within a moment, or while there is still enough to do."""
+        found: list[Result] = []
+        until_s = time.monotonic() + _REPORT_S
+        while len(found) < most and not self._leaving.is_set() and (left_s := until_s - time.monotonic()) > 0:
+            try:
+                found.append(self._done.get(timeout=min(left_s, 0.1)))
+            except queue.Empty:
+                continue
+        return found
+
+    def _slot(self, number: int) -> None:
+        log = self._run.rank_log(0, number)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        journal = self._run.rank_journal(0, number)
+        with (
+            Recorder.open(journal, run=self._run.id, attempt=0, rank=number, lease_ns=_LEASE_NS) as recorder,
+            log.open("ab", buffering=0) as output,
+        ):
+            step = 0
+            while (task := self._waiting.get()) is not None and not self._leaving.is_set():
+                recorder.step_begin(step)
+                begun_ns = mono_ns()
+                exit_code = self._execute(number, task, output)
+                recorder.step_end(step)
+                if exit_code:
+                    recorder.skip(step)
+                step += 1
+                recorder.commit(step)
+                if not self._leaving.is_set():
+                    self._done.put((task, exit_code, (mono_ns() - begun_ns) / NS_PER_S))
+
+    def _execute(self, number: int, task: int, output: BinaryIO) -> int:
+        try:
+            with self._lock:
+                if self._leaving.is_set():
+                    return 143
+                process = self._running[number] = subprocess.Popen(
+                    list(self._spec.command),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    cwd=self._spec.folder,
+                    env=self._environment(task),
+                    start_new_session=True,
+                )
+            exit_code = process.wait()
+        except OSError as exc:
+            output.write(f"cannot start {self._spec.command[0]}: {exc.strerror}\n".encode())
+            return 127
+        with self._lock:
+            del self._running[number]
+        return exit_code if exit_code >= 0 else 128 - exit_code
+
+    def _environment(self, task: int) -> Mapping[str, str]:
+        return {**os.environ, **self._spec.env, TASK: str(task)}
+
+    def _leave(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
+        self._leaving.set()
+        for process in list(self._running.values()):
+            try:
+                os.killpg(process.pid, signal.SIGTERM)
+            except ProcessLookupError:
+                continue

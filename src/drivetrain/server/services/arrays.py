@@ -1,0 +1,203 @@
+"""Tasks of arrays: given out in small batches under a lease, results taken in bulk, each task's first result counts.
+
+A task is given out when it never was, when it failed and may be tried again, when its worker is gone, and, once
+nothing else is left, when it takes much longer than others did: then a second worker may be quicker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, delete, func, insert, select, update
+
+from drivetrain.server.database import tables
+
+MOST_AT_ONCE = 1000
+_BATCH_S = 2.0
+_SLOW_TIMES, _LEAST_SLOW_S = 3.0, 5.0
+_FEW = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a task ended on a worker."""
+
+    task: int
+    exit_code: int
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far an array is. Attributes: num_left: neither succeeded nor failed for good."""
+
+    num_tasks: int
+    num_succeeded: int
+    num_failed: int
+    num_given_out: int
+
+    @property
+    def num_left(self) -> int:
+        """Tasks that have no result yet."""
+        return self.num_tasks - self.num_succeeded - self.num_failed
+
+
+def create(connection: Connection, job: str, tasks: range) -> None:
+    """An array with all its tasks still to do."""
+    row = {"job": job, "first": tasks.start, "next": tasks.start, "end": tasks.stop}
+    zeros = dict.fromkeys(("num_succeeded", "num_failed", "took_s", "longest_s"), 0)
+    connection.execute(insert(tables.arrays), row | zeros)
+
+
+def pull(connection: Connection, job: str, worker: str, *, num_slots: int, now_s: float) -> list[int]:
+    """Tasks for a worker, as many as take its slots about two seconds; none where nothing is left to do for it."""
+    array = _locked(connection, job)
+    if array is None:
+        return []
+    mean_s = array.took_s / array.num_succeeded if array.num_succeeded else _BATCH_S
+    want = max(num_slots, min(MOST_AT_ONCE, int(num_slots * _BATCH_S / max(mean_s, 1e-3))))
+    tasks = _again(connection, job, want)
+    fresh = range(array.next, min(array.end, array.next + want - len(tasks)))
+    if fresh:
+        tasks += fresh
+        connection.execute(update(tables.arrays).where(tables.arrays.c.job == job).values(next=fresh.stop))
+    if not tasks:
+        tasks = _slow(connection, array, worker, num_slots, now_s)
+    if tasks:
+        rows = [{"job": job, "task": task, "worker": worker, "at_s": now_s} for task in tasks]
+        connection.execute(insert(tables.task_leases), rows)
+    return tasks
+
+
+def report(connection: Connection, job: str, worker: str, results: Sequence[Result], *, retries: int) -> Standing:
+    """Take results; what is reported twice, or was done by another worker meanwhile, counts once."""
+    array = _locked(connection, job)
+    leases, done = tables.task_leases, tables.task_results
+    known = _among(connection, done, job, [result.task for result in results])
+    held = _among(connection, leases, job, [result.task for result in results], worker=worker)
+    new = {result.task: result for result in results if result.task in held and result.task not in known}
+    succeeded = [result for result in new.values() if not result.exit_code]
+    failed = _failed_for_good(connection, job, [r for r in new.values() if r.exit_code], retries)
+    rows: list[dict[str, Any]] = [
+        {"job": job, "task": r.task, "exit_code": r.exit_code, "took_s": r.took_s, "worker": worker}
+        for r in (*succeeded, *failed)
+    ]
+    if rows:
+        connection.execute(insert(done), rows)
+    _drop_leases(connection, job, [row["task"] for row in rows], None)
+    _drop_leases(connection, job, [result.task for result in results], worker)
+    if array is not None and rows:
+        longest_s = max([array.longest_s, *(result.took_s for result in succeeded)])
+        values = {
+            "num_succeeded": array.num_succeeded + len(succeeded),
+            "num_failed": array.num_failed + len(failed),
+            "took_s": array.took_s + sum(result.took_s for result in succeeded),
+            "longest_s": longest_s,
+        }
+        connection.execute(update(tables.arrays).where(tables.arrays.c.job == job).values(values))
+    return standing(connection, job)
+
+
+def release(connection: Connection, worker: str) -> None:
+    """A worker is gone: what it had, and nobody else has, is given out again."""
+    leases = tables.task_leases
+    had = connection.execute(select(leases.c.job, leases.c.task).where(leases.c.worker == worker)).all()
+    connection.execute(delete(leases).where(leases.c.worker == worker))
+    by_job: dict[str, list[int]] = {}
+    for job, task in had:
+        by_job.setdefault(job, []).append(task)
+    for job, listed in by_job.items():
+        elsewhere = _among(connection, leases, job, listed) | _among(connection, tables.task_results, job, listed)
+        _wait_again(connection, job, {task: 0 for task in listed if task not in elsewhere})
+
+
+def standing(connection: Connection, job: str) -> Standing:
+    """How far an array is."""
+    table = tables.arrays
+    array = connection.execute(select(table).where(table.c.job == job)).one_or_none()
+    if array is None:
+        return Standing(0, 0, 0, 0)
+    leases = tables.task_leases
+    count = connection.scalar(
+        select(func.count(func.distinct(leases.c.task))).select_from(leases).where(leases.c.job == job)
+    )
+    return Standing(array.end - array.first, array.num_succeeded, array.num_failed, count or 0)
+
+
+def _locked(connection: Connection, job: str) -> Row[Any] | None:
+    """The row of an array, ours until the transaction ends: those who pull from one array take turns."""
+    query = select(tables.arrays).where(tables.arrays.c.job == job)
+    if connection.dialect.name == "postgresql":
+        query = query.with_for_update()
+    return connection.execute(query).one_or_none()
+
+
+def _again(connection: Connection, job: str, want: int) -> list[int]:
+    table = tables.task_tries
+    query = select(table.c.task).where(table.c.job == job, table.c.waits).order_by(table.c.task).limit(want)
+    tasks = list(connection.scalars(query))
+    for part in _parts(tasks):
+        connection.execute(update(table).where(table.c.job == job, table.c.task.in_(part)).values(waits=False))
+    return tasks
+
+
+def _slow(connection: Connection, array: Row[Any], worker: str, num: int, now_s: float) -> list[int]:
+    """Tasks that one other worker has had for much longer than any took."""
+    leases = tables.task_leases
+    before_s = now_s - max(_LEAST_SLOW_S, _SLOW_TIMES * array.longest_s)
+    query = (
+        select(leases.c.task)
+        .where(leases.c.job == array.job)
+        .group_by(leases.c.task)
+        .having(func.count() == 1, func.max(leases.c.at_s) < before_s, func.max(leases.c.worker) != worker)
+        .order_by(func.max(leases.c.at_s))
+        .limit(num)
+    )
+    return list(connection.scalars(query))
+
+
+def _failed_for_good(connection: Connection, job: str, results: Sequence[Result], retries: int) -> list[Result]:
+    table = tables.task_tries
+    before: dict[int, int] = {}
+    for part in _parts([result.task for result in results]):
+        query = select(table.c.task, table.c.num_failures).where(table.c.job == job, table.c.task.in_(part))
+        before |= dict(connection.execute(query).tuples().all())
+    counts = {result.task: before.get(result.task, 0) + 1 for result in results}
+    _wait_again(connection, job, {task: count for task, count in counts.items() if count <= retries})
+    return [result for result in results if counts[result.task] > retries]
+
+
+def _wait_again(connection: Connection, job: str, num_failures: Mapping[int, int]) -> None:
+    """Have tasks given out again; a count of 0 leaves the one that is kept."""
+    table = tables.task_tries
+    known = _among(connection, table, job, list(num_failures))
+    new = [{"job": job, "task": t, "num_failures": n, "waits": True} for t, n in num_failures.items() if t not in known]
+    if new:
+        connection.execute(insert(table), new)
+    for task in known:
+        values = {"waits": True} | ({"num_failures": num_failures[task]} if num_failures[task] else {})
+        connection.execute(update(table).where(table.c.job == job, table.c.task == task).values(values))
+
+
+def _among(connection: Connection, table: Table, job: str, tasks: Sequence[int], *, worker: str = "") -> set[int]:
+    """Those of these tasks that the table has."""
+    found: set[int] = set()
+    for part in _parts(tasks):
+        query = select(table.c.task).where(table.c.job == job, table.c.task.in_(part))
+        found |= set(connection.scalars(query.where(table.c.worker == worker) if worker else query))
+    return found
+
+
+def _drop_leases(connection: Connection, job: str, tasks: Sequence[int], worker: str | None) -> None:
+    leases = tables.task_leases
+    for part in _parts(tasks):
+        statement = delete(leases).where(leases.c.job == job, leases.c.task.in_(part))
+        connection.execute(statement if worker is None else statement.where(leases.c.worker == worker))
+
+
+def _parts(tasks: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Few enough at once for any database."""
+    for begin in range(0, len(tasks), _FEW):
+        yield tasks[begin : begin + _FEW]
