@@ -106,11 +106,12 @@ class TaskWorker:
             log.open("ab", buffering=0) as output,
         ):
             step = 0
+            recorder.begin("data_wait")
             while (task := self._waiting.get()) is not None and not self._leaving.is_set():
-                recorder.step_begin(step)
+                recorder.step_begin(step, end="data_wait")
                 begun_ns = mono_ns()
                 exit_code = self._execute(number, task, output)
-                recorder.step_end(step)
+                recorder.step_end(step, then="data_wait")
                 if exit_code:
                     recorder.skip(step)
                 step += 1
