@@ -72,7 +72,9 @@ class World:
 
     def add(self, job: JobRecord) -> None:
         """A job that came, and is durable already."""
-        self.jobs.setdefault(job.id, job)
+        if job.id not in self.jobs:
+            self.jobs[job.id] = job
+            self._note("job waiting", job.id, self._told_of(job))
 
     def set_node(self, node: NodeRecord) -> None:
         """A node as it is now."""
@@ -134,7 +136,7 @@ class World:
     def snapshot(self, now_s: float) -> Snapshot:
         """What a policy is told."""
         living = list(self.attempts.values())
-        has_cores = any(node.gpu == "cpu" for node in self.nodes.values())
+        has_cores = self._has_cores
         waiting = [job for job in self.jobs.values() if job.state is JobState.WAITING and not job.job.array]
         return Snapshot(
             nodes=with_what_is_free(self.nodes.values(), living),
@@ -213,11 +215,30 @@ class World:
         if array is not None and array.state is JobState.WAITING and job.state is JobState.RUNNING:
             self._put_job(replace(array, state=JobState.RUNNING, reason=""))
         if before is None or before.state is not job.state:
-            self._note(f"job {job.state}", job.id, {"reason": job.reason})
+            self._note(f"job {job.state}", job.id, self._told_of(job))
         if job.state.is_final:
             self.jobs.pop(job.id, None)
         else:
             self.jobs[job.id] = job
+
+    def _told_of(self, job: JobRecord) -> dict[str, object]:
+        """What history keeps of a job at each turn of its life: why, whose, and what it asks for."""
+        request = request_of(job, has_cores=self._has_cores)
+        return {
+            "reason": job.reason,
+            "user": job.user,
+            "team": job.team,
+            "nodes": request.min_nodes,
+            "milli": request.gpu_milli,
+            "gpu": request.gpu,
+            "pool": request.pool,
+            "is_array": bool(job.job.array),
+        }
+
+    @property
+    def _has_cores(self) -> bool:
+        """Whether cores count as devices somewhere."""
+        return any(node.gpu == "cpu" for node in self.nodes.values())
 
     def _note(self, kind: str, subject: str, data: object) -> None:
         self._changes.events.append((kind, subject, data))

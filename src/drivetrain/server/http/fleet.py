@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from pydantic import BaseModel
 
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
 from drivetrain.compute.policy import values
+from drivetrain.core.units import NS_PER_S
+from drivetrain.ledger.fleet import cost_text, fleet_now, now_json, now_text, statement, statement_json
 from drivetrain.server.database import Records, reading
 from drivetrain.server.http.who import allow, person_of, server_of
+from drivetrain.server.services.fleet import read_fleet
 from drivetrain.server.services.people import Person, Role
 
 router = APIRouter(prefix="/api", tags=["fleet"])
@@ -74,6 +77,34 @@ def set_node(request: Request, who: Who, name: str, body: NodeState) -> None:
     with server.database.begin() as connection:
         Records(connection).tell("node", name, {"state": body.state, "reason": body.reason or f"by {who.name}"})
     server.wake()
+
+
+@router.get("/top")
+def top(request: Request, who: Who) -> dict[str, Any]:  # noqa: ARG001
+    """The fleet now, as JSON and as text."""
+    server = server_of(request)
+    with reading(server.database) as connection:
+        now = fleet_now(read_fleet(connection, server.clock()))
+    return {"json": now_json(now), "text": now_text(now)}
+
+
+@router.get("/cost")
+def cost(
+    request: Request,
+    who: Who,  # noqa: ARG001
+    by: str = "team",
+    since_s: Annotated[float, Query(ge=0, le=1e10)] = 7 * 86400.0,
+    where: Annotated[list[str] | None, Query()] = None,
+) -> dict[str, Any]:
+    """Device time and money of a window, as JSON and as text."""
+    server = server_of(request)
+    with reading(server.database) as connection:
+        fleet = read_fleet(connection, server.clock())
+    chosen = dict(text.partition("=")[::2] for text in where or ())
+    since_ns = max(0, fleet.read_at_ns - int(since_s * NS_PER_S))
+    names = tuple(filter(None, (name.strip() for name in by.split(","))))
+    found = statement(fleet, since_ns, fleet.read_at_ns, by=names, where=chosen)
+    return {"json": statement_json(found), "text": cost_text(found)}
 
 
 def _kind(kind: str) -> type[Any]:

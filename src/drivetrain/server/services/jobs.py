@@ -58,7 +58,6 @@ def submit(
         arrays.create(connection, record.id, job.tasks)
         records.add_jobs(workers_of(record, lambda: create_run(list(job.command), job.num_ranks, name=job.name).id))
     records.tell("submit", record.id, None)
-    records.add_events([(int(now_s * 1e9), "job waiting", record.id, {"reason": ""})])
     return record
 
 

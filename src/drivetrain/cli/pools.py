@@ -1,0 +1,53 @@
+"""`drivetrain pools`: what there is, and what is free of it; drain a node or take it back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from drivetrain.cli.tables import table
+
+MILLI = 1000
+
+
+@click.command()
+@click.option("--drain", metavar="NODE", help="Give it no more work; what runs there goes on.")
+@click.option("--resume", metavar="NODE", help="Take a drained or cordoned node back.")
+@click.option("--why", default="", help="Kept with the node.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array of nodes.")
+def command(drain: str | None, resume: str | None, why: str, as_json: bool) -> None:
+    """List pools and their nodes."""
+    from urllib.parse import quote
+
+    from drivetrain.server.client import connect
+
+    client = connect()
+    for name, state in ((drain, "draining"), (resume, "up")):
+        if name:
+            client.ask("POST", f"/api/nodes/{quote(name, safe='')}/state", {"state": state, "reason": why})
+            click.echo(f"{name} is told to be {state}", err=True)
+    nodes = client.ask("GET", "/api/nodes")
+    if as_json:
+        click.echo(json.dumps(nodes))
+        return
+    prices = {pool["name"]: pool for pool in client.ask("GET", "/api/settings/pool")}
+    click.echo(table(("pool", "kind", "an hour", "nodes", "free", "of"), _pools(nodes, prices), (2, 3, 4, 5)))
+    rows = [(n["name"], n["pool"], n["gpu"], _free(n), n["state"], n["evidence"]) for n in nodes]
+    click.echo("\n" + table(("node", "pool", "kind", "free", "state", "why"), rows, (3,)))
+
+
+def _pools(nodes: list[dict[str, Any]], prices: dict[str, dict[str, Any]]) -> list[tuple[str, ...]]:
+    rows = []
+    for name, pool in sorted(prices.items()):
+        own = [node for node in nodes if node["pool"] == name]
+        free = sum(sum(node["free_milli"]) for node in own if node["state"] == "up")
+        price = f"{pool['price_per_gpu_h'] / 1e6:g}" if pool["price_per_gpu_h"] else "–"
+        total = sum(node["num_gpus"] for node in own)
+        rows.append((name, pool["kind"], price, str(len(own)), f"{free / MILLI:g}", str(total)))
+    return rows
+
+
+def _free(node: dict[str, Any]) -> str:
+    return f"{sum(node['free_milli']) / MILLI:g} of {node['num_gpus']}"

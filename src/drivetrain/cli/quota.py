@@ -1,0 +1,71 @@
+"""`drivetrain quota`: what teams own, and who may borrow from whom."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from drivetrain.cli.tables import table
+from drivetrain.core.errors import UsageError
+
+MILLI = 1000
+
+
+@click.command()
+@click.option("--set", "team", metavar="TEAM", help="Write this team's quota; needs --own.")
+@click.option("--own", type=float, help="Accelerators that are its own.")
+@click.option("--cohort", default="", help="Teams of one cohort borrow from each other.")
+@click.option("--pool", default="", help="Of this pool alone.")
+@click.option("--borrow", type=float, help="At most so many on top; by default all that others leave.")
+@click.option("--lend", type=float, help="At most so many of its own to others; by default all.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+def command(
+    team: str | None,
+    own: float | None,
+    cohort: str,
+    pool: str,
+    borrow: float | None,
+    lend: float | None,
+    as_json: bool,
+) -> None:
+    """List quotas, or set one. Where anybody has a quota in a pool, nobody uses it without."""
+    from urllib.parse import quote
+
+    from drivetrain.server.client import connect
+
+    client = connect()
+    if team is not None:
+        if own is None:
+            raise UsageError(f"what does team {team} own?", hint=f"drivetrain quota --set {team} --own 8")
+        body = {
+            "team": team,
+            "cohort": cohort,
+            "pool": pool,
+            "nominal_milli": round(own * MILLI),
+            "most_borrowed_milli": None if borrow is None else round(borrow * MILLI),
+            "most_lent_milli": None if lend is None else round(lend * MILLI),
+        }
+        client.ask("PUT", f"/api/settings/quota/{quote(f'{team}@{pool}', safe='')}", body)
+    quotas = client.ask("GET", "/api/settings/quota")
+    if as_json:
+        click.echo(json.dumps(quotas))
+    elif quotas:
+        rows = [
+            (
+                q["team"],
+                q["pool"] or "all",
+                q["cohort"] or "–",
+                f"{q['nominal_milli'] / MILLI:g}",
+                _most(q["most_borrowed_milli"]),
+                _most(q["most_lent_milli"]),
+            )
+            for q in quotas
+        ]
+        click.echo(table(("team", "pool", "cohort", "own", "borrows", "lends"), rows, (3, 4, 5)))
+    else:
+        click.echo("no quotas: anybody may use all; set one: drivetrain quota --set perception --own 8", err=True)
+
+
+def _most(milli: int | None) -> str:
+    return "all" if milli is None else f"{milli / MILLI:g}"

@@ -1,0 +1,24 @@
+"""`drivetrain resubmit`: run again exactly what ran."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command()
+@click.argument("job")
+@click.option("--json", "as_json", is_flag=True, help="Print the new job as JSON.")
+def command(job: str, as_json: bool) -> None:
+    """Run JOB again: the same command, the same code, a new run."""
+    from drivetrain.server.client import connect
+
+    client = connect()
+    before = client.job(job)
+    record = client.ask(
+        "POST",
+        "/api/jobs",
+        {"job": before["job"], "snapshot": before["snapshot"], "folder": before["folder"]},
+    )
+    click.echo(json.dumps(record) if as_json else record["id"])

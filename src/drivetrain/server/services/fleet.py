@@ -1,0 +1,102 @@
+"""Where the capacity went: the controller's history and each run's own account, as the ledger's fleet events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from drivetrain import ledger
+from drivetrain.compute.controller.nodes import NodeRecord
+from drivetrain.compute.controller.states import AttemptRecord
+from drivetrain.compute.policy.values import Pool
+from drivetrain.core.errors import LedgerError, StoreError
+from drivetrain.core.units import NS_PER_S
+from drivetrain.ledger.fleet import (
+    Alloc,
+    Fleet,
+    FleetEvent,
+    FleetHistory,
+    Free,
+    Leave,
+    NodeEvent,
+    PriceEvent,
+    Told,
+    Wait,
+    fleet_of,
+    told_of,
+)
+from drivetrain.server.database import Records
+from drivetrain.store import run_folder
+
+_AT_ONCE = 5000
+_STATES = {"up": "up", "draining": "draining", "cordoned": "cordoned", "down": "down"}
+
+
+def read_fleet(connection: Connection, now_s: float) -> Fleet:
+    """The fleet up to now, with what each attempt did."""
+    records = Records(connection)
+    at_ns = int(now_s * NS_PER_S)
+    prices = [PriceEvent(0, pool.name, pool.price_per_gpu_h) for pool in records.settings("pool", Pool)]
+    events: list[FleetEvent] = [*prices]
+    told: list[Told] = []
+    runs: dict[str, str] = {}
+    for happened_ns, kind, subject, data in _history(records):
+        events += _event(happened_ns, kind, subject, data, lambda job: _owner(records, job))
+        if kind == "attempt ended":
+            told += _told(records, msgspec.convert(data, AttemptRecord), runs, at_ns)
+    for attempt in records.living_attempts():
+        told += _told(records, attempt, runs, at_ns)
+    return fleet_of(FleetHistory((*events, *told), at_ns))
+
+
+def _history(records: Records) -> Iterator[tuple[int, str, str, Any]]:
+    after = 0
+    while rows := records.events(after=after, limit=_AT_ONCE):
+        for number, at_ns, kind, subject, data in rows:
+            yield at_ns, kind, subject, data
+            after = number
+
+
+def _event(at_ns: int, kind: str, subject: str, data: Any, owner: Callable[[str], tuple[str, str]]) -> list[FleetEvent]:
+    if kind == "node":
+        node = msgspec.convert(data, NodeRecord)
+        state = _STATES[node.state]
+        return [NodeEvent(at_ns, node.name, node.pool, state, node.num_gpus, node.gpu)]  # type: ignore[arg-type]
+    if kind == "job waiting" and not data["is_array"]:
+        wanted = {name: data[name] for name in ("user", "team", "nodes", "gpu", "pool")}
+        return [Wait(at_ns, subject, data["milli"], **wanted)]
+    if kind == "attempt placed":
+        attempt = msgspec.convert(data, AttemptRecord)
+        user, team = owner(attempt.job)
+        return [
+            Alloc(at_ns, attempt.job, attempt.number, share.node, share.milli, user=user, team=team)
+            for share in attempt.shares
+        ]
+    if kind == "attempt ended":
+        attempt = msgspec.convert(data, AttemptRecord)
+        return [Free(at_ns, attempt.job, attempt.number)]
+    if kind in ("job stopped", "job refused"):
+        return [Leave(at_ns, subject)]
+    return []
+
+
+def _owner(records: Records, job_id: str) -> tuple[str, str]:
+    job = records.job(job_id)
+    return ("", "") if job is None else (job.user, job.team)
+
+
+def _told(records: Records, attempt: AttemptRecord, runs: dict[str, str], at_ns: int) -> list[Told]:
+    """What the run's account says of this attempt; nothing where it never began, or cannot be read."""
+    if attempt.job not in runs:
+        job = records.job(attempt.job)
+        runs[attempt.job] = "" if job is None else job.run
+    try:
+        account = ledger.account(run_folder(runs[attempt.job]))
+    except (StoreError, LedgerError, OSError):
+        return []
+    until_ns = at_ns if attempt.ended_s is None else int(attempt.ended_s * NS_PER_S)
+    since_ns = int(attempt.placed_s * NS_PER_S)
+    return [told_of(account, attempt.job, attempt.number, at_ns=at_ns, since_ns=since_ns, until_ns=until_ns)]
