@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench bench-sched results bench-gpu docs lock
+.PHONY: help setup demo test test-slow check bench bench-sched results bench-gpu chaos slurm-up slurm-down postgres-up postgres-down docs lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -42,7 +42,7 @@ results: setup  ## benchmarks/RESULTS.md from what is recorded
 	$(BIN)/python -m benchmarks --results
 
 bench-sched: setup  ## scheduling: policies beside those that were published, measured, recorded, and made into RESULTS.md
-	$(BIN)/python -m benchmarks packing
+	$(BIN)/python -m benchmarks packing completion waiting plan throughput submit
 
 bench-gpu: setup .venv-peers/.installed  ## the same on a GPU, with MFU; needs one
 	$(BIN)/python -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else "error: no GPU at hand")'
@@ -54,6 +54,21 @@ bench-gpu: setup .venv-peers/.installed  ## the same on a GPU, with MFU; needs o
 	.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/requirements-peers.txt
 	.venv-peers/bin/python -m pip install --quiet --no-deps --requirement benchmarks/requirements-peers-alone.txt
 	touch $@
+
+chaos: setup  ## a longer chaos of the control plane than CI runs (SEEDS=100)
+	$(BIN)/python -m pytest -m slow tests/integration/test_chaos.py --seeds $(or $(SEEDS),100) --timeout 0
+
+slurm-up: setup  ## a real Slurm of four nodes on this machine, in .slurm; says how to use it
+	@$(BIN)/python -m tests.slurm_cluster up .slurm
+
+slurm-down: setup  ## end it
+	@$(BIN)/python -m tests.slurm_cluster down .slurm
+
+postgres-up: setup  ## a real PostgreSQL on this machine, in .postgres; prints its URL
+	@$(BIN)/python -m tests.postgres_server up .postgres
+
+postgres-down: setup  ## end it
+	@$(BIN)/python -m tests.postgres_server down .postgres
 
 docs: setup  ## run the examples of README and docs and compare what they print
 	$(BIN)/python -m pytest --numprocesses $(JOBS) tests/docs
