@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from drivetrain.cli.options import duration_ns
+from drivetrain.core.units import NS_PER_S
 
 
 @click.command()
@@ -16,34 +20,46 @@ import click
 @click.option("--certificate", type=click.Path(path_type=Path), help="For TLS.")
 @click.option("--private-key", type=click.Path(path_type=Path), help="For TLS.")
 @click.option("--until-idle", is_flag=True, help="End when no job is left and none comes; takes a free port.")
-def command(
-    host: str,
-    port: int,
-    database: str,
-    config: Path | None,
-    url: str,
-    certificate: Path | None,
-    private_key: Path | None,
-    until_idle: bool,
-) -> None:
+@click.option("--stop", is_flag=True, help="End the server of this machine; jobs go on.")
+@click.option(
+    "--token", "user", metavar="USER", help="Make a token for a user of the running server, and show it once."
+)
+@click.option("--role", type=click.Choice(["viewer", "member", "operator"]), default="member", help="Of that user.")
+@click.option("--teams", default="", help="Of that user, with commas; the first is theirs by default.")
+@click.option("--lasts", default="30d", show_default=True, help="How long the token is good.")
+def command(stop: bool, user: str | None, role: str, teams: str, lasts: str, **options: Any) -> None:
     """Take jobs, decide who gets which accelerators when, and run them; until Ctrl-C.
 
     Jobs go on when it ends, and it finds them again when it comes back. Without --config it has one pool, `local`:
     this machine.
     """
+    if stop:
+        from drivetrain.server.client import stop_here
+
+        click.echo("the server of this machine has ended; jobs go on" if stop_here() else "no server runs here")
+    elif user is not None:
+        click.echo(_token(user, role, teams, duration_ns("--lasts", lasts) / NS_PER_S))
+    else:
+        _serve(**options)
+
+
+def _token(user: str, role: str, teams: str, lasts_s: float) -> str:
+    from urllib.parse import quote
+
+    from drivetrain.server.client import connect
+
+    client = connect()
+    path = f"/api/users/{quote(user, safe='')}"
+    client.ask("PUT", path, {"role": role, "teams": [team for team in teams.split(",") if team]})
+    token: str = client.ask("POST", f"{path}/tokens", {"label": "by hand", "lasts_s": lasts_s})["token"]
+    return token
+
+
+def _serve(*, config: Path | None, until_idle: bool, port: int, **settings: Any) -> None:
     from drivetrain.server.pools import read_config
     from drivetrain.server.serve import ServeSpec, serve
 
-    spec = ServeSpec(
-        host=host,
-        port=0 if until_idle else port,
-        database=database,
-        config=read_config(config),
-        url=url,
-        certificate=certificate,
-        private_key=private_key,
-        until_idle=until_idle,
-    )
+    spec = ServeSpec(port=0 if until_idle else port, config=read_config(config), until_idle=until_idle, **settings)
     serve(
         spec,
         on_ready=lambda url: click.echo(f"serving at {url}; Ctrl-C ends it, jobs go on", err=True),

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import secrets
+import signal
 import ssl
 import subprocess
 import sys
@@ -161,9 +162,30 @@ def connect(*, starts: bool = False) -> Client:
     return found
 
 
+def stop_here() -> bool:
+    """End the server of this machine, and wait until it has; whether there was one."""
+    if _here() is None:
+        return False
+    pid = int(_told()["pid"])
+    os.kill(pid, signal.SIGTERM)
+    until_s = time.monotonic() + _START_S
+    while time.monotonic() < until_s:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    raise StoreError(f"the server of this machine, process {pid}, does not end")
+
+
+def _told() -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((home() / "server" / "here.json").read_bytes())
+    return told
+
+
 def _here() -> Client | None:
     try:
-        told = json.loads((home() / "server" / "here.json").read_bytes())
+        told = _told()
         client = Client(told["url"], told["token"])
         client.ask("GET", "/health")
     except (OSError, ValueError, KeyError, StoreError):
