@@ -69,7 +69,8 @@ class Worker:
         """End; what was begun is done."""
         self._over.set()
         self._wake.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         self._lock.close()
 
     def wake(self) -> None:

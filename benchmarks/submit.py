@@ -1,0 +1,146 @@
+"""From `drivetrain submit` to the first line that the user's process prints: on this machine, and on a real Slurm.
+
+The clock runs from before the command's process is started to the first byte in the log of rank 0. The server runs
+already; code is unchanged from the second sample on. Slurm has four nodes on this machine; beside it, `sbatch`
+alone with a script that prints a line. Idle memory is the server's resident size before the first job; the answers are
+those of 200 clients that ask for one job each second, for ten seconds.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+NUM_SAMPLES = 3
+NUM_CORES = 0
+LIMIT_S = 300
+NUM_JOBS = 7
+NUM_CLIENTS, ASKING_S = 200, 10.0
+_PATIENCE_S = 30.0
+_SERVER_TOML = '[[pools]]\nname = "local"\n'
+_SLURM_TOML = '[[pools]]\nname = "slurm"\nengine = "slurm"\npartition = "main"\n'
+
+
+def bench_local(command=("python", "sh")) -> dict[str, float]:
+    """On the local engine: a Python script, and a shell's echo."""
+    words = ["python", "hello.py"] if command == "python" else ["sh", "-c", "echo hello"]
+    with _server(_SERVER_TOML, {}) as (home, env):
+        resident_bytes = _resident_bytes(home)
+        times_s = sorted(_submit(home, env, words, "local") for _ in range(NUM_JOBS))
+    return {"first_line_s": times_s[len(times_s) // 2], "slowest_s": times_s[-1], "idle_bytes": resident_bytes}
+
+
+def bench_slurm() -> dict[str, float]:
+    """On Slurm, beside plain `sbatch`; the medians of pairs, one after the other."""
+    from tests.slurm_cluster import SlurmCluster
+
+    cluster = SlurmCluster(Path("slurm").absolute())
+    cluster.up()
+    try:
+        with _server(_SLURM_TOML, dict(cluster.env)) as (home, env):
+            pairs = [(_sbatch(env), _submit(home, env, ["sh", "-c", "echo hello"], "slurm")) for _ in range(NUM_JOBS)]
+    finally:
+        cluster.down()
+    plain, ours = (sorted(times)[NUM_JOBS // 2] for times in zip(*pairs, strict=True))
+    return {"first_line_s": ours, "sbatch_s": plain, "added_s": ours - plain}
+
+
+def bench_polling() -> dict[str, float]:
+    """How quickly the server answers while many ask."""
+    with _server(_SERVER_TOML, {}) as (home, env):
+        _submit(home, env, ["sh", "-c", "echo hello"], "local")
+        told = json.loads((home / "server" / "here.json").read_bytes())
+        times_s: list[float] = []
+        threads = [threading.Thread(target=_poll, args=(told, times_s, k)) for k in range(NUM_CLIENTS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    times_s.sort()
+    return {"p50_s": times_s[len(times_s) // 2], "p99_s": times_s[int(len(times_s) * 0.99)]}
+
+
+def _poll(told: dict[str, str], times_s: list[float], number: int) -> None:
+    address = told["url"].removeprefix("http://")
+    headers = {"Authorization": f"Bearer {told['token']}"}
+    connection = http.client.HTTPConnection(address, timeout=30)
+    time.sleep(number / NUM_CLIENTS)
+    until_s = time.monotonic() + ASKING_S
+    while time.monotonic() < until_s:
+        begun_s = time.perf_counter()
+        connection.request("GET", "/api/jobs/latest", headers=headers)
+        connection.getresponse().read()
+        took_s = time.perf_counter() - begun_s
+        times_s.append(took_s)
+        time.sleep(max(0.0, 1.0 - took_s))
+    connection.close()
+
+
+def _submit(home: Path, env: dict[str, str], words: list[str], pool: str) -> float:
+    before = set((home / "runs").glob("*"))
+    begun_s = time.perf_counter()
+    submitted = subprocess.Popen(
+        [sys.executable, "-m", "drivetrain", "submit", "--on", pool, "--", *words],
+        env=env,
+        cwd="code",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    until_s = begun_s + _PATIENCE_S
+    while time.perf_counter() < until_s:
+        new = [run for run in (home / "runs").glob("*") if run not in before]
+        if any(log.stat().st_size for run in new for log in (run / "logs").glob("*.log")):
+            took_s = time.perf_counter() - begun_s
+            submitted.communicate()
+            return took_s
+        time.sleep(0.001)
+    raise RuntimeError(f"no line came: {submitted.communicate()[1].decode()}")
+
+
+def _sbatch(env: dict[str, str]) -> float:
+    log = Path("sbatch.log").absolute()
+    log.unlink(missing_ok=True)
+    begun_s = time.perf_counter()
+    script = "#!/bin/sh\nexec srun sh -c 'echo hello'\n"
+    subprocess.run(["sbatch", f"--output={log}"], input=script.encode(), env=env, check=True, stdout=subprocess.DEVNULL)
+    while not (log.exists() and log.stat().st_size):
+        if time.perf_counter() > begun_s + _PATIENCE_S:
+            raise RuntimeError("sbatch prints nothing")
+        time.sleep(0.001)
+    return time.perf_counter() - begun_s
+
+
+@contextmanager
+def _server(pools: str, more: dict[str, str]) -> Iterator[tuple[Path, dict[str, str]]]:
+    code = Path("code")
+    code.mkdir(exist_ok=True)
+    (code / "hello.py").write_text("print('hello', flush=True)\n")
+    Path("server.toml").write_text(pools)
+    home = Path("home").absolute()
+    env = {**os.environ, **more, "DRIVETRAIN_HOME": str(home)}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "drivetrain", "server", "--port", "0", "--config", "server.toml"], env=env
+    )
+    try:
+        until_s = time.monotonic() + _PATIENCE_S
+        while not (home / "server" / "here.json").exists() and time.monotonic() < until_s:
+            time.sleep(0.01)
+        yield home, env
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _resident_bytes(home: Path) -> int:
+    pid = json.loads((home / "server" / "here.json").read_bytes())["pid"]
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    return 1024 * int(found[1]) if found else 0
