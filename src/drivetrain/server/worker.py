@@ -97,6 +97,10 @@ class Worker:
         now_s = self._clock()
         with reading(self._database) as connection:
             messages = Records(connection).messages()
+            submitted = Records(connection).family([subject for _, kind, subject, _ in messages if kind == "submit"])
+        for job in submitted:
+            if not job.state.is_final:
+                world.add(job)
         for _, kind, subject, data in messages:
             self._take(world, kind, subject, data, now_s)
         self._look(world, now_s)
@@ -127,14 +131,7 @@ class Worker:
         return self._world
 
     def _take(self, world: World, kind: str, subject: str, data: Any, now_s: float) -> None:
-        if kind == "submit":
-            with reading(self._database) as connection:
-                job = Records(connection).job(subject)
-                workers = Records(connection).workers_of(subject)
-            for each in (job, *workers):
-                if each is not None and not each.state.is_final:
-                    world.add(each)
-        elif kind == "stop":
+        if kind == "stop":
             world.stop(subject, data["reason"], now_s)
         elif kind == "alive":
             world.alive(subject, now_s)
@@ -189,7 +186,7 @@ class Worker:
             for node in changes.nodes.values():
                 records.set_setting("node", node.name, node)
             for attempt in changes.attempts.values():
-                if attempt.state is AttemptState.ENDED:
+                if attempt.state is AttemptState.ENDED and changes.jobs[attempt.job].parent:
                     arrays.release(connection, attempt.id)
             at_ns = int(now_s * 1e9)
             records.add_events((at_ns, kind, subject, data) for kind, subject, data in changes.events)

@@ -12,6 +12,7 @@ from drivetrain.compute.controller.states import AttemptRecord, AttemptState, Jo
 from drivetrain.server.database import tables
 
 T = TypeVar("T")
+_FEW = 500
 _FINAL = [state.value for state in JobState if state.is_final]
 
 
@@ -83,10 +84,15 @@ class Records:
             query = query.where(table.c.id.startswith(begin, autoescape=True))
         return [decoded(text, JobRecord) for text in self.connection.scalars(query)]
 
-    def workers_of(self, job_id: str) -> list[JobRecord]:
-        """Those that take the tasks of an array."""
-        query = select(tables.jobs.c.record).where(tables.jobs.c.parent == job_id)
-        return [decoded(text, JobRecord) for text in self.connection.scalars(query)]
+    def family(self, job_ids: Sequence[str]) -> list[JobRecord]:
+        """These jobs and, of those that are arrays, the workers; in order of time."""
+        table = tables.jobs
+        found = []
+        for begin in range(0, len(job_ids), _FEW):
+            part = job_ids[begin : begin + _FEW]
+            query = select(table.c.record).where(table.c.id.in_(part) | table.c.parent.in_(part))
+            found += [decoded(text, JobRecord) for text in self.connection.scalars(query)]
+        return sorted(found, key=lambda job: (job.submitted_s, job.id))
 
     def attempts_of(self, job_id: str) -> list[AttemptRecord]:
         """In order."""

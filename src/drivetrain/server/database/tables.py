@@ -19,6 +19,7 @@ jobs = Table(
     Column("request_key", String(128), unique=True),  # a request that comes again makes no second job
     Column("record", Text, nullable=False),
     Index("jobs_by_state", "state", "submitted_s"),
+    Index("jobs_by_parent", "parent"),
     Index("jobs_by_user", "user", "submitted_s"),
     Index("jobs_by_time", "submitted_s"),
 )
