@@ -37,6 +37,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=seconds, reverse=True)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How many seeds of chaos."""
+    parser.addoption("--seeds", type=int, default=10, help="of the chaos of the control plane")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests that take a seed of chaos."""
+    if "seed" in metafunc.fixturenames and metafunc.module.__name__.endswith("integration.test_chaos"):
+        metafunc.parametrize("seed", range(metafunc.config.getoption("--seeds")))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real inputs; a test that wants it is skipped where it is absent, and fails in CI."""
