@@ -25,6 +25,7 @@ from drivetrain.server.services import arrays
 
 _LOOK_S = 1.0
 _PAUSE_S = 0.5
+_REMEMBERED = 20_000  # attempts, for what teams have used lately
 Plan = Callable[[values.Snapshot, float], list[values.Decision]]
 
 
@@ -125,6 +126,8 @@ class Worker:
                 records.settings("node", NodeRecord),
                 settings,
             )
+            for team, attempt in records.ended_lately(_REMEMBERED):
+                self._world.used.add(team, attempt)
         self._is_dirty = True
         self._looked_s = 0.0
         self._asking.forget()

@@ -2,5 +2,7 @@
 
 states.py       a job and an attempt as they are at one moment
 transitions.py  what happens to them, one function for each thing that can happen
+nodes.py        machines as they are known
+usage.py        what teams have used lately
 world.py        all of them at once -> what a policy is told; a decision -> what changes
 """

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from drivetrain.compute.controller import transitions
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why
+from drivetrain.compute.controller.usage import UsageBook
 from drivetrain.compute.policy import values
 from drivetrain.compute.policy.values import MILLI, Decision, Request, Running, Snapshot, Waiting
 
@@ -49,6 +50,7 @@ class World:
       attempts: living ones, by the id of their job.
       nodes: by name.
       settings: of operators.
+      used: what teams have used lately.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class World:
         self.nodes = {node.name: node for node in nodes}
         self.settings = settings
         self.failures: list[values.Failure] = []
+        self.used = UsageBook()
         self._changes = Changes()
 
     def take_changes(self) -> Changes:
@@ -143,6 +146,7 @@ class World:
             pools=self.settings.pools,
             quotas=self.settings.quotas,
             budgets=self.settings.budgets,
+            usage=self.used.at(now_s, [(self.jobs[each.job].team, each) for each in living]),
             waiting=tuple(_waiting(job, has_cores) for job in waiting if job.eligible_s <= now_s),
             running=tuple(_running(self.jobs[attempt.job], attempt, has_cores) for attempt in living),
             failures=tuple(self.failures),
@@ -200,6 +204,7 @@ class World:
         self._changes.attempts[attempt.id] = attempt
         if attempt.state is AttemptState.ENDED:
             self.attempts.pop(job.id, None)
+            self.used.add(job.team, attempt)
             if attempt.why is Why.RESIZED and attempt.next_shares and job.state is JobState.WAITING:
                 now_s = attempt.ended_s or attempt.placed_s
                 self._put(*transitions.placed(job, attempt.next_shares, attempt.pool, attempt.reason, now_s))

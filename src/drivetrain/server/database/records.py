@@ -111,6 +111,13 @@ class Records:
         query = select(table.c.record).where(table.c.state != AttemptState.ENDED.value).order_by(table.c.id)
         return [decoded(text, AttemptRecord) for text in self.connection.scalars(query)]
 
+    def ended_lately(self, limit: int) -> list[tuple[str, AttemptRecord]]:
+        """Team and attempt of the last ones that ended."""
+        table, jobs = tables.attempts, tables.jobs
+        query = select(jobs.c.team, table.c.record).join(jobs, jobs.c.id == table.c.job)
+        query = query.where(table.c.state == AttemptState.ENDED.value).order_by(table.c.id.desc()).limit(limit)
+        return [(team, decoded(text, AttemptRecord)) for team, text in self.connection.execute(query).tuples()]
+
     def tell(self, kind: str, subject: str, data: object) -> None:
         """Leave a message for the controller; it is dealt with once, in order."""
         row = {"kind": kind, "subject": subject, "data": msgspec.json.encode(data).decode()}
