@@ -23,7 +23,7 @@ from tests.slurm_cluster import NODES, SlurmCluster
 from drivetrain.compute.agent.claim import holder
 from drivetrain.compute.job import Job
 from drivetrain.core.errors import StoreError
-from drivetrain.server.client import Client
+from drivetrain.server.client import Client, here_client
 
 FINAL = ("succeeded", "failed", "stopped", "refused")
 POOLS = '[[pools]]\nname = "local"\nnodes = 3\n[[pools]]\nname = "slurm"\nengine = "slurm"\npartition = "main"\n'
@@ -78,19 +78,19 @@ class ControlPlane:
     @property
     def client(self) -> Client:
         """Of the server that runs. Raises: OSError: none has come up yet."""
-        told = json.loads((self.home / "server" / "here.json").read_bytes())
-        return Client(told["url"], told["token"])
+        client = here_client(self.home / "server")
+        if client is None:
+            raise ConnectionError("no server is up")
+        return client
 
     def start_server(self) -> None:
-        here = self.home / "server" / "here.json"
-        here.unlink(missing_ok=True)
         env = {**os.environ, **self.slurm.env, "DRIVETRAIN_HOME": str(self.home)}
         arguments = ["--port", "0", "--config", str(self.folder / "server.toml"), "--database", self.database]
         with (self.folder / "server.log").open("ab") as log:
             self.server = subprocess.Popen(
                 [sys.executable, "-m", "drivetrain", "server", *arguments], env=env, stdout=log, stderr=log
             )
-        wait_for(here.exists, "the server")
+        wait_for(lambda: here_client(self.home / "server") is not None, "the server")
 
     def kill_server(self) -> None:
         assert self.server is not None

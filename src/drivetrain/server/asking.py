@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from drivetrain.compute.agent.assignment import Assignment, write_assignment
+from drivetrain.compute.agent.assignment import Assignment, read_assignment, write_assignment
+from drivetrain.compute.agent.client import CA_FILE
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord
 from drivetrain.compute.controller.world import World
 from drivetrain.compute.engines import Engine, StartRequest
+from drivetrain.core.errors import DataError
 from drivetrain.server.keys import attempt_token
+from drivetrain.store import create_run, run_folder
 
 _PATIENCE_S = 20.0
 """How long an attempt may be unknown to its engine after it was asked for, or after its agent was last heard of."""
+_LAST_WORD_S = 2.0
+"""How long a last word may be on its way from an agent that has been heard of, and is gone."""
+_KILL_EVERY_S = 2.0
+_REMAINS_S = 10.0
 
 
 class Asking:
@@ -23,13 +33,17 @@ class Asking:
       home: the store's root.
       server: URL under which agents find the server.
       key: of the server.
+      ca_file: what agents are to hold the server's certificate against; empty for what their system trusts.
     """
 
-    def __init__(self, home: Path, server: str, key: bytes) -> None:
-        self._home, self._server, self._key = home, server, key
+    def __init__(self, home: Path, server: str, key: bytes, *, ca_file: str = "") -> None:
+        self._home, self._server, self._key, self._ca_file = home, server, key, ca_file
         self._asked: dict[str, float] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._started: set[str] = set()
+        self._told: set[str] = set()
+        self._killed: dict[str, float] = {}
         self._missed: dict[tuple[str, int], float] = {}
+        self._remains: dict[str, float] = {}
 
     @property
     def folder(self) -> Path:
@@ -38,42 +52,80 @@ class Asking:
 
     def forget(self) -> None:
         """Another controller may have asked for other things: ask again."""
-        self._asked.clear()
-        self._told.clear()
-        self._missed.clear()
+        for kept in (self._asked, self._started, self._told, self._killed, self._missed, self._remains):
+            kept.clear()
 
     def ask(self, engine: Engine, job: JobRecord, attempt: AttemptRecord, now_s: float) -> None:
-        """Have the engine do what this attempt needs now. Raises: StoreError: it would not."""
-        if attempt.state is AttemptState.PLACED and attempt.id not in self._asked:
-            self._asked[attempt.id] = now_s
-            write_assignment(self.folder / attempt.id, self.assignment(job, attempt))
-            engine.start(self.request(job, attempt))
+        """Have the engine do what this attempt needs now. Raises: StoreError: it would not; asked again next time."""
+        if attempt.id not in self._started:
+            self._asked.setdefault(attempt.id, now_s)
+            self._write(job, attempt)
+            if attempt.state is AttemptState.PLACED:
+                engine.start(self.request(job, attempt))
+            self._started.add(attempt.id)
         if attempt.state is not AttemptState.LEAVING:
             return
-        if (attempt.id, "leave") not in self._told:
-            self._told.add((attempt.id, "leave"))
+        if attempt.id not in self._told:
             engine.leave(attempt.id)
-        if attempt.leave_by_s is not None and now_s >= attempt.leave_by_s and (attempt.id, "kill") not in self._told:
-            self._told.add((attempt.id, "kill"))
+            self._told.add(attempt.id)
+        is_late = attempt.leave_by_s is not None and now_s >= attempt.leave_by_s
+        if is_late and now_s - self._killed.get(attempt.id, 0.0) >= _KILL_EVERY_S:
             engine.kill(attempt.id)
+            self._killed[attempt.id] = now_s
 
-    def lost(self, world: World, pool: str, engine: Engine, now_s: float) -> Iterator[tuple[str, int]]:
+    def lost(
+        self, world: World, pool: str, living: Mapping[str, frozenset[int]], now_s: float
+    ) -> Iterator[tuple[str, int]]:
         """Attempts of a pool and their members whose agents the engine does not have, and has not had for a while."""
-        living = engine.living()
         for attempt in list(world.attempts.values()):
-            if attempt.pool != pool or (attempt.state is AttemptState.PLACED and attempt.id not in self._asked):
+            if attempt.pool != pool or attempt.id not in self._asked:
                 continue
             for member, node in enumerate(attempt.nodes):
                 if member in living.get(attempt.id, ()) or member in attempt.exits or member in attempt.lost:
                     self._missed.pop((attempt.id, member), None)
                     continue
                 since_s = self._missed.setdefault((attempt.id, member), now_s)
-                is_down = (record := world.nodes.get(node)) is None or record.state == "down"
-                patience_s = 0.0 if attempt.state is not AttemptState.PLACED and is_down else _PATIENCE_S
-                if attempt.state is AttemptState.RUNNING or attempt.state is AttemptState.LEAVING:
-                    patience_s = min(patience_s, 2.0)  # its last word may be on its way
-                if now_s - since_s >= patience_s:
+                if now_s - since_s >= _patience_s(attempt, world, node):
                     yield attempt.id, member
+
+    def tidy(self, world: World, pool: str, engine: Engine, living: Mapping[str, frozenset[int]], now_s: float) -> None:
+        """Of attempts that are over: end what is left at the engine, and put away what their agents were told."""
+        known = {attempt.id for attempt in world.attempts.values()}
+        for folder in self._folders():
+            if folder.name in known or (assignment := _assignment(folder)) is None or assignment.pool != pool:
+                continue
+            since_s = self._remains.setdefault(folder.name, now_s)
+            if folder.name not in living:
+                self._put_away(folder, assignment.run)
+            elif now_s - since_s >= _REMAINS_S:
+                engine.kill(folder.name)
+
+    def _folders(self) -> list[Path]:
+        try:
+            return list(self.folder.iterdir())
+        except OSError:
+            return []
+
+    def _put_away(self, folder: Path, run: str) -> None:
+        """What agents themselves had to say stays with the run; their token goes."""
+        kept_in = run_folder(run).path / "agents"
+        with suppress(OSError):
+            kept_in.mkdir(parents=True, exist_ok=True)
+            for log in folder.glob("*.log"):
+                shutil.copyfile(log, kept_in / f"{folder.name}.{log.name}")
+        shutil.rmtree(folder, ignore_errors=True)
+        for kept in (self._asked, self._killed, self._remains):
+            kept.pop(folder.name, None)
+        self._started.discard(folder.name)
+        self._told.discard(folder.name)
+        self._missed = {key: at_s for key, at_s in self._missed.items() if key[0] != folder.name}
+
+    def _write(self, job: JobRecord, attempt: AttemptRecord) -> None:
+        """What agents find: the folder of the run, and the assignment, where the server's address may have changed."""
+        if not run_folder(job.run).manifest_file.is_file():
+            asked = job.job
+            create_run(list(asked.command), asked.num_ranks * asked.nodes_range[1], name=asked.name, run_id=job.run)
+        write_assignment(self.folder / attempt.id, self.assignment(job, attempt))
 
     def assignment(self, job: JobRecord, attempt: AttemptRecord) -> Assignment:
         """What its agents are told."""
@@ -81,6 +133,7 @@ class Asking:
             attempt=attempt.id,
             job=job.id,
             run=job.run,
+            pool=attempt.pool,
             name=job.job.name,
             server=self._server,
             token=attempt_token(self._key, attempt.id),
@@ -96,20 +149,36 @@ class Asking:
             restarts=0 if job.parent else job.job.retries,
             takes_tasks=bool(job.parent),
             venv=job.job.venv,
-            gpu=job.job.gpu,
         )
 
     def request(self, job: JobRecord, attempt: AttemptRecord) -> StartRequest:
         """What the engine is told."""
         python = str(Path(job.job.venv) / "bin" / "python") if job.job.venv else sys.executable
+        env = {"DRIVETRAIN_HOME": str(self._home)}
+        if ca_file := self._ca_file or os.environ.get(CA_FILE, ""):
+            env[CA_FILE] = ca_file
         return StartRequest(
             attempt=attempt.id,
             job_name=job.job.name or job.id,
             pool=attempt.pool,
             shares=attempt.shares,
             agent=(python, "-m", "drivetrain.compute.agent.main", str(self.folder / attempt.id)),
-            env={"DRIVETRAIN_HOME": str(self._home)},
+            env=env,
             max_runtime_s=job.job.max_runtime_s,
             grace_s=job.job.grace_s,
             takes_gpus=job.job.gpu_milli > 0,
         )
+
+
+def _assignment(folder: Path) -> Assignment | None:
+    try:
+        return read_assignment(folder)
+    except DataError:
+        return None
+
+
+def _patience_s(attempt: AttemptRecord, world: World, node: str) -> float:
+    if attempt.state is AttemptState.PLACED:
+        return _PATIENCE_S
+    is_down = (record := world.nodes.get(node)) is None or record.state == "down"
+    return 0.0 if is_down else _LAST_WORD_S

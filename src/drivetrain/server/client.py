@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import json
 import os
 import secrets
 import signal
@@ -13,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -22,7 +22,7 @@ import msgspec
 from drivetrain.compute.job import Job
 from drivetrain.compute.snapshot import Manifest
 from drivetrain.core.errors import StoreError, UsageError
-from drivetrain.store import home
+from drivetrain.server import here
 
 SERVER, TOKEN, CA_FILE = "DRIVETRAIN_SERVER", "DRIVETRAIN_TOKEN", "DRIVETRAIN_CA"
 _PATIENCE_S = 60.0
@@ -46,6 +46,10 @@ class Client:
         if parts.scheme == "https":
             self._context = ssl.create_default_context(cafile=os.environ.get(CA_FILE) or None)
         self._connection: http.client.HTTPConnection | None = None
+
+    def use(self, token: str) -> None:
+        """From now on ask with this token."""
+        self._token = token
 
     def submit(self, job: Job, *, snapshot: str, folder: str, key: str = "") -> dict[str, Any]:
         """Take a job; asked again because an answer was lost, it makes no second one."""
@@ -91,6 +95,7 @@ class Client:
         while True:
             body = {"cursor": cursor, "rank": rank, "wait_s": 15.0 if follow else 0.0}
             answer = self.ask("POST", f"/api/jobs/{quote(name, safe='')}/logs", body)
+            name = answer["job"]  # what `latest` means may change meanwhile
             yield from answer["pieces"]
             cursor |= {piece["file"]: piece["end"] for piece in answer["pieces"]}
             if answer["pieces"]:
@@ -142,18 +147,23 @@ class Client:
             self._connection.close()
             self._connection = None
 
+    def __del__(self) -> None:
+        if hasattr(self, "_connection"):  # a URL that is none leaves a client half made
+            self.close()
+
 
 def connect(*, starts: bool = False) -> Client:
-    """The server that is meant.
+    """The server that is meant: the one that DRIVETRAIN_SERVER names, or this machine's.
 
     Args:
-      starts: where none is named and none runs on this machine, start one that ends when nothing is left to do.
+      starts: where none is named and none runs on this machine, start one that ends when nothing is left to do; that
+        is done, too, where jobs of this machine are known already.
     Raises: UsageError: there is none.
     """
     if os.environ.get(SERVER):
         return Client(os.environ[SERVER], os.environ.get(TOKEN, ""))
-    found = _here()
-    if found is None and starts:
+    found = here_client(here.server_folder())
+    if found is None and (starts or (here.server_folder() / "drivetrain.sqlite").is_file()):
         found = _started()
     if found is None:
         raise UsageError(
@@ -163,38 +173,36 @@ def connect(*, starts: bool = False) -> Client:
 
 
 def stop_here() -> bool:
-    """End the server of this machine, and wait until it has; whether there was one."""
-    if _here() is None:
-        return False
-    pid = int(_told()["pid"])
-    os.kill(pid, signal.SIGTERM)
+    """End the servers of this machine, and wait until they have; whether there was one."""
+    folder = here.server_folder()
+    pids = [server.pid for server in here.servers(folder)]
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
     until_s = time.monotonic() + _START_S
-    while time.monotonic() < until_s:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
+    while left := [server.pid for server in here.servers(folder) if server.pid in pids]:
+        if time.monotonic() > until_s:
+            raise StoreError(f"the server of this machine, process {left[0]}, does not end")
         time.sleep(0.02)
-    raise StoreError(f"the server of this machine, process {pid}, does not end")
+    return bool(pids)
 
 
-def _told() -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((home() / "server" / "here.json").read_bytes())
-    return told
+def here_client(folder: Path) -> Client | None:
+    """Of the server of this machine that keeps its things in a folder; None where none runs."""
+    for server in here.servers(folder):
+        client = Client(server.url, "")
+        try:
+            answer = client.ask("GET", "/health")
+        except (StoreError, UsageError):
+            continue
+        if answer.get("identity") == server.identity:
+            client.use(here.read_token(folder))
+            return client
+    return None
 
 
-def _here() -> Client | None:
-    try:
-        told = _told()
-        client = Client(told["url"], told["token"])
-        client.ask("GET", "/health")
-    except (OSError, ValueError, KeyError, StoreError):
-        return None
-    return client
-
-
-def _started() -> Client | None:
-    folder = home() / "server"
+def _started() -> Client:
+    folder = here.server_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "server.log").open("ab") as log:
         started = subprocess.Popen(
@@ -205,10 +213,12 @@ def _started() -> Client | None:
             start_new_session=True,
         )
     until_s = time.monotonic() + _START_S
-    while time.monotonic() < until_s and started.poll() is None:
-        if (client := _here()) is not None:
+    while time.monotonic() < until_s:
+        if (client := here_client(here.server_folder())) is not None:
             return client
-        time.sleep(0.05)
+        if started.poll() is not None:
+            break
+        time.sleep(0.02)
     raise StoreError("a server for this machine did not come up", hint=f"see {folder / 'server.log'}")
 
 

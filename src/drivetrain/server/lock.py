@@ -40,10 +40,10 @@ class ControllerLock:
                     connection.execute(insert(locks), {"name": _NAME, "holder": self.token})
         return self._held is not None
 
-    def is_ours(self, connection: Connection) -> bool:
-        """Whether nobody took it since, in this transaction."""
+    def is_ours(self, connection: Connection, *, writes: bool = False) -> bool:
+        """Whether nobody took it since; in a transaction that writes, nobody takes it until that ends."""
         query = select(locks.c.holder).where(locks.c.name == _NAME)
-        if connection.dialect.name == "postgresql":
+        if writes and connection.dialect.name == "postgresql":
             query = query.with_for_update()
         return connection.scalar(query) == self.token
 

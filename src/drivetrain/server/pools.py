@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,20 +80,30 @@ def engine_of(pool: PoolConfig, agents: Path) -> Engine:
         return SlurmEngine(pool.name, partition=pool.partition, folder=agents)
     from drivetrain.compute.engines.local import LocalEngine
 
-    return LocalEngine(agents, local_nodes(pool, os.sched_getaffinity(0), accelerators()))
+    nodes = local_nodes(pool, os.sched_getaffinity(0), accelerators())
+    return LocalEngine(agents, nodes, first_devices(nodes))
 
 
 def local_nodes(pool: PoolConfig, cores: set[int], found: Mapping[str, int]) -> list[NodeRecord]:
-    """What this machine is divided into: nodes with its accelerators, or with its cores where it has none."""
+    """What this machine is divided into: nodes with its accelerators, and with its cores where these do not suffice."""
     kind, count = next(iter(found.items()), ("", 0))
-    num_gpus = pool.gpus or (count // pool.nodes if count else 0)
     num_cores = max(1, len(cores))
     shared: dict[str, Any] = {"pool": pool.name, "cpus": num_cores, "rack": "local", "fabric": "local"}
-    if num_gpus:
-        shared |= {"gpu": pool.gpu or kind or "gpu", "num_gpus": num_gpus}
-    else:
-        shared |= {"gpu": "cpu", "num_gpus": num_cores}
-    return [NodeRecord(name=f"{pool.name}-{number}", **shared) for number in range(pool.nodes)]
+    nodes = []
+    for number in range(pool.nodes):
+        num_gpus = pool.gpus or count // pool.nodes + (number < count % pool.nodes)
+        gpus = (pool.gpu or kind or "gpu", num_gpus) if num_gpus else ("cpu", num_cores)
+        nodes.append(NodeRecord(name=f"{pool.name}-{number}", gpu=gpus[0], num_gpus=gpus[1], **shared))
+    return nodes
+
+
+def first_devices(nodes: Sequence[NodeRecord]) -> dict[str, int]:
+    """Of each node with accelerators, the machine's number of its first one."""
+    found: dict[str, int] = {}
+    for node in nodes:
+        if node.gpu != "cpu":
+            found[node.name] = sum(other.num_gpus for other in nodes if other.name in found)
+    return found
 
 
 def accelerators() -> dict[str, int]:

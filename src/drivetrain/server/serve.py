@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-import json
-import os
+import secrets
+import signal
 import socket
 import threading
 import time
@@ -18,7 +18,10 @@ from sqlalchemy import Engine
 
 from drivetrain.compute.controller.states import JobState
 from drivetrain.compute.policy.plan import plan
+from drivetrain.compute.policy.values import Pool
+from drivetrain.compute.snapshot import CodeShelf
 from drivetrain.core.errors import UsageError
+from drivetrain.server import here
 from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, open_database, reading
 from drivetrain.server.http import make_app
@@ -27,9 +30,8 @@ from drivetrain.server.keys import server_key
 from drivetrain.server.pools import ServerConfig, engine_of
 from drivetrain.server.services import people
 from drivetrain.server.services.people import Role
-from drivetrain.server.services.snapshots import SnapshotShelf
 from drivetrain.server.worker import Worker
-from drivetrain.store import home, publish_bytes
+from drivetrain.store import home
 
 _LOCAL_TOKEN_S = 30 * 86400.0
 _IDLE_S = 10.0
@@ -64,28 +66,59 @@ class ServeSpec:
 
 
 def serve(spec: ServeSpec, on_ready: Callable[[str], None], on_note: Callable[[str], None]) -> None:
-    """Serve until a signal comes. Raises: UsageError: the address is taken."""
-    folder = home() / "server"
+    """Serve until SIGINT or SIGTERM comes. Raises: UsageError: the address is taken."""
     database = open_database(spec.database)
+    try:
+        while _serve_once(spec, database, on_ready, on_note) and _num_unfinished(database):
+            pass  # a job came as it was about to end since there was none
+    finally:
+        database.dispose()
+
+
+def _serve_once(
+    spec: ServeSpec, database: Engine, on_ready: Callable[[str], None], on_note: Callable[[str], None]
+) -> bool:
+    """Whether it ended because nothing was left to do."""
+    folder = here.server_folder()
     with contextlib.closing(_listen(spec)) as listening:
-        scheme = "https" if spec.certificate else "http"
-        port = listening.getsockname()[1]
-        url = spec.url or f"{scheme}://{spec.host if spec.host != '0.0.0.0' else socket.gethostname()}:{port}"  # noqa: S104
-        key = server_key(folder)
+        url = _url(spec, listening)
+        key, identity = server_key(folder), secrets.token_hex(16)
         _keep_pools(database, spec.config)
-        asking = Asking(home(), url, key)
+        asking = Asking(home(), url, key, ca_file=str(spec.certificate.absolute()) if spec.certificate else "")
         engines = {pool.name: engine_of(pool, asking.folder) for pool in spec.config.pools}
         worker = Worker(database, engines, plan, asking, folder, on_note=on_note)
-        app = make_app(Server(database, folder, key, SnapshotShelf(folder), worker.wake))
+        app = make_app(Server(database, folder, key, CodeShelf(folder), worker.wake, identity))
         running = uvicorn.Server(_settings(spec, app))
+        _see_to_token(database, folder)
         worker.start()
         try:
-            with _told(folder, url, database), _ending_when_idle(spec, running, database):
+            with (
+                here.announced(folder, url, identity),
+                _signals_end_only_serving(),
+                _ending_when_idle(spec, running, database),
+            ):
                 on_ready(url)
                 running.run([listening])
         finally:
             worker.stop()
-            database.dispose()
+    return spec.until_idle and not running._captured_signals
+
+
+def _url(spec: ServeSpec, listening: socket.socket) -> str:
+    scheme = "https" if spec.certificate else "http"
+    host = socket.gethostname() if spec.host in ("0.0.0.0", "::") else spec.host  # noqa: S104
+    return spec.url or f"{scheme}://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def _signals_end_only_serving() -> Iterator[None]:
+    """uvicorn sends itself again what ended it; by then there is still something to be brought to an end."""
+    before = {signum: signal.signal(signum, lambda *_: None) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def _settings(spec: ServeSpec, app: object) -> uvicorn.Config:
@@ -110,28 +143,29 @@ def _listen(spec: ServeSpec) -> socket.socket:
 def _keep_pools(database: Engine, config: ServerConfig) -> None:
     with database.begin() as connection:
         records = Records(connection)
+        for gone in {pool.name for pool in records.settings("pool", Pool)} - {pool.name for pool in config.pools}:
+            records.drop_setting("pool", gone)
         for pool in config.pools:
             records.set_setting("pool", pool.name, pool.pool)
 
 
-@contextlib.contextmanager
-def _told(folder: Path, url: str, database: Engine) -> Iterator[None]:
-    """Commands of the same user on this machine find the server, and may do all."""
-    user = getpass.getuser()
+def _see_to_token(database: Engine, folder: Path) -> None:
+    """Commands of the same user on this machine may do all."""
+    user, now_s = getpass.getuser(), time.time()
     with database.begin() as connection:
+        people.drop_expired(connection, now_s)
         if people.person(connection, user) is None:
             people.set_user(connection, user, Role.OPERATOR, ())
-        people.drop_tokens(connection, user, f"local {os.getpid()}")
-        token = people.give_token(connection, user, f"local {os.getpid()}", lasts_s=_LOCAL_TOKEN_S, now_s=time.time())
-    path = folder / "here.json"
-    publish_bytes(path, json.dumps({"url": url, "token": token, "pid": os.getpid()}).encode())
-    path.chmod(0o600)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            if json.loads(path.read_bytes())["pid"] == os.getpid():
-                path.unlink()
+        token = here.read_token(folder)
+        if not token or not people.is_good(connection, token, for_s=_LOCAL_TOKEN_S / 2, now_s=now_s):
+            label = f"of {socket.gethostname()}"[:64]
+            token = people.give_token(connection, user, label, lasts_s=_LOCAL_TOKEN_S, now_s=now_s)
+            here.write_token(folder, token)
+
+
+def _num_unfinished(database: Engine) -> int:
+    with reading(database) as connection:
+        return Records(connection).count_jobs(_UNFINISHED)
 
 
 @contextlib.contextmanager
@@ -141,15 +175,13 @@ def _ending_when_idle(spec: ServeSpec, running: uvicorn.Server, database: Engine
     def watch() -> None:
         idle_since_s = time.monotonic()
         while not over.wait(1.0):
-            with reading(database) as connection:
-                is_busy = Records(connection).count_jobs(_UNFINISHED) > 0
-            if is_busy:
+            if _num_unfinished(database):
                 idle_since_s = time.monotonic()
             elif time.monotonic() - idle_since_s > _IDLE_S:
                 running.should_exit = True
                 return
 
-    thread = threading.Thread(target=watch, name="idle", daemon=True)
+    thread = threading.Thread(target=watch, name="drivetrain idle", daemon=True)
     if spec.until_idle:
         thread.start()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,10 +23,16 @@ from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, reading
 from drivetrain.server.lock import ControllerLock
 from drivetrain.server.services import arrays
+from drivetrain.server.watching import Watching
+
+logger = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
 _PAUSE_S = 0.5
 _REMEMBERED = 20_000  # attempts, for what teams have used lately
+_PLAN_EVERY_S = 1.0
+_PLAN_SHARE, _LONG_S = 4.0, 0.02
+"""A plan that took longer than so many seconds is followed by no other for so many times as long as it took."""
 Plan = Callable[[values.Snapshot, float], list[values.Decision]]
 
 
@@ -58,9 +65,11 @@ class Worker:
         self._world: World | None = None
         self._wake = threading.Event()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="controller", daemon=True)
-        self._looked_s = 0.0
+        self._thread = threading.Thread(target=self._run, name="drivetrain controller", daemon=True)
+        self._watching = Watching(engines, asking, on_note)
+        self._looked_s = self._planned_s = self._plan_pause_s = 0.0
         self._is_dirty = True
+        self._refused: dict[str, str] = {}
 
     def start(self) -> None:
         """Begin to work."""
@@ -82,58 +91,79 @@ class Worker:
         while not self._over.is_set():
             try:
                 pause_s = self.turn()
-            except (SQLAlchemyError, StoreError) as exc:
+            except Exception as exc:
+                if not isinstance(exc, SQLAlchemyError | StoreError):
+                    logger.exception("a bug in the controller")
                 self._note(f"the controller begins anew: {exc}")
-                self._world = None
-                self._lock.close()
+                self._begin_anew()
                 pause_s = _PAUSE_S
             self._wake.wait(pause_s)
             self._wake.clear()
 
+    def _begin_anew(self) -> None:
+        self._world = None
+        self._lock.close()
+
     def turn(self) -> float:
-        """Do all that can be done now; how long until something may be due, in seconds."""
+        """Do all that can be done now; how long until something may be due, in seconds.
+
+        What it decides is written in one transaction with the end of the messages that led to it, and only then asked
+        of engines: ended at any point, the next controller finds what is written and asks again.
+        """
         if not self._lock.take():
             return _LOOK_S
-        world = self._world or self._load()
         now_s = self._clock()
         with reading(self._database) as connection:
-            messages = Records(connection).messages()
-            submitted = Records(connection).family([subject for _, kind, subject, _ in messages if kind == "submit"])
+            if not self._lock.is_ours(connection):
+                raise StoreError("another server's controller has taken over")
+            records = Records(connection)
+            world = self._world or self._load(records)
+            messages = records.messages()
+            submitted = records.family([subject for _, kind, subject, _ in messages if kind == "submit"])
         for job in submitted:
             if not job.state.is_final:
                 world.add(job)
         for _, kind, subject, data in messages:
             self._take(world, kind, subject, data, now_s)
-        self._look(world, now_s)
-        if self._is_dirty or messages:
-            world.apply(self._plan(world.snapshot(now_s), now_s), now_s)
-            self._is_dirty = False
+        if abs(now_s - self._looked_s) >= _LOOK_S:
+            self._looked_s = now_s
+            self._is_dirty |= self._watching.look(world, now_s)
+        self._decide(world, now_s)
         self._make_durable(world.take_changes(), [number for number, *_ in messages], now_s)
         self._ask_engines(world, now_s)
         return self._due_s(world, now_s)
 
-    def _load(self) -> World:
-        with reading(self._database) as connection:
-            records = Records(connection)
-            settings = Settings(
-                tuple(records.settings("pool", values.Pool)),
-                tuple(records.settings("quota", values.Quota)),
-                tuple(records.settings("budget", values.Budget)),
-            )
-            self._world = World(
-                records.unfinished_jobs(),
-                records.living_attempts(),
-                records.settings("node", NodeRecord),
-                settings,
-            )
-            for team, attempt in records.ended_lately(_REMEMBERED):
-                self._world.used.add(team, attempt)
+    def _decide(self, world: World, now_s: float) -> None:
+        """Ask the policy where something is new, and now and then; of a large fleet, not too often."""
+        since_s = abs(now_s - self._planned_s)
+        is_due = since_s >= _PLAN_EVERY_S and bool(world.jobs)
+        if not (self._is_dirty or is_due) or since_s < self._plan_pause_s:
+            return
+        begun_s = time.perf_counter()
+        world.apply(self._plan(world.snapshot(now_s), now_s), now_s)
+        took_s = time.perf_counter() - begun_s
+        self._plan_pause_s = _PLAN_SHARE * took_s if took_s > _LONG_S else 0.0
+        self._planned_s = now_s
+        self._is_dirty = False
+
+    def _load(self, records: Records) -> World:
+        settings = Settings(
+            tuple(pool for pool in records.settings("pool", values.Pool) if pool.name in self._engines),
+            tuple(records.settings("quota", values.Quota)),
+            tuple(records.settings("budget", values.Budget)),
+        )
+        nodes = [node for node in records.settings("node", NodeRecord) if node.pool in self._engines]
+        self._world = World(records.unfinished_jobs(), records.living_attempts(), nodes, settings)
+        for team, attempt in records.ended_lately(_REMEMBERED):
+            self._world.used.add(team, attempt)
         self._is_dirty = True
-        self._looked_s = 0.0
+        self._looked_s = self._plan_pause_s = 0.0
         self._asking.forget()
+        self._refused.clear()
         return self._world
 
     def _take(self, world: World, kind: str, subject: str, data: Any, now_s: float) -> None:
+        self._is_dirty |= kind not in ("alive", "exit")  # an end that makes room is seen when it is durable
         if kind == "stop":
             world.stop(subject, data["reason"], now_s)
         elif kind == "alive":
@@ -141,46 +171,21 @@ class Worker:
             world.progressed(subject, data["step"], data["saved_step"], now_s)
         elif kind == "exit":
             world.alive(subject, now_s)
-            world.exited(subject, data["member"], data["exit_code"], now_s)
+            world.exited(subject, data["member"], data["exit_code"], now_s, data.get("words", ""))
         elif kind == "array":
             world.array_ended(subject, data["num_failed"], now_s)
         elif kind == "node":
             node = world.nodes.get(subject)
             if node is not None:
-                world.set_node(_with_state(node, data["state"], data["reason"]))
+                world.set_node(replace(node, state=data["state"], evidence=data["reason"]))
         elif kind == "settings":
             self._world = None
-
-    def _look(self, world: World, now_s: float) -> None:
-        """Ask engines what is there, but not too often."""
-        if abs(now_s - self._looked_s) < _LOOK_S:
-            return
-        self._looked_s = now_s
-        for pool, engine in self._engines.items():
-            self._see_nodes(world, pool, engine)
-            for attempt, member in self._asking.lost(world, pool, engine, now_s):
-                world.lost(attempt, member, now_s)
-                self._is_dirty = True
-        self._is_dirty |= any(job.eligible_s <= now_s for job in world.jobs.values() if job.state == "waiting")
-
-    def _see_nodes(self, world: World, pool: str, engine: Engine) -> None:
-        seen = {node.name: node for node in engine.nodes()}
-        for name, node in seen.items():
-            before = world.nodes.get(name)
-            kept = before is not None and before.state in ("draining", "cordoned") and node.state == "up"
-            now = _with_state(node, before.state, before.evidence) if before is not None and kept else node
-            if now != before:
-                world.set_node(now)
-                self._is_dirty = True
-        for name, node in list(world.nodes.items()):
-            if node.pool == pool and name not in seen and node.state != "down":
-                world.set_node(_with_state(node, "down", "its engine does not know it any more"))
 
     def _make_durable(self, changes: Changes, numbers: list[int], now_s: float) -> None:
         if not changes and not numbers:
             return
         with self._database.begin() as connection:
-            if not self._lock.is_ours(connection):
+            if not self._lock.is_ours(connection, writes=True):
                 raise StoreError("another server's controller has taken over")
             records = Records(connection)
             records.change_jobs(changes.jobs.values())
@@ -204,15 +209,12 @@ class Worker:
             try:
                 self._asking.ask(engine, world.jobs[attempt.job], attempt, now_s)
             except StoreError as exc:
-                self._note(f"{attempt.id}: {exc.message}")
+                if self._refused.get(attempt.id) != exc.message:
+                    self._note(f"{attempt.id}: {exc.message}")
+                self._refused[attempt.id] = exc.message
 
     def _due_s(self, world: World, now_s: float) -> float:
         if self._is_dirty:
-            return 0.0
+            return max(0.0, min(_LOOK_S, self._planned_s + self._plan_pause_s - now_s))
         soon = [attempt.leave_by_s for attempt in world.attempts.values() if attempt.leave_by_s is not None]
-        soon += [job.eligible_s for job in world.jobs.values() if job.eligible_s > now_s]
-        return max(0.01, min([_LOOK_S, *(at_s - now_s for at_s in soon)]))
-
-
-def _with_state(node: NodeRecord, state: str, evidence: str) -> NodeRecord:
-    return replace(node, state=state, evidence=evidence)
+        return max(0.01, min([_LOOK_S, *(at_s - now_s for at_s in soon if at_s > now_s)]))

@@ -31,7 +31,15 @@ from drivetrain.store.checkpoints import (
 )
 from drivetrain.store.local import LocalBlobs
 from drivetrain.store.manifests import StoredFile, file_hash, manifest_json
-from drivetrain.store.publish import DISK_HINT, publish_bytes, publish_file, publish_folder, publish_into
+from drivetrain.store.publish import (
+    DISK_HINT,
+    publish_bytes,
+    publish_file,
+    publish_folder,
+    publish_into,
+    publish_quickly,
+    sync_files,
+)
 from drivetrain.store.retention import Known, Retention, what_to_delete
 from drivetrain.store.runs import RunFolder, RunManifest, create_run, list_runs, open_run, run_folder
 from drivetrain.store.shelf import Shelf, newest_good, open_shelf, shelf_of
@@ -67,11 +75,13 @@ __all__ = [
     "publish_file",
     "publish_folder",
     "publish_into",
+    "publish_quickly",
     "read_captured",
     "read_checkpoint",
     "read_program",
     "run_folder",
     "shelf_of",
+    "sync_files",
     "verify_checkpoint",
     "what_to_delete",
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +16,7 @@ from drivetrain.core.errors import StoreError
 
 INCOMPLETE = ".incomplete"
 DISK_HINT = "is the disk full or read-only?"
+_FEW = 16  # files, up to which each is flushed for itself: 5 ms each here, and 20 ms for a whole file system
 
 
 def publish_bytes(path: Path, data: bytes) -> None:
@@ -34,6 +37,36 @@ def publish_bytes(path: Path, data: bytes) -> None:
         with suppress(OSError):
             aside.unlink()
         raise StoreError(f"cannot write {path}: {exc.strerror}", hint=DISK_HINT) from exc
+
+
+def publish_quickly(path: Path, data: bytes) -> None:
+    """Write one file whole, but durable only after `sync_files`: for many of which none counts until all are there.
+
+    Raises: StoreError: the disk would not take it.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}{INCOMPLETE}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(data)
+        aside.replace(path)
+    except OSError as exc:
+        with suppress(OSError):
+            aside.unlink()
+        raise StoreError(f"cannot write {path}: {exc.strerror}", hint=DISK_HINT) from exc
+
+
+def sync_files(paths: Sequence[Path]) -> None:
+    """Make files and their names durable. Raises: StoreError: the disk would not take them."""
+    try:
+        if len(paths) > _FEW:
+            _sync_file_system(paths[0])
+            return
+        for path in paths:
+            _sync(path)
+        for folder in {path.parent for path in paths}:
+            _sync(folder)
+    except OSError as exc:
+        raise StoreError(f"cannot write {paths[0].parent}: {exc.strerror}", hint=DISK_HINT) from exc
 
 
 @contextmanager
@@ -145,6 +178,16 @@ def finish_folder(aside: Path, path: Path) -> None:
 def sync_folder(path: Path) -> None:
     """Make the names in a folder durable; raises OSError."""
     _sync(path)
+
+
+def _sync_file_system(path: Path) -> None:
+    """Flush all that is not yet on the disk, once, which is quicker than many files each for itself."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    finally:
+        os.close(descriptor)
 
 
 def _sync(path: Path) -> None:

@@ -170,12 +170,15 @@ def create_run(
     name: str = "",
     environment: dict[str, str] | None = None,
     config: dict[str, object] | None = None,
+    run_id: str = "",
 ) -> RunFolder:
     """Make the folder of a new run in the home.
 
+    Args:
+      run_id: where it is known before; made again, it is as it was.
     Raises: StoreError: the disk would not take it.
     """
-    run_id = ids.new_id("run")
+    run_id = run_id or ids.new_id("run")
     manifest = RunManifest(
         id=run_id,
         name=name or run_id,

@@ -20,7 +20,7 @@ class Assignment:
     """Everything that the agents of one attempt need.
 
     Attributes:
-      attempt, job, run: ids.
+      attempt, job, run: ids; pool: where the attempt is.
       server: URL of the server; token: for it, good for this attempt alone.
       home: the store's root where the server keeps runs; an agent that does not see it sends what ranks write.
       shares: one a member of the gang, in the order of their ranks.
@@ -38,6 +38,7 @@ class Assignment:
     attempt: str
     job: str
     run: str
+    pool: str
     name: str
     server: str
     token: str
@@ -53,7 +54,6 @@ class Assignment:
     restarts: int = 0
     takes_tasks: bool = False
     venv: str = ""
-    gpu: str = ""
 
 
 def write_assignment(folder: Path, assignment: Assignment) -> None:

@@ -11,7 +11,8 @@ from drivetrain.compute.agent.client import AgentClient, ServerAwayError, Server
 from drivetrain.compute.agent.shipping import Shipping
 
 EVERY_S = 2.0
-_GONE = 404, 410
+GONE = 404, 410
+"""Answers to the agent of an attempt that is over, or was never heard of."""
 
 
 class Beats:
@@ -23,7 +24,7 @@ class Beats:
         self._client, self._how_far, self._shipping = client, how_far, shipping
         self._over = threading.Event()
         self._was_told = False
-        self._thread = threading.Thread(target=self._run, name="beats", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="drivetrain beats", daemon=True)
 
     def __enter__(self) -> Beats:
         self._thread.start()
@@ -35,20 +36,25 @@ class Beats:
 
     def _run(self) -> None:
         while True:
-            self._beat()
-            if self._over.wait(EVERY_S):
+            is_all = self._beat()
+            if self._over.wait(EVERY_S if is_all else 0):
                 return
 
-    def _beat(self) -> None:
+    def _beat(self) -> bool:
+        """Once; whether all that ranks wrote has been sent."""
         step, saved_step = self._how_far()
+        is_all = True
         try:
-            leave = self._client.beat(step=step, saved_step=saved_step)
+            self._obey(self._client.beat(step=step, saved_step=saved_step))
             if self._shipping is not None:
-                self._shipping.send(self._client)
+                is_all = self._shipping.send(self._client)
         except ServerAwayError:
-            return
+            pass
         except ServerRefusedError as exc:
-            leave = exc.message if exc.status in _GONE else None
+            self._obey(exc.message if exc.status in GONE else None)
+        return is_all
+
+    def _obey(self, leave: str | None) -> None:
         if leave is not None and not self._was_told:
             self._was_told = True
             print(f"leaving: {leave}", flush=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import os
 import ssl
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -11,6 +13,8 @@ import msgspec
 
 from drivetrain.core.errors import StoreError
 
+CA_FILE = "DRIVETRAIN_CA"
+MOST_WORDS = 1000
 _PATIENCE_S = 10.0
 
 
@@ -27,16 +31,14 @@ class ServerRefusedError(StoreError):
 
 
 class AgentClient:
-    """Requests of one attempt's agent, one at a time; not for several threads."""
+    """Requests of one attempt's agent, one at a time; not for several threads.
 
-    def __init__(self, server: str, token: str, attempt: str, member: int, *, ca_file: str = "") -> None:
-        url = urlsplit(server)
-        self._connect: Any
-        if url.scheme == "https":
-            context = ssl.create_default_context(cafile=ca_file or None)
-            self._connect = lambda: http.client.HTTPSConnection(url.netloc, timeout=_PATIENCE_S, context=context)
-        else:
-            self._connect = lambda: http.client.HTTPConnection(url.netloc, timeout=_PATIENCE_S)
+    Args:
+      find: gives the server's URL, whenever there is no connection: a server that comes back may be elsewhere.
+    """
+
+    def __init__(self, find: Callable[[], str], token: str, attempt: str, member: int) -> None:
+        self._find = find
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._base = f"/agent/{quote(attempt)}/{member}"
         self._connection: http.client.HTTPConnection | None = None
@@ -45,9 +47,9 @@ class AgentClient:
         """Say how far it is; why it has to leave, where it has to."""
         return self._ask("POST", "/beat", msgspec.json.encode({"step": step, "saved_step": saved_step}))["leave"]  # type: ignore[no-any-return]
 
-    def exited(self, exit_code: int) -> None:
-        """The last word."""
-        self._ask("POST", "/exit", msgspec.json.encode({"exit_code": exit_code}))
+    def exited(self, exit_code: int, words: str = "") -> None:
+        """The last word. Args: words: what went wrong, for people."""
+        self._ask("POST", "/exit", msgspec.json.encode({"exit_code": exit_code, "words": words[:MOST_WORDS]}))
 
     def tasks(self, results: list[tuple[int, int, float]], num_slots: int) -> tuple[list[int], int]:
         """Say how tasks ended, and take more: (tasks, how many of the array have no result yet)."""
@@ -71,6 +73,13 @@ class AgentClient:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _connect(self) -> http.client.HTTPConnection:
+        url = urlsplit(self._find())
+        if url.scheme != "https":
+            return http.client.HTTPConnection(url.netloc, timeout=_PATIENCE_S)
+        context = ssl.create_default_context(cafile=os.environ.get(CA_FILE) or None)
+        return http.client.HTTPSConnection(url.netloc, timeout=_PATIENCE_S, context=context)
 
     def _ask(self, method: str, path: str, body: bytes = b"") -> Any:
         return msgspec.json.decode(self._send(method, path, body))

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from drivetrain.compute.agent.assignment import Assignment, read_assignment
-from drivetrain.compute.agent.beats import Beats
+from drivetrain.compute.agent.assignment import read_assignment
+from drivetrain.compute.agent.beats import GONE, Beats
 from drivetrain.compute.agent.claim import claim, claim_file
-from drivetrain.compute.agent.client import AgentClient, ServerAwayError
+from drivetrain.compute.agent.client import AgentClient, ServerAwayError, ServerRefusedError
+from drivetrain.compute.agent.leftovers import end_descendants
 from drivetrain.compute.agent.shipping import Shipping
 from drivetrain.compute.agent.tasks import TaskWorker
-from drivetrain.compute.snapshot import decode_manifest, unpack
+from drivetrain.compute.snapshot import CodeShelf, decode_manifest, unpack
 from drivetrain.core import variables
 from drivetrain.core.errors import DrivetrainError, StoreError, UsageError
 from drivetrain.launch import Launcher, LaunchSpec, Progress, run_together
+from drivetrain.launch.child import adopt_orphans
 from drivetrain.store import LocalShelf, run_folder
 
 T = TypeVar("T")
@@ -27,33 +30,81 @@ T = TypeVar("T")
 _PATIENCE_S = 24 * 3600.0
 _PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
+_GRACE_S = 3.0
+_LEFT = 143
+_BUG = 70
+
+
+class _LeaveError(BaseException):
+    """SIGTERM came before ranks had begun, whose launcher then knows better what to do with it."""
 
 
 class Agent:
-    """Does one assignment as one member of its gang."""
+    """Does one assignment as one member of its gang.
 
-    def __init__(self, assignment: Assignment, member: int) -> None:
-        self._do, self._member = assignment, member
-        os.environ[variables.HOME] = assignment.home
+    1. It begins nothing until the server has said that the attempt still is to be: one that a controller has given up
+       meanwhile, or that was started twice, ends without a trace.
+    2. From then on it needs the server no more: it goes on while that is away, and looks for it at the address that
+       the assignment has then.
+    3. How it ended is said last, after all that ranks wrote has been sent.
+    """
+
+    def __init__(self, folder: Path, member: int) -> None:
+        self._folder, self._member = folder, member
+        self._do = read_assignment(folder)
+        os.environ[variables.HOME] = self._do.home
         self._client = self._make_client()
-        self._run = run_folder(assignment.run)
+        self._run = run_folder(self._do.run)
         self._step: int | None = None
+        self._words = ""
 
     def work(self) -> int:
-        """To the end of the ranks; their exit code. What goes wrong is told as one, too."""
+        """To the end of the ranks, and until the server knows of it; their exit code, or one that tells what failed."""
+        signal.signal(signal.SIGTERM, _leave)
         try:
-            spec = self._spec()
-            with Beats(self._client, self._how_far, self._shipping()):
-                exit_code = self._launch(spec)
+            if not persistently(self._may_begin):
+                return _LEFT
+            exit_code = self._launched()
+        except _LeaveError:
+            exit_code = _LEFT
+        except ServerRefusedError as exc:
+            _say(exc.message)
+            return _LEFT
         except DrivetrainError as exc:
-            print(f"error: {exc}", flush=True)
+            self._tell(exc.message, exc.hint)
             exit_code = exc.exit_code
+        except Exception as exc:  # noqa: BLE001 - the edge: a bug in ours must not look like a lost node
+            traceback.print_exc()
+            self._tell(f"a bug in drivetrain: {exc!r}")
+            exit_code = _BUG
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        end_descendants(_GRACE_S)
         self._last_word(exit_code)
+        return exit_code
+
+    def _may_begin(self) -> bool:
+        try:
+            leave = self._client.beat(step=None, saved_step=None)
+        except ServerRefusedError as exc:
+            if exc.status not in GONE:
+                raise
+            leave = exc.message
+        if leave is not None:
+            _say(f"not begun: {leave}")
+        return leave is None
+
+    def _launched(self) -> int:
+        shipping = self._shipping()
+        spec = self._spec()
+        with Beats(self._client, self._how_far, shipping):
+            exit_code = self._launch(spec)
+        while shipping is not None and not persistently(lambda: shipping.send(self._client)):
+            pass
         return exit_code
 
     def _make_client(self) -> AgentClient:
         do = self._do
-        return AgentClient(do.server, do.token, do.attempt, self._member)
+        return AgentClient(lambda: read_assignment(self._folder).server, do.token, do.attempt, self._member)
 
     def _spec(self) -> LaunchSpec:
         do = self._do
@@ -63,7 +114,7 @@ class Agent:
             num_nodes=len(do.shares),
             min_nodes=do.least_nodes,
             restarts=do.restarts,
-            env={**do.env, **self._devices(), **secrets_of(do.secrets, os.environ)},
+            env={**do.env, **secrets_of(do.secrets, os.environ)},
             cwd=self._code(),
         )
 
@@ -72,20 +123,21 @@ class Agent:
         do = self._do
         if not do.snapshot:
             return Path(do.folder)
-        folder = self._run.path.parent.parent / "work" / do.job
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with folder.with_suffix(".lock").open("w") as lock:  # agents of several nodes may share this disk
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not folder.is_dir():
-                manifest = decode_manifest(persistently(lambda: self._client.snapshot(do.snapshot)))
-                unpack(manifest, folder, lambda sha256: persistently(lambda: self._client.blob(sha256)))
+        folder = Path(do.home) / "work" / do.job
+        shelf = CodeShelf(Path(do.home) / "server")  # where this node sees the server's disk
+        manifest, read = self._asked(shelf.manifest, self._client.snapshot), self._asked(shelf.blob, self._client.blob)
+        unpack(decode_manifest(manifest(do.snapshot)), folder, read)
         return folder / do.folder
 
-    def _devices(self) -> Mapping[str, str]:
-        share = self._do.shares[self._member]
-        if not share.milli or self._do.gpu in ("", "cpu"):
-            return {}
-        return {"CUDA_VISIBLE_DEVICES": ",".join(str(device) for device, _ in share.milli)}
+    @staticmethod
+    def _asked(near: Callable[[str], bytes], far: Callable[[str], bytes]) -> Callable[[str], bytes]:
+        def read(name: str) -> bytes:
+            try:
+                return near(name)
+            except StoreError:
+                return persistently(lambda: far(name))
+
+        return read
 
     def _launch(self, spec: LaunchSpec) -> int:
         if self._do.takes_tasks:
@@ -104,7 +156,7 @@ class Agent:
         launcher = Launcher(spec, self._run, output=_drop, on_progress=self._see, on_note=_say, meet=meet)
         outcome = launcher.run()
         if outcome.exit_code:
-            _say(f"{outcome.reason}\n{outcome.hint}".strip())
+            self._tell(outcome.reason, outcome.hint)
         return outcome.exit_code
 
     def _see(self, progress: Progress) -> None:
@@ -115,14 +167,16 @@ class Agent:
         return self._step, max(steps, default=None)
 
     def _shipping(self) -> Shipping | None:
-        return None if self._sees_home() else Shipping(self._run.path)
+        """Needed where this node does not see the run."""
+        return None if self._run.manifest_file.is_file() else Shipping(self._run.path)
 
-    def _sees_home(self) -> bool:
-        return self._run.manifest_file.is_file()
+    def _tell(self, words: str, hint: str = "") -> None:
+        self._words = words
+        _say(f"{words}\n{hint}".strip())
 
     def _last_word(self, exit_code: int) -> None:
         try:
-            persistently(lambda: self._client.exited(exit_code))
+            persistently(lambda: self._client.exited(exit_code, self._words))
         except StoreError as exc:
             _say(exc.message)
         self._client.close()
@@ -154,6 +208,10 @@ def secrets_of(sources: Mapping[str, str], environment: Mapping[str, str]) -> di
     return found
 
 
+def _leave(signum: int, frame: object) -> None:  # noqa: ARG001 - signal's signature
+    raise _LeaveError
+
+
 def _say(text: str) -> None:
     print(text, flush=True)
 
@@ -166,7 +224,8 @@ def main(folder: str, member: int) -> int:
     """Be the agent of a member, unless another process is."""
     if claim(claim_file(Path(folder), member)) is None:
         return 0
-    return Agent(read_assignment(Path(folder)), member).work()
+    adopt_orphans()
+    return Agent(Path(folder), member).work()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from drivetrain.compute.controller.states import AttemptRecord, AttemptState, Jo
 from drivetrain.compute.policy.values import Share
 
 _MOST_LOST = 100
+_LOST_AT_ONCE, _LONGEST_PAUSE_S = 5, 300.0
+"""So often a job whose node was lost is tried again at once; then after pauses, each twice as long as the last."""
 
 Both = tuple[JobRecord, AttemptRecord]
 
@@ -64,13 +66,13 @@ def told_to_leave(
     return replace(job, state=JobState.LEAVING, reason=reason), leaving
 
 
-def exited(job: JobRecord, attempt: AttemptRecord, member: int, exit_code: int, now_s: float) -> Both:
-    """An agent has said how its ranks ended; said twice, it counts once."""
+def exited(job: JobRecord, attempt: AttemptRecord, member: int, exit_code: int, now_s: float, words: str = "") -> Both:
+    """An agent has said how its ranks ended, and why in words; said twice, it counts once."""
     if attempt.state is AttemptState.ENDED or member in attempt.exits or not 0 <= member < len(attempt.shares):
         return job, attempt
     attempt = replace(attempt, exits={**attempt.exits, member: exit_code})
-    if exit_code and not _have_all_ended(attempt):
-        reason = f"ended with {exit_code} on {attempt.nodes[member]}"
+    if exit_code and attempt.why is None:
+        reason = f"ended with {exit_code} on {attempt.nodes[member]}{f': {words}' if words else ''}"
         job, attempt = told_to_leave(job, attempt, Why.FAILED, reason, grace_s=job.job.grace_s, now_s=now_s)
     return _ended(job, attempt, now_s)
 
@@ -111,7 +113,7 @@ def _ended(job: JobRecord, attempt: AttemptRecord, now_s: float) -> Both:
         return replace(job, state=JobState.WAITING, reason=attempt.reason, eligible_s=now_s), attempt
     if attempt.lost:
         return _after_loss(job, attempt, now_s), attempt
-    return _after_failure(job, exit_code or 1, now_s), attempt
+    return _after_failure(job, attempt.reason, now_s), attempt
 
 
 def _have_all_ended(attempt: AttemptRecord) -> bool:
@@ -124,9 +126,10 @@ def _after_loss(job: JobRecord, attempt: AttemptRecord, now_s: float) -> JobReco
     if num_lost > _MOST_LOST:
         reason = f"lost its node {_MOST_LOST} times, last {nodes}"
         return replace(job, state=JobState.FAILED, reason=reason, num_lost=num_lost, ended_s=now_s)
-    return replace(job, state=JobState.WAITING, reason=f"lost {nodes}", num_lost=num_lost, eligible_s=now_s)
+    eligible_s = now_s + (0.0 if num_lost <= _LOST_AT_ONCE else min(_LONGEST_PAUSE_S, 2.0 ** (num_lost - 1)))
+    return replace(job, state=JobState.WAITING, reason=f"lost {nodes}", num_lost=num_lost, eligible_s=eligible_s)
 
 
-def _after_failure(job: JobRecord, exit_code: int, now_s: float) -> JobRecord:
+def _after_failure(job: JobRecord, reason: str, now_s: float) -> JobRecord:
     """Its launcher tried as often as it may, in place; another place would not help."""
-    return replace(job, state=JobState.FAILED, reason=f"ended with {exit_code}", ended_s=now_s)
+    return replace(job, state=JobState.FAILED, reason=reason, ended_s=now_s)

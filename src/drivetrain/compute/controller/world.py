@@ -8,9 +8,13 @@ from dataclasses import dataclass, field, replace
 from drivetrain.compute.controller import transitions
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why
+from drivetrain.compute.controller.told import request_of, running_of, waiting_of
 from drivetrain.compute.controller.usage import UsageBook
 from drivetrain.compute.policy import values
-from drivetrain.compute.policy.values import MILLI, Decision, Request, Running, Snapshot, Waiting
+from drivetrain.compute.policy.values import Decision, Snapshot, Waiting
+
+_REMEMBERED_S = 86400.0
+_SAID_EVERY_S, _SAID_PER_S = 2.0, 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,9 @@ class World:
         self.failures: list[values.Failure] = []
         self.used = UsageBook()
         self._changes = Changes()
+        self._has_cores = any(node.gpu == "cpu" for node in self.nodes.values())
+        self._waiting: dict[str, Waiting] = {}
+        self._said_s: dict[str, float] = {}
 
     def take_changes(self) -> Changes:
         """Those since the last call."""
@@ -74,15 +81,16 @@ class World:
         return changes
 
     def add(self, job: JobRecord) -> None:
-        """A job that came, and is durable already."""
-        if job.id not in self.jobs:
-            self.jobs[job.id] = job
-            self._note("job waiting", job.id, self._told_of(job))
+        """A job that came, and is durable already: each comes once, though it may be known from before."""
+        self._note("job waiting", job.id, self._told_of(self.jobs.setdefault(job.id, job)))
 
     def set_node(self, node: NodeRecord) -> None:
         """A node as it is now."""
         if self.nodes.get(node.name) != node:
             self.nodes[node.name] = node
+            if (node.gpu == "cpu") != self._has_cores:
+                self._has_cores = any(other.gpu == "cpu" for other in self.nodes.values())
+                self._waiting.clear()
             self._changes.nodes[node.name] = node
             self._note("node", node.name, node)
 
@@ -97,14 +105,15 @@ class World:
             job, attempt = both
             self._put(job, transitions.progressed(attempt, step=step, saved_step=saved_step, now_s=now_s))
 
-    def exited(self, attempt_id: str, member: int, exit_code: int, now_s: float) -> None:
-        """An agent said how its ranks ended."""
+    def exited(self, attempt_id: str, member: int, exit_code: int, now_s: float, words: str = "") -> None:
+        """An agent said how its ranks ended, and why in words."""
         if (both := self._both(attempt_id)) is not None:
-            self._put(*transitions.exited(*both, member, exit_code, now_s))
+            self._put(*transitions.exited(*both, member, exit_code, now_s, words))
 
     def lost(self, attempt_id: str, member: int, now_s: float) -> None:
         """Nothing of an agent is left."""
         if (both := self._both(attempt_id)) is not None:
+            self.failures = [failure for failure in self.failures if now_s - failure.at_s < _REMEMBERED_S]
             self.failures.append(values.Failure(both[1].nodes[member], now_s, both[0].id, "its agent was lost"))
             self._put(*transitions.member_lost(*both, member, now_s))
 
@@ -139,7 +148,6 @@ class World:
     def snapshot(self, now_s: float) -> Snapshot:
         """What a policy is told."""
         living = list(self.attempts.values())
-        has_cores = self._has_cores
         waiting = [job for job in self.jobs.values() if job.state is JobState.WAITING and not job.job.array]
         return Snapshot(
             nodes=with_what_is_free(self.nodes.values(), living),
@@ -147,10 +155,21 @@ class World:
             quotas=self.settings.quotas,
             budgets=self.settings.budgets,
             usage=self.used.at(now_s, [(self.jobs[each.job].team, each) for each in living]),
-            waiting=tuple(_waiting(job, has_cores) for job in waiting if job.eligible_s <= now_s),
-            running=tuple(_running(self.jobs[attempt.job], attempt, has_cores) for attempt in living),
+            waiting=tuple(self._waiting_of(job) for job in waiting if job.eligible_s <= now_s),
+            running=tuple(
+                running_of(self.jobs[attempt.job], attempt, self._waiting_of(self.jobs[attempt.job]).request)
+                for attempt in living
+            ),
             failures=tuple(self.failures),
         )
+
+    def _waiting_of(self, job: JobRecord) -> Waiting:
+        """Made once for each job: of thousands, it is most of what a turn costs."""
+        known = self._waiting.get(job.id)
+        if known is None or known.eligible_s != job.eligible_s:
+            known = waiting_of(job, request_of(job, has_cores=self._has_cores))
+            self._waiting[job.id] = known
+        return known
 
     def apply(self, decisions: Sequence[Decision], now_s: float) -> None:
         """Do what a policy decided."""
@@ -169,7 +188,7 @@ class World:
             pool = self.nodes[decision.shares[0].node].pool
             self._put(*transitions.placed(job, decision.shares, pool, decision.reason, now_s))
         elif isinstance(decision, values.Wait):
-            self._put(replace(job, reason=decision.reason, position=decision.position), None)
+            self._wait(job, decision, now_s)
         elif isinstance(decision, values.Refuse):
             reason = f"{decision.reason}; {decision.nearest}" if decision.nearest else decision.reason
             self._put(transitions.refused(job, reason, now_s), None)
@@ -186,6 +205,16 @@ class World:
                     job, attempt, why, decision.reason, grace_s=grace_s, now_s=now_s, lost_s=lost_s
                 )
             )
+
+    def _wait(self, job: JobRecord, decision: values.Wait, now_s: float) -> None:
+        """Say why it waits; of many that wait, each seldom, since times and places in line change all the time."""
+        every_s = max(_SAID_EVERY_S, len(self.jobs) / _SAID_PER_S)
+        if job.reason and abs(now_s - self._said_s.get(job.id, -every_s)) < every_s:
+            return
+        self._said_s[job.id] = now_s
+        at_s = decision.reserved_s
+        expected_s = None if at_s is None else (at_s, at_s)
+        self._put(replace(job, reason=decision.reason, position=decision.position, expected_s=expected_s), None)
 
     def _both(self, attempt_id: str) -> tuple[JobRecord, AttemptRecord] | None:
         job_id = attempt_id.rpartition(".")[0]
@@ -222,13 +251,14 @@ class World:
         if before is None or before.state is not job.state:
             self._note(f"job {job.state}", job.id, self._told_of(job))
         if job.state.is_final:
-            self.jobs.pop(job.id, None)
+            for known in (self.jobs, self._waiting, self._said_s):
+                known.pop(job.id, None)
         else:
             self.jobs[job.id] = job
 
     def _told_of(self, job: JobRecord) -> dict[str, object]:
         """What history keeps of a job at each turn of its life: why, whose, and what it asks for."""
-        request = request_of(job, has_cores=self._has_cores)
+        request = self._waiting_of(job).request
         return {
             "reason": job.reason,
             "user": job.user,
@@ -240,70 +270,5 @@ class World:
             "is_array": bool(job.job.array),
         }
 
-    @property
-    def _has_cores(self) -> bool:
-        """Whether cores count as devices somewhere."""
-        return any(node.gpu == "cpu" for node in self.nodes.values())
-
     def _note(self, kind: str, subject: str, data: object) -> None:
         self._changes.events.append((kind, subject, data))
-
-
-def request_of(record: JobRecord, *, has_cores: bool) -> Request:
-    """What a job asks of each node. One without accelerators takes cores, where a pool counts these as devices."""
-    job = record.job
-    least, most = job.nodes_range
-    takes_cores = not job.gpu_milli and has_cores and job.gpu in ("", "cpu")
-    return Request(
-        min_nodes=least,
-        max_nodes=most,
-        gpu_milli=MILLI * job.num_ranks if takes_cores else job.gpu_milli,
-        gpu="cpu" if takes_cores else job.gpu,
-        cpus=0 if takes_cores else job.cpus or job.num_ranks,
-        memory_bytes=job.memory_bytes,
-        pool=job.pool,
-        topology=job.topology,
-        topology_required=job.topology_required,
-    )
-
-
-def _waiting(record: JobRecord, has_cores: bool) -> Waiting:
-    job = record.job
-    return Waiting(
-        job=record.id,
-        team=record.team,
-        user=record.user,
-        request=request_of(record, has_cores=has_cores),
-        priority=job.priority_value,
-        preemptible=job.preemptible,
-        submitted_s=record.submitted_s,
-        eligible_s=record.eligible_s,
-        max_runtime_s=job.max_runtime_s,
-        deadline_s=None if job.deadline_s is None else record.submitted_s + job.deadline_s,
-    )
-
-
-def _running(record: JobRecord, attempt: AttemptRecord, has_cores: bool) -> Running:
-    job = record.job
-    started_s = attempt.started_s or attempt.placed_s
-    return Running(
-        job=record.id,
-        attempt=attempt.id,
-        team=record.team,
-        user=record.user,
-        request=request_of(record, has_cores=has_cores),
-        shares=attempt.shares,
-        priority=job.priority_value,
-        preemptible=job.preemptible,
-        submitted_s=record.submitted_s,
-        next_shares=attempt.next_shares,
-        started_s=started_s,
-        min_runtime_s=job.min_runtime_s,
-        saved_s=attempt.saved_s or started_s,
-        grace_s=job.grace_s,
-        max_runtime_s=job.max_runtime_s,
-        deadline_s=None if job.deadline_s is None else record.submitted_s + job.deadline_s,
-        progress_s=attempt.progress_s or started_s,
-        idle_after_s=job.idle_after_s,
-        leaving=attempt.state is AttemptState.LEAVING,
-    )

@@ -47,10 +47,13 @@ class Engine(Protocol):
         """Start an agent for each member, unless that was done before. Raises: StoreError: it would not."""
 
     def living(self) -> Mapping[str, frozenset[int]]:
-        """Attempt -> members whose agent lives, or is about to. Raises: StoreError: it does not answer."""
+        """Attempt -> members whose agent lives, is about to, or has left something running.
+
+        Raises: StoreError: it does not answer, which says nothing of who lives.
+        """
 
     def leave(self, attempt: str) -> None:
-        """Tell its agents to save and leave."""
+        """Tell its agents to save and leave; one that has not come so far hears it from the server."""
 
     def kill(self, attempt: str) -> None:
         """End its agents and all that they started."""

@@ -65,15 +65,14 @@ def decode_manifest(data: bytes) -> Manifest:
     if len(manifest.entries) > MOST_FILES:
         raise DataError(f"a snapshot of {len(manifest.entries)} files, expected at most {MOST_FILES}")
     seen: set[str] = set()
-    links = {entry.path for entry in manifest.entries if entry.link}
+    paths = {entry.path for entry in manifest.entries}
     for entry in manifest.entries:
         _check(entry)
         if entry.path in seen:
             raise DataError(f"snapshot: {entry.path!r} is there twice")
         seen.add(entry.path)
-        above = {str(parent) for parent in PurePosixPath(entry.path).parents}
-        if above & links:
-            raise DataError(f"snapshot: {entry.path!r} lies behind a link")
+        if paths & {str(parent) for parent in PurePosixPath(entry.path).parents}:
+            raise DataError(f"snapshot: {entry.path!r} lies behind a link or a file")
     return manifest
 
 

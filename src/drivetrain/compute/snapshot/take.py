@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +14,13 @@ import msgspec
 
 from drivetrain.compute.snapshot.manifest import MOST_FILES, Entry, Manifest, link_stays_inside
 from drivetrain.core.errors import StoreError, UsageError
-from drivetrain.core.units import bytes_text
+from drivetrain.core.units import NS_PER_S, bytes_text
 from drivetrain.store import home, publish_bytes
 
 MOST_BYTES = 256 << 20
 _NUM_NAMED = 5
+_LATELY_NS = 2 * NS_PER_S
+"""What changed so lately may change again without any mark of it: clocks of file systems have ticks. Not remembered."""
 _LEFT_OUT = {".git", ".drivetrain", ".venv", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 """Where there is no git to ask."""
 
@@ -46,9 +49,9 @@ def take(folder: Path, *, most_bytes: int = MOST_BYTES) -> Manifest:
     known = _recalled(memory)
     now: dict[str, _Known] = {}
     entries, pending = [], []
-    own = home()
+    own = f"{home().relative_to(folder)}/" if folder in home().parents else "\0"
     for path in sorted(_files(folder)):
-        if own in (folder / path).parents:
+        if path.startswith(own):
             continue  # the store is no code
         found = _look(folder, path)
         if found is None:
@@ -58,11 +61,13 @@ def take(folder: Path, *, most_bytes: int = MOST_BYTES) -> Manifest:
         else:
             pending.append((path, found))
     _check_size(pending, most_bytes)
+    lately_ns = time.time_ns() - _LATELY_NS
     for path, status in pending:
-        before = known.get(path)
-        is_same = before and (before.size_bytes, before.changed_ns, before.inode) == _marks(status)
-        content = before.sha256 if before and is_same else _hash(folder / path)
-        now[path] = _Known(*_marks(status), content)
+        before, marks = known.get(path), _marks(status)
+        is_same = before is not None and (before.size_bytes, before.changed_ns, before.inode) == marks
+        content = before.sha256 if before is not None and is_same else _hash(folder / path)
+        if marks[1] < lately_ns:
+            now[path] = _Known(*marks, content)
         entries.append(Entry(path, bool(status.st_mode & stat.S_IXUSR), status.st_size, content))
     if now != known:
         _remember(memory, now)
@@ -80,6 +85,8 @@ def _look(folder: Path, path: str) -> Entry | os.stat_result | None:
         status = (folder / path).lstat()
     except OSError:  # git knows it, but it is gone
         return None
+    if not path.isprintable():  # nor one whose bytes are no text
+        raise UsageError(f"the name of {path!r} cannot travel", hint="have git ignore it, or give it another name")
     if stat.S_ISLNK(status.st_mode):
         target = str((folder / path).readlink())
         if not link_stays_inside(path, target):

@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from drivetrain.compute.snapshot.manifest import Manifest
 from drivetrain.core.errors import DataError, StoreError
-from drivetrain.store import publish_folder
+from drivetrain.store import sync_files
 
 
 def unpack(manifest: Manifest, folder: Path, read: Callable[[str], bytes]) -> None:
     """Write the files of a snapshot; nothing is done where the folder is there already.
+
+    Several processes may do so at once, on one disk: one of them writes and the others wait.
 
     Args:
       folder: to make.
       read: gives the content of a hash.
     Raises: DataError: a content is not what its hash says. StoreError: the disk would not take it.
     """
-    if folder.is_dir():
-        return
+    aside = folder.with_name(f"{folder.name}.incomplete")
     try:
-        with publish_folder(folder) as aside:
-            for entry in manifest.entries:
-                path = aside / entry.path
-                path.parent.mkdir(parents=True, exist_ok=True)
-                if entry.link:
-                    path.symlink_to(entry.link)
-                    continue
-                content = read(entry.sha256)
-                if hashlib.sha256(content).hexdigest() != entry.sha256:
-                    raise DataError(f"the content of {entry.path} is not what was sent")
-                descriptor = os.open(
-                    path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755 if entry.is_executable else 0o644
-                )
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(content)
-    except StoreError:
-        if not folder.is_dir():  # else another agent of this machine was quicker
-            raise
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if folder.is_dir():
+                return
+            shutil.rmtree(aside, ignore_errors=True)  # of a writer that was killed
+            aside.mkdir()
+            _write(manifest, aside, read)
+            sync_files([aside / entry.path for entry in manifest.entries if not entry.link])
+            aside.rename(folder)
+    except OSError as exc:
+        raise StoreError(f"cannot unpack the code into {folder}: {exc.strerror}", hint="is the disk full?") from exc
+
+
+def _write(manifest: Manifest, folder: Path, read: Callable[[str], bytes]) -> None:
+    for entry in manifest.entries:
+        path = folder / entry.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if entry.link:
+            path.symlink_to(entry.link)
+            continue
+        content = read(entry.sha256)
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise DataError(f"the content of {entry.path} is not what was sent")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        descriptor = os.open(path, flags, 0o755 if entry.is_executable else 0o644)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)

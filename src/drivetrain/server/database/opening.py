@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from drivetrain.core.errors import StoreError, UsageError
@@ -18,6 +20,7 @@ from drivetrain.store import home
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _NUM_CONNECTIONS = 20
 _BUSY_MS = 30_000
+_NUMBER = 0x0D71_7E7B  # of PostgreSQL's advisory lock; any, but the same everywhere
 READS_ONLY = "drivetrain_reads_only"
 
 
@@ -34,28 +37,30 @@ def open_database(url: str = "") -> Engine:
     Raises: UsageError: this is no such URL. StoreError: it does not answer, or is of a newer version.
     """
     engine = _engine(url or default_url())
+    shown = engine.url.render_as_string(hide_password=True)
     try:
-        with engine.connect() as connection:
+        with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":  # servers that start at once take turns; SQLite sees to that itself
+                connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _NUMBER})
             config = Config()
             config.set_main_option("script_location", str(_MIGRATIONS))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-            connection.commit()
     except OperationalError as exc:
         engine.dispose()
-        shown = engine.url.render_as_string(hide_password=True)
         raise StoreError(f"the database {shown} does not answer: {_first_line(exc)}", hint="is it running?") from exc
-    except Exception as exc:
+    except DBAPIError as exc:
         engine.dispose()
-        if type(exc).__name__ == "CommandError":
-            raise StoreError(f"the database is of another version: {exc}", hint="use the newer drivetrain") from exc
-        raise
+        raise StoreError(f"the database {shown} cannot be used: {_first_line(exc)}") from exc
+    except CommandError as exc:
+        engine.dispose()
+        raise StoreError(f"the database {shown} is of another version: {exc}", hint="use the newer drivetrain") from exc
     return engine
 
 
-def _engine(text: str) -> Engine:
+def _engine(address: str) -> Engine:
     try:
-        url = make_url(text)
+        url = make_url(address)
     except ArgumentError as exc:
         raise UsageError("this is no database URL", hint="sqlite:///FILE or postgresql://USER@HOST/NAME") from exc
     if url.drivername in ("postgresql", "postgres"):
@@ -63,13 +68,23 @@ def _engine(text: str) -> Engine:
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise UsageError(f"{url.drivername} is no database that this can use", hint="sqlite or postgresql")
     if url.get_backend_name() == "postgresql":
-        return create_engine(url, pool_size=_NUM_CONNECTIONS, pool_pre_ping=True)
+        return create_engine(url, pool_size=_NUM_CONNECTIONS, max_overflow=_NUM_CONNECTIONS, pool_pre_ping=True)
     if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000})
+        _make_file(Path(url.database))
+    settings = {"check_same_thread": False, "timeout": _BUSY_MS / 1000}
+    engine = create_engine(url, connect_args=settings, pool_size=_NUM_CONNECTIONS, max_overflow=_NUM_CONNECTIONS)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _make_file(path: Path) -> None:
+    """For its owner alone, as are the files that SQLite then makes beside it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as exc:
+        raise StoreError(f"the database {path} cannot be opened: {exc.strerror}") from exc
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

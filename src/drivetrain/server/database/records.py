@@ -132,8 +132,8 @@ class Records:
 
     def drop_messages(self, numbers: Sequence[int]) -> None:
         """They have been dealt with, in the same transaction."""
-        for begin in range(0, len(numbers), 500):
-            part = numbers[begin : begin + 500]
+        for begin in range(0, len(numbers), _FEW):
+            part = numbers[begin : begin + _FEW]
             self.connection.execute(delete(tables.inbox).where(tables.inbox.c.seq.in_(part)))
 
     def add_events(self, events: Iterable[tuple[int, str, str, object]]) -> None:

@@ -19,9 +19,9 @@ jobs = Table(
     Column("request_key", String(128), unique=True),  # a request that comes again makes no second job
     Column("record", Text, nullable=False),
     Index("jobs_by_state", "state", "submitted_s"),
-    Index("jobs_by_parent", "parent"),
     Index("jobs_by_user", "user", "submitted_s"),
     Index("jobs_by_time", "submitted_s"),
+    Index("jobs_by_parent", "parent"),
 )
 attempts = Table(
     "attempts",
@@ -118,6 +118,7 @@ members = Table(
     metadata,
     Column("user", String(64), ForeignKey("users.name"), primary_key=True),
     Column("team", String(64), primary_key=True),
+    Column("place", Integer, nullable=False),  # among the user's teams, from 0
 )
 tokens = Table(
     "tokens",

@@ -8,15 +8,14 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
+from drivetrain.compute.agent.client import MOST_WORDS
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState
-from drivetrain.compute.snapshot import decode_manifest
 from drivetrain.server.database import Records, reading
 from drivetrain.server.http.who import attempt_of, server_of
 from drivetrain.server.services import agents, arrays
 
 router = APIRouter(prefix="/agent/{attempt}/{member}", tags=["agents"])
 Attempt = Annotated[AttemptRecord, Depends(attempt_of)]
-_MOST_PIECE_BYTES = 4 << 20
 
 
 class Beat(BaseModel):
@@ -37,6 +36,7 @@ class Exit(BaseModel):
     """How ranks of a node ended."""
 
     exit_code: int = Field(ge=0, le=255)
+    words: str = Field(default="", max_length=MOST_WORDS)
 
 
 @router.post("/beat")
@@ -45,9 +45,9 @@ def beat(request: Request, record: Attempt, said: Beat) -> dict[str, str | None]
     server = server_of(request)
     if record.state is AttemptState.ENDED:
         raise HTTPException(410, f"{record.id} has ended")
-    with server.database.begin() as connection:
-        is_news = server.desk.beat(connection, record, said.step, said.saved_step, server.clock())
-    if is_news:
+    if server.desk.is_news(record, said.saved_step, server.clock()):
+        with server.database.begin() as connection:
+            agents.alive(connection, record, said.step, said.saved_step)
         server.wake()
     return {"leave": record.reason if record.state is AttemptState.LEAVING else None}
 
@@ -58,7 +58,8 @@ def exit_of(request: Request, record: Attempt, member: int, said: Exit) -> dict[
     server = server_of(request)
     if record.state is not AttemptState.ENDED:
         with server.database.begin() as connection:
-            server.desk.exited(connection, record, member, said.exit_code)
+            agents.exited(connection, record, member, said.exit_code, said.words)
+        server.desk.forget(record.id)
         server.wake()
     return {}
 
@@ -87,9 +88,9 @@ def tasks(request: Request, record: Attempt, said: Tasks) -> dict[str, Any]:
 @router.post("/file")
 async def append(request: Request, record: Attempt, path: str, offset: int) -> dict[str, int]:
     """Take a piece of what ranks wrote, if it goes on where the file ends."""
+    if offset < 0:
+        raise HTTPException(422, f"{offset} is no place in a file")
     data = await request.body()
-    if len(data) > _MOST_PIECE_BYTES or offset < 0:
-        raise HTTPException(413, "the piece is too large")
     run = await run_in_threadpool(_run_of, request, record)
     return {"size_bytes": await run_in_threadpool(agents.append, run, path, offset, data)}
 
@@ -106,7 +107,7 @@ def snapshot(request: Request, record: Attempt, snapshot: str) -> Response:
 def blob(request: Request, record: Attempt, sha256: str) -> Response:
     """A content of the job's code."""
     shelf = server_of(request).shelf
-    if sha256 not in decode_manifest(shelf.manifest(_snapshot_of(request, record))).hashes:
+    if sha256 not in shelf.hashes(_snapshot_of(request, record)):
         raise HTTPException(403, "this content is not of the job's code")
     return Response(shelf.blob(sha256), media_type="application/octet-stream")
 

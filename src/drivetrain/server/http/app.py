@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 import drivetrain
 from drivetrain.core.errors import DataError, DrivetrainError, StoreError, UsageError
@@ -23,8 +24,9 @@ def make_app(server: Server) -> FastAPI:
         app.include_router(routes.router)
     app.add_middleware(Limits)
     app.add_exception_handler(DrivetrainError, _refusal)
-    app.add_exception_handler(OperationalError, _away)
-    app.add_api_route("/health", lambda: {"is_up": True}, methods=["GET"])
+    for kind in (OperationalError, InterfaceError, PoolTimeoutError):
+        app.add_exception_handler(kind, _away)
+    app.add_api_route("/health", lambda: {"is_up": True, "identity": server.identity}, methods=["GET"])
     return app
 
 

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 
-from drivetrain.compute.snapshot import MOST_BYTES
+from drivetrain.compute.snapshot import decode_manifest
 from drivetrain.compute.snapshot.manifest import MOST_FILES
 from drivetrain.server.database import reading
 from drivetrain.server.http.who import person_of, server_of
+from drivetrain.server.services import snapshots
 from drivetrain.server.services.people import Person
 
 router = APIRouter(prefix="/api", tags=["code"])
@@ -22,7 +23,7 @@ def has_snapshot(request: Request, who: Who, snapshot: str) -> dict[str, bool]: 
     """Whether it has been sent."""
     server = server_of(request)
     with reading(server.database) as connection:
-        return {"is_there": server.shelf.has(connection, snapshot)}
+        return {"is_there": snapshots.has(connection, snapshot)}
 
 
 @router.post("/blobs/missing")
@@ -39,8 +40,6 @@ async def put_blob(request: Request, who: Who, sha256: str) -> None:
     """Take a content."""
     _may_send(who)
     content = await request.body()
-    if len(content) > MOST_BYTES:
-        raise HTTPException(413, "the content is too large")
     await run_in_threadpool(server_of(request).shelf.put_blob, sha256, content)
 
 
@@ -52,8 +51,12 @@ async def put_snapshot(request: Request, who: Who) -> dict[str, str]:
     data = await request.body()
 
     def put() -> str:
+        manifest = decode_manifest(data)
+        server.shelf.put(manifest)
         with server.database.begin() as connection:
-            return server.shelf.put(connection, data, server.clock()).id
+            if not snapshots.has(connection, manifest.id):
+                snapshots.add(connection, manifest, server.clock())
+        return manifest.id
 
     return {"id": await run_in_threadpool(put)}
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import IntegrityError
 from starlette.concurrency import run_in_threadpool
 
 from drivetrain.compute.controller.states import JobRecord
@@ -20,7 +21,7 @@ from drivetrain.server.services.people import Person
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 Who = Annotated[Person, Depends(person_of)]
 _LONGEST_WAIT_S = 20.0
-_LOOK_S = 0.02
+_LOOK_S, _LONGEST_LOOK_S = 0.02, 0.5
 
 
 class Submission(BaseModel):
@@ -35,7 +36,7 @@ class Submission(BaseModel):
 class Cursor(BaseModel):
     """How far a reader of logs is, by file."""
 
-    cursor: dict[str, int] = Field(default_factory=dict, max_length=10_000)
+    cursor: dict[str, int] = Field(default_factory=dict, max_length=100_000)
     rank: int | None = None
     wait_s: float = Field(default=0.0, ge=0.0)
 
@@ -45,18 +46,25 @@ def submit(request: Request, who: Who, submission: Submission) -> dict[str, Any]
     """Take a job."""
     server = server_of(request)
     if not who.may_submit:
-        allow(request, who, "submit", submission.job.get("name", "") or "a job", is_allowed=False)
+        allow(request, who, "submit", "jobs", is_allowed=False)
     job = job_of(submission.job)
-    with server.database.begin() as connection:
-        record = jobs.submit(
-            connection,
-            who,
-            job,
-            snapshot=submission.snapshot,
-            folder=submission.folder,
-            key=submission.key,
-            now_s=server.clock(),
-        )
+
+    def take() -> JobRecord:
+        with server.database.begin() as connection:
+            return jobs.submit(
+                connection,
+                who,
+                job,
+                snapshot=submission.snapshot,
+                folder=submission.folder,
+                key=submission.key,
+                now_s=server.clock(),
+            )
+
+    try:
+        record = take()
+    except IntegrityError:  # the same request came twice at once: now there is the job of the other one
+        record = take()
     server.wake()
     return shown(record)
 
@@ -108,6 +116,7 @@ async def read_logs(request: Request, who: Who, name: str, cursor: Cursor) -> di
     server = server_of(request)
     loop = asyncio.get_running_loop()
     until_s = loop.time() + min(cursor.wait_s, _LONGEST_WAIT_S)
+    pause_s = _LOOK_S
 
     def look() -> tuple[JobRecord, list[logs.Piece]]:
         with reading(server.database) as connection:
@@ -117,8 +126,10 @@ async def read_logs(request: Request, who: Who, name: str, cursor: Cursor) -> di
     while True:
         job, pieces = await run_in_threadpool(look)
         if pieces or job.state.is_final or loop.time() >= until_s:
-            return {"state": job.state, "reason": job.reason, "pieces": [msgspec.to_builtins(p) for p in pieces]}
-        await asyncio.sleep(_LOOK_S)
+            found = [msgspec.to_builtins(piece) for piece in pieces]
+            return {"job": job.id, "state": job.state, "reason": job.reason, "pieces": found}
+        await asyncio.sleep(pause_s)
+        pause_s = min(_LONGEST_LOOK_S, pause_s * 1.1)  # many may wait for long
 
 
 def shown(record: JobRecord) -> dict[str, Any]:

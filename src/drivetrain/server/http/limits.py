@@ -1,64 +1,116 @@
-"""How much anybody may ask: bytes of a request, and requests of an address within a time."""
+"""How much anybody may ask: bytes of a request, requests within a time, and tries with tokens that are none."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
+from fastapi import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_BYTES = 320 << 20
+from drivetrain.compute.snapshot import MOST_BYTES as MOST_CODE_BYTES
+
 REQUESTS_PER_S, BURST = 500.0, 2000.0
-_MOST_ADDRESSES = 10_000
+TRIES_PER_S, TRIES_BURST = 5.0, 100.0
+_MIB = 1 << 20
+_MOST_REMEMBERED = 10_000
+_MOST_BYTES = (("PUT", "/api/blobs/", MOST_CODE_BYTES), ("POST", "/api/blobs/missing", 32 * _MIB),
+               ("POST", "/api/snapshots", 128 * _MIB))  # fmt: skip
+_MOST_BYTES_ELSE = 4 * _MIB
+
+
+def most_bytes(method: str, path: str) -> int:
+    """What a request may carry: code much, anything else little."""
+    for of_method, begin, most in _MOST_BYTES:
+        if method == of_method and path.startswith(begin):
+            return most
+    return _MOST_BYTES_ELSE
+
+
+class Bucket:
+    """Holds so many tokens for each name, filled at a rate; who finds none has to wait."""
+
+    def __init__(self, per_s: float, burst: float, clock: Callable[[], float]) -> None:
+        self._per_s, self._burst, self._clock = per_s, burst, clock
+        self._left: dict[str, tuple[float, float]] = {}
+
+    def has(self, name: str) -> bool:
+        """Whether there is one; it stays."""
+        return self._now(name) >= 1
+
+    def take(self, name: str) -> bool:
+        """Take one; whether there was one."""
+        left = self._now(name)
+        if len(self._left) > _MOST_REMEMBERED:
+            self._left.clear()
+        self._left[name] = (left - 1 if left >= 1 else left), self._clock()
+        return left >= 1
+
+    def _now(self, name: str) -> float:
+        now_s = self._clock()
+        left, at_s = self._left.get(name, (self._burst, now_s))
+        return min(self._burst, left + (now_s - at_s) * self._per_s)
 
 
 class Limits:
-    """ASGI: refuses what is too large or comes too often, before anything is done for it."""
+    """ASGI: refuses what is too large or comes too often, before anything is done for it.
+
+    Requests are counted by token, since behind a proxy, or on a machine with many agents, all come from one address;
+    those that turn out to have no good one, by address.
+    """
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        most_bytes: int = MOST_BYTES,
         per_s: float = REQUESTS_PER_S,
         burst: float = BURST,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._app, self._most_bytes, self._per_s, self._burst, self._clock = app, most_bytes, per_s, burst, clock
-        self._left: dict[str, tuple[float, float]] = {}
+        self._app = app
+        self._requests = Bucket(per_s, burst, clock)
+        self._tries = Bucket(TRIES_PER_S, TRIES_BURST, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if not self._may_ask((scope.get("client") or ("",))[0]):
+        headers = dict(scope["headers"])
+        address = (scope.get("client") or ("",))[0]
+        token = headers.get(b"authorization", b"").decode("latin-1")
+        if not self._tries.has(address) or not self._requests.take(token or address):
             answer = JSONResponse({"detail": "too many requests"}, 429, {"Retry-After": "1"})
             await answer(scope, receive, send)
             return
-        sizes = [value for name, value in scope["headers"] if name == b"content-length"]
-        if sizes and (not sizes[0].isdigit() or int(sizes[0]) > self._most_bytes):
-            await JSONResponse({"detail": "the request is too large"}, 413)(scope, receive, send)
+        most = most_bytes(scope["method"], scope["path"])
+        size = headers.get(b"content-length", b"0")
+        if not size.isdigit() or int(size) > most:
+            await JSONResponse({"detail": _too_large(most)}, 413)(scope, receive, send)
             return
-        await self._app(scope, self._counted(receive), send)
 
-    def _may_ask(self, address: str) -> bool:
-        now_s = self._clock()
-        left, at_s = self._left.get(address, (self._burst, now_s))
-        left = min(self._burst, left + (now_s - at_s) * self._per_s)
-        if len(self._left) > _MOST_ADDRESSES:
-            self._left.clear()
-        self._left[address] = (left - 1, now_s) if left >= 1 else (left, now_s)
-        return left >= 1
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 401:
+                self._tries.take(address)
+            await send(message)
 
-    def _counted(self, receive: Receive) -> Receive:
-        taken_bytes = 0
+        await self._app(scope, _counted(receive, most), watched)
 
-        async def counted() -> Message:
-            nonlocal taken_bytes
-            message = await receive()
-            taken_bytes += len(message.get("body", b""))
-            return {"type": "http.disconnect"} if taken_bytes > self._most_bytes else message
 
-        return counted
+def _counted(receive: Receive, most: int) -> Receive:
+    taken_bytes = 0
+
+    async def counted() -> Message:
+        nonlocal taken_bytes
+        message = await receive()
+        taken_bytes += len(message.get("body", b""))
+        if taken_bytes > most:
+            raise HTTPException(413, _too_large(most))
+        return message
+
+    return counted
+
+
+def _too_large(most: int) -> str:
+    return f"the request is too large, expected at most {most} bytes"

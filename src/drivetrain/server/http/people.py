@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
+from drivetrain.server.database import reading
 from drivetrain.server.http.who import allow, person_of, server_of
 from drivetrain.server.services import people
 from drivetrain.server.services.people import Person, Role
@@ -51,3 +52,13 @@ def give_token(request: Request, who: Who, name: str, wanted: NewToken) -> dict[
     with server.database.begin() as connection:
         token = people.give_token(connection, name, wanted.label, lasts_s=wanted.lasts_s, now_s=server.clock())
     return {"token": token}
+
+
+@router.get("/audit")
+def read_audit(
+    request: Request, who: Who, user: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> list[dict[str, Any]]:
+    """Who did what, or tried to; the newest first. For operators."""
+    allow(request, who, "read", "the audit", is_allowed=who.role is Role.OPERATOR)
+    with reading(server_of(request).database) as connection:
+        return people.audited(connection, user, limit)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from drivetrain.compute.snapshot import CodeShelf
 from drivetrain.server.services.agents import AgentDesk
-from drivetrain.server.services.snapshots import SnapshotShelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,17 @@ class Server:
       database: that all servers share.
       folder: of the server, in the store's root.
       key: for the tokens of attempts.
+      shelf: the code that jobs travel with.
       wake: tells the controller that there is something to do.
+      identity: what it says who it is, so that nobody tells a token to another one at its port.
       clock: seconds since the epoch.
     """
 
     database: Engine
     folder: Path
     key: bytes
-    shelf: SnapshotShelf
+    shelf: CodeShelf
     wake: Callable[[], None]
+    identity: str = ""
     clock: Callable[[], float] = time.time
     desk: AgentDesk = field(default_factory=AgentDesk)

@@ -24,9 +24,9 @@ def person_of(request: Request) -> Person:
     with reading(server.database) as connection:
         person, has_expired = people.bearer(connection, _token(request), server.clock())
     if person is None:
-        raise HTTPException(401, "this token is not known; an operator can make one: drivetrain server token USER")
+        raise HTTPException(401, "this token is not known; an operator can make one: drivetrain server --token USER")
     if has_expired:
-        raise HTTPException(401, "this token has expired; an operator can make another: drivetrain server token USER")
+        raise HTTPException(401, "this token has expired; an operator can make another: drivetrain server --token USER")
     return person
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import threading
-from pathlib import PurePosixPath
 
 from sqlalchemy import Connection
 
@@ -14,7 +15,7 @@ from drivetrain.server.database import Records
 from drivetrain.store import run_folder
 
 _TOLD_EVERY_S = 10.0
-_FOLDERS = ("journal", "logs")
+_FILE = re.compile(r"(?:journal|logs)/[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 class AgentDesk:
@@ -24,24 +25,30 @@ class AgentDesk:
         self._told: dict[str, tuple[float, int | None]] = {}
         self._lock = threading.Lock()
 
-    def beat(
-        self, connection: Connection, attempt: AttemptRecord, step: int | None, saved_step: int | None, now_s: float
-    ) -> bool:
-        """An agent lives; whether the controller has to hear of it."""
+    def is_news(self, attempt: AttemptRecord, saved_step: int | None, now_s: float) -> bool:
+        """Whether the controller has to hear that an agent lives, and how far it is."""
         with self._lock:
             told_s, told_saved = self._told.get(attempt.id, (0.0, None))
             is_news = attempt.state is AttemptState.PLACED or saved_step != told_saved
-            if not is_news and now_s - told_s < _TOLD_EVERY_S:
+            if not is_news and abs(now_s - told_s) < _TOLD_EVERY_S:
                 return False
             self._told[attempt.id] = now_s, saved_step
-        Records(connection).tell("alive", attempt.id, {"step": step, "saved_step": saved_step})
         return True
 
-    def exited(self, connection: Connection, attempt: AttemptRecord, member: int, exit_code: int) -> None:
-        """The last word of an agent."""
+    def forget(self, attempt: str) -> None:
+        """It has ended."""
         with self._lock:
-            self._told.pop(attempt.id, None)
-        Records(connection).tell("exit", attempt.id, {"member": member, "exit_code": exit_code})
+            self._told.pop(attempt, None)
+
+
+def alive(connection: Connection, attempt: AttemptRecord, step: int | None, saved_step: int | None) -> None:
+    """An agent lives, and is so far."""
+    Records(connection).tell("alive", attempt.id, {"step": step, "saved_step": saved_step})
+
+
+def exited(connection: Connection, attempt: AttemptRecord, member: int, exit_code: int, words: str) -> None:
+    """The last word of an agent."""
+    Records(connection).tell("exit", attempt.id, {"member": member, "exit_code": exit_code, "words": words})
 
 
 def append(run: str, path: str, offset: int, data: bytes) -> int:
@@ -49,14 +56,14 @@ def append(run: str, path: str, offset: int, data: bytes) -> int:
 
     Raises: DataError: the path leads elsewhere. StoreError: the disk would not take it.
     """
-    parts = PurePosixPath(path).parts
-    if len(parts) != 2 or parts[0] not in _FOLDERS or parts[1].startswith(".") or "\0" in path:
+    if not _FILE.fullmatch(path):
         raise DataError(f"{path[:80]!r} is no file of a run that agents write")
-    target = run_folder(run).path.joinpath(*parts)
+    target = run_folder(run).path / path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         with os.fdopen(descriptor, "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # a request that is repeated may meet the first one, still at work
             size_bytes = file.seek(0, os.SEEK_END)
             if offset == size_bytes:
                 file.write(data)

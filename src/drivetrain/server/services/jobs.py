@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -15,8 +16,7 @@ from drivetrain.core import ids
 from drivetrain.core.errors import UsageError
 from drivetrain.server.database import Records, tables
 from drivetrain.server.services import arrays
-from drivetrain.server.services.people import Person
-from drivetrain.store import create_run
+from drivetrain.server.services.people import Person, audit
 
 _LEAST_BEGIN = 4
 _NUM_WORKERS = 16
@@ -32,32 +32,33 @@ def submit(
       folder: where in it, or on this machine.
       key: made by who asks; asked again with the same one, this gives the job that it made before.
     Raises: UsageError: its snapshot has not been sent, or it names a team that is not theirs.
+      sqlalchemy.exc.IntegrityError: the same request is being taken at this moment.
     """
     records = Records(connection)
-    if key and (before := records.job_of_key(key)) is not None:
+    own_key = hashlib.sha256(f"{who.name}\0{key}".encode()).hexdigest() if key else None
+    if own_key and (before := records.job_of_key(own_key)) is not None:
         return before
     team = job.team or (who.teams[0] if who.teams else who.name)
     if job.team and job.team not in who.teams and who.role != "operator":
         raise UsageError(f"{who.name} is not in team {job.team}", hint=f"one of {', '.join(who.teams) or 'none'}")
     if snapshot:
         _check_snapshot(connection, snapshot, folder)
-    num_ranks = job.num_ranks * job.nodes_range[1]
-    run = create_run(list(job.command), num_ranks, name=job.name, environment={})
     record = JobRecord(
         id=ids.new_id("job"),
         job=job,
         user=who.name,
         team=team,
-        run=run.id,
+        run=ids.new_id("run"),
         snapshot=snapshot,
         folder=folder,
         submitted_s=now_s,
     )
-    records.add_job(record, key=key or None)
+    records.add_job(record, key=own_key)
     if job.array:
         arrays.create(connection, record.id, job.tasks)
-        records.add_jobs(workers_of(record, lambda: create_run(list(job.command), job.num_ranks, name=job.name).id))
+        records.add_jobs(workers_of(record, lambda: ids.new_id("run")))
     records.tell("submit", record.id, None)
+    audit(connection, who.name, "submit", record.id, was_allowed=True, now_s=now_s)
     return record
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -13,6 +14,7 @@ from drivetrain.server.database import tables
 from drivetrain.server.keys import new_token, token_hash
 
 LONGEST_S = 366 * 86400.0
+_REMEMBERED_S = 90 * 86400.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
 
 
@@ -48,6 +50,8 @@ def set_user(connection: Connection, name: str, role: Role, teams: tuple[str, ..
         if not _NAME.fullmatch(word):
             raise UsageError(f"{word[:70]!r} is no name: expected letters, digits, '.', '_', '@' and '-'")
     users, members = tables.users, tables.members
+    if len(teams) > len(set(teams)):
+        raise UsageError(f"a team is named twice: {', '.join(teams)}")
     is_there = connection.scalar(select(users.c.name).where(users.c.name == name)) is not None
     if is_there:
         connection.execute(users.update().where(users.c.name == name).values(role=role.value))
@@ -55,7 +59,7 @@ def set_user(connection: Connection, name: str, role: Role, teams: tuple[str, ..
         connection.execute(insert(users), {"name": name, "role": role.value})
     connection.execute(delete(members).where(members.c.user == name))
     if teams:
-        connection.execute(insert(members), [{"user": name, "team": team} for team in teams])
+        connection.execute(insert(members), [{"user": name, "team": t, "place": n} for n, t in enumerate(teams)])
 
 
 def give_token(connection: Connection, user: str, label: str, *, lasts_s: float, now_s: float) -> str:
@@ -76,13 +80,19 @@ def drop_tokens(connection: Connection, user: str, label: str) -> int:
     return connection.execute(delete(table).where(table.c.user == user, table.c.label == label)).rowcount
 
 
+def drop_expired(connection: Connection, now_s: float) -> None:
+    """Forget tokens that have been expired for so long that nobody asks any more why they do not work."""
+    table = tables.tokens
+    connection.execute(delete(table).where(table.c.expires_s < now_s - _REMEMBERED_S))
+
+
 def person(connection: Connection, name: str) -> Person | None:
     """A user by name."""
     role = connection.scalar(select(tables.users.c.role).where(tables.users.c.name == name))
     if role is None:
         return None
     members = tables.members
-    teams = connection.scalars(select(members.c.team).where(members.c.user == name).order_by(members.c.team))
+    teams = connection.scalars(select(members.c.team).where(members.c.user == name).order_by(members.c.place))
     return Person(name, Role(role), tuple(teams))
 
 
@@ -97,7 +107,21 @@ def bearer(connection: Connection, token: str, now_s: float) -> tuple[Person | N
     return person(connection, row.user), row.expires_s <= now_s
 
 
+def is_good(connection: Connection, token: str, *, for_s: float, now_s: float) -> bool:
+    """Whether a token will still be good after so long."""
+    table = tables.tokens
+    expires_s = connection.scalar(select(table.c.expires_s).where(table.c.hash == token_hash(token)))
+    return expires_s is not None and expires_s > now_s + for_s
+
+
 def audit(connection: Connection, user: str, action: str, subject: str, *, was_allowed: bool, now_s: float) -> None:
     """Write down who did what, or tried to."""
     row = {"at_s": now_s, "user": user, "action": action, "subject": subject[:80], "was_allowed": was_allowed}
     connection.execute(insert(tables.audit), row)
+
+
+def audited(connection: Connection, user: str, limit: int) -> list[dict[str, Any]]:
+    """Who did what, or tried to; the newest first, of one user where one is named."""
+    table = tables.audit
+    query = select(table).order_by(table.c.seq.desc()).limit(limit)
+    return [dict(row) for row in connection.execute(query.where(table.c.user == user) if user else query).mappings()]

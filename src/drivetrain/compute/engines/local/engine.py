@@ -11,8 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from drivetrain.compute.agent.claim import claim_file, holder
+from drivetrain.compute.agent.leftovers import MARK, marked
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines.protocol import StartRequest
+from drivetrain.compute.policy.values import Share
 from drivetrain.core.errors import StoreError
 
 
@@ -22,12 +24,17 @@ class LocalEngine:
     Args:
       folder: where agents keep what they are told and their claims.
       nodes: what this machine is divided into.
+      first_device: of each node with accelerators, the machine's number of its first one.
     """
 
-    def __init__(self, folder: Path, nodes: Sequence[NodeRecord]) -> None:
+    def __init__(
+        self, folder: Path, nodes: Sequence[NodeRecord], first_device: Mapping[str, int] | None = None
+    ) -> None:
         self._folder = folder
         self._nodes = tuple(nodes)
+        self._first_device = first_device or {}
         self._children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
+        self._gone: set[Path] = set()
 
     def nodes(self) -> Sequence[NodeRecord]:
         """What this machine is divided into."""
@@ -35,11 +42,12 @@ class LocalEngine:
 
     def start(self, request: StartRequest) -> None:
         """Start an agent for each member, unless one lives or has lived."""
-        for member in range(len(request.shares)):
+        for member, share in enumerate(request.shares):
             claim = claim_file(self._folder / request.attempt, member)
             if (request.attempt, member) in self._children or claim.exists():
                 continue
             log = claim.with_suffix(".log")
+            mark = {MARK: f"{request.attempt}.{member}"}
             try:
                 with log.open("ab") as output:
                     self._children[request.attempt, member] = subprocess.Popen(
@@ -47,39 +55,68 @@ class LocalEngine:
                         stdin=subprocess.DEVNULL,
                         stdout=output,
                         stderr=subprocess.STDOUT,
-                        env={**os.environ, **request.env},
+                        env={**os.environ, **request.env, **self._devices(share), **mark},
                         start_new_session=True,
                     )
             except OSError as exc:
                 raise StoreError(f"cannot start an agent for {request.attempt}: {exc.strerror}") from exc
 
     def living(self) -> Mapping[str, frozenset[int]]:
-        """By their claims, and by those of our children that have not come so far as to make one."""
+        """By their claims, and by those of our children that have not come so far as to make one.
+
+        What an agent that was killed has left running is ended, and only then it is not among them.
+        """
         found: dict[str, set[int]] = defaultdict(set)
         for (attempt, member), child in list(self._children.items()):
             if child.poll() is None:
                 found[attempt].add(member)
             else:
                 del self._children[attempt, member]
-        for claim in self._folder.glob("*/*.claim"):
-            if holder(claim) is not None:
-                found[claim.parent.name].add(int(claim.stem))
+        claims = set(self._folder.glob("*/*.claim"))
+        self._gone &= claims
+        dead = [claim for claim in claims - self._gone if holder(claim) is None]
+        left = marked() if dead else {}
+        for claim in claims - self._gone:
+            attempt, member = claim.parent.name, int(claim.stem)
+            if claim not in dead or self._ends_leftovers(claim, left.get(f"{attempt}.{member}", [])):
+                found[attempt].add(member)
+            elif (attempt, member) not in self._children:
+                self._gone.add(claim)
         return {attempt: frozenset(members) for attempt, members in found.items()}
 
     def leave(self, attempt: str) -> None:
         """SIGTERM."""
-        self._signal(attempt, signal.SIGTERM)
+        for pid in self._holders(attempt):
+            _signal(pid, signal.SIGTERM)
 
     def kill(self, attempt: str) -> None:
         """SIGKILL; what agents started ends with them."""
-        self._signal(attempt, signal.SIGKILL)
-
-    def _signal(self, attempt: str, signum: signal.Signals) -> None:
-        for claim in (self._folder / attempt).glob("*.claim"):
-            pid = holder(claim)
-            if pid is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signum)
+        for pid in self._holders(attempt):
+            _signal(pid, signal.SIGKILL)
         for (of, _), child in self._children.items():
-            if of == attempt and signum is signal.SIGKILL:
+            if of == attempt:
                 child.kill()
+
+    def _holders(self, attempt: str) -> list[int]:
+        found = (holder(claim) for claim in (self._folder / attempt).glob("*.claim"))
+        return [pid for pid in found if pid is not None]
+
+    @staticmethod
+    def _ends_leftovers(claim: Path, pids: list[int]) -> bool:
+        """End what an agent left; whether there was anything. One that is about to take its claim is left alone."""
+        if claim.stat().st_size:
+            for pid in pids:
+                _signal(pid, signal.SIGKILL)
+        return bool(pids)
+
+    def _devices(self, share: Share) -> Mapping[str, str]:
+        """Which accelerators a member sees: its own, and none where it has none of those that its node has."""
+        first = self._first_device.get(share.node)
+        if first is None:
+            return {}
+        return {"CUDA_VISIBLE_DEVICES": ",".join(str(first + device) for device, _ in share.milli)}
+
+
+def _signal(pid: int, signum: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signum)

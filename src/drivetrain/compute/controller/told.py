@@ -1,0 +1,70 @@
+"""What a policy is told of a job: numbers instead of what its owner wrote."""
+
+from __future__ import annotations
+
+import math
+
+from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord
+from drivetrain.compute.policy.values import MILLI, Request, Running, Waiting
+
+
+def request_of(record: JobRecord, *, has_cores: bool) -> Request:
+    """What a job asks of each node. One without accelerators takes cores, where a pool counts these as devices."""
+    job = record.job
+    least, most = job.nodes_range
+    takes_cores = not job.gpu_milli and has_cores and job.gpu in ("", "cpu")
+    return Request(
+        min_nodes=least,
+        max_nodes=most,
+        gpu_milli=MILLI * max(job.num_ranks, math.ceil(job.cpus)) if takes_cores else job.gpu_milli,
+        gpu="cpu" if takes_cores else job.gpu,
+        cpus=0 if takes_cores else job.cpus or job.num_ranks,
+        memory_bytes=job.memory_bytes,
+        pool=job.pool,
+        topology=job.topology,
+        topology_required=job.topology_required,
+    )
+
+
+def waiting_of(record: JobRecord, request: Request) -> Waiting:
+    """A job that waits, as a policy sees it."""
+    job = record.job
+    return Waiting(
+        job=record.id,
+        team=record.team,
+        user=record.user,
+        request=request,
+        priority=job.priority_value,
+        preemptible=job.preemptible,
+        submitted_s=record.submitted_s,
+        eligible_s=record.eligible_s,
+        max_runtime_s=job.max_runtime_s,
+        deadline_s=None if job.deadline_s is None else record.submitted_s + job.deadline_s,
+    )
+
+
+def running_of(record: JobRecord, attempt: AttemptRecord, request: Request) -> Running:
+    """A job that has places, as a policy sees it."""
+    job = record.job
+    started_s = attempt.started_s or attempt.placed_s
+    return Running(
+        job=record.id,
+        attempt=attempt.id,
+        team=record.team,
+        user=record.user,
+        request=request,
+        shares=attempt.shares,
+        priority=job.priority_value,
+        preemptible=job.preemptible,
+        submitted_s=record.submitted_s,
+        next_shares=attempt.next_shares,
+        started_s=started_s,
+        min_runtime_s=job.min_runtime_s,
+        saved_s=attempt.saved_s or started_s,
+        grace_s=job.grace_s,
+        max_runtime_s=job.max_runtime_s,
+        deadline_s=None if job.deadline_s is None else record.submitted_s + job.deadline_s,
+        progress_s=attempt.progress_s or started_s,
+        idle_after_s=job.idle_after_s,
+        leaving=attempt.state is AttemptState.LEAVING,
+    )

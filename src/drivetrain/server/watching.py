@@ -1,0 +1,76 @@
+"""What engines see, into what the controller knows: nodes that come and go, agents that are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from drivetrain.compute.controller.nodes import NodeRecord
+from drivetrain.compute.controller.world import World
+from drivetrain.compute.engines import Engine
+from drivetrain.core.errors import StoreError
+from drivetrain.server.asking import Asking
+
+_KEPT = ("draining", "cordoned")
+"""States that operators and policies give to nodes, which an engine that sees them up does not change."""
+_AWAY_S = 10.0
+
+
+class Watching:
+    """Looks at all engines; one that does not answer keeps nobody from the others.
+
+    Of an engine that has not answered for a while, nodes count as down: nothing is placed there. What runs there is
+    not lost for that.
+    """
+
+    def __init__(self, engines: Mapping[str, Engine], asking: Asking, note: Callable[[str], None]) -> None:
+        self._engines, self._asking, self._note = engines, asking, note
+        self._away_s: dict[str, float] = {}
+
+    def look(self, world: World, now_s: float) -> bool:
+        """Once; whether anything is new that a policy should know."""
+        is_new = False
+        for pool, engine in self._engines.items():
+            try:
+                is_new |= self._see(world, pool, engine, now_s)
+            except StoreError as exc:
+                is_new |= self._miss(world, pool, exc.message, now_s)
+            else:
+                self._away_s.pop(pool, None)
+        return is_new
+
+    def _see(self, world: World, pool: str, engine: Engine, now_s: float) -> bool:
+        is_new = _see_nodes(world, pool, {node.name: node for node in engine.nodes()})
+        living = engine.living()
+        for attempt, member in list(self._asking.lost(world, pool, living, now_s)):
+            world.lost(attempt, member, now_s)
+            is_new = True
+        self._asking.tidy(world, pool, engine, living, now_s)
+        return is_new
+
+    def _miss(self, world: World, pool: str, why: str, now_s: float) -> bool:
+        if pool not in self._away_s:
+            self._away_s[pool] = now_s
+            self._note(f"pool {pool}: {why}")
+        if abs(now_s - self._away_s[pool]) < _AWAY_S:
+            return False
+        nodes = [node for node in world.nodes.values() if node.pool == pool and node.state == "up"]
+        for node in nodes:
+            world.set_node(replace(node, state="down", evidence="its engine does not answer"))
+        return bool(nodes)
+
+
+def _see_nodes(world: World, pool: str, seen: Mapping[str, NodeRecord]) -> bool:
+    is_new = False
+    for name, node in seen.items():
+        before = world.nodes.get(name)
+        if before is not None and before.state in _KEPT and node.state == "up":
+            node = replace(node, state=before.state, evidence=before.evidence)
+        if node != before:
+            world.set_node(node)
+            is_new = True
+    for name, node in list(world.nodes.items()):
+        if node.pool == pool and name not in seen and node.state != "down":
+            world.set_node(replace(node, state="down", evidence="its engine does not know it any more"))
+            is_new = True
+    return is_new
