@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from tests.postgres_server import PostgresServer
@@ -169,7 +170,7 @@ def test_a_controller_that_slept_through_the_loss_of_its_lock_changes_nothing(
 def end_sessions(postgres: PostgresServer, url: str) -> None:
     import psycopg
 
-    name = url.rpartition("/")[2].partition("?")[0]
+    name = urlsplit(url).path.removeprefix("/")
     with psycopg.connect(postgres.database(f"t{os.urandom(6).hex()}"), autocommit=True) as connection:
         query = "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database d ON d.oid = database"
         connection.execute(f"{query} WHERE locktype = 'advisory' AND datname = %s", [name])

@@ -87,17 +87,10 @@ task_results = Table(
     Column("took_s", Float, nullable=False),
     Column("worker", String(80), nullable=False),
 )
-nodes = Table(
-    "nodes",
-    metadata,
-    Column("name", String(64), primary_key=True),
-    Column("pool", String(64), nullable=False),
-    Column("record", Text, nullable=False),
-)
 settings = Table(
     "settings",
     metadata,
-    Column("kind", String(16), primary_key=True),  # pool, quota, budget
+    Column("kind", String(16), primary_key=True),  # pool, node, quota, budget
     Column("name", String(160), primary_key=True),
     Column("record", Text, nullable=False),
 )
