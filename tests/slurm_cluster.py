@@ -21,6 +21,7 @@ from pathlib import Path
 NODES = ("n1", "n2", "n3", "n4")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 _PATIENCE_S = 30.0
+_ANSWERS = ("idle", "mix", "alloc", "comp")  # of a node that answers
 _CONFIG = """\
 ClusterName=drivetrain
 SlurmctldHost={host}(127.0.0.1)
@@ -79,7 +80,7 @@ class SlurmCluster:
         self.start_control()
         for node in NODES:
             self.start_node(node)
-        self._wait(lambda: self._states().count("idle") == len(NODES), "the nodes")
+        self._wait(lambda: sum(state in _ANSWERS for state in self._states()) == len(NODES), "the nodes")
 
     def down(self) -> None:
         """End all that runs."""
