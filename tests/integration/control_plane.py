@@ -28,11 +28,11 @@ from drivetrain.server.client import Client, here_client
 FINAL = ("succeeded", "failed", "stopped", "refused")
 POOLS = '[[pools]]\nname = "local"\nnodes = 3\n[[pools]]\nname = "slurm"\nengine = "slurm"\npartition = "main"\n'
 SCRIPT = """\
-exec 9>>"$CHAOS/$DRIVETRAIN_JOB.lock"
-flock -n 9 || echo overlap >> "$CHAOS/$DRIVETRAIN_JOB.log"
-echo start >> "$CHAOS/$DRIVETRAIN_JOB.log"
+exec 9>>"$CHAOS/$DRIVETRAIN_JOB.$RANK.lock"
+flock -n 9 || echo overlap >> "$CHAOS/$DRIVETRAIN_JOB.$RANK.log"
+echo start >> "$CHAOS/$DRIVETRAIN_JOB.$RANK.log"
 sleep $1
-echo end >> "$CHAOS/$DRIVETRAIN_JOB.log"
+echo end >> "$CHAOS/$DRIVETRAIN_JOB.$RANK.log"
 """
 SETTLES_S = 120.0
 
@@ -159,6 +159,11 @@ class ControlPlane:
     def jobs(self) -> list[dict[str, Any]]:
         return self.client.jobs(limit=1000)
 
+    def look(self) -> None:
+        """What people and programs do most."""
+        with suppress(StoreError, OSError):
+            self.jobs()
+
     def settle(self) -> None:
         """Wait until each job has come to its end."""
         wait_for(lambda: all(job["state"] in FINAL for job in self.jobs()), "the jobs", SETTLES_S)
@@ -169,12 +174,12 @@ class ControlPlane:
         jobs = {job["id"]: job for job in self.jobs()}
         assert self.accepted <= set(jobs), "a job that was accepted is lost"
         for name, job in jobs.items():
-            log = self.log_folder / f"{name}.log"
+            log = self.log_folder / f"{name}.0.log"
             lines = log.read_text().split() if log.exists() else []
             assert "overlap" not in lines, f"{name} ran twice at once"
             attempts = self.client.job(name)["attempts"]
             was_killed = any(attempt["id"] in self.killed_agents or attempt["lost"] for attempt in attempts)
-            assert lines.count("end") <= 1 or was_killed or job["job"]["nodes"] == 2, f"{name} ran twice: {lines}"
+            assert lines.count("end") <= 1 or was_killed, f"{name} ran twice: {lines}"
             assert job["state"] != "succeeded" or "end" in lines, f"{name} succeeded without its end"
         self._check_account()
 

@@ -52,7 +52,8 @@ def test_chaos(seed: int, slurm: SlurmCluster, postgres: PostgresServer, tmp_pat
 def play(plane: ControlPlane, chance: random.Random) -> None:
     """A step is one thing that happens; the disk of the server stays full for a few of them."""
     deeds: dict[Callable[[], object], float] = {
-        lambda: plane.submit(chance): 8,
+        lambda: plane.submit(chance): 3,
+        plane.look: 6,
         lambda: plane.keys and plane.ask(*chance.choice(plane.keys)): 2,
         lambda: plane.keys and plane.drop_request(*chance.choice(plane.keys)): 2,
         lambda: plane.stop_one(chance): 1,
