@@ -46,7 +46,7 @@ def read_fleet(connection: Connection, now_s: float) -> Fleet:
     for happened_ns, kind, subject, data in _history(records):
         events += _event(happened_ns, kind, subject, data, lambda job: _owner(records, job))
         if kind == "attempt ended":
-            told += _told(records, msgspec.convert(data, AttemptRecord), runs, at_ns)
+            told += _told(records, msgspec.convert(data, AttemptRecord, str_keys=True), runs, at_ns)
     for attempt in records.living_attempts():
         told += _told(records, attempt, runs, at_ns)
     return fleet_of(FleetHistory((*events, *told), at_ns))
@@ -69,14 +69,14 @@ def _event(at_ns: int, kind: str, subject: str, data: Any, owner: Callable[[str]
         wanted = {name: data[name] for name in ("user", "team", "nodes", "gpu", "pool")}
         return [Wait(at_ns, subject, data["milli"], **wanted)]
     if kind == "attempt placed":
-        attempt = msgspec.convert(data, AttemptRecord)
+        attempt = msgspec.convert(data, AttemptRecord, str_keys=True)
         user, team = owner(attempt.job)
         return [
             Alloc(at_ns, attempt.job, attempt.number, share.node, share.milli, user=user, team=team)
             for share in attempt.shares
         ]
     if kind == "attempt ended":
-        attempt = msgspec.convert(data, AttemptRecord)
+        attempt = msgspec.convert(data, AttemptRecord, str_keys=True)
         return [Free(at_ns, attempt.job, attempt.number)]
     if kind in ("job stopped", "job refused"):
         return [Leave(at_ns, subject)]
