@@ -18,7 +18,6 @@ from drivetrain.ledger.fleet import (
     Alloc,
     Fleet,
     FleetEvent,
-    FleetHistory,
     Free,
     Leave,
     NodeEvent,
@@ -49,7 +48,7 @@ def read_fleet(connection: Connection, now_s: float) -> Fleet:
             told += _told(records, msgspec.convert(data, AttemptRecord, str_keys=True), runs, at_ns)
     for attempt in records.living_attempts():
         told += _told(records, attempt, runs, at_ns)
-    return fleet_of(FleetHistory((*events, *told), at_ns))
+    return fleet_of((*events, *told), at_ns)
 
 
 def _history(records: Records) -> Iterator[tuple[int, str, str, Any]]:
