@@ -95,12 +95,13 @@ class Worker:
                 if not isinstance(exc, SQLAlchemyError | StoreError):
                     logger.exception("a bug in the controller")
                 self._note(f"the controller begins anew: {exc}")
-                self._begin_anew()
+                self.begin_anew()
                 pause_s = _PAUSE_S
             self._wake.wait(pause_s)
             self._wake.clear()
 
-    def _begin_anew(self) -> None:
+    def begin_anew(self) -> None:
+        """Forget all, and let another server's controller work if it wants to."""
         self._world = None
         self._lock.close()
 

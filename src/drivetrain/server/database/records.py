@@ -116,7 +116,7 @@ class Records:
         table, jobs = tables.attempts, tables.jobs
         query = select(jobs.c.team, table.c.record).join(jobs, jobs.c.id == table.c.job)
         query = query.where(table.c.state == AttemptState.ENDED.value).order_by(table.c.id.desc()).limit(limit)
-        return [(team, decoded(text, AttemptRecord)) for team, text in self.connection.execute(query).tuples()]
+        return [(team, decoded(text, AttemptRecord)) for team, text in self.connection.execute(query)]
 
     def tell(self, kind: str, subject: str, data: object) -> None:
         """Leave a message for the controller; it is dealt with once, in order."""
