@@ -48,6 +48,7 @@ _IMAGES = "loader/images[way={}]:images_per_s"
 _BATCH = "index/first_batch[shuffle={}]:"
 _TRACE = "traces/breakdown[tool={}]:"
 _STEPS = "detection/steps[step={1},way={0}]:"
+_WEEK = "fleet/week[num_attempts=100000,num_nodes=1000]:"
 _DEMO = "demo/demo[drive={}]:"
 _STATIC, _CHURN = "packing/static[pods={},policy={}]:", "packing/churn[pods={},policy={}]:"
 _ALLOCATED = "gpu_allocation_pct"
@@ -72,6 +73,17 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("step_end: 99th percentile", f"{_RECORD}step_end_p99_s", at_most(20e-6), _FLOOR_P99),
     ),
     "account": (Row("the account of 2 ranks and 200 steps: CPU time", "account/account[num_steps=200]:cpu_s"),),
+    "fleet": (
+        Row(
+            "a week of 1,000 nodes x 8 and 100,000 attempts, from lines to the account by team: CPU time",
+            f"{_WEEK}all_s",
+        ),
+        Row("of it: reading the lines", f"{_WEEK}read_s"),
+        Row("of it: putting them in order", f"{_WEEK}order_s"),
+        Row("of it: the week by team", f"{_WEEK}week_s"),
+        Row("of it: the last hour by pool", f"{_WEEK}hour_s"),
+        Row("memory held", f"{_WEEK}resident_bytes"),
+    ),
     "step_overhead": (
         Row(
             "added by `dt.Run` with its journal",

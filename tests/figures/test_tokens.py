@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from drivetrain.core.leaves import Leaf
+from drivetrain.core.leaves import FreeLeaf, Leaf
 from drivetrain.figures import stylesheet
-from drivetrain.figures.tokens import GROUND, HATCHES, LEAVES
+from drivetrain.figures.tokens import FREE, GROUND, HATCHES, LEAVES, PARTS
 
 
 def _luminance(colour: str) -> float:
@@ -22,10 +22,12 @@ def _contrast(one: str, other: str) -> float:
 
 def test_every_leaf_has_a_paint() -> None:
     assert set(Leaf) == set(LEAVES) | {Leaf.UNKNOWN}
+    assert set(FreeLeaf) == set(FREE) | {FreeLeaf.IDLE}
 
 
 def test_leaves_that_share_a_colour_are_told_apart_by_hatching() -> None:
-    paints = [(colours, HATCHES.get(leaf)) for leaf, colours in LEAVES.items()]
+    shown = {**LEAVES, **FREE, "idle": PARTS["idle"]}
+    paints = [(colours, HATCHES.get(leaf)) for leaf, colours in shown.items()]
     assert len(set(paints)) == len(paints)
 
 
@@ -34,7 +36,7 @@ def test_text_reads_on_all_grounds_and_leaves_stand_out_from_theirs(theme: int) 
     for text in ("text", "text-2", "text-3", "accent", "ok", "warn", "err"):
         for ground in ("bg", "surface", "surface-2"):
             assert _contrast(GROUND[text][theme], GROUND[ground][theme]) >= 4.5, (text, ground)
-    for leaf, colours in LEAVES.items():
+    for leaf, colours in (LEAVES | FREE).items():
         assert _contrast(colours[theme], GROUND["bg"][theme]) >= 3.0 - 0.005, leaf
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -23,20 +24,26 @@ from drivetrain.ledger.fleet import (
     NodeEvent,
     PriceEvent,
     RankTold,
-    Stretch,
     Told,
     Wait,
     append_history,
+    carried,
     fleet_of,
+    leaves_over_time,
     statement,
 )
+from drivetrain.ledger.fleet.events import LETTERS
+from drivetrain.ledger.fleet.explain import Explanation, divided, explained
+from drivetrain.ledger.fleet.node import Claim, Holding
+from drivetrain.ledger.fleet.sweep import Attempt
 
 SEEDS = st.integers(0, 1 << 32)
-MANY = settings(max_examples=150)
+MANY = settings(max_examples=80)
 END = 60
+PATIENCE = 6
 POOLS, TEAMS = ("a", "b"), ("red", "blue")
 STATES = ("up", "up", "up", "draining", "cordoned", "broken", "down", "removed")
-TOLD_LEAVES = ("setup", "init", "productive", "productive", "lost", "data_wait", "down", "no such leaf")
+TOLD = "siplpdx.?"
 
 
 def history(seed: int) -> list[FleetEvent]:
@@ -49,7 +56,8 @@ def history(seed: int) -> list[FleetEvent]:
         for at in sorted(draw.sample(range(END), draw.randint(1, 5))):
             if draw.random() < 0.2:
                 pool, devices = draw.choice(POOLS), draw.randint(0, 3)
-            events.append(NodeEvent(at, name, pool, draw.choice(STATES), devices, cpu_milli=4000))
+            broken = tuple(draw.sample(range(4), draw.choice((0, 0, 1, 2))))
+            events.append(NodeEvent(at, name, pool, draw.choice(STATES), devices, cpu_milli=4000, broken=broken))
     for pool in POOLS:
         events += [PriceEvent(draw.randrange(END), pool, draw.randint(0, 9)) for _ in range(2)]
     for number in range(draw.randint(0, 8)):
@@ -83,12 +91,9 @@ def job(draw: random.Random, name: str, nodes: list[str]) -> list[FleetEvent]:
 def told(draw: random.Random, name: str, attempt: int, at: int) -> Told:
     ranks = []
     for rank in range(draw.randint(0, 3)):
-        since, stretches = at + draw.randint(-6, 6), []
-        for _ in range(draw.randint(0, 5)):
-            until = since + draw.randint(-2, 6)
-            stretches.append(Stretch(max(0, since), max(0, until), draw.choice(TOLD_LEAVES)))
-            since = until + draw.choice((0, 0, 0, 2))
-        ranks.append(RankTold(rank, draw.randint(0, 3), tuple(stretches)))
+        spans = tuple(draw.randint(0, 6) for _ in range(draw.randint(0, 6)))
+        letters = "".join(draw.choice(TOLD) for _ in range(draw.choice((len(spans), len(spans), 2))))
+        ranks.append(RankTold(rank, draw.randint(0, 3), max(0, at + draw.randint(-6, 6)), spans, letters))
     ideal = draw.choice((None, draw.randint(0, 50)))
     is_running, ahead = draw.random() < 0.3, draw.choice((0, 0, -3, 4))
     return Told(at + 25, name, attempt, tuple(ranks), draw.randint(0, 60), ideal, is_running, ahead)
@@ -167,8 +172,68 @@ def brute(events: list[FleetEvent]) -> tuple[Counter[str], Counter[str], int]:
                     left[device] = left.get(device, 0) - part
             capacity += 1000 * devices
             leaf = {"up": "up", "draining": "draining"}.get(node.state, "broken")
-            free[leaf] += sum(left[device] for device in range(devices))
+            for device in range(devices):
+                free["broken" if device in node.broken else leaf] += left[device]
     return free, held, capacity
+
+
+@MANY
+@given(SEEDS)
+def test_each_attempt_is_in_the_leaf_that_the_rules_say_unit_by_unit(seed: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("drivetrain.ledger.fleet.explain.PATIENCE_NS", PATIENCE)
+        explanations_agree(seed)
+
+
+def explanations_agree(seed: int) -> None:
+    fleet = fleet_of(history(seed), END)
+    for attempt in fleet.attempts:
+        expected: Counter[str] = Counter()
+        explanation = explained(attempt, END)
+        for claim in attempt.claims:
+            for holding in claim.holdings:
+                for now in range(holding.start_ns, holding.end_ns):
+                    unit(expected, claim, holding, now, explanation)
+        found: Counter[str] = Counter()
+        for _, leaf, milli in explanation.parts(0, END):
+            found[leaf] += milli
+        assert +found == +expected
+
+
+def silence(attempt: Attempt, now: int) -> str:
+    return "setup" if attempt.end_ns is None and now < attempt.start_ns + PATIENCE else "unknown"
+
+
+def unit(expected: Counter[str], claim: Claim, holding: Holding, now: int, explanation: Explanation) -> None:
+    """Add what one claim held for one unit of time."""
+    attempt, told = explanation.attempt, explanation.attempt.told
+    ranks = {rank.rank: rank for rank in told.ranks} if told and any(rank.leaves for rank in told.ranks) else {}
+    named = {rank for other in attempt.claims for rank in other.alloc.ranks}
+    nothing = RankTold(-1, 1)
+    here = [ranks.get(number, nothing) for number in claim.alloc.ranks if ranks]
+    here = here or ([rank for number, rank in ranks.items() if number not in named] if not claim.alloc.ranks else [])
+    here = here or [nothing]
+    for rank, milli in zip(here, divided(holding.milli, [rank.devices for rank in here]), strict=True):
+        at = now - explanation.moved_ns
+        expected[leaf_of(rank, at, told, silence(attempt, now), is_down=holding.is_down)] += milli
+
+
+def leaf_of(rank: RankTold, now: int, told: Told | None, silent: str, *, is_down: bool) -> str:
+    at, letters = rank.start_ns, ""
+    for span, letter in zip(rank.spans_ns, rank.leaves, strict=False):
+        letters += letter * span
+    if told is None or not rank.spans_ns or not rank.leaves:
+        return "down" if is_down else silent
+    if at <= now < at + len(letters):
+        letter = letters[now - at]
+        known = {value: leaf for leaf, value in LETTERS.items()}
+        return "down" if letter == "." and is_down else known.get(letter, "unknown")
+    if is_down:
+        return "down"
+    if now < at:
+        return "setup"
+    last = rank.leaves[min(len(rank.leaves), len(rank.spans_ns)) - 1]
+    return "unknown" if told.is_running else "down" if last == "x" else "teardown"
 
 
 @MANY
@@ -251,3 +316,40 @@ def test_an_attempt_never_has_more_in_its_leaves_than_it_held(seed: int) -> None
             assert all(a <= b.start_ns for a, b in zip(ends, claim.holdings[1:], strict=False))
             given_ns = sum((h.end_ns - h.start_ns) * h.milli for h in (*claim.holdings, *claim.shortages))
             assert given_ns <= claim.milli * END
+
+
+@MANY
+@given(SEEDS, st.integers(1, END * 100))
+def test_what_is_carried_into_a_new_file_makes_the_old_one_needless(seed: int, now: int) -> None:
+    end = 100 * END
+    events = apart(history(seed))
+    later = [event for event in events if event.t > now]
+    old = fleet_of(events, end)
+    for new in (
+        fleet_of([*carried(fleet_of(events, now)), *later], end),
+        fleet_of([*carried(fleet_of(events, now)), *events], end),
+    ):
+        for by in (["pool"], ["job"]):
+            one, other = (statement(fleet, now, end, by=by) for fleet in (old, new))
+            other.check()
+            assert {key: settled(row) for key, row in one.rows.items()} == {
+                key: settled(row) for key, row in other.rows.items()
+            }
+
+
+def settled(account: FleetAccount) -> dict[str, object]:
+    """All but what tells idle from fragmented, which depends on who asked before."""
+    found = fields(account)
+    for kind in ("time", "money"):
+        found[f"{kind} free"] = sum(int(str(found.pop(f"{kind} {leaf}", 0))) for leaf in ("idle", "fragmented"))
+    return found
+
+
+@MANY
+@given(SEEDS, st.sets(st.integers(0, END), min_size=2, max_size=8))
+def test_over_time_each_window_has_its_own_account(seed: int, edges: set[int]) -> None:
+    fleet, order = fleet_of(history(seed), END), sorted(edges)
+    for pool in (None, *POOLS):
+        where = {} if pool is None else {"pool": pool}
+        windows = [statement(fleet, start, end, where=where).whole for start, end in pairwise(order)]
+        assert leaves_over_time(fleet, order, pool=pool) == [window.leaves for window in windows]

@@ -13,6 +13,7 @@ content-security policy holds. A `key` makes the ids of one figure unique in its
   lines.py      curves over steps
   grid.py       images with captions
   matches.py    streams on one time line, and what was joined to what
+  areas.py      what a fleet's capacity is used for, over time
   stacks.py     steps or ranks side by side, each a stack of parts
   roofline.py   operators under the roof of a device
   bins.py       how often values fall where
@@ -21,6 +22,7 @@ content-security policy holds. A `key` makes the ids of one figure unique in its
 """
 
 from drivetrain.figures.alone import standalone
+from drivetrain.figures.areas import area_chart
 from drivetrain.figures.bars import account_bar, share_text
 from drivetrain.figures.bins import bin_chart
 from drivetrain.figures.fills import stacking_order, swatch
@@ -47,6 +49,7 @@ __all__ = [
     "Span",
     "Stack",
     "account_bar",
+    "area_chart",
     "band_timeline",
     "bin_chart",
     "element",

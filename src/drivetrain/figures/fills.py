@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from drivetrain.core.leaves import Leaf
 from drivetrain.figures.svg import Markup, element, join
-from drivetrain.figures.tokens import HATCHES, LEAVES, PARTS
+from drivetrain.figures.tokens import FREE, HATCHES, LEAVES, PARTS
 
-_PLACE = {name: place for place, name in enumerate((*(leaf.value for leaf in Leaf), *PARTS))}
+_PLACE = {name: place for place, name in enumerate((*(leaf.value for leaf in Leaf), *FREE, *PARTS))}
 
 
 def stacking_order(leaves: Iterable[str]) -> list[str]:
@@ -39,7 +39,7 @@ def swatch(leaf: str, key: str) -> Markup:
 
 
 def _known(leaf: str) -> str:
-    return leaf if leaf in LEAVES or leaf in PARTS else Leaf.UNKNOWN.value
+    return leaf if leaf in LEAVES or leaf in PARTS or leaf in FREE else Leaf.UNKNOWN.value
 
 
 def _hatched(leaf: str) -> bool:

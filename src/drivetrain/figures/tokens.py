@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drivetrain.core.leaves import Leaf
+from drivetrain.core.leaves import FreeLeaf, Leaf
 
 GROUND = {
     "bg": ("#ffffff", "#0f1419"),
@@ -54,11 +54,21 @@ PARTS: dict[str, tuple[str, str]] = {
 }
 """Part of a step -> (light, dark), in stacking order. The colours are the account's, on pages that show no account."""
 
+FREE: dict[str, tuple[str, str]] = {
+    FreeLeaf.DRAINING: PARTS["idle"],
+    FreeLeaf.BROKEN: LEAVES[Leaf.DOWN],
+    FreeLeaf.FRAGMENTED: PARTS["idle"],
+}
+"""Leaf of capacity that nobody holds -> (light, dark), in stacking order; hatched, where `idle` of `PARTS` is plain."""
+
 HATCHES: dict[str, str] = {
     Leaf.INIT: "M-1 1L1 -1M0 6L6 0M5 7L7 5",
     Leaf.RESTORE: "M-1 5L1 7M0 0L6 6M5 -1L7 1",
     Leaf.TEARDOWN: "M3 0V6",
     Leaf.UNKNOWN: "M-1 1L1 -1M0 6L6 0M5 7L7 5M-1 5L1 7M0 0L6 6M5 -1L7 1",
+    FreeLeaf.DRAINING: "M3 0V6",
+    FreeLeaf.BROKEN: "M-1 1L1 -1M0 6L6 0M5 7L7 5",
+    FreeLeaf.FRAGMENTED: "M-1 5L1 7M0 0L6 6M5 -1L7 1",
 }
 """Leaf -> the strokes of its 6 x 6 tile: for leaves that share a colour, and for `unknown`."""
 
@@ -105,7 +115,7 @@ def stylesheet() -> str:
         f"@media(prefers-color-scheme:dark){{:root:not([data-theme=light]){{color-scheme:dark;{dark}}}}}\n"
         f":root[data-theme=dark]{{color-scheme:dark;{dark}}}"
         f"{_FIGURES}"
-        + "".join(f".leaf-{name}{{fill:var(--leaf-{name})}}\n" for name in LEAVES)
+        + "".join(f".leaf-{name}{{fill:var(--leaf-{name})}}\n" for name in (*LEAVES, *FREE))
         + "".join(f".part-{name}{{fill:var(--part-{name})}}\n" for name in PARTS)
         + _series_rules()
     )
@@ -113,7 +123,7 @@ def stylesheet() -> str:
 
 def _properties(theme: int) -> str:
     ground = "".join(f"--{name}:{pair[theme]};" for name, pair in GROUND.items())
-    fills = [(f"leaf-{name}", pair) for name, pair in LEAVES.items()]
+    fills = [(f"leaf-{name}", pair) for name, pair in (LEAVES | FREE).items()]
     fills += [(f"part-{name}", pair) for name, pair in PARTS.items()]
     return ground + "".join(f"--{name}:{pair[theme]};" for name, pair in fills)
 

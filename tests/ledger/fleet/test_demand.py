@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivetrain.ledger.fleet import Alloc, FleetEvent, Leave, NodeEvent, Wait, fleet_of, statement
-from drivetrain.ledger.fleet.demand import Room, Shape, easiest, fragmented_milli, typical
+from drivetrain.ledger.fleet.demand import Room, Shape, easiest, num_copies, typical
+from drivetrain.ledger.fleet.rooms import Rooms
 
 shapes = st.builds(
     Shape,
@@ -79,8 +82,44 @@ def test_typical_are_the_most_frequent_until_they_are_95_percent() -> None:
     assert typical(Counter()) == []
 
 
+def naive(given_rooms: list[tuple[Room, int]], given_shapes: list[Shape]) -> int:
+    """Each free part is asked about for each request."""
+    if not given_shapes:
+        return 0
+    all_rooms = [room for room, times in given_rooms for _ in range(times)]
+    placeable = [s for s in given_shapes if sum(num_copies(room, s) for room in all_rooms) >= s.nodes]
+    return sum(
+        free
+        for room in all_rooms
+        for free in room.free
+        if not any(num_copies(room, shape) and free >= min(shape.milli, 1000) for shape in placeable)
+    )
+
+
 @given(st.lists(st.tuples(rooms, st.integers(1, 3)), max_size=5), st.lists(shapes, max_size=6))
 def test_the_easiest_requests_judge_as_all_of_them_would(
     given_rooms: list[tuple[Room, int]], given_shapes: list[Shape]
 ) -> None:
-    assert fragmented_milli(given_rooms, easiest(given_shapes)) == fragmented_milli(given_rooms, given_shapes)
+    counted = Rooms()
+    for room, times in given_rooms:
+        counted.change(room, times)
+    assert counted.fragmented_milli(easiest(given_shapes)) == naive(given_rooms, given_shapes)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(rooms, st.lists(shapes, max_size=3)), max_size=20), st.randoms(use_true_random=False))
+def test_what_is_kept_up_to_date_is_what_counting_anew_gives(
+    told: list[tuple[Room, list[Shape]]], draw: random.Random
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for limit in ("_MOST_SUMS", "_MOST_CHANGES", "_MOST_KNOWN"):
+            patch.setattr(f"drivetrain.ledger.fleet.rooms.{limit}", 3)
+        counted, there = Rooms(), []
+        asked = [asks for _, asks in told]
+        for room, _ in told:
+            counted.change(room, 1)
+            there.append((room, 1))
+            if draw.random() < 0.4:
+                counted.change(there.pop(draw.randrange(len(there)))[0], -1)
+            for asks in draw.sample(asked, min(2, len(asked))):
+                assert counted.fragmented_milli(easiest(asks)) == naive(there, asks)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from drivetrain.ledger.fleet import Alloc, FleetEvent, Free, NodeEvent, RankTold, Stretch, Told, fleet_of, statement
+from drivetrain.core.leaves import Leaf
+from drivetrain.ledger.fleet import Alloc, FleetEvent, Free, NodeEvent, RankTold, Told, fleet_of, rank_told, statement
 from drivetrain.ledger.fleet.explain import divided, explained
 
 
@@ -17,7 +18,7 @@ def leaves(*events: FleetEvent, end: int = 100, read_at: int = 100) -> dict[str,
 
 
 def told(*stretches: tuple[int, int, str], is_running: bool = False, ahead: int = 0) -> Told:
-    ranks = (RankTold(0, 1, tuple(Stretch(*stretch) for stretch in stretches)),)
+    ranks = (rank_told(0, 1, [(start, end, Leaf(leaf)) for start, end, leaf in stretches]),)
     return Told(95, "j", 0, ranks, is_running=is_running, ahead_ns=ahead)
 
 
@@ -50,9 +51,13 @@ def test_an_account_that_is_longer_than_the_allocation_is_cut() -> None:
     assert leaves(told((0, 50, "init"), (50, 100, "productive"))) == {"init": 40, "productive": 40}
 
 
-def test_an_attempt_that_said_nothing_is_in_setup_while_it_runs_and_was_unknown_once_it_ended() -> None:
+def test_an_attempt_that_said_nothing_is_in_setup_for_ten_minutes_and_unknown_once_it_ended() -> None:
     assert leaves() == {"unknown": 80}
     assert leaves(end=60, read_at=60) == {"setup": 50}
+    silent = [NodeEvent(0, "n", "p", "up", 1), Alloc(0, "j", 0, "n", ((0, 1000),))]
+    minute = 60 * 10**9
+    found = statement(fleet_of(silent, 25 * minute), 0, 25 * minute).whole
+    assert {leaf: milli // 1000 // minute for leaf, milli in found.leaves.items()} == {"setup": 10, "unknown": 15}
 
 
 def test_what_nobody_explains_while_the_node_does_not_answer_is_down() -> None:
@@ -62,11 +67,11 @@ def test_what_nobody_explains_while_the_node_does_not_answer_is_down() -> None:
 
 
 def test_a_leaf_that_nobody_knows_is_unknown() -> None:
-    assert leaves(told((10, 90, "dreaming"))) == {"unknown": 80}
+    assert leaves(Told(95, "j", 0, (RankTold(0, 1, 10, (30, 50), "?p"),))) == {"unknown": 30, "productive": 50}
 
 
 def test_the_last_that_is_told_counts() -> None:
-    late = Told(99, "j", 0, (RankTold(0, 1, (Stretch(10, 90, "lost"),)),))
+    late = Told(99, "j", 0, (rank_told(0, 1, [(10, 90, Leaf("lost"))]),))
     assert leaves(told((10, 90, "productive")), late) == {"lost": 80}
 
 
@@ -78,7 +83,7 @@ def test_a_node_is_divided_among_its_ranks_by_their_devices_to_the_last_milli() 
             5,
             "j",
             0,
-            tuple(RankTold(rank, 1, (Stretch(0, 10, leaf),)) for rank, leaf in enumerate(("init", "eval", "lost"))),
+            tuple(rank_told(rank, 1, [(0, 10, Leaf(leaf))]) for rank, leaf in enumerate(("init", "eval", "lost"))),
         ),
     ]
     whole = statement(fleet_of(events, 10), 0, 10).whole
@@ -92,7 +97,7 @@ def test_ranks_that_an_allocation_names_explain_it_and_no_other() -> None:
         NodeEvent(0, "m", "q", "up", 1),
         Alloc(0, "j", 0, "n", ((0, 1000),), ranks=(0,)),
         Alloc(0, "j", 0, "m", ((0, 1000),), ranks=(1,)),
-        Told(5, "j", 0, (RankTold(0, 1, (Stretch(0, 10, "init"),)), RankTold(1, 1, (Stretch(0, 10, "productive"),)))),
+        Told(5, "j", 0, (rank_told(0, 1, [(0, 10, Leaf("init"))]), rank_told(1, 1, [(0, 10, Leaf("productive"))]))),
     ]
     rows = statement(fleet_of(events, 10), 0, 10, by=["pool"]).rows
     assert [dict(rows[name,].leaves) for name in "pq"] == [{"init": 10000}, {"productive": 10000}]

@@ -48,6 +48,16 @@ def test_a_line_that_cannot_be_understood_is_counted_and_takes_no_other_with_it(
     assert (found.events, found.num_unreadable, found.num_unknown) == ((UP, UP), 1, 0)
 
 
+def test_a_line_without_an_end_is_not_read_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivetrain.ledger.fleet.history.MOST_LINE_BYTES", 100)
+    path = tmp_path / "h.jsonl"
+    append_history(path, [UP])
+    path.write_bytes(path.read_bytes() + b" " * 1000 + b"{}\n")
+    append_history(path, [UP])
+    found = FleetFiles(path, 9).read()
+    assert (found.events, found.num_unreadable) == ((UP, UP), 1)
+
+
 def test_kinds_that_a_later_release_may_add_are_counted_and_fields_that_it_adds_left_out(tmp_path: Path) -> None:
     path = tmp_path / "h.jsonl"
     path.write_text(

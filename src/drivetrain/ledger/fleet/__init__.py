@@ -7,14 +7,23 @@ what it held -> `statement` sums up a window, whole or by pool, team, user or jo
   events.py    what is told, as frozen values
   history.py   files of events, and `FleetSource`
   demand.py    who waits, and what of free accelerators is a fragment to all of them (pure)
+  rooms.py     what is free of a pool, and how much of it is fragmented, change by change
   node.py      one node: who holds how much of it (pure)
   pool.py      one pool: what nobody held, over time (pure)
   sweep.py     all events in order (pure)
   explain.py   what an attempt did with what it held (pure)
-  account.py   a window's account (pure)
+  account.py   a window's account, as values
+  statement.py how it is made, whole and row by row (pure)
+  series.py    one account a window, over time (pure)
+  now.py       a fleet at this moment (pure)
+  text.py      both as tables of text
+  plain.py     both as plain values for JSON
+  carry.py     what a new file of history begins with, so that it stands by itself (pure)
+  tell.py      a run's account -> what is told of an attempt (pure)
 """
 
-from drivetrain.ledger.fleet.account import FleetAccount, Statement, statement
+from drivetrain.ledger.fleet.account import FleetAccount, Statement
+from drivetrain.ledger.fleet.carry import carried
 from drivetrain.ledger.fleet.events import (
     Alloc,
     FleetEvent,
@@ -23,12 +32,17 @@ from drivetrain.ledger.fleet.events import (
     NodeEvent,
     PriceEvent,
     RankTold,
-    Stretch,
     Told,
     Wait,
 )
 from drivetrain.ledger.fleet.history import FleetFiles, FleetHistory, FleetSource, append_history
+from drivetrain.ledger.fleet.now import FleetNow, fleet_now
+from drivetrain.ledger.fleet.plain import now_json, statement_json
+from drivetrain.ledger.fleet.series import leaves_over_time
+from drivetrain.ledger.fleet.statement import statement
 from drivetrain.ledger.fleet.sweep import Fleet, fleet_of
+from drivetrain.ledger.fleet.tell import rank_told, told_of
+from drivetrain.ledger.fleet.text import cost_text, now_text
 
 __all__ = [
     "Alloc",
@@ -37,6 +51,7 @@ __all__ = [
     "FleetEvent",
     "FleetFiles",
     "FleetHistory",
+    "FleetNow",
     "FleetSource",
     "Free",
     "Leave",
@@ -44,10 +59,18 @@ __all__ = [
     "PriceEvent",
     "RankTold",
     "Statement",
-    "Stretch",
     "Told",
     "Wait",
     "append_history",
+    "carried",
+    "cost_text",
+    "fleet_now",
     "fleet_of",
+    "leaves_over_time",
+    "now_json",
+    "now_text",
+    "rank_told",
     "statement",
+    "statement_json",
+    "told_of",
 ]

@@ -12,7 +12,7 @@ request that fits is idle, not fragmented; so is what racks and fabrics keep fro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from drivetrain.ledger.fleet.events import MILLI, Wait
@@ -66,22 +66,11 @@ def num_copies(room: Room, shape: Shape) -> int:
     return copies
 
 
-def fragmented_milli(rooms: Iterable[tuple[Room, int]], shapes: Sequence[Shape]) -> int:
-    """How much of these rooms, each so many times, none of the shapes can use; nothing where there are no shapes."""
-    if not shapes:
-        return 0
-    rooms = list(rooms)
-    copies = [[num_copies(room, shape) for shape in shapes] for room, _ in rooms]
-    is_whole = [
-        sum(row[index] * times for row, (_, times) in zip(copies, rooms, strict=True)) >= shape.nodes
-        for index, shape in enumerate(shapes)
-    ]
-    total = 0
-    for row, (room, times) in zip(copies, rooms, strict=True):
-        usable = [s.least_free for s, num, whole in zip(shapes, row, is_whole, strict=True) if num and whole]
-        least = min(usable, default=MILLI + 1)
-        total += times * sum(free for free in room.free if free < least)
-    return total
+def fragmented_milli(room: Room, shapes: Iterable[Shape]) -> int:
+    """How much of this room none of the shapes can use; all of it where there are none."""
+    usable = [shape.least_free for shape in shapes if num_copies(room, shape)]
+    least = min(usable, default=MILLI + 1)
+    return sum(free for free in room.free if free < least)
 
 
 def easiest(shapes: Iterable[Shape]) -> tuple[Shape, ...]:

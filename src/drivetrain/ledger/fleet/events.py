@@ -6,10 +6,13 @@ device and an hour.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+
+from drivetrain.core.leaves import Leaf
 
 MILLI = 1000
 NodeState = Literal["up", "draining", "cordoned", "broken", "down", "removed"]
@@ -24,7 +27,8 @@ class NodeEvent(msgspec.Struct, frozen=True, tag_field="k", tag="node", omit_def
     Attributes:
       state: `up`; `draining`, which takes no new work; `cordoned` or `broken`, which takes none because it failed;
         `down`, which does not answer; `removed`, which is no longer capacity.
-      devices: its accelerators, those in use among them.
+      devices: its accelerators, those in use and those that are broken among them.
+      broken: indices of those that failed while the node itself works.
       gpu: which kind they are.
       cpu_milli, memory_bytes: for all that runs on it; None where nobody said, and then they bound nothing.
     """
@@ -37,6 +41,7 @@ class NodeEvent(msgspec.Struct, frozen=True, tag_field="k", tag="node", omit_def
     gpu: str = ""
     cpu_milli: Count | None = None
     memory_bytes: Count | None = None
+    broken: tuple[Devices, ...] = ()
 
 
 class PriceEvent(msgspec.Struct, frozen=True, tag_field="k", tag="price", omit_defaults=True, gc=False):
@@ -107,20 +112,44 @@ class Leave(msgspec.Struct, frozen=True, tag_field="k", tag="leave", omit_defaul
     job: str
 
 
-class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A rank's time in one leaf, on the clock of its supervisor."""
+LETTERS: Mapping[Leaf, str] = {
+    Leaf.PRODUCTIVE: "p",
+    Leaf.LOST: "l",
+    Leaf.SKIPPED: "k",
+    Leaf.EVAL: "e",
+    Leaf.SETUP: "s",
+    Leaf.INIT: "i",
+    Leaf.COMPILE: "c",
+    Leaf.RESTORE: "r",
+    Leaf.DATA_WAIT: "d",
+    Leaf.COMM_WAIT: "m",
+    Leaf.CHECKPOINT: "w",
+    Leaf.TEARDOWN: "t",
+    Leaf.HANG: "h",
+    Leaf.DOWN: "x",
+    Leaf.UNKNOWN: "u",
+}
+"""How leaves are written: a week of a large fleet has millions of them. For ever; other letters are read as unknown."""
 
-    start_ns: Instant
-    end_ns: Instant
-    leaf: str
+GAP = "."
+"""Time of which a rank's account says nothing."""
 
 
 class RankTold(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What one rank's account says. Attributes: devices: how many it held, which is its weight on its node."""
+    """What one rank's account says.
+
+    Attributes:
+      devices: how many it held, which is its weight on its node.
+      start_ns: of its first stretch, on the clock of its supervisor.
+      spans_ns: how long each stretch is; one follows the other.
+      leaves: a letter for each.
+    """
 
     rank: int
     devices: Count
-    stretches: tuple[Stretch, ...] = ()
+    start_ns: Instant = 0
+    spans_ns: tuple[Count, ...] = ()
+    leaves: str = ""
 
 
 class Told(msgspec.Struct, frozen=True, tag_field="k", tag="told", omit_defaults=True, gc=False):

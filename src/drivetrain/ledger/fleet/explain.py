@@ -5,74 +5,108 @@
 2. What sticks out even so is cut.
 3. Time before a rank's first record is `setup`; between two records `unknown`; after the last `teardown`, but `down`
    where it was down when last heard of, and `unknown` where more was to come.
-4. An attempt that said nothing is in `setup` while it holds its devices, and was `unknown` once it has let go of them.
+4. A rank that said nothing is in `setup` for the first ten minutes of an attempt that runs, and `unknown` from then on;
+   of an attempt that has ended it was `unknown` all the time.
 5. Time that no record explains is `down` while its node did not answer.
-6. The milli of a node are divided among its ranks by the devices that they say they held, to the last milli.
+6. The milli of a node are divided among its ranks by the devices that they say they held, to the last milli; who says
+   nothing counts as one.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from operator import attrgetter
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
 from drivetrain.core.leaves import Leaf
-from drivetrain.ledger.fleet.events import RankTold, Told
+from drivetrain.core.units import NS_PER_S
+from drivetrain.ledger.fleet.events import GAP, LETTERS, RankTold, Told
 from drivetrain.ledger.fleet.node import Claim, Holding
 from drivetrain.ledger.fleet.sweep import Attempt
 
-_LEAVES = {leaf.value: leaf for leaf in Leaf}
+PATIENCE_NS = 600 * NS_PER_S
+"""After which an attempt that has said nothing is not taken to be on its way any more."""
+
+_LEAVES = {letter: leaf for leaf, letter in LETTERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
-    """A rank's leaf at any time: `leaves[i]` from `edges_ns[i - 1]` to `edges_ns[i]`, the first and last without end.
+class Story:
+    """One rank's time, each nanosecond in one leaf.
 
     Attributes:
-      is_told: whether a record says so, for each.
+      edges_ns: where its stretches begin and end, on the controller's clock; one more than there are stretches.
+      letters: of their leaves.
+      weight: devices that it says it held.
+      first: the leaf before all of them.
+      last: the leaf after all of them.
     """
 
     edges_ns: Sequence[int]
-    leaves: Sequence[Leaf]
-    is_told: Sequence[bool]
+    letters: str
+    weight: int
+    first: Leaf
+    last: Leaf
+
+    def spent_ns(self, start_ns: int, end_ns: int, *, is_down: bool) -> dict[Leaf, int]:
+        """How long it was in each leaf in a window that is not empty; what no record explains may be `down`."""
+        edges_ns, letters = self.edges_ns, self.letters
+        spent: dict[Leaf, int] = defaultdict(int)
+        if start_ns < edges_ns[0]:
+            spent[Leaf.DOWN if is_down else self.first] += min(end_ns, edges_ns[0]) - start_ns
+        if end_ns > edges_ns[-1]:
+            spent[Leaf.DOWN if is_down else self.last] += end_ns - max(start_ns, edges_ns[-1])
+        from_ns, to_ns = max(start_ns, edges_ns[0]), min(end_ns, edges_ns[-1])
+        if from_ns >= to_ns:
+            return spent
+        begin, end = bisect_right(edges_ns, from_ns) - 1, bisect_left(edges_ns, to_ns)
+        told: dict[str, int] = defaultdict(int)
+        for letter, (before_ns, after_ns) in zip(letters[begin:end], pairwise(edges_ns[begin : end + 1]), strict=True):
+            told[letter] += after_ns - before_ns
+        told[letters[begin]] -= from_ns - edges_ns[begin]
+        told[letters[end - 1]] -= edges_ns[end] - to_ns
+        for letter, span_ns in told.items():
+            untold = letter == GAP and is_down
+            spent[Leaf.DOWN if untold else _LEAVES.get(letter, Leaf.UNKNOWN)] += span_ns
+        return spent
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """An attempt's ranks, for each of its claims: (steps, weight); `silent` where nothing was told of a node."""
+    """An attempt's ranks.
+
+    Attributes:
+      stories: of the ranks of each of its claims, at least one.
+      moved_ns: what the account's times were moved by.
+    """
 
     attempt: Attempt
-    ranks: Sequence[Sequence[tuple[Steps, int]]]
-    silent: Leaf
+    stories: Sequence[Sequence[Story]]
     moved_ns: int
 
     def parts(self, start_ns: int, end_ns: int) -> Iterator[tuple[Holding, Leaf, int]]:
-        """(of which holding, leaf, milli-ns) in a window; all of what was held there, each nanosecond once."""
-        for claim, ranks in zip(self.attempt.claims, self.ranks, strict=True):
+        """(of which holding, leaf, milli-ns) in a window; together all that was held there."""
+        for claim, stories in zip(self.attempt.claims, self.stories, strict=True):
             for holding in claim.holdings:
                 first_ns, last_ns = max(start_ns, holding.start_ns), min(end_ns, holding.end_ns)
                 if first_ns >= last_ns:
                     continue
-                if not ranks:
-                    leaf = Leaf.DOWN if holding.is_down else self.silent
-                    yield holding, leaf, (last_ns - first_ns) * holding.milli
-                    continue
-                shares = divided(holding.milli, [weight for _, weight in ranks])
-                for (steps, _), milli in zip(ranks, shares, strict=True):
-                    for leaf, span_ns in _spans(steps, first_ns, last_ns, is_down=holding.is_down):
+                shares = divided(holding.milli, [story.weight for story in stories])
+                for story, milli in zip(stories, shares, strict=True):
+                    for leaf, span_ns in story.spent_ns(first_ns, last_ns, is_down=holding.is_down).items():
                         yield holding, leaf, span_ns * milli
 
 
 def explained(attempt: Attempt, read_at_ns: int) -> Explanation:
     """Lay what was told of an attempt over what it held."""
-    told, silent = attempt.told, Leaf.SETUP if attempt.end_ns is None else Leaf.UNKNOWN
-    if told is None or not any(rank.stretches for rank in told.ranks):
-        return Explanation(attempt, [()] * len(attempt.claims), silent, 0)
+    told, silent = attempt.told, _silence(attempt)
+    if told is None or not any(rank.leaves for rank in told.ranks):
+        return Explanation(attempt, [[silent]] * len(attempt.claims), 0)
     moved_ns = _move(told, attempt.start_ns, read_at_ns if attempt.end_ns is None else attempt.end_ns)
-    steps = {rank.rank: (_steps(rank, moved_ns, silent, told), rank.devices) for rank in told.ranks}
-    return Explanation(attempt, _by_claim(attempt.claims, steps), silent, moved_ns)
+    stories = {rank.rank: _story(rank, moved_ns, silent, is_final=not told.is_running) for rank in told.ranks}
+    return Explanation(attempt, _by_claim(attempt.claims, stories, silent), moved_ns)
 
 
 def divided(whole: int, weights: Sequence[int]) -> list[int]:
@@ -87,58 +121,35 @@ def divided(whole: int, weights: Sequence[int]) -> list[int]:
     return [after - before for before, after in pairwise(ends)]
 
 
-def _by_claim(claims: Sequence[Claim], steps: Mapping[int, tuple[Steps, int]]) -> list[Sequence[tuple[Steps, int]]]:
+def _by_claim(claims: Sequence[Claim], stories: Mapping[int, Story], silent: Story) -> list[list[Story]]:
+    """The ranks that a claim names; of one that names none, all that no claim names."""
     named = {rank for claim in claims for rank in claim.alloc.ranks}
-    others = [found for rank, found in steps.items() if rank not in named]
-    return [
-        [steps[rank] for rank in claim.alloc.ranks if rank in steps] if claim.alloc.ranks else others
-        for claim in claims
-    ]
+    others = [story for rank, story in stories.items() if rank not in named] or [silent]
+    return [[stories.get(rank, silent) for rank in claim.alloc.ranks] or others for claim in claims]
 
 
 def _move(told: Told, start_ns: int, end_ns: int) -> int:
     """What to add to the account's times."""
-    stretches = [stretch for rank in told.ranks for stretch in rank.stretches]
-    first_ns = min(stretch.start_ns for stretch in stretches) - told.ahead_ns
-    last_ns = max(stretch.end_ns for stretch in stretches) - told.ahead_ns
+    ranks = [rank for rank in told.ranks if rank.leaves]
+    first_ns = min(rank.start_ns for rank in ranks) - told.ahead_ns
+    last_ns = max(rank.start_ns + sum(rank.spans_ns) for rank in ranks) - told.ahead_ns
     later_ns = min(max(0, start_ns - first_ns), max(0, end_ns - last_ns))
     earlier_ns = min(max(0, last_ns - end_ns), max(0, first_ns - start_ns))
     return later_ns - earlier_ns - told.ahead_ns
 
 
-def _steps(rank: RankTold, moved_ns: int, silent: Leaf, told: Told) -> Steps:
-    """Where stretches overlap the earlier one counts; names that no leaf has are unknown."""
-    edges_ns: list[int] = []
-    leaves: list[Leaf] = [Leaf.SETUP]
-    is_told = [False]
-    for stretch in sorted(rank.stretches, key=attrgetter("start_ns")):
-        start_ns, end_ns = stretch.start_ns + moved_ns, stretch.end_ns + moved_ns
-        if edges_ns:
-            start_ns = max(start_ns, edges_ns[-1])
-        if end_ns <= start_ns:
-            continue
-        if edges_ns and start_ns > edges_ns[-1]:
-            leaves.append(Leaf.UNKNOWN)
-            is_told.append(False)
-        if not edges_ns or start_ns > edges_ns[-1]:
-            edges_ns.append(start_ns)
-        leaves.append(_LEAVES.get(stretch.leaf, Leaf.UNKNOWN))
-        is_told.append(True)
-        edges_ns.append(end_ns)
-    if not edges_ns:
-        return Steps((), (silent,), (False,))
-    if told.is_running:
-        leaves.append(Leaf.UNKNOWN)
-    else:
-        leaves.append(Leaf.DOWN if leaves[-1] is Leaf.DOWN else Leaf.TEARDOWN)
-    return Steps(edges_ns, leaves, [*is_told, False])
+def _silence(attempt: Attempt) -> Story:
+    """Of a rank that said nothing."""
+    first = Leaf.SETUP if attempt.end_ns is None else Leaf.UNKNOWN
+    return Story((attempt.start_ns + PATIENCE_NS,), "", 1, first, Leaf.UNKNOWN)
 
 
-def _spans(steps: Steps, start_ns: int, end_ns: int, *, is_down: bool) -> Iterator[tuple[Leaf, int]]:
-    index = bisect_right(steps.edges_ns, start_ns)
-    at_ns = start_ns
-    while at_ns < end_ns:
-        until_ns = min(end_ns, steps.edges_ns[index]) if index < len(steps.edges_ns) else end_ns
-        leaf = Leaf.DOWN if is_down and not steps.is_told[index] else steps.leaves[index]
-        yield leaf, until_ns - at_ns
-        at_ns, index = until_ns, index + 1
+def _story(rank: RankTold, moved_ns: int, silent: Story, *, is_final: bool) -> Story:
+    num = min(len(rank.spans_ns), len(rank.leaves))
+    if not num:
+        return replace(silent, weight=rank.devices)
+    last = Leaf.UNKNOWN
+    if is_final:
+        last = Leaf.DOWN if rank.leaves[num - 1] == LETTERS[Leaf.DOWN] else Leaf.TEARDOWN
+    edges_ns = list(accumulate(rank.spans_ns[:num], initial=rank.start_ns + moved_ns))
+    return Story(edges_ns, rank.leaves[:num], rank.devices, Leaf.SETUP, last)

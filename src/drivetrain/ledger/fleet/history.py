@@ -15,6 +15,7 @@ from drivetrain.core.errors import DataError
 from drivetrain.ledger.fleet.events import FleetEvent
 
 VERSION = 1
+MOST_LINE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,14 @@ class _Lines:
         """All lines of a file."""
         try:
             with path.open("rb") as file:
-                for line in file:
-                    if line.strip():
+                is_rest = False  # of a line that is too long to be one
+                while line := file.readline(MOST_LINE_BYTES):
+                    is_whole = line.endswith(b"\n") or len(line) < MOST_LINE_BYTES
+                    if is_whole and not is_rest and line.strip():
                         self._line(line, path)
+                    elif is_whole and is_rest:
+                        self.num_unreadable += 1
+                    is_rest = not is_whole
         except OSError as exc:
             raise DataError(f"cannot read the fleet's history {path}: {exc.strerror}") from exc
 

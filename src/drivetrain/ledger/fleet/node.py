@@ -20,7 +20,7 @@ class Holding(NamedTuple):
 
 
 class Shortage(NamedTuple):
-    """So many milli that an attempt was given and no capacity carried. `pool`: empty where no node was known."""
+    """So many milli that an attempt was given and no capacity carried. `pool`: empty where there was no node."""
 
     start_ns: int
     end_ns: int
@@ -42,6 +42,11 @@ class Claim:
         self._since_ns = alloc.t
         self._terms = (0, "", 0, False)
         self._missing = self.milli
+
+    @property
+    def held(self) -> int:
+        """Milli that it holds now."""
+        return self._terms[0]
 
     def hold(self, at_ns: int, milli: int, pool: str, price: int, *, is_down: bool) -> None:
         """From now on it holds so much, on these terms."""
@@ -73,7 +78,7 @@ class Claim:
 
 
 class Node:
-    """A machine: its state, and the claims on it, oldest first.
+    """A machine: its state, and the claims on it, oldest first; what is free, and what is not held but broken, milli.
 
     Where claims are for more than is there the newer ones go first: an engine gives away what is free, so that a later
     grant says that the earlier one is over, or that its node came back as another.
@@ -83,6 +88,7 @@ class Node:
         self.event = event
         self.claims: list[Claim] = []
         self.free: list[int] = []
+        self.broken = 0
 
     @property
     def num_devices(self) -> int:
@@ -97,7 +103,7 @@ class Node:
     def divide(self, at_ns: int, price: int) -> None:
         """Give each claim what is there for it from now on."""
         event, free = self.event, [MILLI] * self.num_devices
-        is_down = event.state == "down"
+        is_down, pool = event.state == "down", "" if event.state == "removed" else event.pool
         for claim in reversed(self.claims):
             held = 0
             for device, milli in claim.alloc.milli:
@@ -105,7 +111,12 @@ class Node:
                     part = min(milli, free[device])
                     free[device] -= part
                     held += part
-            claim.hold(at_ns, held, event.pool, price, is_down=is_down)
+            claim.hold(at_ns, held, pool, price, is_down=is_down)
+        self.broken = 0
+        for device in event.broken:
+            if device < len(free):
+                self.broken += free[device]
+                free[device] = 0
         self.free = free
 
     def room(self) -> Room:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from operator import mul
 from typing import NamedTuple
 
 from drivetrain.core.leaves import FreeLeaf
-from drivetrain.ledger.fleet.demand import Demand, Room, Shape, fragmented_milli
+from drivetrain.ledger.fleet.demand import Demand, Room, Shape
 from drivetrain.ledger.fleet.node import Node
+from drivetrain.ledger.fleet.rooms import Rooms
 
 LEAF_OF_STATE = {
     "draining": FreeLeaf.DRAINING,
@@ -29,8 +32,18 @@ class Level(NamedTuple):
     idle: int = 0
 
 
+class _Entry(NamedTuple):
+    """What a node adds to its pool, milli; `leaf` of what is free, None where it can be used: then there is a room."""
+
+    capacity: int
+    leaf: FreeLeaf | None
+    free: int
+    broken: int
+    room: Room | None
+
+
 class Pool:
-    """A pool's level as it changes. Times must not fall."""
+    """A pool's level as it changes; times must not fall. Attributes: capacity: milli, now."""
 
     def __init__(self) -> None:
         self.price = 0
@@ -38,51 +51,47 @@ class Pool:
         self.times_ns: list[int] = []
         self.levels: list[Level] = []
         self.prices: list[int] = []
-        self._rooms: Counter[Room] = Counter()
-        self._nodes: dict[str, tuple[int, FreeLeaf | None, int, Room | None]] = {}
-        self._capacity = 0
+        self._rooms = Rooms()
+        self._nodes: dict[str, _Entry] = {}
+        self.capacity = 0
         self._free: dict[FreeLeaf | None, int] = {None: 0, FreeLeaf.DRAINING: 0, FreeLeaf.BROKEN: 0}
-        self._judged: tuple[tuple[Shape, ...], int] = ((), 0)
+        self._fragmented = 0
+        self._shapes: tuple[Shape, ...] = ()
         self._is_moved = False
 
     def put(self, name: str, node: Node | None) -> None:
         """A node of the pool is like this now; None: it is of this pool no longer."""
         old = self._nodes.pop(name, None)
         if old is not None:
-            capacity, leaf, free, room = old
-            self._capacity -= capacity
-            self._free[leaf] -= free
-            if room is not None:
-                self._rooms[room] -= 1
-                if not self._rooms[room]:
-                    del self._rooms[room]
+            self._count(old, -1)
         if node is not None and node.capacity:
             leaf, free = LEAF_OF_STATE.get(node.event.state), sum(node.free)
             room = node.room() if leaf is None and free else None
-            self._nodes[name] = (node.capacity, leaf, free, room)
-            self._capacity += node.capacity
-            self._free[leaf] += free
-            if room is not None:
-                self._rooms[room] += 1
+            new = _Entry(node.capacity, leaf, free, node.broken, room)
+            self._nodes[name] = new
+            self._count(new, 1)
         self._is_moved = True
+
+    def _count(self, entry: _Entry, times: int) -> None:
+        capacity, leaf, free, broken, room = entry
+        self.capacity += times * capacity
+        self._free[leaf] += times * free
+        self._free[FreeLeaf.BROKEN] += times * broken
+        if room is not None:
+            self._rooms.change(room, times)
 
     def mark(self, at_ns: int) -> None:
         """All changes of this instant are told: note the level."""
-        shapes, fragmented = self._judged
-        if self._is_moved or shapes != self.demand.shapes:
-            shapes = self.demand.shapes
-            fragmented = fragmented_milli(self._rooms.items(), shapes)
-            self._judged, self._is_moved = (shapes, fragmented), False
-        free = self._free
-        allocated = self._capacity - sum(free.values())
-        level = Level(
-            self._capacity,
-            allocated,
-            free[FreeLeaf.DRAINING],
-            free[FreeLeaf.BROKEN],
-            fragmented,
-            free[None] - fragmented,
-        )
+        shapes, free = self.demand.shapes, self._free
+        if self._is_moved or shapes != self._shapes:
+            self._fragmented = self._rooms.fragmented_milli(shapes)
+            self._shapes, self._is_moved = shapes, False
+        elif self.prices and self.price == self.prices[-1]:
+            return
+        draining, broken = free[FreeLeaf.DRAINING], free[FreeLeaf.BROKEN]
+        allocated = self.capacity - free[None] - draining - broken
+        idle = free[None] - self._fragmented
+        level = Level(self.capacity, allocated, draining, broken, self._fragmented, idle)
         if self.levels and level == self.levels[-1] and self.price == self.prices[-1]:
             return
         self.times_ns.append(at_ns)
@@ -98,13 +107,9 @@ class Curve:
         self.levels = pool.levels
         self.prices = pool.prices
         self.end_ns = end_ns
-        self._sums = [Level()]
-        self._money = [Level()]
-        for index in range(1, len(self.times_ns)):
-            span_ns = self.times_ns[index] - self.times_ns[index - 1]
-            level, price = self.levels[index - 1], self.prices[index - 1]
-            self._sums.append(_plus(self._sums[-1], level, span_ns))
-            self._money.append(_plus(self._money[-1], level, span_ns * price))
+        spans_ns = [after - before for before, after in pairwise(self.times_ns)]
+        self._sums = _sums(self.levels, spans_ns)
+        self._money = _sums(self.levels, list(map(mul, spans_ns, self.prices)))
 
     def level_at(self, at_ns: int) -> Level:
         """Milli at an instant."""
@@ -121,12 +126,16 @@ class Curve:
         index = bisect_right(self.times_ns, at_ns) - 1
         if index < 0:
             return Level(), Level()
-        span_ns, level = at_ns - self.times_ns[index], self.levels[index]
-        return _plus(self._sums[index], level, span_ns), _plus(self._money[index], level, span_ns * self.prices[index])
+        span_ns, level, price = at_ns - self.times_ns[index], self.levels[index], self.prices[index]
+        return (
+            Level(*(sums[index] + milli * span_ns for sums, milli in zip(self._sums, level, strict=True))),
+            Level(*(sums[index] + milli * span_ns * price for sums, milli in zip(self._money, level, strict=True))),
+        )
 
 
-def _plus(one: Level, other: Level, times: int) -> Level:
-    return Level(*(a + b * times for a, b in zip(one, other, strict=True)))
+def _sums(levels: Sequence[Level], weights: Sequence[int]) -> list[list[int]]:
+    """Of each field of a level, for each time the sum of all before it."""
+    return [list(accumulate(map(mul, field, weights), initial=0)) for field in zip(*levels, strict=True)]
 
 
 def _less(one: Level, other: Level) -> Level:

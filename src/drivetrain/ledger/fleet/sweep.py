@@ -40,7 +40,7 @@ class Attempt:
 
 
 class Queued(NamedTuple):
-    """A job that waited. `milli`: of all its pieces; `price`: of the pool it asked for, else of the cheapest."""
+    """A job that waited, or still does. `milli`: of all its pieces; `price`: of the cheapest that it could have."""
 
     start_ns: int
     end_ns: int
@@ -50,6 +50,7 @@ class Queued(NamedTuple):
     pool: str
     milli: int
     price: int
+    is_waiting: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +61,17 @@ class Fleet:
       pools: what nobody held, by pool.
       attempts: in order of their first allocation.
       queue: in order of when they left; those that still wait last.
+      waits: of the jobs that still wait.
       nodes: as they are at `read_at_ns`, those removed left out.
       read_at_ns: up to when it is told.
-      num_unmatched: releases of what was not held, and departures of jobs that did not wait.
     """
 
     pools: dict[str, Curve]
     attempts: tuple[Attempt, ...]
     queue: tuple[Queued, ...]
+    waits: tuple[Wait, ...]
     nodes: dict[str, Node]
     read_at_ns: int
-    num_unmatched: int = 0
 
 
 def fleet_of(events: Iterable[FleetEvent], read_at_ns: int) -> Fleet:
@@ -105,7 +106,6 @@ class _Sweep:
         self.waits: dict[str, tuple[Wait, Shape, list[str]]] = {}
         self.queue: list[Queued] = []
         self.moved: set[str] = set()
-        self.num_unmatched = 0
 
     def take(self, event: FleetEvent) -> None:
         if event.t > self.now_ns:
@@ -133,8 +133,9 @@ class _Sweep:
             for claim in attempt.claims:
                 if claim.is_open:
                     claim.until(read_at_ns)
-        for job in list(self.waits):
-            self._leave(job)
+        waits = tuple(wait for wait, _, _ in self.waits.values())
+        for wait in waits:
+            self._leave(wait.job, is_waiting=True)
         for key, told in self.told.items():
             if key in self.attempts:
                 self.attempts[key].told = told
@@ -142,9 +143,9 @@ class _Sweep:
             {name: Curve(pool, read_at_ns) for name, pool in sorted(self.pools.items())},
             tuple(attempt for attempt in self.attempts.values() if attempt.claims),
             tuple(self.queue),
+            waits,
             {name: node for name, node in sorted(self.nodes.items()) if node.event.state != "removed"},
             read_at_ns,
-            self.num_unmatched,
         )
 
     def _mark(self) -> None:
@@ -166,8 +167,8 @@ class _Sweep:
         node = self.nodes.get(event.node)
         if node is None:
             node = self.nodes[event.node] = Node(event)
-        elif node.event.pool != event.pool:
-            self._pool(node.event.pool).put(event.node, None)
+        elif node.event.pool != event.pool and node.event.pool in self.pools:
+            self.pools[node.event.pool].put(event.node, None)
             self.moved.add(node.event.pool)
         node.event = event
         self._divide(event.node, node)
@@ -219,11 +220,11 @@ class _Sweep:
 
     def _free(self, event: Free) -> None:
         attempt = self.attempts.get((event.job, event.attempt))
-        if attempt is None or not self._release(attempt, event.node):
-            self.num_unmatched += 1
+        if attempt is not None:
+            self._release(attempt, event.node)
 
-    def _release(self, attempt: Attempt, name: str) -> bool:
-        """Close an attempt's claims on a node, or on all; whether there were any."""
+    def _release(self, attempt: Attempt, name: str) -> None:
+        """Close an attempt's claims on a node, or on all."""
         closed = [claim for claim in attempt.claims if claim.is_open and name in ("", claim.alloc.node)]
         for claim in closed:
             claim.close(self.now_ns)
@@ -233,30 +234,29 @@ class _Sweep:
                 self._divide(claim.alloc.node, node)
         if closed and not any(claim.is_open for claim in attempt.claims):
             attempt.end_ns = self.now_ns
-        return bool(closed)
 
     def _wait(self, event: Wait) -> None:
         if not event.milli:
             return
-        if event.job in self.waits:
+        shape, known = shape_of(event), self.waits.get(event.job)
+        if known is not None:
+            if (known[0].pool, known[1]) == (event.pool, shape):
+                return
             self._leave(event.job)
-        shape = shape_of(event)
         pools = [name for name in self.pools if event.pool in ("", name)]
         for name in pools:
             self.pools[name].demand.comes(shape)
         self.moved.update(pools)
         self.waits[event.job] = event, shape, pools
 
-    def _leave(self, job: str) -> None:
+    def _leave(self, job: str, *, is_waiting: bool = False) -> None:
         found = self.waits.pop(job, None)
         if found is None:
-            self.num_unmatched += 1
             return
         wait, shape, pools = found
-        price = min((self.pools[name].price for name in pools), default=0)
+        price = min((self.pools[name].price for name in pools if self.pools[name].capacity), default=0)
         for name in pools:
             self.pools[name].demand.goes(shape)
         self.moved.update(pools)
-        if self.now_ns > wait.t:
-            milli = shape.milli * wait.nodes
-            self.queue.append(Queued(wait.t, self.now_ns, job, wait.user, wait.team, wait.pool, milli, price))
+        milli = shape.milli * wait.nodes
+        self.queue.append(Queued(wait.t, self.now_ns, job, wait.user, wait.team, wait.pool, milli, price, is_waiting))

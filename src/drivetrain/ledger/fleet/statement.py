@@ -1,0 +1,214 @@
+"""A fleet in order -> the account of a window, whole and row by row."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from drivetrain.core.errors import UsageError
+from drivetrain.core.leaves import FreeLeaf, Leaf
+from drivetrain.ledger.fleet.account import FleetAccount, Statement, stacked
+from drivetrain.ledger.fleet.explain import Explanation, explained
+from drivetrain.ledger.fleet.node import Holding
+from drivetrain.ledger.fleet.sweep import Attempt, Fleet, Queued
+
+BY = ("pool", "team", "user", "job")
+
+
+def statement(
+    fleet: Fleet,
+    start_ns: int,
+    end_ns: int,
+    *,
+    by: Sequence[str] = (),
+    where: Mapping[str, str] | None = None,
+) -> Statement:
+    """The account of a window, whole and by what `by` names.
+
+    Args:
+      end_ns: cut at the moment that the fleet was read.
+      by: some of `pool`, `team`, `user`, `job`.
+      where: the same names, each with the one value that counts. What nobody held belongs to no team, user or job.
+    Raises: UsageError: an unknown name, or a window that ends before it starts.
+    """
+    where = where or {}
+    for name in (*by, *where):
+        if name not in BY:
+            raise UsageError(f"a fleet's account by {name!r} is not known", hint=f"one of {', '.join(BY)}")
+    if end_ns < start_ns:
+        raise UsageError(f"the window ends at {end_ns} ns, before it starts at {start_ns} ns")
+    sheet = _Sheet(start_ns, max(start_ns, min(end_ns, fleet.read_at_ns)), tuple(by), where)
+    sheet.add_free(fleet)
+    for attempt in fleet.attempts:
+        sheet.add_attempt(attempt, fleet.read_at_ns)
+    for queued in fleet.queue:
+        sheet.add_queued(queued)
+    return sheet.statement()
+
+
+@dataclass(slots=True)
+class _Row:
+    """Sums in the making."""
+
+    leaves: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    money: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    ideal: int = 0
+    measured: int = 0
+    provisional: int = 0
+    queued: int = 0
+    queued_money: int = 0
+    uncarried: int = 0
+    num_attempts: int = 0
+
+    def add(self, other: _Row) -> None:
+        for leaf, milli_ns in other.leaves.items():
+            self.leaves[leaf] += milli_ns
+        for leaf, amount in other.money.items():
+            self.money[leaf] += amount
+        self.ideal += other.ideal
+        self.measured += other.measured
+        self.provisional += other.provisional
+        self.queued += other.queued
+        self.queued_money += other.queued_money
+        self.uncarried += other.uncarried
+        self.num_attempts += other.num_attempts
+
+    def account(self, start_ns: int, end_ns: int, capacity: int) -> FleetAccount:
+        return FleetAccount(
+            start_ns,
+            end_ns,
+            capacity,
+            stacked(self.leaves),
+            stacked(self.money),
+            self.ideal,
+            self.measured,
+            self.provisional,
+            self.queued,
+            self.queued_money,
+            self.uncarried,
+            self.num_attempts,
+        )
+
+
+class _Sheet:
+    """Everything of one window, sorted into rows."""
+
+    def __init__(self, start_ns: int, end_ns: int, by: tuple[str, ...], where: Mapping[str, str]) -> None:
+        self.start_ns, self.end_ns = start_ns, end_ns
+        self.by, self.where = by, where
+        self.capacity: dict[str, int] = {}
+        self.rows: dict[tuple[str, ...], _Row] = {}
+        self.num_attempts = 0
+
+    def statement(self) -> Statement:
+        whole = _Row()
+        for row in self.rows.values():
+            whole.add(row)
+        whole.num_attempts = self.num_attempts
+        total = sum(self.capacity.values())
+        rows = {}
+        for names, row in sorted(self.rows.items()):
+            capacity = self.capacity.get(names[self.by.index("pool")], 0) if "pool" in self.by else total
+            rows[names] = row.account(self.start_ns, self.end_ns, capacity)
+        return Statement(whole.account(self.start_ns, self.end_ns, total), self.by, rows)
+
+    def _row(self, pool: str, team: str = "", user: str = "", job: str = "") -> _Row | None:
+        """Where something with these names belongs; None where it does not count."""
+        names = {"pool": pool, "team": team, "user": user, "job": job}
+        if self._is_left_out(**names):
+            return None
+        key = tuple(names[name] for name in self.by)
+        row = self.rows.get(key)
+        if row is None:
+            row = self.rows[key] = _Row()
+        return row
+
+    def _is_left_out(self, **names: str) -> bool:
+        return any(self.where.get(name, value) != value for name, value in names.items())
+
+    def _span_ns(self, start_ns: int, end_ns: int) -> int:
+        """How much of it is in the window."""
+        return max(0, min(end_ns, self.end_ns) - max(start_ns, self.start_ns))
+
+    def add_free(self, fleet: Fleet) -> None:
+        for name, curve in fleet.pools.items():
+            if self.where.get("pool", name) != name:
+                continue
+            level, money = curve.between(self.start_ns, self.end_ns)
+            self.capacity[name] = level.capacity
+            row = self._row(name) if level.capacity else None
+            if row is not None:
+                for leaf in FreeLeaf:
+                    row.leaves[leaf] += getattr(level, leaf)
+                    row.money[leaf] += getattr(money, leaf)
+
+    def add_attempt(self, attempt: Attempt, read_at_ns: int) -> None:
+        end_ns = read_at_ns if attempt.end_ns is None else attempt.end_ns
+        if not self._span_ns(attempt.start_ns, end_ns):
+            return
+        if self._is_left_out(team=attempt.team, user=attempt.user, job=attempt.job):
+            return
+        told, explanation = attempt.told, explained(attempt, read_at_ns)
+        is_open = attempt.end_ns is None or (told is not None and told.is_running)
+        parts = _by_pool(explanation.parts(self.start_ns, self.end_ns))
+        ideals = _ideal(explanation, parts, self.start_ns)
+        for pool, part in parts.items():
+            row = self._row(pool, attempt.team, attempt.user, attempt.job)
+            if row is None:
+                continue
+            row.add(part)
+            row.num_attempts += 1
+            row.provisional += sum(part.leaves.values()) if is_open else 0
+            if pool in ideals:
+                row.ideal += ideals[pool]
+                row.measured += part.leaves[Leaf.PRODUCTIVE]
+        self.num_attempts += any(self.where.get("pool", pool) == pool for pool in parts)
+        self._add_shortages(attempt)
+
+    def _add_shortages(self, attempt: Attempt) -> None:
+        for claim in attempt.claims:
+            for short in claim.shortages:
+                span_ns = self._span_ns(short.start_ns, short.end_ns)
+                row = self._row(short.pool, attempt.team, attempt.user, attempt.job) if span_ns else None
+                if row is not None:
+                    row.uncarried += span_ns * short.milli
+
+    def add_queued(self, queued: Queued) -> None:
+        span_ns = self._span_ns(queued.start_ns, queued.end_ns)
+        row = self._row(queued.pool, queued.team, queued.user, queued.job) if span_ns else None
+        if row is not None:
+            row.queued += span_ns * queued.milli
+            row.queued_money += span_ns * queued.milli * queued.price
+
+
+def _by_pool(parts: Iterable[tuple[Holding, Leaf, int]]) -> dict[str, _Row]:
+    found: dict[str, _Row] = {}
+    for holding, leaf, milli_ns in parts:
+        row = found.get(holding.pool)
+        if row is None:
+            row = found[holding.pool] = _Row()
+        row.leaves[leaf] += milli_ns
+        row.money[leaf] += milli_ns * holding.price
+    return found
+
+
+def _ideal(explanation: Explanation, parts: Mapping[str, _Row], start_ns: int) -> dict[str, int]:
+    """Ideal milli-ns by pool in a window, where it was measured.
+
+    It is spread over an attempt's productive time evenly. What is rounded is the sum since the attempt began, so that
+    windows side by side have together what one over both has.
+    """
+    told = explanation.attempt.told
+    if told is None or told.ideal_ns is None or not told.productive_ns:
+        return {}
+    before: dict[str, int] = defaultdict(int)
+    if explanation.attempt.start_ns < start_ns:
+        for holding, leaf, milli_ns in explanation.parts(explanation.attempt.start_ns, start_ns):
+            if leaf is Leaf.PRODUCTIVE:
+                before[holding.pool] += milli_ns
+    return {
+        pool: (before[pool] + part.leaves[Leaf.PRODUCTIVE]) * told.ideal_ns // told.productive_ns
+        - before[pool] * told.ideal_ns // told.productive_ns
+        for pool, part in parts.items()
+    }
