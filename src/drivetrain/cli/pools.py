@@ -39,7 +39,7 @@ def command(drain: str | None, resume: str | None, why: str, as_json: bool) -> N
 
 
 def _pools(nodes: list[dict[str, Any]], prices: dict[str, dict[str, Any]]) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, pool in sorted(prices.items()):
         own = [node for node in nodes if node["pool"] == name]
         free = sum(sum(node["free_milli"]) for node in own if node["state"] == "up")
