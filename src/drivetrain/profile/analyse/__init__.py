@@ -24,7 +24,8 @@ own rules.
   arithmetic.py  FLOPs of steps, utilisation (MFU), the roofline
   points.py      where threads meet devices and each other
   depend.py      what had to happen before what
-  critical.py    the critical path, and what if something were faster
+  critical.py    the critical path
+  replay.py      what if something were faster
   blocks.py      blocks of memory, from allocation to freeing
   memory.py      memory over time, and who holds it at the peak
   hta.py         HolisticTraceAnalysis's tables
@@ -40,7 +41,7 @@ own rules.
 from drivetrain.profile.analyse.arithmetic import Arithmetic, Counted, Roof, arithmetic, roof
 from drivetrain.profile.analyse.breakdown import Breakdown, breakdown, breakdown_by_device, breakdown_by_step
 from drivetrain.profile.analyse.collectives import CollectiveLine, Collectives, collective_table, collectives
-from drivetrain.profile.analyse.critical import CriticalPath, PathPart, WhatIf, Where, critical_path, gains, step_if
+from drivetrain.profile.analyse.critical import CriticalPath, PathPart, Where, critical_path
 from drivetrain.profile.analyse.depend import Dependencies, dependencies
 from drivetrain.profile.analyse.diff import Difference, Part, Spent, difference, spent
 from drivetrain.profile.analyse.host_steps import HostSteps, host_steps
@@ -55,6 +56,7 @@ from drivetrain.profile.analyse.modules import Module, modules
 from drivetrain.profile.analyse.nesting import Launches, Nesting, launches, nest
 from drivetrain.profile.analyse.operators import HostTree, Launcher, Operator, host_tree, launchers, operators
 from drivetrain.profile.analyse.peaks import Peak, peak_of
+from drivetrain.profile.analyse.replay import WhatIf, gains, step_if
 from drivetrain.profile.analyse.skew import Skew, skew
 from drivetrain.profile.analyse.spans import Phase, StepSpans, host_spans
 from drivetrain.profile.analyse.steps import Steps, device_steps, step_at, step_by_launch, steps

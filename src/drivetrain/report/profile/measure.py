@@ -30,7 +30,7 @@ from drivetrain.report.profile.across import Measured
 from drivetrain.report.profile.looks import Looks, device_name, look_at
 from drivetrain.report.profile.measure_facts import Further, facts_of
 from drivetrain.report.profile.measure_limits import held_memory, roofline_of
-from drivetrain.report.profile.measure_path import MOST_EVENTS, critical_of
+from drivetrain.report.profile.measure_path import critical_of
 from drivetrain.report.profile.measure_tables import tables_of
 from drivetrain.report.profile.story import Process, StepLine
 
@@ -174,8 +174,6 @@ def _notes(looks: Looks) -> list[str]:
         notes.append("no device events: all figures are the host's")
     if not looks.steps.annotated:
         notes.append("no steps are marked (call profiler.step() after each): all that was done is taken as one")
-    if len(looks.trace) > MOST_EVENTS:
-        notes.append(f"the critical path is left out: the trace has more than {MOST_EVENTS:,} events")
     if looks.whole.num_unlaunched:
         left_out = count_text(looks.whole.num_unlaunched, "device event")
         notes.append(f"not counted in the breakdown: {left_out} whose launch is not in the trace")

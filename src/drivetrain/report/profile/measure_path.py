@@ -6,16 +6,11 @@ from drivetrain.profile import Trace
 from drivetrain.profile.analyse import HostTree, critical_path, dependencies, gains
 from drivetrain.report.profile.story import Critical, PathLine
 
-MOST_EVENTS = 200_000
-"""The path is walked event by event, once for each question: past this that takes longer than all the rest."""
-
 _MOST_PARTS = 40
 
 
 def critical_of(trace: Trace, tree: HostTree) -> Critical | None:
-    """The path by parts; None of a trace that is too large for it, or has no steps."""
-    if len(trace) > MOST_EVENTS:
-        return None
+    """The path by parts; None of a trace that has no steps."""
     graph = dependencies(trace, tree=tree)
     path = critical_path(trace, graph)
     if not path.parts:

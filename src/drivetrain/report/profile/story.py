@@ -149,7 +149,7 @@ class Process:
       memory_line: (ns, bytes allocated) over time, few points.
       memory: at its peak.
       roofline: None where no FLOPs are known.
-      critical: the critical path; None where it was not walked.
+      critical: the critical path; None where there are no steps.
       bands: for the picture: name -> columns.
       length_ns: that `bands` are of.
       notes: what a reader must know to read the figures.
