@@ -13,7 +13,7 @@ def test_the_difference_is_told_in_parts_that_sum_to_it(tmp_path: Path) -> None:
     done = drivetrain("profile", "diff", before, after)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("A mean step takes 200 us in before and 70.0 us in after: -130 us, 65 % of it.")
-    assert "Most of it: loader (-130 us)." in done.stdout
+    assert "What changed most: loader (-130 us)." in done.stdout
     found = json.loads(drivetrain("profile", "diff", before, after, "--json").stdout)
     for side in ("host", "device"):
         assert sum(part["delta_us"] for part in found[side]) == pytest.approx(found["step"]["delta_us"])

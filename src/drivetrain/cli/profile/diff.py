@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from drivetrain.cli.profile.traces import find_traces
+from drivetrain.cli.profile.traces import find_traces, reading
+
+if TYPE_CHECKING:
+    from drivetrain.profile import Trace
 
 
 @click.command()
@@ -23,15 +27,21 @@ def command(before: str, after: str, as_json: bool) -> None:
     from drivetrain.core.extras import require
 
     require("numpy", extra="profile")
-    from drivetrain.profile import read_trace
     from drivetrain.profile.analyse import difference, spent
     from drivetrain.report.profile import diff_json, diff_text, distinct_names
 
     paths = [_one(before), _one(after)]
     names = distinct_names(paths)
-    sides = [spent(read_trace(path)) for path in paths]
+    sides = [spent(_read(path)) for path in paths]
     found = difference(*sides)
     click.echo(msgspec.json.encode(diff_json(found, *names)).decode() if as_json else diff_text(found, *names))
+
+
+def _read(path: Path) -> Trace:
+    from drivetrain.profile import read_trace
+
+    with reading([path]) as advance:
+        return read_trace(path, advance=lambda num_bytes: advance(num_bytes, path.name))
 
 
 def _one(target: str) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from drivetrain.cli.profile.traces import find_traces
+from drivetrain.cli.profile.traces import find_traces, reading
 
 if TYPE_CHECKING:
     from drivetrain.report.profile import ProfileStory
@@ -67,11 +67,10 @@ def _title(story: ProfileStory, targets: Sequence[str]) -> str:
 
 
 def _read(paths: Sequence[Path], *, with_figures: bool) -> ProfileStory:
-    from drivetrain.cli.progress import bar
     from drivetrain.core.extras import require
 
     require("numpy", extra="profile")
     from drivetrain.report.profile import gather_profile
 
-    with bar("read", len(paths)) as advance:
-        return gather_profile(paths, lambda done: advance(done, ""), with_figures=with_figures)
+    with reading(paths) as advance:
+        return gather_profile(paths, advance, with_figures=with_figures)

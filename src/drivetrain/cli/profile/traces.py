@@ -1,14 +1,25 @@
-"""What a user calls a trace -> files."""
+"""What a user calls a trace -> files, and how their reading is watched."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from drivetrain.cli.progress import Advance, bar
 from drivetrain.core.errors import DataError
 
 _ENDINGS = (".json", ".json.gz")
+_MIB = 1 << 20
+
+
+@contextmanager
+def reading(paths: Sequence[Path]) -> Iterator[Advance]:
+    """A bar over the MiB of these files; told in bytes."""
+    size_bytes = sum(path.stat().st_size for path in paths if path.is_file())
+    with bar("read", -(-size_bytes // _MIB)) as advance:
+        yield lambda num_bytes, note: advance(-(-num_bytes // _MIB), f"MiB  {note}")
 
 
 def find_traces(targets: Sequence[str]) -> list[Path]:

@@ -17,10 +17,8 @@ from drivetrain.profile.analyse.depend import LAUNCH, OTHER, STREAM, WORK, Depen
 from drivetrain.profile.analyse.links import Rows
 from drivetrain.profile.analyse.names import is_named
 from drivetrain.profile.analyse.pieces import first_come, overlay
-from drivetrain.profile.analyse.words import STEP
+from drivetrain.profile.analyse.words import GAP, STEP
 from drivetrain.profile.trace import NONE, Indices, Ints, Trace
-
-GAP = "Python and gaps"
 
 
 class Where(enum.StrEnum):

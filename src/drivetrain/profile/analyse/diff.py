@@ -14,10 +14,10 @@ from drivetrain.profile.analyse.names import is_autograd, is_wait
 from drivetrain.profile.analyse.nesting import Nesting, launches, nest
 from drivetrain.profile.analyse.pieces import Pieces, first_come, innermost, overlay
 from drivetrain.profile.analyse.spans import Phase, is_operator, phase_of, phase_pieces
+from drivetrain.profile.analyse.words import GAP
 from drivetrain.profile.trace import NONE, Indices, Kind, Trace
 
 IDLE = "idle"
-GAP = "Python and gaps"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,9 @@ LOADER = re.compile(r"enumerate\((DataLoader|DataPipe)\)#|data_wait$")
 
 STEP = re.compile(r"ProfilerStep\s*#\s*(\d+)")
 
+GAP = "Python and gaps"
+"""What the host's time is called in which no operator and no call ran."""
+
 
 def flags(trace: Trace, rows: npt.NDArray[np.intp], says: Callable[[str], object]) -> Flags:
     """Which of these events have a name of which this is true; asked once for each name. Shape as rows."""

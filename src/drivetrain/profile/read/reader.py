@@ -6,7 +6,7 @@ import itertools
 import multiprocessing
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,7 +28,9 @@ _LEAST_RATIO = 8  # of the size of a trace to that of the same one compressed
 _MOST_PROCESSES = 4  # more would wait for the one that cuts the text into blocks
 
 
-def read_trace(path: str | Path, *, processes: int | None = None) -> Trace:
+def read_trace(
+    path: str | Path, *, processes: int | None = None, advance: Callable[[int], None] | None = None
+) -> Trace:
     """Read one process's trace, as torch.profiler and Chrome write it: `.json` or `.json.gz`.
 
     Memory stays a small multiple of the columns', whatever the file's size. What cannot be read is skipped and counted
@@ -37,14 +39,15 @@ def read_trace(path: str | Path, *, processes: int | None = None) -> Trace:
     Args:
       path: of the file.
       processes: that read it; as many as pay off for its size on this machine, unless told.
+      advance: called, now and then, with how many bytes of the file have been read.
     Raises: DataError: there is no such file, it is not a trace, or nothing of it can be read.
     """
     path = Path(path)
     num_helpers = (_worthwhile(path) if processes is None else processes) - 1
     if num_helpers > 0:
         with suppress(Misread), Helpers(num_helpers) as helpers:
-            return _read(path, helpers)
-    return _read(path, None)
+            return _read(path, helpers, advance)
+    return _read(path, None, advance)
 
 
 def _worthwhile(path: Path) -> int:
@@ -57,9 +60,9 @@ def _worthwhile(path: Path) -> int:
     return min(len(os.sched_getaffinity(0)), _MOST_PROCESSES) if size_bytes >= _LARGE_BYTES else 1
 
 
-def _read(path: Path, helpers: Helpers | None) -> Trace:
+def _read(path: Path, helpers: Helpers | None, advance: Callable[[int], None] | None) -> Trace:
     skipped: Counter[str] = Counter()
-    return read_text(path.name, pieces(path, skipped), skipped, helpers=helpers)
+    return read_text(path.name, pieces(path, skipped, advance), skipped, helpers=helpers)
 
 
 def trace_of(events: Sequence[Mapping[str, object]], *, name: str = "events", **metadata: object) -> Trace:

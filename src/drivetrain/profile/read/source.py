@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,9 +17,11 @@ _UNPACKED_BYTES = 1 << 16
 _GZIP = b"\x1f\x8b"
 
 
-def pieces(path: Path, skipped: Counter[str]) -> Iterator[bytes]:
+def pieces(path: Path, skipped: Counter[str], advance: Callable[[int], None] | None = None) -> Iterator[bytes]:
     """What is in the file; of a compressed one that is cut off or damaged, what comes before.
 
+    Args:
+      advance: called with how many bytes of the file have been read.
     Raises: DataError: it cannot be opened.
     """
     try:
@@ -28,13 +30,17 @@ def pieces(path: Path, skipped: Counter[str]) -> Iterator[bytes]:
         raise DataError(f"cannot read {path}: {exc.strerror}") from exc
     with file:
         first = file.read(_PACKED_BYTES)
-        if first.startswith(_GZIP):
-            yield from _inflated(file, first, skipped)
-            return
-        piece = first
-        while piece:
+        text = _inflated(file, first, skipped) if first.startswith(_GZIP) else _plain(file, first)
+        for piece in text:
             yield piece
-            piece = file.read(PIECE_BYTES)
+            if advance is not None:
+                advance(file.tell())
+
+
+def _plain(file: BinaryIO, piece: bytes) -> Iterator[bytes]:
+    while piece:
+        yield piece
+        piece = file.read(PIECE_BYTES)
 
 
 def _inflated(file: BinaryIO, data: bytes, skipped: Counter[str]) -> Iterator[bytes]:

@@ -12,6 +12,8 @@ from drivetrain.report.profile.text import short, table_text
 
 _MOST_PARTS = 4
 _MOST_LINES = 12
+_MOST_NAMED = 3
+_WORTH_NAMING = Fraction(1, 10)  # of what changed most
 
 
 def diff_text(found: Difference, before: str, after: str) -> str:
@@ -55,9 +57,10 @@ def _sentence(found: Difference, before: str, after: str) -> str:
         return f"A mean step takes as long in both: {change}."
     share = f", {pct(float(abs(step.delta_ns) / step.before_ns))} of it" if step.before_ns else ""
     words = f"A mean step takes {change}: {_change_text(step.delta_ns)}{share}."
-    if found.host:
-        words += f" Most of it: {found.host[0].name} ({_change_text(found.host[0].delta_ns)})."
-    return words
+    least = abs(found.host[0].delta_ns) * _WORTH_NAMING if found.host else Fraction()
+    told = [one for one in found.host[:_MOST_NAMED] if one.delta_ns and abs(one.delta_ns) >= least]
+    changed = ", ".join(f"{one.name} ({_change_text(one.delta_ns)})" for one in told)
+    return f"{words} What changed most: {changed}."
 
 
 def _host_rows(phases: Sequence[Part]) -> list[list[str]]:

@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
+from itertools import accumulate
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -23,28 +24,28 @@ _WORTH_PROCESSES_BYTES = 32 * 2**20
 """Below this a process of its own takes longer to start than the file to be read."""
 
 
-def gather_profile(
-    paths: Sequence[Path], advance: Callable[[int], None] | None = None, *, with_figures: bool = True
-) -> ProfileStory:
+Advance = Callable[[int, str], None]
+"""`advance(num_bytes, note)`: how much of the files is done in all, and what is being done."""
+
+
+def gather_profile(paths: Sequence[Path], advance: Advance | None = None, *, with_figures: bool = True) -> ProfileStory:
     """Read traces and say what they tell.
 
     A file of which nothing can be read is named in `unread`, and the others are told.
 
     Args:
       paths: files; of ranks of one run, or to be looked at side by side.
-      advance: called with the number of files done.
+      advance: called now and then.
       with_figures: also by other tools' definitions, which only programs read.
     Raises: DataError: none could be read; the error of the first.
     """
     measured: list[Measured] = []
     errors: dict[str, DataError] = {}
-    for done, (path, result) in enumerate(zip(paths, _measured(paths, with_figures), strict=True), start=1):
+    for path, result in zip(paths, _measured(paths, with_figures, advance or _quietly), strict=True):
         if isinstance(result, DataError):
             errors[str(path)] = result
         else:
             measured.append(result)
-        if advance is not None:
-            advance(done)
     if not measured and errors:
         raise next(iter(errors.values()))
     found = together(_labelled(measured, [path for path in paths if str(path) not in errors]))
@@ -57,25 +58,34 @@ def gather_profile(
     )
 
 
-def _measured(paths: Sequence[Path], with_figures: bool) -> Iterator[Measured | DataError]:
+def _quietly(num_bytes: int, note: str) -> None:  # noqa: ARG001 - nobody watches
+    return
+
+
+def _measured(paths: Sequence[Path], with_figures: bool, advance: Advance) -> Iterator[Measured | DataError]:
     """What is said of each file, in order; by several processes when the files are large."""
     num_workers = min(len(paths), len(os.sched_getaffinity(0)))
-    if num_workers < 2 or sum(map(_size_bytes, paths)) < _WORTH_PROCESSES_BYTES:
-        yield from map(partial(_measure, with_figures=with_figures), paths)
+    sizes_bytes = [_size_bytes(path) for path in paths]
+    if num_workers < 2 or sum(sizes_bytes) < _WORTH_PROCESSES_BYTES:
+        for path, done_bytes in zip(paths, accumulate(sizes_bytes, initial=0), strict=False):
+            yield _measure(path, lambda num, note, done=done_bytes: advance(done + num, note), with_figures)
         return
-    one = partial(_measure, with_figures=with_figures, processes=1)
+    one = partial(_measure, advance=_quietly, with_figures=with_figures, processes=1)
     with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         try:
-            yield from pool.map(one, paths)
+            for result, path, done_bytes in zip(pool.map(one, paths), paths, accumulate(sizes_bytes), strict=True):
+                yield result
+                advance(done_bytes, path.name)
         except BrokenProcessPool as exc:
             raise DataError(
                 "a process that read traces died, perhaps because memory ran out", hint="read fewer traces at once"
             ) from exc
 
 
-def _measure(path: Path, *, with_figures: bool, processes: int | None = None) -> Measured | DataError:
+def _measure(path: Path, advance: Advance, with_figures: bool, processes: int | None = None) -> Measured | DataError:
     try:
-        trace = read_trace(path, processes=processes)
+        trace = read_trace(path, processes=processes, advance=lambda num_bytes: advance(num_bytes, path.name))
+        advance(_size_bytes(path), f"analysing {path.name}")
         return measure(trace, stem(path), str(path), with_figures=with_figures)
     except DataError as exc:
         return exc

@@ -10,16 +10,16 @@ import numpy as np
 from drivetrain.profile import Kind, Trace
 from drivetrain.profile.analyse import Where
 from drivetrain.profile.analyse.copies import PageableCopies, pageable_copies
-from drivetrain.profile.analyse.diff import GAP
 from drivetrain.profile.analyse.links import Rows, launch_rows
 from drivetrain.profile.analyse.matrix import matrix_time
 from drivetrain.profile.analyse.steps import begun_within
 from drivetrain.profile.analyse.syncs import sync_table
-from drivetrain.profile.analyse.words import COMMUNICATION, LOADER, flags
+from drivetrain.profile.analyse.words import COMMUNICATION, GAP, LOADER, flags
 from drivetrain.profile.trace import NONE
 from drivetrain.report.profile.facts import Facts, Kernels, Memory, Named
 from drivetrain.report.profile.looks import Looks, device_name
 from drivetrain.report.profile.measure_tables import Tables
+from drivetrain.report.profile.names import by_plain_name
 from drivetrain.report.profile.story import Critical, Roofline, StepLine, TableLine
 from drivetrain.report.profile.thresholds import SHORT_KERNEL_NS
 
@@ -85,7 +85,7 @@ def facts_of(looks: Looks, label: str, steps: Sequence[StepLine], further: Furth
         mfu=None if further.roofline is None else further.roofline.mfu,
         host_path=_host_path(further.critical),
         collectives=_named_lines(further.tables.collectives),
-        top_kernels=_named_lines([line for line in further.tables.kernels if computes(line.name)]),
+        top_kernels=_named_lines(by_plain_name([line for line in further.tables.kernels if computes(line.name)])),
         top_operators=_named_lines(further.tables.operators),
     )
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from drivetrain.report.profile.story import TableLine
 
 _WRAPPERS = ("Kernel", "Kernel1", "Kernel2", "device_kernel")
 _SAYS_WHAT = re.compile(r"(\w*(?:Functor\w*|_impl|Impl|Op))\b")
@@ -27,3 +31,18 @@ def plain_kernel(name: str) -> str:
         return inner[0] if inner else name
     what = _SAYS_WHAT.search(inside) if "elementwise" in base or "apply" in base or "reduce" in base else None
     return f"{base} {what[0]}" if what else base or name
+
+
+def by_plain_name(kernels: Sequence[TableLine]) -> list[TableLine]:
+    """Kernels that people call the same as one line each, the longest together first."""
+    found: dict[tuple[str, str], TableLine] = {}
+    for line in kernels:
+        name = plain_kernel(line.name)
+        same = found.get((name, line.note))
+        found[name, line.note] = replace(line, name=name) if same is None else _both(same, line)
+    return sorted(found.values(), key=lambda line: -line.total_ns)
+
+
+def _both(one: TableLine, other: TableLine) -> TableLine:
+    count, total_ns = one.count + other.count, one.total_ns + other.total_ns
+    return replace(one, count=count, total_ns=total_ns, self_ns=total_ns, mean_ns=round(total_ns / count))

@@ -22,7 +22,7 @@ from drivetrain.figures import (
 )
 from drivetrain.report.html import section, table
 from drivetrain.report.profile.story import Process, Roofline, StepLine
-from drivetrain.report.profile.text import flops_text, short
+from drivetrain.report.profile.text import flops_text, short, window_text
 
 _DEVICE = ("compute", "communication", "copy", "idle")
 _HOST = ("loader", "forward", "backward", "optimizer", "other")
@@ -51,12 +51,8 @@ def breakdown_section(processes: Sequence[Process]) -> Markup:
         for process, one in zip(processes[:_MOST_ROWS], parts, strict=False)
     ]
     columns = ["", "#compute", "#exposed communication", "#exposed copies", "#idle", "#total"]
-    note = (
-        f"of {of}, from the first device event to the last"
-        if processes[0].device
-        else "from the first step to the last"
-    )
-    return section("Where the time went", picture, table(columns, rows, caption="The breakdown in numbers"), note=note)
+    numbers = table(columns, rows, caption="The breakdown in numbers")
+    return section("Where the time went", picture, numbers, note=f"of {of}, {window_text(processes[0])}")
 
 
 def _parts_ns(process: Process) -> dict[str, int]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from drivetrain.core.units import duration_text
 from drivetrain.figures import Markup, element, share_text
 from drivetrain.report.html import section, table
-from drivetrain.report.profile.names import plain_kernel
+from drivetrain.report.profile.names import by_plain_name, plain_kernel
 from drivetrain.report.profile.story import Critical, Process, ProfileStory, TableLine
 from drivetrain.report.profile.text import short, skipped_text
 
@@ -34,7 +34,7 @@ def tables_sections(process: Process, num_processes: int) -> list[Markup]:
     """Operators, modules, kernels and collectives of one process."""
     of = process.label if num_processes > 1 else ""
     each = (
-        ("Kernels", process.kernels),
+        ("Kernels", by_plain_name(process.kernels)),
         ("Operators", process.operators),
         ("Modules", process.modules),
         ("Collectives", process.collectives),
@@ -70,7 +70,7 @@ def _cell_name(name: str, title: str) -> str:
     """Modules by the end of their path, which tells them apart."""
     if title == "Modules":
         return name if len(name) <= _MOST_NAME else f"…{name[-_MOST_NAME:]}"
-    return short(plain_kernel(name), _MOST_NAME)
+    return short(name, _MOST_NAME)
 
 
 def _critical_section(critical: Critical, of: str) -> Markup:

@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Sequence
 
 from drivetrain.core.units import bytes_text, count_text, duration_text
+from drivetrain.profile.analyse import peak_of
 from drivetrain.report.profile.facts import Facts, Named
 from drivetrain.report.profile.findings import Rule, Words, of_step, pct
-from drivetrain.report.profile.names import plain_kernel
 from drivetrain.report.profile.thresholds import (
     MOSTLY_COMPUTE,
     MOSTLY_SHORT,
@@ -57,7 +57,10 @@ def _launch(facts: Facts) -> Words:
         "none does."
     )
     if facts.host_path:
-        told.append(f"Longest of the host on the critical path: {_enumerated(facts.host_path)}.")
+        longest = ", ".join(
+            f"{_short(one.name)} {duration_text(_a_step(one.time_ns, facts))}" for one in facts.host_path[:3]
+        )
+        told.append(f"Longest of the host on the critical path, a step: {longest}.")
     slowest = max(range(len(facts.step_waits_ns)), key=lambda index: facts.step_waits_ns[index], default=0)
     if len(facts.step_waits_ns) > 2 and 2 * facts.step_waits_ns[slowest] > sum(facts.step_waits_ns):
         told.append(f"Step {facts.step_names[slowest]} alone has {duration_text(facts.step_waits_ns[slowest])} of it.")
@@ -155,9 +158,16 @@ def _matrix(facts: Facts) -> Words:
         f"({of_step(share_ns, facts)}).",
         f"By their names, kernels without them are {pct(share_ns / max(facts.matrix_ns, 1))} of all matrix kernels on "
         f"{facts.device}.{mfu}",
-        "Train in mixed precision (precision='bf16', or 'fp16' on a V100), or allow TF32: "
-        "torch.set_float32_matmul_precision('high'); sizes in multiples of 8.",
+        f"{_fewer_bits(facts.device)}; sizes in multiples of 8.",
     )
+
+
+def _fewer_bits(device: str) -> str:
+    """How to reach the units for matrices of this device; before Ampere NVIDIA's take float16 alone."""
+    peak = peak_of(device)
+    if peak is not None and peak.flops_per_s("bfloat16") is None:
+        return "Train in mixed precision (precision='fp16')"
+    return "Train in mixed precision (precision='bf16'), or allow TF32: torch.set_float32_matmul_precision('high')"
 
 
 def _uneven_ns(facts: Facts) -> float:
@@ -212,7 +222,7 @@ def _compute(facts: Facts) -> Words:
     mfu = "" if facts.mfu is None else f" The model reaches {pct(facts.mfu)} of the device's peak."
     largest = facts.top_kernels or facts.top_operators
     total_ns = facts.step_ns * facts.num_steps or 1
-    named = ", ".join(f"{_short(plain_kernel(one.name))} {pct(one.time_ns / total_ns)}" for one in largest[:3])
+    named = ", ".join(f"{_short(one.name)} {pct(one.time_ns / total_ns)}" for one in largest[:3])
     return Words(
         f"{what} for {pct(_of_step(facts.compute_ns, facts))} of the step ({of_step(facts.compute_ns, facts)}).",
         (f"Largest, of the step: {named}." if named else "") + mfu,
@@ -225,7 +235,13 @@ def _nothing(facts: Facts) -> float:  # noqa: ARG001 - what is told and lost to 
 
 
 def _enumerated(named: Sequence[Named], most: int = 3) -> str:
-    return ", ".join(f"{_short(one.name)} ({one.count:,} times, {duration_text(one.time_ns)})" for one in named[:most])
+    return ", ".join(
+        f"{_short(one.name)} ({one.count:,} times, {duration_text(one.time_ns)} in all)" for one in named[:most]
+    )
+
+
+def _a_step(total_ns: int, facts: Facts) -> int:
+    return round(total_ns / max(facts.num_steps, 1))
 
 
 def _short(name: str, most: int = 56) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from drivetrain.core.units import bytes_text, count_text, duration_text
 from drivetrain.figures import share_text
-from drivetrain.report.profile.names import plain_kernel
+from drivetrain.report.profile.names import by_plain_name, plain_kernel
 from drivetrain.report.profile.story import Process, ProfileStory, StepLine, TableLine
 
 _MOST_PROCESSES = 16
@@ -85,7 +85,13 @@ def _breakdown_text(processes: Sequence[Process]) -> str:
     columns = ["", "#compute", "#exposed comm", "#exposed copy", "#idle", "#total"]
     rows = [_breakdown_row(process) for process in processes[:_MOST_PROCESSES]]
     more = len(processes) - _MOST_PROCESSES
-    return table_text(columns, rows) + (f"\n… and {more} more: --json has all" if more > 0 else "")
+    table = table_text(columns, rows) + (f"\n… and {more} more: --json has all" if more > 0 else "")
+    return f"{window_text(processes[0])}\n{table}" if processes else ""
+
+
+def window_text(process: Process) -> str:
+    """Of which stretch of time the breakdown is."""
+    return "from the first device event to the last" if process.device else "from the first step to the last"
 
 
 def _breakdown_row(process: Process) -> list[str]:
@@ -107,7 +113,7 @@ def _process_text(process: Process, num_processes: int) -> str:
     of = f" of {process.label}" if num_processes > 1 else ""
     parts = [
         _titled(f"steps{of}", steps_table(process.steps)),
-        _titled(f"kernels{of}", lines_table(process.kernels[:_MOST_LINES])),
+        _titled(f"kernels{of}", lines_table(by_plain_name(process.kernels)[:_MOST_LINES])),
         _titled(f"operators{of}", lines_table(process.operators[:_MOST_LINES])),
         _titled(f"collectives{of}", lines_table(process.collectives[:_MOST_LINES])),
         _what_if_text(process),
@@ -158,7 +164,7 @@ def lines_table(lines: Sequence[TableLine]) -> str:
 
 
 def _line_row(line: TableLine, has_self: bool, has_device: bool, has_mean: bool) -> list[str]:
-    cells = [short(plain_kernel(line.name)), f"{line.count:,}", duration_text(line.total_ns)]
+    cells = [short(line.name), f"{line.count:,}", duration_text(line.total_ns)]
     cells += [duration_text(line.self_ns)] if has_self else []
     cells += ["–" if line.device_ns is None else duration_text(line.device_ns)] if has_device else []
     cells += ["–" if line.mean_ns is None else duration_text(line.mean_ns)] if has_mean else []
