@@ -19,6 +19,13 @@ def test_the_difference_is_told_in_parts_that_sum_to_it(tmp_path: Path) -> None:
         assert sum(part["delta_us"] for part in found[side]) == pytest.approx(found["step"]["delta_us"])
 
 
+def test_phases_that_change_in_opposite_ways_are_told_together(shared_data: Path) -> None:
+    folder = shared_data / "kineto_resnet50"
+    done = drivetrain("profile", "diff", folder / "num_workers_0", folder / "num_workers_4")
+    first = done.stdout.splitlines()[0]
+    assert first.endswith("What changed most: loader (-44.0 ms), other (+16.7 ms), forward (+11.4 ms).")
+
+
 def test_of_the_two_real_traces_it_sums_and_names_the_loader_first(shared_data: Path) -> None:
     folder = shared_data / "kineto_resnet50"
     done = drivetrain("profile", "diff", folder / "num_workers_0", folder / "num_workers_4", "--json")

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.traces import drivetrain, waiting, write
+from tests.cli.traces import drivetrain, span, waiting, write
 
+from drivetrain.report.profile import gather_profile
 from drivetrain.store import create_run
 
 KEYS = ("compute_us", "exposed_comm_us", "exposed_memcpy_us", "busy_us", "idle_us", "total_us")
@@ -64,7 +65,7 @@ def test_a_run_is_the_newest_profile_of_each_of_its_ranks(tmp_path: Path, own_ho
         "attempt-0.rank-0.steps-3-6.json.gz",
         "attempt-0.rank-1.steps-20-23.json.gz",
     ]
-    assert found["notes"] == ["ranks have different steps; 0 are common to all, and comparisons are of those"]
+    assert found["notes"] == ["ranks have different steps: none is compared"]
 
 
 def test_what_cannot_be_read_is_one_error_after_what_can(tmp_path: Path) -> None:
@@ -113,10 +114,46 @@ def test_a_trace_without_device_work_is_told_from_the_host(tmp_path: Path) -> No
     assert "no device events: all figures are the host's" in done.stdout
 
 
-def test_an_empty_trace_is_told_and_no_crash(tmp_path: Path) -> None:
+def test_an_empty_trace_is_told(tmp_path: Path) -> None:
     done = drivetrain("profile", "report", write(tmp_path / "empty.json", []))
-    assert done.returncode in (0, 65), done.stderr
-    assert "Traceback" not in done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "note: there are no events in it" in done.stdout
+
+
+def test_a_trace_of_another_tool_says_that_nothing_of_pytorch_is_in_it(tmp_path: Path) -> None:
+    done = drivetrain("profile", "report", write(tmp_path / "calls.json", [span("main (a.py:3)", "FEE", 0, 90)]))
+    assert done.returncode == 0
+    assert "note: nothing of the host as PyTorch's profiler names operators and calls" in done.stdout
+
+
+def test_nothing_is_said_of_the_host_where_the_device_alone_was_traced(tmp_path: Path) -> None:
+    kernels = [event for event in waiting(20.0) if event["cat"] == "kernel"]
+    done = drivetrain("profile", "report", write(tmp_path / "device.json", kernels))
+    assert "CPU-bound" not in done.stdout
+    assert "why the device idles is not known" in done.stdout
+
+
+def test_what_is_written_never_replaces_a_trace(tmp_path: Path) -> None:
+    trace = write(tmp_path / "a.json.gz", waiting(20.0))
+    before = trace.read_bytes()
+    for option in ("--html", "--perfetto"):
+        done = drivetrain("profile", "report", tmp_path, option, trace)
+        assert done.returncode == 2
+        assert "is one of the traces" in done.stderr
+    assert trace.read_bytes() == before
+    annotated = tmp_path / "a.perfetto.json.gz"
+    assert drivetrain("profile", "report", trace, "--perfetto", annotated).returncode == 0
+    assert [one["file"] for one in report(tmp_path)["ranks"]] == ["a.json.gz"]
+
+
+def test_reading_shows_how_many_bytes_are_done(tmp_path: Path) -> None:
+    files = [write(tmp_path / f"{name}.json", waiting(20.0)) for name in ("a", "b")]
+    seen: list[tuple[int, str]] = []
+    gather_profile(files, lambda num_bytes, note: seen.append((num_bytes, note)))
+    sizes = [file.stat().st_size for file in files]
+    assert [num for num, _ in seen] == sorted(num for num, _ in seen)
+    assert (sizes[0], "analysing a.json") in seen
+    assert seen[-1] == (sum(sizes), "analysing b.json")
 
 
 def test_a_page_and_a_file_for_perfetto_are_written(tmp_path: Path) -> None:

@@ -105,7 +105,12 @@ def test_memory_is_told_when_the_device_is_nearly_full() -> None:
 def test_matrix_kernels_off_the_matrix_units_are_told_only_where_there_are_units() -> None:
     plain = replace(BUSY, matrix_ns=60 * MS, plain_matrix_ns=60 * MS)
     assert "matrix" not in said(plain)
-    assert "60 % of the step multiplies matrices without" in said(replace(plain, has_matrix_units=True))["matrix"].text
+    slow = replace(plain, has_matrix_units=True)
+    assert "60 % of the step multiplies matrices without" in said(slow)["matrix"].text
+    assert "precision='bf16'), or allow TF32" in said(slow)["matrix"].change
+    before_ampere = said(replace(slow, device="Tesla V100-DGXS-32GB"))["matrix"].change
+    assert "precision='fp16'" in before_ampere
+    assert "TF32" not in before_ampere
 
 
 def test_one_slow_step_among_many_is_named() -> None:
@@ -116,6 +121,13 @@ def test_one_slow_step_among_many_is_named() -> None:
     waiting = replace(uneven, step_waits_ns=(*[2 * MS] * 5, 92 * MS))
     told = "The slowest is step f with 200 ms, 90.0 ms of it more waiting for the host than in others."
     assert told in said(waiting)["uneven"].evidence
+
+
+def test_what_the_host_did_longest_is_told_per_step() -> None:
+    late = replace(
+        BUSY, compute_ns=50 * MS, idle_ns=50 * MS, host_ns=50 * MS, host_path=(Named("aten::mm", 99, 60 * MS),)
+    )
+    assert "on the critical path, a step: aten::mm 20.0 ms." in said(late)["launch"].evidence
 
 
 def test_without_a_device_the_host_s_own_time_is_judged() -> None:

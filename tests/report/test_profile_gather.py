@@ -9,7 +9,8 @@ from tests.cli.traces import span, step, waiting, write
 from drivetrain.core.errors import DataError
 from drivetrain.report.profile import gather as gathering
 from drivetrain.report.profile import gather_profile, profile_json, profile_page, profile_text
-from drivetrain.report.profile.names import plain_kernel
+from drivetrain.report.profile.names import by_plain_name, plain_kernel
+from drivetrain.report.profile.story import TableLine
 
 
 def ranks(folder: Path, slow_rank: int, num_ranks: int = 4, num_steps: int = 20) -> list[Path]:
@@ -80,7 +81,7 @@ def test_a_rank_that_comes_twice_is_no_rank_of_one_run(tmp_path: Path) -> None:
 def test_ranks_with_other_steps_are_compared_in_those_that_all_have(tmp_path: Path) -> None:
     files = [write(tmp_path / f"{rank}.json", waiting(20.0, first=rank), rank) for rank in (0, 1)]
     story = gather_profile(files)
-    assert story.notes == ("ranks have different steps; 2 are common to all, and comparisons are of those",)
+    assert story.notes == ("ranks have different steps: comparisons are of the 2 steps that all have",)
 
 
 def test_nothing_readable_is_the_first_file_s_error(tmp_path: Path) -> None:
@@ -129,3 +130,17 @@ LOADER = "enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__"
 )
 def test_kernels_are_named_as_people_say_them(name: str, plain: str) -> None:
     assert plain_kernel(name) == plain
+
+
+def test_kernels_that_people_call_the_same_are_one_line() -> None:
+    lines = [
+        TableLine("void gemm<128, 64>(float*)", 2, 600, 600, mean_ns=300),
+        TableLine("relu", 9, 500, 500, mean_ns=56),
+        TableLine("void gemm<64, 64>(float*)", 1, 300, 300, mean_ns=300),
+        TableLine("void gemm<64, 64>(half*)", 1, 700, 700, mean_ns=700, note="tensor cores"),
+    ]
+    assert by_plain_name(lines[::-1]) == [
+        TableLine("gemm", 3, 900, 900, mean_ns=300),
+        TableLine("gemm", 1, 700, 700, mean_ns=700, note="tensor cores"),
+        TableLine("relu", 9, 500, 500, mean_ns=56),
+    ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from drivetrain.profile.analyse import (
     gains,
     host_steps,
     host_tree,
+    replay,
     step_if,
 )
 from drivetrain.profile.trace import DEVICE_KINDS, Kind, Trace
@@ -176,6 +178,16 @@ def test_for_any_trace_the_path_sums_and_nothing_changed_changes_nothing(found: 
     assert same * path.num_steps == pytest.approx(path.total_ns)
     for rows in (np.arange(len(trace)), trace.rows(*DEVICE_KINDS), trace.rows(Kind.CPU_OP)):
         assert step_if(trace, graph, rows, 0.0, nesting=tree.nesting) <= same + 1e-6
+
+
+def test_questions_of_a_graph_that_is_walked_in_pieces_have_the_same_answers(shared_data: Path) -> None:
+    trace = read_trace(shared_data / "tracelens" / "h100" / "gaunernst_bert-small-uncased__1016001.json.gz")
+    tree = host_tree(trace)
+    graph = dependencies(trace, tree=tree)
+    path = critical_path(trace, graph)
+    found = gains(trace, graph, path, tree=tree)
+    with mock.patch.object(replay, "_NODES_AT_ONCE", 7):
+        assert gains(trace, graph, path, tree=tree) == found
 
 
 def test_real_runs_on_small_batches_are_bound_by_the_host(shared_data: Path) -> None:

@@ -34,9 +34,12 @@ def command(targets: tuple[str, ...], html: Path | None, perfetto: Path | None, 
     import msgspec
 
     from drivetrain.core.errors import DataError
-    from drivetrain.report.profile import profile_json, profile_text, write_perfetto
+    from drivetrain.report.profile import profile_json, profile_text, unread_text, write_perfetto
 
-    story = _read(find_traces(targets), with_figures=as_json)
+    paths = find_traces(targets)
+    for output in filter(None, (html, perfetto)):
+        _check_replaces_none(output, paths)
+    story = _read(paths, with_figures=as_json)
     click.echo(msgspec.json.encode(profile_json(story)).decode() if as_json else profile_text(story))
     if html is not None:
         _write_page(html, story, targets)
@@ -45,7 +48,15 @@ def command(targets: tuple[str, ...], html: Path | None, perfetto: Path | None, 
         click.echo(f"wrote {perfetto}", err=True)
     unread = {file: why for file, why in story.unread.items() if file in targets}
     if unread:
-        raise DataError("\n       ".join(f"{file}: {why}" for file, why in unread.items()))
+        raise DataError("\n       ".join(unread_text(file, why) for file, why in unread.items()))
+
+
+def _check_replaces_none(output: Path, paths: Sequence[Path]) -> None:
+    """Raises UsageError: what is to be written would replace a trace that is read."""
+    from drivetrain.core.errors import UsageError
+
+    if output.exists() and any(path.exists() and output.samefile(path) for path in paths):
+        raise UsageError(f"{output} is one of the traces", hint="write to another file")
 
 
 def _write_page(path: Path, story: ProfileStory, targets: Sequence[str]) -> None:

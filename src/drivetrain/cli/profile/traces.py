@@ -50,8 +50,8 @@ def _traces_of(target: str) -> Iterator[Path]:
 
 
 def is_trace_name(name: str) -> bool:
-    """Whether a file of this name may hold a trace: what a capture writes beside one is told by its own endings."""
-    other = (".capture.json", "program.json", "findings.json", "run.json")
+    """Whether a file of this name may hold a trace: what is written beside or from one is told by its own endings."""
+    other = (".capture.json", "program.json", "findings.json", "run.json", ".perfetto.json.gz", ".perfetto.json")
     return name.endswith(_ENDINGS) and not name.endswith(other)
 
 

@@ -152,9 +152,14 @@ class Blocks:
         if begin.startswith(b"["):
             return True
         if not begin.startswith(b"{"):
-            raise DataError(f"{self._name} {'is no JSON' if begin else 'is empty'}, so it is no trace", hint=_HINT)
+            raise DataError(f"{self._name} {self._why_none(begin)}, so it is no trace", hint=_HINT)
         self._read_members(are_before=True)
         return False
+
+    def _why_none(self, begin: bytes) -> str:
+        if begin:
+            return "is no JSON"
+        return f"holds nothing that can be read ({'; '.join(self.skipped)})" if self.skipped else "is empty"
 
     def _read_members(self, *, are_before: bool) -> None:
         """Take members of the outermost object: those before the events, or those behind them."""

@@ -24,7 +24,7 @@ from drivetrain.report.profile.gather import distinct_names, gather_profile
 from drivetrain.report.profile.page import profile_page
 from drivetrain.report.profile.story import Process, ProfileStory
 from drivetrain.report.profile.summary import profile_json
-from drivetrain.report.profile.text import profile_text
+from drivetrain.report.profile.text import profile_text, unread_text
 from drivetrain.report.profile_findings import ProfileFinding
 
 __all__ = [
@@ -39,5 +39,6 @@ __all__ = [
     "profile_json",
     "profile_page",
     "profile_text",
+    "unread_text",
     "write_perfetto",
 ]

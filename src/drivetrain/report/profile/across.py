@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from drivetrain.core.units import count_text
 from drivetrain.profile.analyse import Collectives, RankSteps, Skew, Straggler, skew, stragglers
 from drivetrain.report.profile.facts import Facts, Slow
 from drivetrain.report.profile.story import Process
@@ -99,4 +100,7 @@ def _step_notes(processes: Sequence[Process]) -> list[str]:
     common = set.intersection(*steps)
     if all(one == common for one in steps):
         return []
-    return [f"ranks have different steps; {len(common)} are common to all, and comparisons are of those"]
+    compared = (
+        f"comparisons are of the {count_text(len(common), 'step')} that all have" if common else "none is compared"
+    )
+    return [f"ranks have different steps: {compared}"]

@@ -82,7 +82,8 @@ class Facts:
       step_names: each.
       step_waits_ns: `host_ns` and `other_ns` of each, together.
       compute_ns, exposed_comm_ns, exposed_copy_ns, idle_ns: of the device, disjoint; they sum to `step_ns`.
-      loader_ns, sync_ns, host_ns, other_ns: causes of `idle_ns`; see `profile.analyse.waits`.
+      loader_ns, sync_ns, host_ns, other_ns: causes of `idle_ns`; see `profile.analyse.idle_by_host`.
+      is_host_traced: whether there is any operator or call of the host.
       loader_wait_ns: the host inside the loader, whatever the device did.
       loader: name of the loader's call; empty without one.
       comm_ns: communication, exposed or not.
@@ -120,6 +121,7 @@ class Facts:
     sync_ns: int = 0
     host_ns: int = 0
     other_ns: int = 0
+    is_host_traced: bool = True
     loader_wait_ns: int = 0
     loader: str = ""
     comm_ns: int = 0

@@ -27,6 +27,7 @@ from drivetrain.profile.analyse import (
 )
 from drivetrain.profile.analyse.overview import Shares, device_overview, host_overview
 from drivetrain.report.profile.across import Measured
+from drivetrain.report.profile.facts import Facts
 from drivetrain.report.profile.looks import Looks, device_name, look_at
 from drivetrain.report.profile.measure_facts import Further, facts_of
 from drivetrain.report.profile.measure_limits import held_memory, roofline_of
@@ -59,6 +60,7 @@ def measure(trace: Trace, label: str, path: str, *, with_figures: bool = True) -
     tables = tables_of(trace, looks.tree, found)
     held, roof = held_memory(trace, looks.tree), roofline_of(trace, looks.tree)
     critical = critical_of(trace, looks.tree)
+    facts = facts_of(looks, label, steps, Further(tables, held.memory, roof, critical))
     begin_ns, end_ns = _window(trace)
     process = Process(
         label=label,
@@ -72,7 +74,7 @@ def measure(trace: Trace, label: str, path: str, *, with_figures: bool = True) -
         skipped=trace.origin.skipped,
         breakdown=asdict(looks.whole),
         figures=_figures(looks) if with_figures else {},
-        facts=facts_of(looks, label, steps, Further(tables, held.memory, roof, critical)),
+        facts=facts,
         steps=steps,
         kernels=tables.kernels,
         operators=tables.operators,
@@ -84,7 +86,7 @@ def measure(trace: Trace, label: str, path: str, *, with_figures: bool = True) -
         critical=critical,
         bands=_bands(looks, begin_ns, end_ns),
         length_ns=end_ns - begin_ns,
-        notes=_notes(looks),
+        notes=_notes(looks, facts),
     )
     return Measured(process, found, rank_steps(trace, label))
 
@@ -168,9 +170,14 @@ def _columns(shares: Shares) -> list[Column]:
     return columns
 
 
-def _notes(looks: Looks) -> list[str]:
+def _notes(looks: Looks, facts: Facts) -> list[str]:
+    if not len(looks.trace):
+        return ["there are no events in it"]
     notes = []
-    if looks.whole.source == "host":
+    if not facts.is_host_traced:
+        unknown = "why the device idles" if facts.device else "what took the time"
+        notes.append(f"nothing of the host as PyTorch's profiler names operators and calls: {unknown} is not known")
+    elif looks.whole.source == "host":
         notes.append("no device events: all figures are the host's")
     if not looks.steps.annotated:
         notes.append("no steps are marked (call profiler.step() after each): all that was done is taken as one")

@@ -68,6 +68,7 @@ def facts_of(looks: Looks, label: str, steps: Sequence[StepLine], further: Furth
         sync_ns=idle["sync"],
         host_ns=idle["host"],
         other_ns=idle["other"],
+        is_host_traced=bool(len(looks.trace.rows(Kind.CPU_OP, Kind.RUNTIME))),
         loader_wait_ns=waits_ns,
         loader=_loader_name(looks.trace),
         comm_ns=round(1000 * sum(part.total_comm_us for part in looks.by_step) / num),

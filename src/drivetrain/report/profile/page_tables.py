@@ -9,7 +9,7 @@ from drivetrain.figures import Markup, element, share_text
 from drivetrain.report.html import section, table
 from drivetrain.report.profile.names import by_plain_name, plain_kernel
 from drivetrain.report.profile.story import Critical, Process, ProfileStory, TableLine
-from drivetrain.report.profile.text import short, skipped_text
+from drivetrain.report.profile.text import short, skipped_text, unread_text
 
 _MOST_ROWS = 30
 _MOST_NAME = 84
@@ -110,7 +110,7 @@ def read_section(story: ProfileStory) -> Markup:
     ]
     content = [table(["", "file", "#events", "of which", "skipped"], rows, caption="What was read")]
     notes = [*story.notes, *(f"{p.label}: {note}" for p in story.processes[:_MOST_ROWS] for note in p.notes)]
-    notes += [f"not read: {file}: {why}" for file, why in list(story.unread.items())[:_MOST_ROWS]]
+    notes += [f"not read: {unread_text(file, why)}" for file, why in list(story.unread.items())[:_MOST_ROWS]]
     content += [element("p", note) for note in notes]
     return section("What was read", *content)
 

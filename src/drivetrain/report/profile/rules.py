@@ -252,7 +252,7 @@ RULES: Sequence[Rule] = (
     Rule("loader", lambda facts: _of_step(facts.loader_ns, facts), WORTH_TELLING, _loader),
     Rule(
         "launch",
-        lambda facts: _of_step(facts.host_ns + facts.other_ns, facts) if facts.device else 0.0,
+        lambda facts: _of_step(facts.host_ns + facts.other_ns, facts) * bool(facts.device and facts.is_host_traced),
         WORTH_TELLING,
         _launch,
     ),

@@ -219,4 +219,9 @@ def _notes(story: ProfileStory) -> list[str]:
     notes = [*story.notes]
     for process in story.processes:
         notes += [f"{process.label}: {note}" if several else note for note in process.notes]
-    return notes + [f"not read: {file}: {why}" for file, why in story.unread.items()]
+    return notes + [f"not read: {unread_text(file, why)}" for file, why in story.unread.items()]
+
+
+def unread_text(file: str, why: str) -> str:
+    """Which file could not be read, and why; its name once."""
+    return why if why.startswith(file) else f"{file}: {why}"
