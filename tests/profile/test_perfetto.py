@@ -16,7 +16,7 @@ from drivetrain.profile.perfetto import Mark, PerfettoWriter, Track
 def written(path: Path, *traces: tuple[Trace, str], tracks: tuple[Track, ...] = ()) -> list[dict[str, Any]]:
     with path.open("wb") as file, PerfettoWriter(file) as writer:
         for trace, label in traces:
-            writer.add(trace, label, tracks, trace.origin.base_ns)
+            writer.add(trace, label, tracks, trace.origin.base_ns, lambda num_events: None)
     events: list[dict[str, Any]] = json.loads(gzip.decompress(path.read_bytes()))["traceEvents"]
     return events
 

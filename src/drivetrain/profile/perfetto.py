@@ -6,7 +6,7 @@ Format: "Trace Event Format" of Chrome: complete events, flows from launches to 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Any
@@ -75,18 +75,24 @@ class PerfettoWriter:
             self._file.write(b"\n]}\n")
         self._file.close()
 
-    def add(self, trace: Trace, label: str, tracks: Sequence[Track], zero_ns: int) -> None:
+    def add(
+        self, trace: Trace, label: str, tracks: Sequence[Track], zero_ns: int, advance: Callable[[int], None]
+    ) -> None:
         """Append a trace and our tracks.
 
         Args:
           label: before the names of its processes, such as `rank 3`.
           zero_ns: where the file's clock begins, as `origin.base_ns` counts.
+          advance: called with how many of the trace's events are written.
         """
         at_us = (trace.origin.base_ns - zero_ns) / 1000
         pid = 10 * self._num_traces + 1
         self._num_traces += 1
+        num_written = 0
         for events in _chunks(_all_events(trace, label, tracks, pid, at_us)):
             self._file.write(b",\n" + msgspec.json.encode(events)[1:-1])
+            num_written += len(events)
+            advance(min(num_written, len(trace)))
 
 
 Event = dict[str, object]

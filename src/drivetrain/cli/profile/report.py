@@ -34,7 +34,7 @@ def command(targets: tuple[str, ...], html: Path | None, perfetto: Path | None, 
     import msgspec
 
     from drivetrain.core.errors import DataError
-    from drivetrain.report.profile import profile_json, profile_text, unread_text, write_perfetto
+    from drivetrain.report.profile import profile_json, profile_text, unread_text
 
     paths = find_traces(targets)
     for output in filter(None, (html, perfetto)):
@@ -44,8 +44,7 @@ def command(targets: tuple[str, ...], html: Path | None, perfetto: Path | None, 
     if html is not None:
         _write_page(html, story, targets)
     if perfetto is not None:
-        write_perfetto(perfetto, story)
-        click.echo(f"wrote {perfetto}", err=True)
+        _write_perfetto(perfetto, story)
     unread = {file: why for file, why in story.unread.items() if file in targets}
     if unread:
         raise DataError("\n       ".join(unread_text(file, why) for file, why in unread.items()))
@@ -65,6 +64,15 @@ def _write_page(path: Path, story: ProfileStory, targets: Sequence[str]) -> None
     from drivetrain.store import publish_bytes
 
     publish_bytes(path, profile_page(story, _title(story, targets), wall_ns()).encode())
+    click.echo(f"wrote {path}", err=True)
+
+
+def _write_perfetto(path: Path, story: ProfileStory) -> None:
+    from drivetrain.cli.progress import bar
+    from drivetrain.report.profile import write_perfetto
+
+    with bar("write", sum(process.num_events for process in story.processes)) as advance:
+        write_perfetto(path, story, lambda num_events: advance(num_events, "events"))
     click.echo(f"wrote {path}", err=True)
 
 

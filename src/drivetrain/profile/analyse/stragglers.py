@@ -129,14 +129,18 @@ def slower(times: npt.NDArray[np.int64], *, num_tests: int | None = None) -> Ite
       num_tests: how many looks the chance is corrected for; by default, at each column once.
     """
     num_rows, num_columns = times.shape
-    smaller = (times[:, None, :] < times[:, :, None]).sum(axis=2)
-    equal = (times[:, None, :] == times[:, :, None]).sum(axis=2)
-    places = (smaller + (equal + 1) / 2).sum(axis=0)  # 1 for the smallest of a row; those that are equal share theirs
+    places = sum((_places(row) for row in times), np.zeros(num_columns))
     for column in range(num_columns):
         chance = min(1.0, _chance(places[column], num_rows, num_columns) * (num_tests or num_columns))
         if chance <= FALSE_ALARMS:
             others = np.median(np.delete(times, column, axis=1), axis=1)
             yield column, float(np.median(times[:, column] - others)), chance
+
+
+def _places(values: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """1 for the smallest, and so on; those that are equal share theirs."""
+    in_order = np.sort(values)
+    return (np.searchsorted(in_order, values) + np.searchsorted(in_order, values, side="right") + 1) / 2
 
 
 def _chance(places: float, num_rows: int, num_columns: int) -> float:

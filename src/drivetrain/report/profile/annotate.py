@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from drivetrain.profile import read_trace
@@ -28,7 +28,7 @@ _SHOWN_BY = {
 """Kind of finding -> tracks whose longest span is its example."""
 
 
-def write_perfetto(path: Path, story: ProfileStory) -> None:
+def write_perfetto(path: Path, story: ProfileStory, advance: Callable[[int], None]) -> None:
     """Write one file with all traces and our tracks; each trace is read once more, one at a time.
 
     Ranks of one run keep their times; traces side by side all begin at 0.
@@ -36,15 +36,24 @@ def write_perfetto(path: Path, story: ProfileStory) -> None:
     Args:
       path: ends in `.json.gz`; replaced when the file is whole.
       story: what was found.
+      advance: called now and then with how many events are written.
     Raises: StoreError: the disk would not take it. DataError: a trace is no longer there.
     """
     zero_ns: int | None = None
+    num_before = 0
     with publish_file(path) as file, PerfettoWriter(file) as writer:
         for process in story.processes:
             trace = read_trace(process.path)
             zero_ns = trace.origin.base_ns if zero_ns is None or not story.across else zero_ns
             own = [finding for finding in story.findings if finding.label in ("", process.label)]
-            writer.add(trace, process.label, tracks(look_at(trace), own), zero_ns)
+            writer.add(
+                trace,
+                process.label,
+                tracks(look_at(trace), own),
+                zero_ns,
+                lambda num, before=num_before: advance(before + num),
+            )
+            num_before += len(trace)
 
 
 def tracks(looks: Looks, findings: Sequence[ProfileFinding]) -> list[Track]:
