@@ -54,7 +54,7 @@ def findings_section(story: ProfileStory, title: str = "Findings") -> Markup:
         )
         for one in story.findings
     ]
-    return section(title, element("ul", *items, class_="findings"), note="largest first; shares of a mean step")
+    return section(title, element("ul", *items, class_="findings"), note="largest loss first; shares of a mean step")
 
 
 def _header(story: ProfileStory, title: str, as_of_ns: int) -> Markup:

@@ -144,10 +144,10 @@ def timeline_section(processes: Sequence[Process]) -> Markup:
     chart = band_timeline(drawn, length_ns, key="timeline", title="Devices over time", what="band")
     parts = stacking_order({part for columns in shown.values() for column in columns for part in column})
     rows = [
-        [names.get(name, name), name, *(_part_text(_total(columns, part), length_ns) for part in parts)]
+        [*([names[name]] if several else []), name, *(_part_text(_total(columns, part), length_ns) for part in parts)]
         for name, columns in shown.items()
     ]
-    columns = ["band", "of", *(f"#{part}" for part in parts)]
+    columns = [*(["band"] if several else []), "of", *(f"#{part}" for part in parts)]
     note = "each column of a band is split by share; what is empty is idle"
     if len(shown) < len(bands):
         note += f"; the first {len(shown)} of {len(bands)}"
