@@ -14,9 +14,11 @@ from drivetrain.profile.perfetto import Mark, PerfettoWriter, Track
 
 
 def written(path: Path, *traces: tuple[Trace, str], tracks: tuple[Track, ...] = ()) -> list[dict[str, Any]]:
-    with path.open("wb") as file, PerfettoWriter(file) as writer:
+    num_written: list[int] = []
+    with path.open("wb") as file, PerfettoWriter(file, num_written.append) as writer:
         for trace, label in traces:
-            writer.add(trace, label, tracks, trace.origin.base_ns, lambda num_events: None)
+            writer.add(trace, label, tracks, trace.origin.base_ns)
+    assert num_written[-1:] == [sum(len(trace) for trace, _ in traces)]
     events: list[dict[str, Any]] = json.loads(gzip.decompress(path.read_bytes()))["traceEvents"]
     return events
 

@@ -119,14 +119,41 @@ LOADER = "enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__"
             "void at::native::vectorized_elementwise_kernel<4, at::native::CUDAFunctor_add<float>, Array>(int)",
             "vectorized_elementwise_kernel CUDAFunctor_add",
         ),
+        (
+            "void at::native::vectorized_elementwise_kernel<4, at::native::BinaryFunctor<float, float, float, "
+            "at::native::binary_internal::MulFunctor<float> >, at::detail::Array<char*, 3> >(int)",
+            "vectorized_elementwise_kernel MulFunctor",
+        ),
+        (
+            "void at::native::elementwise_kernel<128, 2, at::native::gpu_kernel_impl<at::native::(anonymous namespace)"
+            "::where_kernel_impl(at::TensorIterator&)::{lambda()#1}>(at::TensorIteratorBase&)::{lambda(int)#1}>(int)",
+            "elementwise_kernel where_kernel_impl",
+        ),
+        (
+            "void at::native::vectorized_elementwise_kernel<4, at::native::neg_kernel_cuda(at::TensorIteratorBase&)::"
+            "{lambda()#2}::operator()() const::{lambda(float)#1}, at::detail::Array<char*, 2> >(int)",
+            "vectorized_elementwise_kernel neg_kernel_cuda",
+        ),
+        (
+            "void at::native::reduce_kernel<512, 1, at::native::ReduceOp<float, at::native::func_wrapper_t<float, "
+            "at::native::sum_functor<float, float, float>::operator()(at::TensorIterator&)::{lambda(float, float)#1}>, "
+            "unsigned int, float, 4> >(at::native::ReduceOp<float>)",
+            "reduce_kernel sum_functor",
+        ),
+        (
+            "std::enable_if<!(true), void>::type internal::gemvx::kernel<int, float, float>(cublasGemvParams<int>)",
+            "gemvx::kernel",
+        ),
         ("void cutlass::Kernel2<cutlass_80_tensorop_s1688gemm_256x64>(Params)", "cutlass_80_tensorop_s1688gemm_256x64"),
         ("ncclDevKernel_AllReduce_Sum_f32_RING_LL(ncclDevComm*)", "ncclDevKernel_AllReduce_Sum_f32_RING_LL"),
         ("volta_sgemm_64x64_nt", "volta_sgemm_64x64_nt"),
         ("Memcpy HtoD (Pageable -> Device)", "Memcpy HtoD (Pageable -> Device)"),
         (LOADER, LOADER),
         ("void (anonymous namespace)::softmax_warp_forward<float>(float*)", "softmax_warp_forward"),
+        (f"void elementwise<{'x' * 500_000}>(int)", "elementwise"),
         ("", ""),
     ],
+    ids=lambda text: text[:40],
 )
 def test_kernels_are_named_as_people_say_them(name: str, plain: str) -> None:
     assert plain_kernel(name) == plain

@@ -59,9 +59,11 @@ class PerfettoWriter:
     Use it as a context manager: the file is whole when the block is left.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], advance: Callable[[int], None]) -> None:
+        """Into this file; `advance` is called with how many of the traces' events are written."""
         self._file = gzip.GzipFile(fileobj=file, mode="wb", compresslevel=3, mtime=0)
-        self._num_traces = 0
+        self._advance = advance
+        self._num_traces = self._num_events = 0
 
     def __enter__(self) -> PerfettoWriter:
         self._file.write(b'{"displayTimeUnit":"ms","traceEvents":[\n')
@@ -75,15 +77,12 @@ class PerfettoWriter:
             self._file.write(b"\n]}\n")
         self._file.close()
 
-    def add(
-        self, trace: Trace, label: str, tracks: Sequence[Track], zero_ns: int, advance: Callable[[int], None]
-    ) -> None:
+    def add(self, trace: Trace, label: str, tracks: Sequence[Track], zero_ns: int) -> None:
         """Append a trace and our tracks.
 
         Args:
           label: before the names of its processes, such as `rank 3`.
           zero_ns: where the file's clock begins, as `origin.base_ns` counts.
-          advance: called with how many of the trace's events are written.
         """
         at_us = (trace.origin.base_ns - zero_ns) / 1000
         pid = 10 * self._num_traces + 1
@@ -92,7 +91,8 @@ class PerfettoWriter:
         for events in _chunks(_all_events(trace, label, tracks, pid, at_us)):
             self._file.write(b",\n" + msgspec.json.encode(events)[1:-1])
             num_written += len(events)
-            advance(min(num_written, len(trace)))
+            self._advance(self._num_events + min(num_written, len(trace)))  # flows and counters come last
+        self._num_events += len(trace)
 
 
 Event = dict[str, object]

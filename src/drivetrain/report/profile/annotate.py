@@ -40,20 +40,12 @@ def write_perfetto(path: Path, story: ProfileStory, advance: Callable[[int], Non
     Raises: StoreError: the disk would not take it. DataError: a trace is no longer there.
     """
     zero_ns: int | None = None
-    num_before = 0
-    with publish_file(path) as file, PerfettoWriter(file) as writer:
+    with publish_file(path) as file, PerfettoWriter(file, advance) as writer:
         for process in story.processes:
             trace = read_trace(process.path)
             zero_ns = trace.origin.base_ns if zero_ns is None or not story.across else zero_ns
             own = [finding for finding in story.findings if finding.label in ("", process.label)]
-            writer.add(
-                trace,
-                process.label,
-                tracks(look_at(trace), own),
-                zero_ns,
-                lambda num, before=num_before: advance(before + num),
-            )
-            num_before += len(trace)
+            writer.add(trace, process.label, tracks(look_at(trace), own), zero_ns)
 
 
 def tracks(looks: Looks, findings: Sequence[ProfileFinding]) -> list[Track]:

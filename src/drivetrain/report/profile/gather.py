@@ -62,13 +62,17 @@ def _quietly(num_bytes: int, note: str) -> None:  # noqa: ARG001 - nobody watche
     return
 
 
+def _counted_from(done_bytes: int, advance: Advance) -> Advance:
+    return lambda num_bytes, note: advance(done_bytes + num_bytes, note)
+
+
 def _measured(paths: Sequence[Path], with_figures: bool, advance: Advance) -> Iterator[Measured | DataError]:
     """What is said of each file, in order; by several processes when the files are large."""
     num_workers = min(len(paths), len(os.sched_getaffinity(0)))
     sizes_bytes = [_size_bytes(path) for path in paths]
     if num_workers < 2 or sum(sizes_bytes) < _WORTH_PROCESSES_BYTES:
         for path, done_bytes in zip(paths, accumulate(sizes_bytes, initial=0), strict=False):
-            yield _measure(path, lambda num, note, done=done_bytes: advance(done + num, note), with_figures)
+            yield _measure(path, _counted_from(done_bytes, advance), with_figures)
         return
     one = partial(_measure, advance=_quietly, with_figures=with_figures, processes=1)
     with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:

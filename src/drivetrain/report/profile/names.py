@@ -9,7 +9,10 @@ from dataclasses import replace
 from drivetrain.report.profile.story import TableLine
 
 _WRAPPERS = ("Kernel", "Kernel1", "Kernel2", "device_kernel")
-_SAYS_WHAT = re.compile(r"(\w*(?:Functor\w*|_impl|Impl|Op))\b")
+_SAYS_WHAT = re.compile(
+    r"\b(\w++)(?:<[^<>()]*>)?\((?:at::)?TensorIterator"  # the function of PyTorch in which a lambda stands
+    r"|\b(?!gpu_kernel_impl|BinaryFunctor|[AB]UnaryFunctor)(\w*Functor\w*|\w+_functor|\w+Ops|\w+_kernel_impl)\b"
+)
 _PLAIN = re.compile(r"[\w:~ ]+")
 
 
@@ -20,17 +23,21 @@ def plain_kernel(name: str) -> str:
     CUTLASS it is. What is no C++ stays as it is.
     """
     text = name.removeprefix("void ").replace("(anonymous namespace)::", "")
+    if text.startswith("std::enable_if<"):
+        text = text.partition("::type ")[2] or text
     is_signature = "(" in text and (text.endswith(")") or "<" in text)
     if not is_signature or text.startswith("Mem"):
         return name
     start = _PLAIN.match(text)
-    base = start[0].rpartition("::")[2].strip() if start else ""
+    *spaces, base = (start[0] if start else "").strip().split("::")
     inside = text[len(start[0]) :] if start else ""
+    if base == "kernel" and spaces:
+        return f"{spaces[-1]}::{base}"
     if base in _WRAPPERS:
         inner = re.search(r"\w+", inside)
         return inner[0] if inner else name
     what = _SAYS_WHAT.search(inside) if "elementwise" in base or "apply" in base or "reduce" in base else None
-    return f"{base} {what[0]}" if what else base or name
+    return f"{base} {what[1] or what[2]}" if what else base or name
 
 
 def by_plain_name(kernels: Sequence[TableLine]) -> list[TableLine]:
