@@ -44,6 +44,24 @@ def read(file: Path, text: str, column: str = "") -> list[Series]:
         ("[[0, 5], [1, 4]]", Series("", (5, 4), ("0", "1"))),
         ('[{"time": "a", "ms": 5}, {"time": "b", "ms": 6}]', Series("ms", (5, 6), ("a", "b"))),
         ('{"name": "x", "ms": [5, 6]}', Series("ms", (5, 6))),
+        ('{"time": ["a", "b"], "ms": [5, 6]}', Series("ms", (5, 6), ("a", "b"))),
+        ('{"ms": 5}\n{"ms": 6}\n', Series("ms", (5, 6))),
+        (
+            '{"n_obs": 2, "time": {"index": [0, 1], "raw": ["a", "b"]}, "series": [{"label": "V1", "raw": [5, 6]}]}',
+            Series("V1", (5, 6), ("a", "b")),
+        ),
+        ('"","x"\n"1",1120\n"2",1160\n', Series("x", (1120, 1160), ("1", "2"))),
+        ("value,time\n5,1\n6,2\n", Series("value", (5, 6), ("1", "2"))),
+        ("year,month,ms\n1999,1,5\n1999,2,6\n", Series("ms", (5, 6), ("1999", "1999"))),
+        ("time,commit,ms\nmon,1001,5\ntue,1002,6\n", Series("ms", (5, 6), ("mon", "tue"))),
+        ("time,commit,ms\nmon,12e4,5\ntue,ab3,6\nwed,cd3,7\n", Series("ms", (5, 6, 7), ("mon", "tue", "wed"))),
+        ("ms,note\n5,\n6,ok\n4,7\n", Series("ms", (5, 6, 4))),
+        ("time\n5\n6\n", Series("time", (5, 6))),
+        ('day,num\n1,"1,234"\n2,"1,234,567.5"\n', Series("num", (1234, 1234567.5), ("1", "2"))),
+        ("share\n5%\n6 %\n", Series("share", (5, 6))),
+        ("1,2,3,2\n", Series("", (1, 2, 3, 2))),
+        ("1 2 3 2\n", Series("", (1, 2, 3, 2))),
+        ("sep=;\nday;ms\n1;2,5\n2;3,5\n", Series("ms", (2.5, 3.5), ("1", "2"))),
     ],
 )
 def test_series_are_read_as_people_write_them(file: Path, text: str, expected: Series) -> None:
@@ -51,8 +69,8 @@ def test_series_are_read_as_people_write_them(file: Path, text: str, expected: S
 
 
 def test_what_is_missing_is_not_a_number_and_keeps_its_place(file: Path) -> None:
-    (one,) = read(file, "time,value\n1,5\n2,\n3,nan\n4,6\n")
-    assert [math.isnan(value) for value in one.values] == [False, True, True, False]
+    (one,) = read(file, "time,value\n1,5\n2,\n3,nan\n4,.\n5,#N/A\n6,6\n")
+    assert [math.isnan(value) for value in one.values] == [False, True, True, True, True, False]
     (two,) = read(file, "[1, null, 3]")
     assert math.isnan(two.values[1])
 
@@ -61,9 +79,23 @@ def test_of_several_columns_one_can_be_chosen(file: Path) -> None:
     text = "commit,fast,slow\nab1,1,10\ncd2,2,20\n"
     assert [one.name for one in read(file, text)] == ["fast", "slow"]
     assert read(file, text, "slow") == read(file, text, "2") == [Series("slow", (10, 20), ("ab1", "cd2"))]
+    assert read(file, text, "SLOW") == read(file, text, "slow")
     with pytest.raises(UsageError, match="no column 'medium'") as caught:
         read(file, text, "medium")
     assert "fast, slow" in caught.value.hint
+
+
+def test_times_are_a_series_for_who_asks_for_them(file: Path) -> None:
+    text = "step,ms\n1,5\n2,6\n"
+    assert [one.name for one in read(file, text)] == ["ms"]
+    assert read(file, text, "step") == [Series("step", (1, 2), ("1", "2"))]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "latin-1"])
+def test_letters_of_any_encoding_are_no_hindrance(file: Path, encoding: str) -> None:
+    file.write_bytes("day,größe\n1,5\n2,6\n".encode(encoding))
+    (one,) = read_series(file)
+    assert (one.name, one.values) == ("größe", (5, 6))
 
 
 @pytest.mark.parametrize(
