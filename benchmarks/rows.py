@@ -53,6 +53,13 @@ _DEMO = "demo/demo[drive={}]:"
 _STATIC, _CHURN = "packing/static[pods={},policy={}]:", "packing/churn[pods={},policy={}]:"
 _ALLOCATED = "gpu_allocation_pct"
 
+
+def _beside(bench: str, kind: str, metric: str) -> tuple[str, None, tuple[tuple[str, str], ...]]:
+    """A figure of ours for a kind of series, no target, and those of the peers."""
+    ours, *peers = (f"detection/{bench}[kind={kind},way={way}]:{metric}" for way in ("ours", "asv", "otava"))
+    return ours, None, tuple(zip(("asv", "Otava"), peers, strict=True))
+
+
 SECTIONS: dict[str, tuple[Row, ...]] = {
     "imports": (
         Row("`import drivetrain`, over a bare interpreter", "imports/start:added_by_import_s", at_most(0.05)),
@@ -282,6 +289,18 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
                 ),
             ),
         )
+    )
+    + tuple(
+        row
+        for kind in ("independent noise", "seasons", "noise that hangs together", "trends")
+        for row in (
+            Row(f"changes among {kind}: F1 within 5 values", *_beside("kinds", kind, "f1_pct")),
+            Row("the same: covering", *_beside("kinds", kind, "covering_pct")),
+        )
+    )
+    + tuple(
+        Row(f"series without changes, {kind}: given points", *_beside("steady", kind, "alarmed_pct"))
+        for kind in ("independent noise", "correlated noise", "walks", "seasons and curves")
     ),
     "packing": (
         *(

@@ -34,6 +34,18 @@ def test_detect_prints_the_places_where_new_levels_begin(tmp_path: Path) -> None
     assert "1 change point\n" in run("detect", str(file)).stdout
 
 
+def test_detect_tells_a_turn_of_the_slope_from_a_new_level(tmp_path: Path) -> None:
+    file = tmp_path / "series.csv"
+    values = [2 * number + number % 3 for number in range(40)] + [80 - number + number % 3 for number in range(40)]
+    file.write_text("\n".join(map(str, values)))
+    (change,) = json.loads(run("detect", str(file), "--json").stdout)["changes"]
+    assert change["kind"] == "trend"
+    assert abs(change["index"] - 40) <= 2
+    assert change["slope_before"] == pytest.approx(2, abs=0.1)
+    assert change["slope_after"] == pytest.approx(-1, abs=0.1)
+    assert "slope +2 -> -1 a value" in run("detect", str(file)).stdout
+
+
 def test_detect_says_that_nothing_changed(tmp_path: Path) -> None:
     file = tmp_path / "flat.json"
     file.write_text("[1, 1, 1]")

@@ -58,8 +58,8 @@ FLAT: dict[str, Callable[[np.random.Generator, int], Values]] = {
 
 @pytest.mark.parametrize("kind", FLAT)
 def test_what_is_no_step_is_not_called_one(kind: str) -> None:
-    found = [places(FLAT[kind](np.random.default_rng([1, number]), 200)) for number in range(25)]
-    assert sum(map(bool, found)) <= 2, found
+    found = [places(FLAT[kind](np.random.default_rng([1, number]), 200)) for number in range(12)]
+    assert sum(map(bool, found)) <= 1, found
 
 
 @pytest.mark.slow

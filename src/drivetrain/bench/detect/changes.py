@@ -1,55 +1,51 @@
-"""Where the level of a series changes for good, and how sure that is; pure."""
+"""Where a series changes for good, and how sure that is; pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from drivetrain.bench.detect.chance import chance_of, explained
-from drivetrain.bench.detect.curve import curve_lead
-from drivetrain.bench.detect.noise import CUT, Values, correlation, inflation, level, noise_of, spread
-from drivetrain.bench.detect.segment import segment
+from drivetrain.bench.detect.evidence import FEWEST_VALUES
+from drivetrain.bench.detect.levels import FALSE_ALARMS, MIN_LENGTH, Levels
+from drivetrain.bench.detect.noise import Values, level, noise_of, spread
+from drivetrain.bench.detect.season import season_of
+from drivetrain.bench.detect.telling import Telling, is_independent, told_otherwise
+from drivetrain.bench.detect.wander import STEP, Kind
 
-FALSE_ALARMS = 0.02
-"""Chance that a series without steps, of independent noise, is given any."""
+__all__ = ["FALSE_ALARMS", "MIN_LENGTH", "Change", "changes"]
 
-MIN_LENGTH = 5
-"""Values that a level lasts at least, at either end too: fewer cannot be told from a run of outliers."""
-
-NEAR = 3
-"""Values by which a place may be off and still tell which change it was."""
-
-_NEARNESS = 1 + 0.02 * np.bartlett(2 * NEAR + 3)[1:-1]
-_LONGEST_PART = 8192
-_REACH = 2000  # values on either side that a point is judged by
-_LONGEST_RUN = 3  # points that are held against one curve together
 _NORMAL_975 = 1.96
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A point where the level changes.
+    """A point where the level changes, or the slope.
 
     Attributes:
-      index: of the first value of the new level, from 0.
-      before: level before; robust mean up to the point before.
+      index: of the first value that is changed, from 0.
+      kind: "level"; "trend" where the slope alone changes.
+      before: level before; robust mean up to the point before, without the season.
       after: level from here up to the next point.
-      change_pct: after over before, less one; None where before is 0 or has not the sign of after.
+      slope_before: by how much it grows with each value up to here; None where the level changes.
+      slope_after: the same, from here on.
+      change_pct: after over before, less one; None of a trend, and where before is 0 or has not the sign of after.
       low_pct: lower end of its interval at 95 %, for a point in this place.
       high_pct: upper end.
-      false_alarm: the chance that a series without steps would be given a point as clear as this anywhere.
-      num_before: finite values of the level before.
-      num_after: of this one.
+      false_alarm: the chance that a series without changes would be given a point as clear as this anywhere.
+      num_before: finite values before it, from the last point on.
+      num_after: from it up to the next.
     """
 
     index: int
+    kind: Kind
     before: float
     after: float
+    slope_before: float | None
+    slope_after: float | None
     change_pct: float | None
     low_pct: float | None
     high_pct: float | None
@@ -59,19 +55,19 @@ class Change:
 
     @property
     def confidence_pct(self) -> float:
-        """How sure it is that there is any step."""
+        """How sure it is that there is any change."""
         return 100 * (1 - self.false_alarm)
 
 
 def changes(values: Sequence[float] | Values) -> tuple[Change, ...]:
-    """Where the level of a series changes for good, in order.
+    """Where the level of a series changes for good, or its slope, in order.
 
-    A least-cost fit of steps proposes points. Each is then tested against chance and against a smooth curve over the
-    levels on its either side; the least certain one that fails goes, its neighbours are tested anew, until all hold.
+    A season is taken away where there is one. Levels among independent noise are tried first (`levels.py`). Where noise
+    of another kind, such as correlated noise, a random walk or a smooth curve, tells the series better, the points are
+    those that are needed whatever the kind of noise (`evidence.py`), and may be turns of a slope too.
 
-    Assumed: noise of one size around levels, of any distribution, with outliers. Correlated noise (of first order) is
-    estimated and allowed for, which takes about 100 values; a slow drift is a curve and no step; order matters, times
-    do not. What is not finite is left out. On a series of independent noise the chance of any point is at most 2 %.
+    Assumed: noise of one size, with outliers; order matters, times do not. What is not finite is left out. On a series
+    of independent noise the chance of any point is at most 2 %.
 
     Args:
       values: in order of time; fewer than 10 have no points.
@@ -83,157 +79,57 @@ def changes(values: Sequence[float] | Values) -> tuple[Change, ...]:
     if len(kept) < 2 * MIN_LENGTH or not scale:
         return ()
     scale = 2.0 ** math.frexp(scale)[1] if scale < 1e300 else scale
-    kept = kept / scale  # so that squares neither overflow nor vanish
-    noise = noise_of(kept)
+    telling = _told(kept / scale)  # so that squares neither overflow nor vanish
+    return tuple(_change(telling, number, places, scale) for number in range(len(telling.cuts)))
+
+
+def _told(values: Values) -> Telling:
+    season = season_of(values)
+    plain = values - season.pattern
+    noise = noise_of(plain)
     if noise < 8 * np.finfo(np.float64).eps:
-        return ()
-    found = _Fit(kept, noise, _proposed(kept, noise))
-    found.prune()
-    return tuple(found.change(number, places, scale) for number in range(len(found.cuts)))
+        return Telling(plain, noise)
+    levels = Levels(plain, noise)
+    if len(values) >= FEWEST_VALUES and not is_independent(plain, levels):
+        return told_otherwise(values, levels.cuts)
+    kinds = tuple(STEP.kind for _ in levels.cuts)
+    return Telling(plain, noise, tuple(levels.cuts), kinds, tuple(levels.doubts), levels.inflation)
 
 
-def _proposed(values: Values, noise: float) -> list[int]:
-    """The least-cost fit, each point then moved to where its neighbours' levels meet best.
-
-    Long series are fitted in parts, whose borders are proposed too: each part brings levels of its own.
-
-    Source: of the penalty: Zhang and Siegmund, "A modified Bayes information criterion", Biometrics 2007; 3 log n a
-      change, in units of twice the logarithm of the likelihood.
-    """
-    penalty = 3 * math.log(len(values))
-    parts = np.array_split(np.arange(len(values)), math.ceil(len(values) / _LONGEST_PART))
-    bounds: list[int] = []
-    for part in parts:
-        bounds += [int(part[0]) + cut for cut in (0, *segment(values[part], noise, penalty, MIN_LENGTH))]
-    bounds.append(len(values))
-    for number in range(1, len(bounds) - 1):
-        begin, cut, end = bounds[number - 1 : number + 2]
-        bounds[number] = begin + _meeting(values[begin:end], cut - begin, noise)
-    return bounds[1:-1]
-
-
-def _meeting(values: Values, cut: int, noise: float) -> int:
-    """The likeliest place to part these values, between the levels on both sides of a first guess."""
-    return MIN_LENGTH + int(np.argmin(_costs(values, cut, noise)))
-
-
-def _middle(values: Values, cut: int, noise: float, inflation: float) -> int:
-    """The place that most likely is right to within 3 values, each weighed by its likelihood.
-
-    The likeliest place of all is further off by more than that twice as often, for steps of 2 standard deviations.
-    """
-    costs = _costs(values, cut, noise)
-    likelihood = np.exp((np.min(costs) - costs) / 2 / inflation)
-    near = np.convolve(likelihood, _NEARNESS)[NEAR : NEAR + len(likelihood)]
-    return MIN_LENGTH + int(np.argmax(near))
-
-
-def _costs(values: Values, cut: int, noise: float) -> Values:
-    """Of parting at each place but the first and last few, with the levels that a cut has; up to a constant."""
-    from_first, from_second = (
-        np.minimum(np.square((values - level(part, noise)) / noise), CUT * CUT) for part in (values[:cut], values[cut:])
+def _change(telling: Telling, number: int, places: npt.NDArray[np.intp], scale: float) -> Change:
+    """One of a series, in the units and places that were given."""
+    begin, cut, end = telling.around(number)
+    first, second = telling.values[begin:cut], telling.values[cut:end]
+    before, after = level(first, telling.noise), level(second, telling.noise)
+    is_trend = telling.kinds[number] == "trend"
+    percents = None if is_trend or before * after <= 0 else _percents(telling, number, before, after)
+    low_pct, change_pct, high_pct = percents or (None, None, None)
+    return Change(
+        index=int(places[cut]),
+        kind=telling.kinds[number],
+        before=before * scale,
+        after=after * scale,
+        slope_before=_slope(first) * scale if is_trend else None,
+        slope_after=_slope(second) * scale if is_trend else None,
+        change_pct=change_pct,
+        low_pct=low_pct,
+        high_pct=high_pct,
+        false_alarm=telling.false_alarms[number],
+        num_before=cut - begin,
+        num_after=end - cut,
     )
-    total = np.concatenate([[0.0], np.cumsum(from_first - from_second)])
-    return total[MIN_LENGTH : len(values) - MIN_LENGTH + 1]
 
 
-class _Fit:
-    """Steps that are left, of which the uncertain ones are taken away."""
+def _percents(telling: Telling, number: int, before: float, after: float) -> tuple[float, float, float]:
+    """By how much the level changes, between the ends of its interval."""
+    begin, cut, end = telling.around(number)
+    rest = spread(telling.values[begin:end] - np.repeat([before, after], [cut - begin, end - cut]))
+    half = _NORMAL_975 * rest * math.sqrt(telling.inflation * (1 / (cut - begin) + 1 / (end - cut)))
+    low, middle, high = sorted(100 * (after - before + move) / before for move in (-half, 0, half))
+    return low, middle, high
 
-    def __init__(self, values: Values, noise: float, cuts: list[int]) -> None:
-        self.cuts = cuts
-        self._values, self._noise = values, noise
-        self._inflation = 1.0
-        self._doubts: list[float] = []
-        self._seen: dict[tuple[object, ...], float] = {}
-        self._settled = {self._around(number) for number in range(len(cuts))}
 
-    def prune(self) -> None:
-        """Take away the most doubtful points and look anew, until each is surely a step."""
-        while True:
-            self._inflation = inflation(correlation(self._values, self._levels(), self._noise))
-            self._doubts = [self._doubt(number) for number in range(len(self.cuts))]
-            going = {number for number in range(len(self.cuts)) if self._goes(number)}
-            if not going:
-                break
-            self._settle([cut for number, cut in enumerate(self.cuts) if number not in going])
-        for number in range(len(self.cuts)):
-            begin, cut, end = self._around(number)
-            self.cuts[number] = begin + _middle(self._values[begin:end], cut - begin, self._noise, self._inflation)
-
-    def change(self, number: int, places: npt.NDArray[np.intp], scale: float) -> Change:
-        """One of those that are left, in the units and places of the series that was given."""
-        begin, cut, end = self._around(number)
-        before, after = (level(part, self._noise) for part in (self._values[begin:cut], self._values[cut:end]))
-        rest = spread(self._values[begin:end] - np.repeat([before, after], [cut - begin, end - cut]))
-        half = _NORMAL_975 * rest * math.sqrt(self._inflation * (1 / (cut - begin) + 1 / (end - cut)))
-        percents = [100 * (after - before + move) / before for move in (-half, 0, half)] if before * after > 0 else None
-        low_pct, change_pct, high_pct = sorted(percents) if percents else (None, None, None)
-        return Change(
-            index=int(places[cut]),
-            before=before * scale,
-            after=after * scale,
-            change_pct=change_pct,
-            low_pct=low_pct,
-            high_pct=high_pct,
-            false_alarm=self._doubts[number],
-            num_before=cut - begin,
-            num_after=end - cut,
-        )
-
-    def _around(self, number: int) -> tuple[int, int, int]:
-        bounds = [0, *self.cuts, len(self._values)]
-        return bounds[number], bounds[number + 1], bounds[number + 2]
-
-    def _levels(self) -> Values:
-        bounds = [0, *self.cuts, len(self._values)]
-        fitted = [np.full(end - begin, level(self._values[begin:end], self._noise)) for begin, end in pairwise(bounds)]
-        return np.concatenate(fitted)
-
-    def _doubt(self, number: int) -> float:
-        """The chance of a false alarm; above 1 for what is rather a part of a curve, by how much better that is."""
-        begin, cut, end = self._around(number)
-        begin, end = max(begin, cut - _REACH), min(end, cut + _REACH)
-        share = self._once(("share", begin, cut, end), lambda: explained(self._values[begin:end], cut - begin))
-        alarm = min(1.0, chance_of(share, end - begin, cut - begin, self._inflation) * len(self._values))
-        if alarm > FALSE_ALARMS:
-            return alarm
-        leads = (self._lead(first, last) for first, last in self._groups(number))
-        return next((1 + lead for lead in leads if lead > 0), alarm)
-
-    def _groups(self, number: int) -> list[tuple[int, int]]:
-        """Numbers of the first and last point of each short run of points that one belongs to, shortest first."""
-        last_of_all = len(self.cuts) - 1
-        return [
-            (first, first + length)
-            for length in range(_LONGEST_RUN)
-            for first in range(max(0, number - length), min(number, last_of_all - length) + 1)
-        ]
-
-    def _lead(self, first: int, last: int) -> float:
-        cuts = self.cuts[first : last + 1]
-        bounds = [0, *self.cuts, len(self._values)]
-        begin, end = max(bounds[first], cuts[0] - _REACH), min(bounds[last + 2], cuts[-1] + _REACH)
-        return self._once(
-            ("lead", begin, *cuts, end),
-            lambda: curve_lead(self._values[begin:end], [cut - begin for cut in cuts], self._noise),
-        )
-
-    def _once(self, key: tuple[object, ...], act: Callable[[], float]) -> float:
-        if key not in self._seen:
-            self._seen[key] = act()
-        return self._seen[key]
-
-    def _goes(self, number: int) -> bool:
-        """Whether one fails, and neither neighbour is more doubtful."""
-        doubt = self._doubts[number]
-        return doubt > FALSE_ALARMS and doubt >= max(self._doubts[max(0, number - 1) : number + 2])
-
-    def _settle(self, cuts: list[int]) -> None:
-        """Keep only these; those that have new neighbours move to where their levels meet."""
-        self.cuts = cuts
-        for number in range(len(cuts)):
-            begin, cut, end = self._around(number)
-            if (begin, cut, end) not in self._settled:
-                self.cuts[number] = begin + _meeting(self._values[begin:end], cut - begin, self._noise)
-                self._settled.add(self._around(number))
+def _slope(values: Values) -> float:
+    """Of the straight line of least squares, per value."""
+    steps = np.arange(len(values)) - (len(values) - 1) / 2
+    return float(steps @ values / (steps @ steps))

@@ -12,7 +12,7 @@ from drivetrain.bench.detect.noise import CUT, Values
 
 _HIGHEST_DEGREE = 3
 _FEWEST = 16
-_POSITIVE_EVIDENCE = 2.0
+POSITIVE_EVIDENCE = 2.0
 _NUM_REFITS = 4
 
 
@@ -39,7 +39,7 @@ def curve_lead(values: Values, cuts: Sequence[int], noise: float) -> float:
     curves = [
         _criterion(values, powers[:, : degree + 1], 0, noise, is_near) for degree in range(1, _HIGHEST_DEGREE + 1)
     ]
-    return float(min(steps) - min(curves)) - _POSITIVE_EVIDENCE
+    return float(min(steps) - min(curves)) - POSITIVE_EVIDENCE
 
 
 def _criterion(values: Values, columns: Values, num_more: int, noise: float, is_near: npt.NDArray[np.bool_]) -> float:

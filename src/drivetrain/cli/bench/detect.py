@@ -1,4 +1,4 @@
-"""Where the level of any series of numbers changes."""
+"""Where any series of numbers changes."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", metavar="SERIES", type=click.Path(path_type=Path))
-@click.option("--column", default="", help="Only this column: its name, or its number among those of numbers.")
+@click.option("--column", default="", help="Only this column: its name, or its number among those that are measured.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, with the `change_points`.")
 def command(file: Path, column: str, as_json: bool) -> None:
-    """Find the points where the level of a series changes for good.
+    """Find the points where the level of a series changes for good, or its slope.
 
-    SERIES is CSV with or without a header (comma, semicolon or tab), one number a line, or a JSON array. A first column
-    of times or names is not measured; without --column the first of the others is taken.
+    SERIES is CSV with or without a header (comma, semicolon or tab), one number a line, or JSON. Columns that say when
+    (by name, or a first one of words or that only grows) are not measured; without --column the first of the others is
+    taken.
 
-    Noise of any distribution, outliers, correlated noise and slow drift are no changes. A series of independent noise
-    is given any point at most once in 50 times. Points within 5 values of either end are not found.
+    Seasons, outliers, correlated noise, random walks and smooth curves are no changes. A series of independent noise is
+    given any point at most once in 50 times; of others see the guide. Points within 5 values of either end are not
+    found.
 
     Exit codes: 0 done, whether there are points or not · 65 no series.
     """
@@ -55,8 +57,11 @@ def _change(series: Series, change: Change) -> dict[str, Any]:
     return {
         "index": change.index,
         "label": series.labels[change.index] if series.labels else None,
+        "kind": change.kind,
         "before": change.before,
         "after": change.after,
+        "slope_before": change.slope_before,
+        "slope_after": change.slope_after,
         "change_pct": change.change_pct,
         "low_pct": change.low_pct,
         "high_pct": change.high_pct,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from drivetrain import __version__
 from drivetrain.bench.detect import Change
+from drivetrain.bench.detect.words import levels_text
 from drivetrain.bench.history.commits import Commits
 from drivetrain.bench.history.trends import Point, Trend
 from drivetrain.bench.history.words import between_text
@@ -117,7 +118,7 @@ def _finding(trend: Trend, change: Change, find_commits: FindCommits, *, with_ca
     before, after = trend.commits_around(change)
     found = find_commits(before, after)
     name = f"{trend.case} {trend.metric}" if with_case else trend.metric
-    levels = f"{value_text(change.before, trend.unit)} -> {value_text(change.after, trend.unit)}"
+    levels = levels_text(change, trend.unit)
     interval = "" if change.low_pct is None else f" ({change.low_pct:+.1f} to {change.high_pct:+.1f} %)"
     day = utc_text(trend.points[change.index].at_ns)
     return element(
@@ -133,6 +134,8 @@ def _finding(trend: Trend, change: Change, find_commits: FindCommits, *, with_ca
 
 
 def _percent(change: Change) -> str:
+    if change.kind == "trend":
+        return "slope"
     return "sign" if change.change_pct is None else f"{change.change_pct:+.1f} %"
 
 
