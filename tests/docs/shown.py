@@ -7,7 +7,7 @@ import re
 
 def shape(text: str) -> str:
     """Text without what differs between runs: ids, numbers, the width of columns, the lengths of rules and bars."""
-    text = re.sub(r"\b(run|ds)-[0-9a-z]{10}-[0-9a-z]{6}\b", "ID", text)
+    text = re.sub(r"\b(run|ds|job)-[0-9a-z]{10}-[0-9a-z]{6}\b", "ID", text)
     text = re.sub(r"[0-9a-f]{12,64}", "HASH", text)
     text = re.sub(r"-?[0-9][0-9.,:_-]*", "#", text)
     text = re.sub(r"# (ns|us|ms|s|m # s|h # m)\b", "# TIME", text)

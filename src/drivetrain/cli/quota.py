@@ -64,7 +64,7 @@ def command(
         ]
         click.echo(table(("team", "pool", "cohort", "own", "borrows", "lends"), rows, (3, 4, 5)))
     else:
-        click.echo("no quotas: anybody may use all; set one: drivetrain quota --set perception --own 8", err=True)
+        click.echo("no quotas: anybody may use all; set one: drivetrain quota --set perception --own 8")
 
 
 def _most(milli: int | None) -> str:
