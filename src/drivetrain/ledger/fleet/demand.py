@@ -13,15 +13,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import NamedTuple
+
+import msgspec
 
 from drivetrain.ledger.fleet.events import MILLI, Wait
 
 _TYPICAL_SHARE_PCT = 95
-_UNBOUNDED = 1 << 60
+UNBOUNDED = 1 << 60
 
 
-class Shape(NamedTuple):
+class Shape(msgspec.Struct, frozen=True, order=True, gc=False):
     """What each of `nodes` pieces asks of a node; two requests of one shape are alike to the account."""
 
     milli: int
@@ -36,13 +37,13 @@ class Shape(NamedTuple):
         return min(self.milli, MILLI)
 
 
-class Room(NamedTuple):
+class Room(msgspec.Struct, frozen=True, gc=False):
     """What is free of a node: milli of each device that has any, falling; what is unbounded is very much."""
 
     gpu: str
     free: tuple[int, ...]
-    cpu_milli: int = _UNBOUNDED
-    memory_bytes: int = _UNBOUNDED
+    cpu_milli: int = UNBOUNDED
+    memory_bytes: int = UNBOUNDED
 
 
 def shape_of(wait: Wait) -> Shape:

@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
+from operator import sub
 
 from drivetrain.core.leaves import Leaf
 from drivetrain.core.units import NS_PER_S
@@ -63,8 +64,9 @@ class Story:
             return spent
         begin, end = bisect_right(edges_ns, from_ns) - 1, bisect_left(edges_ns, to_ns)
         told: dict[str, int] = defaultdict(int)
-        for letter, (before_ns, after_ns) in zip(letters[begin:end], pairwise(edges_ns[begin : end + 1]), strict=True):
-            told[letter] += after_ns - before_ns
+        spans_ns = map(sub, edges_ns[begin + 1 : end + 1], edges_ns[begin:end])
+        for letter, span_ns in zip(letters[begin:end], spans_ns, strict=True):
+            told[letter] += span_ns
         told[letters[begin]] -= from_ns - edges_ns[begin]
         told[letters[end - 1]] -= edges_ns[end] - to_ns
         for letter, span_ns in told.items():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
-from drivetrain.ledger.fleet.demand import Room
+from drivetrain.ledger.fleet.demand import UNBOUNDED, Room
 from drivetrain.ledger.fleet.events import MILLI, Alloc, NodeEvent
 
 
-class Holding(NamedTuple):
+class Holding(msgspec.Struct, frozen=True, gc=False):
     """So many milli of a node for so long. `price`: of a device and an hour; `is_down`: the node did not answer."""
 
     start_ns: int
@@ -19,7 +19,7 @@ class Holding(NamedTuple):
     is_down: bool
 
 
-class Shortage(NamedTuple):
+class Shortage(msgspec.Struct, frozen=True, gc=False):
     """So many milli that an attempt was given and no capacity carried. `pool`: empty where there was no node."""
 
     start_ns: int
@@ -121,12 +121,10 @@ class Node:
 
     def room(self) -> Room:
         """What is free of it for those who wait."""
-        event, free = self.event, tuple(sorted((milli for milli in self.free if milli), reverse=True))
-        room = Room(event.gpu, free)
+        event, cpu_milli, memory_bytes = self.event, UNBOUNDED, UNBOUNDED
         if event.cpu_milli is not None:
-            used = sum(claim.alloc.cpu_milli for claim in self.claims)
-            room = room._replace(cpu_milli=max(0, event.cpu_milli - used))
+            cpu_milli = max(0, event.cpu_milli - sum([claim.alloc.cpu_milli for claim in self.claims]))
         if event.memory_bytes is not None:
-            used = sum(claim.alloc.memory_bytes for claim in self.claims)
-            room = room._replace(memory_bytes=max(0, event.memory_bytes - used))
-        return room
+            memory_bytes = max(0, event.memory_bytes - sum([claim.alloc.memory_bytes for claim in self.claims]))
+        free = tuple(sorted([milli for milli in self.free if milli], reverse=True))
+        return Room(event.gpu, free, cpu_milli, memory_bytes)

@@ -8,6 +8,8 @@ from itertools import accumulate, pairwise
 from operator import mul
 from typing import NamedTuple
 
+import msgspec
+
 from drivetrain.core.leaves import FreeLeaf
 from drivetrain.ledger.fleet.demand import Demand, Room, Shape
 from drivetrain.ledger.fleet.node import Node
@@ -32,7 +34,7 @@ class Level(NamedTuple):
     idle: int = 0
 
 
-class _Entry(NamedTuple):
+class _Entry(msgspec.Struct, frozen=True, gc=False):
     """What a node adds to its pool, milli; `leaf` of what is free, None where it can be used: then there is a room."""
 
     capacity: int
@@ -49,7 +51,7 @@ class Pool:
         self.price = 0
         self.demand = Demand()
         self.times_ns: list[int] = []
-        self.levels: list[Level] = []
+        self.levels: list[tuple[int, ...]] = []
         self.prices: list[int] = []
         self._rooms = Rooms()
         self._nodes: dict[str, _Entry] = {}
@@ -73,12 +75,11 @@ class Pool:
         self._is_moved = True
 
     def _count(self, entry: _Entry, times: int) -> None:
-        capacity, leaf, free, broken, room = entry
-        self.capacity += times * capacity
-        self._free[leaf] += times * free
-        self._free[FreeLeaf.BROKEN] += times * broken
-        if room is not None:
-            self._rooms.change(room, times)
+        self.capacity += times * entry.capacity
+        self._free[entry.leaf] += times * entry.free
+        self._free[FreeLeaf.BROKEN] += times * entry.broken
+        if entry.room is not None:
+            self._rooms.change(entry.room, times)
 
     def mark(self, at_ns: int) -> None:
         """All changes of this instant are told: note the level."""
@@ -91,7 +92,7 @@ class Pool:
         draining, broken = free[FreeLeaf.DRAINING], free[FreeLeaf.BROKEN]
         allocated = self.capacity - free[None] - draining - broken
         idle = free[None] - self._fragmented
-        level = Level(self.capacity, allocated, draining, broken, self._fragmented, idle)
+        level = self.capacity, allocated, draining, broken, self._fragmented, idle
         if self.levels and level == self.levels[-1] and self.price == self.prices[-1]:
             return
         self.times_ns.append(at_ns)
@@ -114,7 +115,7 @@ class Curve:
     def level_at(self, at_ns: int) -> Level:
         """Milli at an instant."""
         index = bisect_right(self.times_ns, at_ns) - 1
-        return self.levels[index] if index >= 0 else Level()
+        return Level(*self.levels[index]) if index >= 0 else Level()
 
     def between(self, start_ns: int, end_ns: int) -> tuple[Level, Level]:
         """Milli-ns in a window, and the same times the price."""
@@ -133,7 +134,7 @@ class Curve:
         )
 
 
-def _sums(levels: Sequence[Level], weights: Sequence[int]) -> list[list[int]]:
+def _sums(levels: Sequence[Sequence[int]], weights: Sequence[int]) -> list[list[int]]:
     """Of each field of a level, for each time the sum of all before it."""
     return [list(accumulate(map(mul, field, weights), initial=0)) for field in zip(*levels, strict=True)]
 

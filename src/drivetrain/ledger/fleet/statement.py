@@ -97,6 +97,8 @@ class _Sheet:
     def __init__(self, start_ns: int, end_ns: int, by: tuple[str, ...], where: Mapping[str, str]) -> None:
         self.start_ns, self.end_ns = start_ns, end_ns
         self.by, self.where = by, where
+        self._told_apart = [BY.index(name) for name in by]
+        self._wanted = [(BY.index(name), value) for name, value in where.items()]
         self.capacity: dict[str, int] = {}
         self.rows: dict[tuple[str, ...], _Row] = {}
         self.num_attempts = 0
@@ -115,17 +117,14 @@ class _Sheet:
 
     def _row(self, pool: str, team: str = "", user: str = "", job: str = "") -> _Row | None:
         """Where something with these names belongs; None where it does not count."""
-        names = {"pool": pool, "team": team, "user": user, "job": job}
-        if self._is_left_out(**names):
+        names = pool, team, user, job
+        if any(names[index] != value for index, value in self._wanted):
             return None
-        key = tuple(names[name] for name in self.by)
+        key = tuple([names[index] for index in self._told_apart])
         row = self.rows.get(key)
         if row is None:
             row = self.rows[key] = _Row()
         return row
-
-    def _is_left_out(self, **names: str) -> bool:
-        return any(self.where.get(name, value) != value for name, value in names.items())
 
     def _span_ns(self, start_ns: int, end_ns: int) -> int:
         """How much of it is in the window."""
@@ -147,7 +146,8 @@ class _Sheet:
         end_ns = read_at_ns if attempt.end_ns is None else attempt.end_ns
         if not self._span_ns(attempt.start_ns, end_ns):
             return
-        if self._is_left_out(team=attempt.team, user=attempt.user, job=attempt.job):
+        names = self.where.get("pool", ""), attempt.team, attempt.user, attempt.job
+        if any(names[index] != value for index, value in self._wanted):
             return
         told, explanation = attempt.told, explained(attempt, read_at_ns)
         is_open = attempt.end_ns is None or (told is not None and told.is_running)

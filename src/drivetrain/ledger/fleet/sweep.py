@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+import msgspec
 
 from drivetrain.ledger.fleet.demand import Shape, shape_of
 from drivetrain.ledger.fleet.events import Alloc, FleetEvent, Free, Leave, NodeEvent, PriceEvent, Told, Wait
@@ -39,7 +40,7 @@ class Attempt:
         return self.claims[0].alloc.t
 
 
-class Queued(NamedTuple):
+class Queued(msgspec.Struct, frozen=True, order=True, gc=False):
     """A job that waited, or still does. `milli`: of all its pieces; `price`: of the cheapest that it could have."""
 
     start_ns: int
