@@ -29,6 +29,8 @@ which processes that can go on do, or the `Outcome`. How quick that is: benchmar
   signals.py          Ctrl-C as bytes on a descriptor
   nursery_process.py  the launcher's side of the nursery
   wire.py             what the two say to each other
+  imports.py          whether a program will want torch
+  spares.py           a nursery in waiting, for programs that want no torch
   nursery.py          the process that imports torch once and forks the ranks
   child.py            a rank's process between the fork and its end
   control.py          a rank's line to its launcher: leave an attempt, come back in the next one

@@ -20,6 +20,7 @@ import socket
 import sys
 import time
 from contextlib import suppress
+from typing import NoReturn
 
 from drivetrain.core import variables
 from drivetrain.core.clock import mono_ns
@@ -153,8 +154,6 @@ def _preload(modules: list[str]) -> None:
     for name in modules:
         with suppress(Exception):
             importlib.import_module(name)
-    gc.collect()
-    gc.freeze()  # the collector of a rank must not touch, and so copy, the pages it shares with the nursery
 
 
 def main() -> None:
@@ -165,6 +164,13 @@ def main() -> None:
     if not sys.flags.safe_path:
         sys.path.pop(0)  # the folder that `-m` put there; each rank gets its own
     _preload(modules)
+    work(end, grace_ns)
+
+
+def work(end: int, grace_ns: int) -> NoReturn:
+    """Fork ranks until the launcher is gone; in a fork, become a rank."""
+    gc.collect()
+    gc.freeze()  # the collector of a rank must not touch, and so copy, the pages it shares with the nursery
     outlive_parent()
     adopt_orphans()
     channel = Channel(socket.socket(fileno=end))

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from drivetrain.core.units import NS_PER_S
+from drivetrain.launch import spares
 from drivetrain.launch.wire import Channel, Message, Signal, Spawn
 
 
@@ -31,16 +32,20 @@ class NurseryProcess:
         """
         ours, theirs = socket.socketpair()
         with theirs:
-            settings = (theirs.fileno(), os.getpid(), grace_ns, list(modules))
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "drivetrain.launch.nursery", *map(json.dumps, settings)],
-                stdin=subprocess.DEVNULL,
-                stdout=2,
-                pass_fds=[theirs.fileno()],
-                env=dict(env),
-                cwd=cwd,
-                start_new_session=True,
-            )
+            spare = None if modules else spares.take(env)
+            if spare is not None and spare.become(theirs, env=env, cwd=cwd, grace_ns=grace_ns):
+                self._process: subprocess.Popen[bytes] | spares.Spare = spare
+            else:
+                settings = (theirs.fileno(), os.getpid(), grace_ns, list(modules))
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "drivetrain.launch.nursery", *map(json.dumps, settings)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=2,
+                    pass_fds=[theirs.fileno()],
+                    env=dict(env),
+                    cwd=cwd,
+                    start_new_session=True,
+                )
         self.channel = Channel(ours)
         self.is_ready = False
         self._grace_ns = grace_ns

@@ -12,6 +12,7 @@ from drivetrain.core.errors import UsageError
 from drivetrain.core.faults import Fault
 from drivetrain.core.profiling import ProfileSpec
 from drivetrain.core.units import NS_PER_S, duration_text
+from drivetrain.launch.imports import may_want_torch
 from drivetrain.launch.layout import Layout
 from drivetrain.launch.program import Program, resolve
 from drivetrain.store import RunFolder
@@ -228,10 +229,18 @@ def meeting_request(spec: LaunchSpec, program: Program, port: int) -> RankReques
 
 
 def preload_of(spec: LaunchSpec, program: Program) -> tuple[str, ...]:
-    """The modules that the nursery imports: none for a program that is executed."""
+    """The modules that the nursery imports: none for a program that is executed, or has no use for torch."""
     if program.kind == "executable":
         return ()
-    return DEFAULT_PRELOAD if spec.preload is None else spec.preload
+    if spec.preload is not None:
+        return spec.preload
+    is_light = program.kind == "script" and not may_want_torch(*_script(spec, program))
+    return () if is_light else DEFAULT_PRELOAD
+
+
+def _script(spec: LaunchSpec, program: Program) -> tuple[Path, Path]:
+    path = spec.folder / program.argv[0]
+    return path, path.resolve().parent
 
 
 def requests_text(requests: tuple[RankRequest, ...]) -> str:

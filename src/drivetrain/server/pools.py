@@ -81,7 +81,7 @@ def engine_of(pool: PoolConfig, agents: Path) -> Engine:
     from drivetrain.compute.engines.local import LocalEngine
 
     nodes = local_nodes(pool, os.sched_getaffinity(0), accelerators())
-    return LocalEngine(agents, nodes, first_devices(nodes))
+    return LocalEngine(agents, nodes, first_device=first_devices(nodes), is_warm=True)
 
 
 def local_nodes(pool: PoolConfig, cores: set[int], found: Mapping[str, int]) -> list[NodeRecord]:

@@ -88,6 +88,13 @@ class Worker:
         self._wake.set()
 
     def _run(self) -> None:
+        try:
+            self._turns()
+        finally:
+            for engine in self._engines.values():
+                engine.close()
+
+    def _turns(self) -> None:
         while not self._over.is_set():
             try:
                 pause_s = self.turn()

@@ -7,5 +7,6 @@ beats.py       says that it lives and how far it is, hears what it should do; in
 shipping.py    sends what ranks write to a server that does not see it, in order and only once
 leftovers.py   what a job's processes leave running
 tasks.py       pulls tasks of an array and runs them
+warm.py        has all imported that agents need, and forks them
 main.py        from the assignment to the last word
 """

@@ -21,7 +21,7 @@ from drivetrain.compute.agent.tasks import TaskWorker
 from drivetrain.compute.snapshot import CodeShelf, decode_manifest, unpack
 from drivetrain.core import variables
 from drivetrain.core.errors import DrivetrainError, StoreError, UsageError
-from drivetrain.launch import Launcher, LaunchSpec, Progress, run_together
+from drivetrain.launch import Launcher, LaunchSpec, Progress, run_together, spares
 from drivetrain.launch.child import adopt_orphans
 from drivetrain.store import LocalShelf, run_folder
 
@@ -78,6 +78,7 @@ class Agent:
             self._tell(f"a bug in drivetrain: {exc!r}")
             exit_code = _BUG
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        spares.drop()
         end_descendants(_GRACE_S)
         self._last_word(exit_code)
         return exit_code
@@ -225,7 +226,11 @@ def main(folder: str, member: int) -> int:
     if claim(claim_file(Path(folder), member)) is None:
         return 0
     adopt_orphans()
-    return Agent(Path(folder), member).work()
+    spares.prepare()
+    try:
+        return Agent(Path(folder), member).work()
+    finally:
+        spares.drop()
 
 
 if __name__ == "__main__":

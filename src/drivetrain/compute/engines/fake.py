@@ -59,6 +59,9 @@ class FakeEngine:
         for key in [key for key in self.agents if key[0] == attempt]:
             self.end(*key)
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def end(self, attempt: str, member: int) -> None:
         """An agent ends, or is lost where it has not said so to the server before."""
         self.agents.pop((attempt, member), None)

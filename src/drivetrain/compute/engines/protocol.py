@@ -57,3 +57,6 @@ class Engine(Protocol):
 
     def kill(self, attempt: str) -> None:
         """End its agents and all that they started."""
+
+    def close(self) -> None:
+        """The controller ends; agents go on. May be called twice."""

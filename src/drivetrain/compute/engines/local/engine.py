@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,10 +14,36 @@ from pathlib import Path
 
 from drivetrain.compute.agent.claim import claim_file, holder
 from drivetrain.compute.agent.leftovers import MARK, marked
+from drivetrain.compute.agent.warm import WarmAgents
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines.protocol import StartRequest
 from drivetrain.compute.policy.values import Share
 from drivetrain.core.errors import StoreError
+
+WARM = (sys.executable, "-m", "drivetrain.compute.agent.main")
+"""Agents that a fork can be."""
+
+
+class Forked:
+    """As much of `Popen` as is needed, for a process that is no child of ours."""
+
+    def __init__(self, pidfd: int) -> None:
+        self._pidfd = pidfd
+
+    def poll(self) -> int | None:
+        """None while it lives."""
+        return 0 if select.select([self._pidfd], [], [], 0)[0] else None
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def __del__(self) -> None:
+        os.close(self._pidfd)
+
+
+Child = subprocess.Popen[bytes] | Forked
 
 
 class LocalEngine:
@@ -24,21 +52,37 @@ class LocalEngine:
     Args:
       folder: where agents keep what they are told and their claims.
       nodes: what this machine is divided into.
+      is_warm: whether agents are forked from a process that has imported what they need.
       first_device: of each node with accelerators, the machine's number of its first one.
     """
 
     def __init__(
-        self, folder: Path, nodes: Sequence[NodeRecord], first_device: Mapping[str, int] | None = None
+        self,
+        folder: Path,
+        nodes: Sequence[NodeRecord],
+        *,
+        first_device: Mapping[str, int] | None = None,
+        is_warm: bool = False,
     ) -> None:
         self._folder = folder
         self._nodes = tuple(nodes)
+        self._is_warm = is_warm
         self._first_device = first_device or {}
-        self._children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
+        self._children: dict[tuple[str, int], Child] = {}
+        self._warm: WarmAgents | None = None
         self._gone: set[Path] = set()
 
     def nodes(self) -> Sequence[NodeRecord]:
         """What this machine is divided into."""
+        if self._is_warm and self._warm is None:
+            self._warm = WarmAgents()
         return self._nodes
+
+    def close(self) -> None:
+        """Agents go on."""
+        if self._warm is not None:
+            self._warm.close()
+            self._warm = None
 
     def start(self, request: StartRequest) -> None:
         """Start an agent for each member, unless one lives or has lived."""
@@ -46,20 +90,28 @@ class LocalEngine:
             claim = claim_file(self._folder / request.attempt, member)
             if (request.attempt, member) in self._children or claim.exists():
                 continue
-            log = claim.with_suffix(".log")
-            mark = {MARK: f"{request.attempt}.{member}"}
+            env = {**request.env, **self._devices(share), MARK: f"{request.attempt}.{member}"}
             try:
-                with log.open("ab") as output:
-                    self._children[request.attempt, member] = subprocess.Popen(
-                        [*request.agent, str(member)],
-                        stdin=subprocess.DEVNULL,
-                        stdout=output,
-                        stderr=subprocess.STDOUT,
-                        env={**os.environ, **request.env, **self._devices(share), **mark},
-                        start_new_session=True,
-                    )
+                with claim.with_suffix(".log").open("ab") as output:
+                    self._children[request.attempt, member] = self._agent(request, member, env, output.fileno())
             except OSError as exc:
                 raise StoreError(f"cannot start an agent for {request.attempt}: {exc.strerror}") from exc
+
+    def _agent(self, request: StartRequest, member: int, env: Mapping[str, str], output: int) -> Child:
+        """A fork of one that is warm, where it may be one; else a process of its own, which finds it has been made."""
+        if self._warm is not None and request.agent[:-1] == WARM:
+            try:
+                return Forked(self._warm.fork(Path(request.agent[-1]), member, env, output))
+            except OSError:
+                self.close()
+        return subprocess.Popen(
+            [*request.agent, str(member)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **env},
+            start_new_session=True,
+        )
 
     def living(self) -> Mapping[str, frozenset[int]]:
         """By their claims, and by those of our children that have not come so far as to make one.

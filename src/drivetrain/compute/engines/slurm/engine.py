@@ -63,6 +63,9 @@ class SlurmEngine:
         self._cancel(attempt, "--signal=KILL", "--full")
         self._cancel(attempt)
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def _cancel(self, attempt: str, *options: str) -> None:
         number = self._jobs().get(attempt)
         if number is not None:
