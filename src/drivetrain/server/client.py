@@ -7,7 +7,6 @@ import http.client
 import os
 import secrets
 import signal
-import ssl
 import subprocess
 import sys
 import time
@@ -44,6 +43,8 @@ class Client:
         self._netloc, self._token = parts.netloc, token
         self._context = None
         if parts.scheme == "https":
+            import ssl
+
             self._context = ssl.create_default_context(cafile=os.environ.get(CA_FILE) or None)
         self._connection: http.client.HTTPConnection | None = None
 

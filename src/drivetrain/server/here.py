@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from drivetrain.core.clock import host_id
-from drivetrain.store import home, publish_bytes
+from drivetrain.core.variables import home
 
 _TOKEN_FILE = "token"  # noqa: S105 - a name of a file
 
@@ -46,6 +46,8 @@ def servers(folder: Path) -> list[Here]:
 @contextmanager
 def announced(folder: Path, url: str, identity: str) -> Iterator[None]:
     """While the block runs, commands of this machine find the server."""
+    from drivetrain.store import publish_bytes
+
     path = folder / "here" / f"{os.getpid()}.json"
     here = Here(url, identity, os.getpid(), host_id())
     _remove_dead(folder)

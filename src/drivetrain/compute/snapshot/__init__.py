@@ -1,5 +1,7 @@
 """The code that a job travels with: files -> a manifest and blobs by content, and back.
 
+`drivetrain submit` imports it, so that what only servers and agents need is imported at first use.
+
 manifest.py  what a snapshot is; its id says all that is in it
 take.py      a folder -> a manifest, quickly where little has changed
 shelf.py     where contents and manifests are kept

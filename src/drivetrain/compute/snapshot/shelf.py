@@ -8,7 +8,6 @@ from pathlib import Path
 
 from drivetrain.compute.snapshot.manifest import Manifest, decode_manifest
 from drivetrain.core.errors import DataError, StoreError
-from drivetrain.store import publish_bytes, publish_quickly, sync_files
 
 _HASH_CHARS = 64
 _MOST_REMEMBERED = 16
@@ -27,6 +26,8 @@ class CodeShelf:
 
     def put_blob(self, sha256: str, content: bytes) -> None:
         """Keep a content; it is durable when its manifest is. Raises: DataError: it is not what its hash says."""
+        from drivetrain.store import publish_quickly
+
         path = self._blob(sha256)
         if hashlib.sha256(content).hexdigest() != sha256:
             raise DataError(f"a content is not what its hash {sha256[:12]} says")
@@ -42,6 +43,8 @@ class CodeShelf:
 
     def put(self, manifest: Manifest) -> None:
         """Keep a manifest all of whose contents are there. Raises: DataError: one is missing."""
+        from drivetrain.store import publish_bytes, sync_files
+
         if missing := self.missing(sorted(manifest.hashes)):
             raise DataError(f"{len(missing)} contents of the code have not been sent")
         sync_files([self._blob(sha256) for sha256 in manifest.hashes])

@@ -15,7 +15,7 @@ import msgspec
 from drivetrain.compute.snapshot.manifest import MOST_FILES, Entry, Manifest, link_stays_inside
 from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.core.units import NS_PER_S, bytes_text
-from drivetrain.store import home, publish_bytes
+from drivetrain.core.variables import home
 
 MOST_BYTES = 256 << 20
 _NUM_NAMED = 5
@@ -146,6 +146,8 @@ def _recalled(memory: Path) -> dict[str, _Known]:
 
 
 def _remember(memory: Path, known: dict[str, _Known]) -> None:
+    from drivetrain.store import publish_bytes
+
     try:
         publish_bytes(memory, msgspec.json.encode(known))
     except StoreError:  # it is only quicker with it

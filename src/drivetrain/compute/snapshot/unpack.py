@@ -11,7 +11,6 @@ from pathlib import Path
 
 from drivetrain.compute.snapshot.manifest import Manifest
 from drivetrain.core.errors import DataError, StoreError
-from drivetrain.store import sync_files
 
 
 def unpack(manifest: Manifest, folder: Path, read: Callable[[str], bytes]) -> None:
@@ -24,6 +23,8 @@ def unpack(manifest: Manifest, folder: Path, read: Callable[[str], bytes]) -> No
       read: gives the content of a hash.
     Raises: DataError: a content is not what its hash says. StoreError: the disk would not take it.
     """
+    from drivetrain.store import sync_files
+
     aside = folder.with_name(f"{folder.name}.incomplete")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
