@@ -16,9 +16,7 @@ from tests.docs.shown import check
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "guides" / "cluster.md"
-BLOCK = re.compile(
-    r"<!-- not run: tests/integration/test_cluster_guide.py[^>]*-->\n```console\n(.*?)```", re.DOTALL
-)
+BLOCK = re.compile(r"<!-- not run: tests/integration/test_cluster_guide.py[^>]*-->\n```console\n(.*?)```", re.DOTALL)
 FILE = re.compile(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
 
 
