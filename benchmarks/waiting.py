@@ -17,11 +17,11 @@ from drivetrain.compute.simulate.world import World
 
 JUDGED = {"covered_pct"}
 NUM_SAMPLES = 1
-NUM_NODES = 16
-NUM_JOBS = 3000
+NUM_NODES = 8
+NUM_JOBS = 2000
 LOAD = 0.95
-WARM_UP = 500
-OF_WAITING = 8
+WARM_UP = 300
+OF_WAITING = 3
 LATELY_S = 6 * 3600.0
 
 

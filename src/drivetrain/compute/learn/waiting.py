@@ -17,9 +17,10 @@ from drivetrain.compute.policy.values import Snapshot
 from drivetrain.compute.simulate.values import Arrival
 from drivetrain.compute.simulate.world import World
 
-NUM_PLAYS = 12
+NUM_PLAYS = 10
 HORIZON_S = 14 * 86400.0
-EVERY_S = 30.0
+EVERY_S = 5.0
+COARSER = 0.15
 FEWEST_PAST = 20
 MOST_PAST = 500
 COVERAGE = 0.8
@@ -53,7 +54,9 @@ def play_waits(
     waits = []
     for number in range(num):
         rng = random.Random(f"{seed} {job} {number}")  # noqa: S311 - a draw, no secret
-        world = World(snapshot, now_s, runs_s=drawn_runs(snapshot, now_s, history, rng), every_s=EVERY_S)
+        world = World(
+            snapshot, now_s, runs_s=drawn_runs(snapshot, now_s, history, rng), every_s=EVERY_S, coarser=COARSER
+        )
         world.arrive(come_again(recent, now_s, history, rng))
         world.run(now_s + HORIZON_S, until=lambda world: bool(world.stories[job].starts_s))
         waits.append(world.now_s - now_s)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from drivetrain.compute.learn.run_times import History
-from drivetrain.compute.learn.waiting import EVERY_S, come_again, drawn_runs
+from drivetrain.compute.learn.waiting import COARSER, EVERY_S, come_again, drawn_runs
 from drivetrain.compute.policy.values import MILLI, Node, Snapshot
 from drivetrain.compute.simulate.values import Arrival
 from drivetrain.compute.simulate.world import World
@@ -77,7 +77,9 @@ def outlook(
     num_jobs = 0
     for number in range(num):
         rng = random.Random(f"{seed} {number}")  # noqa: S311 - a draw, no secret
-        world = World(snapshot, now_s, runs_s=drawn_runs(snapshot, now_s, history, rng), every_s=EVERY_S)
+        world = World(
+            snapshot, now_s, runs_s=drawn_runs(snapshot, now_s, history, rng), every_s=EVERY_S, coarser=COARSER
+        )
         world.arrive(come_again(recent, now_s, history, rng))
         world.run(now_s + over_s)
         before = {job.job for job in snapshot.running}

@@ -65,6 +65,7 @@ class World:
         policy: Policy = plan,
         knowledge: Knowledge | None = None,
         every_s: float = 0.0,
+        coarser: float = 0.0,
     ) -> None:
         """Start from a snapshot.
 
@@ -73,6 +74,7 @@ class World:
           policy: what decides.
           knowledge: what the policy is told of run times.
           every_s: changes less than this apart are planned for together.
+          coarser: and those less than this part of the time that was played.
         """
         self.now_s = now_s
         self.decisions: list[Decision] = []
@@ -84,7 +86,8 @@ class World:
         for node in snapshot.nodes:
             self._capacity[node.pool] += 1000 * node.num_gpus
             self._free[node.pool] += sum(node.free_milli)
-        self._policy, self._knowledge, self._every_s = policy, knowledge or AsSaid(), every_s
+        self._policy, self._knowledge = policy, knowledge or AsSaid()
+        self._begun_s, self._every_s, self._coarser = now_s, every_s, coarser
         self._nodes: dict[str, Node] = {node.name: node for node in snapshot.nodes}
         self._waiting: dict[str, Waiting] = {}
         self._running: dict[str, Running] = {}
@@ -136,7 +139,7 @@ class World:
                     return
             next_s = self._events[0][0] if self._events else math.inf
             if self._due:
-                next_s = min(next_s, self._planned_s + self._every_s)
+                next_s = min(next_s, self._planned_s + self._gap_s())
             if next_s > until_s or math.isinf(next_s):
                 if math.isfinite(until_s):
                     self._advance(until_s)
@@ -162,7 +165,15 @@ class World:
                 self._free[node.pool] += sign * sum(milli for _, milli in share.milli)
 
     def _plan_is_early(self) -> bool:
-        return self.now_s < self._planned_s + self._every_s
+        return self.now_s < self._planned_s + self._gap_s()
+
+    def _gap_s(self) -> float:
+        """How long after a plan there is none."""
+        return (
+            max(self._every_s, self._coarser * (self._planned_s - self._begun_s))
+            if math.isfinite(self._planned_s)
+            else 0.0
+        )
 
     def _plan(self) -> None:
         self._due, self._planned_s = False, self.now_s
