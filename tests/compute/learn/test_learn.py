@@ -87,7 +87,7 @@ def test_a_wait_is_as_long_as_what_runs_may_still_run() -> None:
 def test_what_came_lately_comes_again_and_may_be_first() -> None:
     history = learned((job(gpus=8), [100.0] * 20))
     urgent = replace(job(gpus=8), job="u", priority=300, submitted_s=900.0)
-    recent = [Arrival(replace(urgent, submitted_s=900.0 + at), 100.0) for at in range(100)]
+    recent = [Arrival(replace(urgent, submitted_s=900.0 + 10 * at), 100.0) for at in range(10)]
     alone = play_waits(replace(full(), running=(replace(runs(950.0)),)), 1000.0, "w", history, num=3)
     behind = play_waits(replace(full(), running=(replace(runs(950.0)),)), 1000.0, "w", history, recent, num=3)
     assert max(alone) < min(behind)
