@@ -50,8 +50,7 @@ _TRACE = "traces/breakdown[tool={}]:"
 _STEPS = "detection/steps[step={1},way={0}]:"
 _WEEK = "fleet/week[num_attempts=100000,num_nodes=1000]:"
 _DEMO = "demo/demo[drive={}]:"
-_STATIC, _CHURN = "packing/static[pods={},policy={}]:", "packing/churn[pods={},policy={}]:"
-_ALLOCATED = "gpu_allocation_pct"
+_STATIC, _DEPARTURES = "packing/static[pods={}]:", "packing/departures[pods={}]:"
 
 
 def _beside(bench: str, kind: str, metric: str) -> tuple[str, None, tuple[tuple[str, str], ...]]:
@@ -306,30 +305,34 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         *(
             Row(
                 f"GPUs allocated at 130 % demand, {pods}",
-                _STATIC.format(pods, "priced") + _ALLOCATED,
+                _STATIC.format(pods) + "priced_pct",
                 Target(at_least=least_pct),
                 (
-                    ("FGD", _STATIC.format(pods, "fgd") + _ALLOCATED),
-                    ("best fit", _STATIC.format(pods, "best-fit") + _ALLOCATED),
-                    ("random", _STATIC.format(pods, "random") + _ALLOCATED),
-                    ("FGD as published", _STATIC.format(pods, "fgd") + "published_pct"),
+                    ("FGD", _STATIC.format(pods) + "fgd_pct"),
+                    ("best fit", _STATIC.format(pods) + "best_fit_pct"),
+                    ("random", _STATIC.format(pods) + "random_pct"),
+                    ("FGD as published", _STATIC.format(pods) + "fgd_published_pct"),
                 ),
             )
             for pods, least_pct in (("default", 96.3), ("gpushare40", 95.0), ("multigpu20", 96.8))
         ),
         *(
             Row(
-                f"{policy}, {pods}: points from what was published",
-                _STATIC.format(pods, policy) + "off_published_pct",
+                f"{what} here, {pods}: points from what was published",
+                f"{_STATIC.format(pods)}{policy}_off_pct",
                 at_most(most_pct),
             )
             for pods in ("default", "gpushare40", "multigpu20")
-            for policy, most_pct in (("fgd", 0.3), ("best-fit", 0.3), ("random", 0.5))
+            for what, policy, most_pct in (
+                ("FGD", "fgd", 0.3),
+                ("best fit", "best_fit", 0.3),
+                ("random", "random", 0.5),
+            )
         ),
         *(
             Row(
-                f"class that pays most, {pods}: points refused over FGD's",
-                f"packing/fairness[pods={pods}]:most_over_fgd_pct",
+                f"{pods}: points by which the class that pays most is refused more often than by FGD",
+                _STATIC.format(pods) + "most_refused_over_fgd_pct",
                 at_most(1.0),
             )
             for pods in ("default", "gpushare40", "multigpu20")
@@ -337,23 +340,22 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         *(
             Row(
                 f"GPUs allocated at a load of 130 % with departures, {pods}",
-                _CHURN.format(pods, "priced") + _ALLOCATED,
+                _DEPARTURES.format(pods) + "priced_pct",
                 None,
                 (
-                    ("FGD", _CHURN.format(pods, "fgd") + _ALLOCATED),
-                    ("best fit", _CHURN.format(pods, "best-fit") + _ALLOCATED),
-                    ("random", _CHURN.format(pods, "random") + _ALLOCATED),
+                    ("FGD", _DEPARTURES.format(pods) + "fgd_pct"),
+                    ("best fit", _DEPARTURES.format(pods) + "best_fit_pct"),
                 ),
             )
             for pods in ("default", "gpushare40")
         ),
         Row(
             "a placement, default",
-            _STATIC.format("default", "priced") + "placement_s",
+            _STATIC.format("default") + "placement_s",
             at_most(20e-6),
-            (("FGD", _STATIC.format("default", "fgd") + "placement_s"),),
+            (("FGD", _STATIC.format("default") + "fgd_placement_s"),),
         ),
-        Row("a replay, default, prices learned anew", _STATIC.format("default", "priced") + "replay_s", at_most(60)),
+        Row("a replay, default, with prices learned anew", _STATIC.format("default") + "replay_s", at_most(60)),
     ),
     "demo": (
         Row("the demo after set-up, synthetic drive", _DEMO.format("synthetic") + "took_s", at_most(90)),
