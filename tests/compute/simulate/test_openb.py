@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from drivetrain.compute.simulate.packing import Report, replay
 LISTS = ("default", "gpushare40", "multigpu20")
 
 
+@cache
 def study(shared_data: Path, pods: str, policy: str, *, has_departures: bool = False) -> Report:
     folder = shared_data / "openb"
     machines = read_nodes(folder / "openb_node_list_gpu_node.csv").machines

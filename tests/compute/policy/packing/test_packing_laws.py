@@ -63,7 +63,7 @@ def packed_by(rule: Rule, story: Story) -> Packed:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(story=stories())
 def test_no_node_gives_more_than_it_has_and_nothing_that_fits_is_refused(rule: Rule, story: Story) -> None:
     packed = packed_by(rule, story)
@@ -108,7 +108,7 @@ class Book:
             self.take(shape, placement, -1)
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(story=stories())
 def test_places_do_not_depend_on_how_much_is_kept_of_what_was_found(story: Story) -> None:
     roomy = [packed_by(rule, story) for rule in RULES]
