@@ -27,6 +27,11 @@ class Rule(Protocol):
         """Of its cost among those of `kernels.costs`."""
         ...
 
+    @property
+    def learns_by_time(self) -> bool:
+        """Whether it learns from what is there at a time, rather than from what comes."""
+        ...
+
     def learn(self, seen: Sequence[Shape], models: Sequence[str]) -> Knowledge:
         """What it makes of a sample of what is asked for, in a cluster with these kinds of accelerator."""
         ...
@@ -39,6 +44,11 @@ class Cost:
     name: str
     code: int
     has_prices: bool = False
+
+    @property
+    def learns_by_time(self) -> bool:
+        """Prices are of what is there; FGD's typical pods are those that come."""
+        return self.has_prices
 
     def learn(self, seen: Sequence[Shape], models: Sequence[str]) -> Knowledge:
         """Typical shapes, and prices for a rule that has them."""
