@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How many seeds of chaos."""
-    parser.addoption("--seeds", type=int, default=10, help="of the chaos of the control plane")
+    parser.addoption("--seeds", type=int, default=2, help="of the chaos of the control plane")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

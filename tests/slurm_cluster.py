@@ -20,7 +20,7 @@ from pathlib import Path
 
 NODES = ("n1", "n2", "n3", "n4")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
-_PATIENCE_S = 30.0
+_PATIENCE_S = 90.0
 _ANSWERS = ("idle", "mix", "alloc", "comp")  # of a node that answers
 _CONFIG = """\
 ClusterName=drivetrain
