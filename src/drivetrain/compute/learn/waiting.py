@@ -22,7 +22,7 @@ HORIZON_S = 14 * 86400.0
 EVERY_S = 5.0
 COARSER = 0.15
 FEWEST_PAST = 20
-MOST_PAST = 500
+MOST_PAST = 100
 COVERAGE = 0.8
 
 
@@ -72,10 +72,15 @@ def estimate(plays_s: Sequence[float], calibration: Calibration | None = None) -
 
 
 class Calibration:
-    """How far past intervals were from what came true, on a scale of proportions."""
+    """How far the last intervals were from what came true, on a scale of proportions."""
 
     def __init__(self) -> None:
         self._off: deque[float] = deque(maxlen=MOST_PAST)
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether it knows enough to correct anything."""
+        return len(self._off) >= FEWEST_PAST
 
     def came_true(self, low_s: float, high_s: float, wait_s: float) -> None:
         """A job started after `wait_s`, of which the plays alone said this."""
@@ -83,7 +88,7 @@ class Calibration:
 
     def corrected(self, low_s: float, high_s: float) -> tuple[float, float]:
         """The interval that holds as often as it should; as it is while little is known."""
-        if len(self._off) < FEWEST_PAST:
+        if not self.is_warm:
             return low_s, high_s
         rank = min(1.0, COVERAGE * (1 + 1 / len(self._off)))
         by = _quantile(sorted(self._off), rank)
