@@ -31,7 +31,7 @@ from drivetrain.ledger.fleet import (
     statement,
 )
 
-NUM_SAMPLES = 3
+NUM_SAMPLES = 2
 LIMIT_S = 900
 NUM_CORES = 0
 HOUR_NS = 3_600_000_000_000
