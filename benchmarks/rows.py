@@ -59,6 +59,10 @@ def _beside(bench: str, kind: str, metric: str) -> tuple[str, None, tuple[tuple[
     return ours, None, tuple(zip(("asv", "Otava"), peers, strict=True))
 
 
+_JOBS = "completion/played[by={}]:"
+_PUBLISHED = "completion/published[by={}]:"
+_HARD = "completion/conditions[by={},when={}]:"
+
 SECTIONS: dict[str, tuple[Row, ...]] = {
     "imports": (
         Row("`import drivetrain`, over a bare interpreter", "imports/start:added_by_import_s", at_most(0.05)),
@@ -356,6 +360,73 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             (("FGD", _STATIC.format("default") + "fgd_placement_s"),),
         ),
         Row("a replay, default, with prices learned anew", _STATIC.format("default") + "replay_s", at_most(60)),
+    ),
+    "completion": (
+        Row(
+            "Tiresias, played here: mean completion time of Pollux's four workloads",
+            _JOBS.format("tiresias") + "mean_jct_s",
+            None,
+            (("as published", _PUBLISHED.format("tiresias") + "mean_jct_s"),),
+        ),
+        Row(
+            "Pollux's objective, played here",
+            _JOBS.format("pollux") + "mean_jct_s",
+            times_at_most(1.03),
+            (("as published", _PUBLISHED.format("pollux") + "mean_jct_s"),),
+        ),
+        *(
+            row
+            for policy, mean_s, known in (
+                ("elastic-blind", 2500, "nothing known but its own measurements"),
+                ("rollout-named", 2400, "the application's name known"),
+                ("rollout-declared", 2250, "declared epochs known"),
+            )
+            for row in (
+                Row(
+                    f"ours, {known} (`{policy}`): mean",
+                    _JOBS.format(policy) + "mean_jct_s",
+                    at_most(mean_s),
+                    tuple(
+                        (name, _PUBLISHED.format(by) + "mean_jct_s")
+                        for name, by in (
+                            ("Pollux", "pollux"),
+                            ("Tiresias", "tiresias"),
+                            ("Optimus with oracle", "optimus"),
+                        )
+                    ),
+                ),
+                Row(
+                    "the same: 99 % of jobs",
+                    _JOBS.format(policy) + "p99_jct_s",
+                    times_at_most(1.0),
+                    (("Pollux", _PUBLISHED.format("pollux") + "p99_jct_s"),),
+                ),
+                Row(
+                    "the same: makespan",
+                    _JOBS.format(policy) + "makespan_s",
+                    None,
+                    (("Pollux's objective, played here", _JOBS.format("pollux") + "makespan_s"),),
+                ),
+                Row(
+                    "the same: GPU-hours",
+                    _JOBS.format(policy) + "gpu_hours",
+                    None,
+                    (("Pollux's objective, played here", _JOBS.format("pollux") + "gpu_hours"),),
+                ),
+            )
+        ),
+        *(
+            Row(
+                f"`rollout-declared`, {when}: mean",
+                _HARD.format("rollout-declared", when) + "mean_jct_s",
+                times_at_most(1.0),
+                (
+                    ("Pollux's objective, the same", _HARD.format("pollux", when) + "mean_jct_s"),
+                    ("Pollux as published, without", _PUBLISHED.format("pollux") + "mean_jct_s"),
+                ),
+            )
+            for when in ("declared wrong by e^1", "restarts of 120 s")
+        ),
     ),
     "demo": (
         Row("the demo after set-up, synthetic drive", _DEMO.format("synthetic") + "took_s", at_most(90)),

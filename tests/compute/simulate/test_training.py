@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,27 @@ def test_a_job_whose_application_has_no_profile_is_named_with_those_there_are(tm
     workload = read_workload(write(tmp_path, "a,60,resnet,2,128"))
     with pytest.raises(DataError, match=r"no profile of resnet[\s\S]*there are bert, cifar10"):
         read_profiles(pollux / "traces", workload)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        ("validation-128.csv", "progress,grad_sqr\n1,1\n", "no column grad_var"),
+        ("validation-128.csv", "progress,grad_sqr,grad_var\n1,1,nan\n", "line 2: grad_var is 'nan'"),
+        ("placements.csv", "placement,local_bsz,step_time,sync_time\n1,32,0,0\n", "a step_time of 0"),
+        ("scalability.csv", "num_nodes,num_replicas,local_bsz,step_time,sync_time\n", "has no rows"),
+    ],
+)
+def test_a_profile_that_is_none_is_named_with_its_file(
+    tmp_path: Path, pollux: Path, file: str, text: str, says: str
+) -> None:
+    shutil.copytree(pollux / "traces/cifar10", tmp_path / "cifar10", copy_function=shutil.copyfile)
+    (tmp_path / "cifar10").chmod(0o755)
+    (tmp_path / "cifar10" / file).write_text(text)
+    with pytest.raises(DataError) as caught:
+        read_profiles(tmp_path, read_workload(write(tmp_path, "a,60,cifar10,2,128")))
+    assert says in str(caught.value)
+    assert file in str(caught.value)
 
 
 def test_what_can_never_run_is_refused_at_once(tmp_path: Path, pollux: Path) -> None:

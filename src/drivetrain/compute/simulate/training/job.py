@@ -115,7 +115,7 @@ class PlayedJob:
             self._told_measured = tuple(self._measured.values())
             self._speed = fit(self._told_measured) if self._tunes_batch else None
         gain = worth(*self._noise, batch / self.profile.batch.smallest)
-        return float(gain / (step_s + self._parts * (step_s - sync_s)))
+        return float(gain / (step_s + self._parts * max(step_s - sync_s, 0.0)))
 
     def _choose_batch(self) -> None:
         """Samples that a GPU takes at once, and how often more it accumulates, for what it holds now."""

@@ -100,7 +100,10 @@ class Profile:
         if "between" not in self._known:
             from scipy.interpolate import LinearNDInterpolator
 
-            self._known["between"] = LinearNDInterpolator(self.points_N5[:, :3], self.points_N5[:, 3:])
+            try:
+                self._known["between"] = LinearNDInterpolator(self.points_N5[:, :3], self.points_N5[:, 3:])
+            except (RuntimeError, ValueError) as exc:  # too few points, or all in one plane
+                raise self._not_measured(counts, local_batch) from exc
         step_s, sync_s = self._known["between"]([min(len(counts), MOST_NODES), sum(counts), local_batch])[0]
         if not step_s > 0:
             raise self._not_measured(counts, local_batch)
@@ -128,9 +131,13 @@ def read_profile(folder: Path, application: str) -> Profile:
     epochs = [read_table(path, ("progress", "grad_sqr", "grad_var")) for _, path in by_batch]
     num_epochs = min(map(len, epochs))
     placed = read_table(traces / "placements.csv", ("placement", "local_bsz", "step_time", "sync_time"))
+    placed = placed[np.lexsort((placed[:, 1], placed[:, 0]))]
     scaled = read_table(
         traces / "scalability.csv", ("num_nodes", "num_replicas", "local_bsz", "step_time", "sync_time")
     )
+    for path, table_N5 in ((traces / "placements.csv", placed), (traces / "scalability.csv", scaled)):
+        if not (table_N5[:, -2] > 0).all():
+            raise DataError(f"{path} has a step_time of 0; a step takes time")
     batches = tuple(size for size, _ in by_batch)
     largest_local = LARGEST_LOCAL.get(application, int(placed[:, 1].max()))
     return Profile(

@@ -10,7 +10,7 @@ from drivetrain.compute.compiled import compiled
 from drivetrain.compute.policy.elastic.kernels import IN_TURN
 from drivetrain.compute.policy.elastic.kernels.step import Floats, Ints
 
-MOVED_EVERY_S = 600.0
+MOVED_EVERY_S = 300.0
 """How often a growing and shrinking job is moved: a move now is paid again in every such time to the end."""
 
 
