@@ -80,7 +80,15 @@ class SlurmCluster:
         self.start_control()
         for node in NODES:
             self.start_node(node)
-        self._wait(lambda: sum(state in _ANSWERS for state in self._states()) == len(NODES), "the nodes")
+        self._wait(self._answer, "the nodes")
+
+    def _answer(self) -> bool:
+        """Whether all nodes do; those that Slurm took out of service, as after a lost task, are taken back."""
+        states = self._states()
+        if any(state.rstrip("*").startswith(("drain", "drng", "down")) for state in states):
+            with suppress(RuntimeError):
+                self._run(["scontrol", "update", f"NodeName={','.join(NODES)}", "State=RESUME"])
+        return sum(state in _ANSWERS for state in states) == len(NODES)
 
     def down(self) -> None:
         """End all that runs."""

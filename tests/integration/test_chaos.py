@@ -11,7 +11,7 @@ from tests.integration.control_plane import NODES, ControlPlane
 from tests.postgres_server import PostgresServer
 from tests.slurm_cluster import SlurmCluster
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.chaos
 NUM_STEPS = 200
 _FULL_FOR = 8  # steps
 
