@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from drivetrain.launch.child import die_with
-from drivetrain.launch.nursery import work
 
 _MOST_BYTES = 1 << 17
 _READ_AT_START = ("PYTHON", "LD_", "MALLOC_", "GLIBC_")
@@ -99,6 +98,8 @@ def _wait(line: socket.socket, parent_pid: int) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with(parent_pid)
     os.setsid()
+    from drivetrain.launch.nursery import work  # not before: `python -m` would find it imported by its own package
+
     try:
         content, descriptors, *_ = socket.recv_fds(line, _MOST_BYTES, 1)
         if not content:
