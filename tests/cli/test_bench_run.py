@@ -29,8 +29,8 @@ def bench_run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_results_are_added_to_the_history_and_what_a_suite_prints_is_kept_from_ours(tmp_path: Path) -> None:
     (tmp_path / "lanes.py").write_text(SUITE)
-    for _ in range(2):
-        done = bench_run(tmp_path, "lanes.py", "--case", "prints", "--samples", "2", "--json")
+    for cases in (["--case", "prints"], ["--case", "prints[n=1]", "--case", "prints[n=2]"]):
+        done = bench_run(tmp_path, "lanes.py", *cases, "--samples", "2", "--json")
         assert done.returncode == 0, done.stderr
     session = json.loads(done.stdout)
     assert [result["params"] for result in session["results"]] == [{"n": 1}, {"n": 2}]

@@ -80,12 +80,12 @@ class Suite:
     cases: tuple[Case, ...] = ()
     settings: Settings = _DEFAULTS
 
-    def only(self, text: str) -> Suite:
-        """The suite with the cases whose name begins so. Raises UsageError: there is none."""
-        chosen = tuple(case for case in self.cases if case.name.startswith(text))
-        if not chosen:
-            raise UsageError(f"{self.name} has no case {text!r}", hint=f"it has {_listed(self.cases)}")
-        return replace(self, cases=chosen)
+    def only(self, *begins: str) -> Suite:
+        """The suite with the cases whose name begins with one of these. Raises UsageError: none does with one."""
+        for text in begins:
+            if not any(case.name.startswith(text) for case in self.cases):
+                raise UsageError(f"{self.name} has no case {text!r}", hint=f"it has {_listed(self.cases)}")
+        return replace(self, cases=tuple(case for case in self.cases if case.name.startswith(begins)))
 
     def limits(self, cores: tuple[int, ...]) -> Limits:
         """Of a sample."""

@@ -20,12 +20,12 @@ _INTERRUPTED = 130
 @click.command()
 @click.argument("suite")
 @click.option("--against", metavar="REF", help="A commit to measure in turns with the working tree.")
-@click.option("--case", metavar="NAME", help="Only cases whose name begins so.")
+@click.option("--case", "cases", metavar="NAME", multiple=True, help="Only cases whose name begins so; may be repeated.")
 @click.option("--samples", type=click.IntRange(min=1), help="Of each case and side; 10, or as many as the suite says.")
 @click.option("--history", default=DEFAULT, show_default=True, help="Folder or bucket that the results are added to.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each suite.")
 def command(
-    suite: str, against: str | None, case: str | None, samples: int | None, history: str, as_json: bool
+    suite: str, against: str | None, cases: tuple[str, ...], samples: int | None, history: str, as_json: bool
 ) -> None:
     """Measure the cases of SUITE, each sample in a fresh process, and add the results to a history.
 
@@ -45,7 +45,7 @@ def command(
     shelf, code = open_history(history), 0
     for file in suite_files(suite):
         try:
-            session = _measure(file, against, case, samples)
+            session = _measure(file, against, cases, samples)
         except DataError as exc:  # of several suites the others are measured all the same
             show_error(exc.message, exc.hint)
             code = exc.exit_code
@@ -59,7 +59,7 @@ def command(
     sys.exit(code)
 
 
-def _measure(file: Path, against: str | None, case: str | None, samples: int | None) -> Session:
+def _measure(file: Path, against: str | None, cases: tuple[str, ...], samples: int | None) -> Session:
     from drivetrain.bench.suites import opened
     from drivetrain.cli.progress import bar
     from drivetrain.core import ids
@@ -67,7 +67,7 @@ def _measure(file: Path, against: str | None, case: str | None, samples: int | N
 
     logs = home() / "bench" / ids.new_id("bench")
     with opened(file, against) as bench:
-        suite = bench.suite.only(case) if case is not None else bench.suite
+        suite = bench.suite.only(*cases) if cases else bench.suite
         samples = samples or suite.settings.num_samples
         total = len(suite.cases) * samples * len(bench.codes)
         with bar(suite.name[:10], total) as advance:
