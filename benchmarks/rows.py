@@ -257,6 +257,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             Target(at_most=1 / 5, of_ratio=True),
             (
                 ("HolisticTraceAnalysis", _TRACE.format("hta") + "peak_bytes"),
+                ("TraceLens", _TRACE.format("tracelens") + "peak_bytes"),
                 ("`orjson.loads` of the file alone", _TRACE.format("orjson") + "peak_bytes"),
             ),
         ),

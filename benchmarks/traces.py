@@ -4,8 +4,12 @@ The trace is made: the events of shared `hta/trace_diff_control` (A100, 35 MB) s
 moved by 0.6 s each turn, and the ids of launches, operators, flows, sequences and steps moved so that none comes twice.
 Each tool runs in a process of its own, told a folder with one file; the clock runs from before the first byte is read
 to the breakdown; imports come before. HolisticTraceAnalysis is in `.venv-peers`. TraceLens is not on PyPI (what has its
-name there is another project): it is measured where it has been put into `.venv-peers` from its repository,
-AMD-AGI/TraceLens, and told as absent elsewhere; what it does at the least, `orjson.loads` of the whole file, anywhere.
+name there is another project) and so is optional: it is measured where the command in `requirements-peers.txt` has put
+it into `.venv-peers` from its repository, and told as absent elsewhere. Of it we time `from_file` and
+`get_df_gpu_timeline`, whose definitions our `breakdown` has: no perf models, no Excel report. It is asked to include
+kernels without a launch, since it knows flows by the name `ac2g` alone, and in this trace of 2022 they are
+`async_cpu_to_gpu`; with these renamed it takes as long and says the same. What it does at the least, `orjson.loads` of
+the whole file, is measured anywhere.
 """
 
 from __future__ import annotations
@@ -52,7 +56,7 @@ PROGRAMS = {
     ),
     "tracelens": (
         "from TraceLens import TreePerfAnalyzer",
-        "print(TreePerfAnalyzer.from_file(files[0]).get_df_gpu_timeline())",
+        "print(TreePerfAnalyzer.from_file(files[0], include_unlinked_kernels=True).get_df_gpu_timeline())",
     ),
     "orjson": ("import orjson", "print(len(orjson.loads(Path(files[0]).read_bytes())))"),
 }
