@@ -135,9 +135,11 @@ def _settings(spec: ServeSpec, app: object) -> uvicorn.Config:
 
 def _listen(spec: ServeSpec) -> socket.socket:
     try:
-        return socket.create_server((spec.host, spec.port), backlog=1024)
+        listening = socket.create_server((spec.host, spec.port), backlog=1024)
     except OSError as exc:
         raise UsageError(f"cannot listen at {spec.host}:{spec.port}: {exc.strerror}", hint="another --port?") from exc
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)  # else the end of each answer waits for 40 ms
+    return listening
 
 
 def _keep_pools(database: Engine, config: ServerConfig) -> None:
