@@ -13,14 +13,14 @@ from typing import Any
 from sqlalchemy import Engine as Database
 from sqlalchemy.exc import SQLAlchemyError
 
-from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.controller.states import AttemptState
-from drivetrain.compute.controller.world import Changes, Settings, World
+from drivetrain.compute.controller.world import Changes, World
 from drivetrain.compute.engines import Engine
 from drivetrain.compute.policy import values
 from drivetrain.core.errors import StoreError
 from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, reading
+from drivetrain.server.loading import load_world
 from drivetrain.server.lock import ControllerLock
 from drivetrain.server.services import arrays
 from drivetrain.server.watching import Watching
@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
 _PAUSE_S = 0.5
-_REMEMBERED = 20_000  # attempts, for what teams have used lately
 _PLAN_EVERY_S = 1.0
 _PLAN_SHARE, _LONG_S = 4.0, 0.02
 """A plan that took longer than so many seconds is followed by no other for so many times as long as it took."""
@@ -155,15 +154,7 @@ class Worker:
         self._is_dirty = False
 
     def _load(self, records: Records) -> World:
-        settings = Settings(
-            tuple(pool for pool in records.settings("pool", values.Pool) if pool.name in self._engines),
-            tuple(records.settings("quota", values.Quota)),
-            tuple(records.settings("budget", values.Budget)),
-        )
-        nodes = [node for node in records.settings("node", NodeRecord) if node.pool in self._engines]
-        self._world = World(records.unfinished_jobs(), records.living_attempts(), nodes, settings)
-        for team, attempt in records.ended_lately(_REMEMBERED):
-            self._world.used.add(team, attempt)
+        self._world = load_world(records, self._engines)
         self._is_dirty = True
         self._looked_s = self._plan_pause_s = 0.0
         self._asking.forget()

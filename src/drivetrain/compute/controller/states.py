@@ -67,7 +67,7 @@ class JobRecord:
       state, reason: where it is, and why, for people.
       submitted_s: seconds since the epoch, as all times here.
       eligible_s: it does not start before.
-      num_attempts: made so far; num_lost: those that ended since a node was lost.
+      num_attempts: made so far; num_lost: those that ended since a node was lost; ran_s: how long those that ended ran.
       position: in the queue, from 1; expected_s: when it is expected to start, as early and as late as is likely.
       parent: the array whose tasks it takes; empty for all but the workers of arrays.
       exit_code: of the last attempt that ended.
@@ -87,6 +87,7 @@ class JobRecord:
     eligible_s: float = 0.0
     num_attempts: int = 0
     num_lost: int = 0
+    ran_s: float = 0.0
     position: int = 0
     expected_s: tuple[float, float] | None = None
     parent: str = ""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord
-from drivetrain.compute.policy.values import MILLI, Request, Running, Waiting
+from drivetrain.compute.policy.values import MILLI, Request, Running, RunTime, Waiting
+
+SHORTEST_S = 1.0
 
 
 def request_of(record: JobRecord, *, has_cores: bool) -> Request:
@@ -40,11 +42,20 @@ def waiting_of(record: JobRecord, request: Request) -> Waiting:
         eligible_s=record.eligible_s,
         max_runtime_s=job.max_runtime_s,
         deadline_s=None if job.deadline_s is None else record.submitted_s + job.deadline_s,
+        name=job.name,
+        min_runtime_s=job.min_runtime_s,
+        grace_s=job.grace_s,
+        idle_after_s=job.idle_after_s,
     )
 
 
-def running_of(record: JobRecord, attempt: AttemptRecord, request: Request) -> Running:
-    """A job that has places, as a policy sees it."""
+def what_is_left(run_time: RunTime, ran_s: float) -> RunTime:
+    """Of a run time, for a job that ran before, and goes on."""
+    return RunTime(*(max(SHORTEST_S, whole_s - ran_s) for whole_s in (run_time.p10_s, run_time.p50_s, run_time.p90_s)))
+
+
+def running_of(record: JobRecord, attempt: AttemptRecord, request: Request, run_time: RunTime | None) -> Running:
+    """A job that has places, as a policy sees it. Args: run_time: expected of this attempt."""
     job = record.job
     started_s = attempt.started_s or attempt.placed_s
     return Running(
@@ -66,5 +77,7 @@ def running_of(record: JobRecord, attempt: AttemptRecord, request: Request) -> R
         deadline_s=None if job.deadline_s is None else record.submitted_s + job.deadline_s,
         progress_s=attempt.progress_s or started_s,
         idle_after_s=job.idle_after_s,
+        name=job.name,
+        run_time=run_time,
         leaving=attempt.state is AttemptState.LEAVING,
     )

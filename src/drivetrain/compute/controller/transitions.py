@@ -104,7 +104,7 @@ def _ended(job: JobRecord, attempt: AttemptRecord, now_s: float) -> Both:
         return job, attempt
     exit_code = next((code for code in attempt.exits.values() if code), None if attempt.lost else 0)
     attempt = replace(attempt, state=AttemptState.ENDED, ended_s=now_s)
-    job = replace(job, exit_code=exit_code)
+    job = replace(job, exit_code=exit_code, ran_s=job.ran_s + max(0.0, now_s - (attempt.started_s or attempt.placed_s)))
     if exit_code == 0:
         return replace(job, state=JobState.SUCCEEDED, reason="", ended_s=now_s), attempt
     if attempt.why in (Why.STOPPED, Why.OVER_TIME, Why.IDLE):

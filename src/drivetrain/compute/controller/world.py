@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from drivetrain.compute.controller import transitions
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why
-from drivetrain.compute.controller.told import request_of, running_of, waiting_of
+from drivetrain.compute.controller.told import request_of, running_of, waiting_of, what_is_left
 from drivetrain.compute.controller.usage import UsageBook
+from drivetrain.compute.learn.run_times import MOST, History
 from drivetrain.compute.policy import values
-from drivetrain.compute.policy.values import Decision, Snapshot, Waiting
+from drivetrain.compute.policy.values import Decision, Running, Snapshot, Waiting
 
 _REMEMBERED_S = 86400.0
 _SAID_EVERY_S, _SAID_PER_S = 2.0, 100.0
@@ -55,6 +56,7 @@ class World:
       nodes: by name.
       settings: of operators.
       used: what teams have used lately.
+      history: how long jobs ran.
     """
 
     def __init__(
@@ -70,6 +72,8 @@ class World:
         self.settings = settings
         self.failures: list[values.Failure] = []
         self.used = UsageBook()
+        self.history = History()
+        self._num_learned, self._refresh_at = 0, 1
         self._changes = Changes()
         self._has_cores = any(node.gpu == "cpu" for node in self.nodes.values())
         self._waiting: dict[str, Waiting] = {}
@@ -83,6 +87,15 @@ class World:
     def add(self, job: JobRecord) -> None:
         """A job that came, and is durable already: each comes once, though it may be known from before."""
         self._note("job waiting", job.id, self._told_of(self.jobs.setdefault(job.id, job)))
+
+    def learn(self, job: JobRecord) -> None:
+        """A job that has ended tells how long such jobs run; what was expected of others is seen anew now and then."""
+        if job.ran_s:
+            self.history.ended(waiting_of(job, request_of(job, has_cores=self._has_cores)), job.ran_s)
+            self._num_learned += 1
+            if self._num_learned >= self._refresh_at:
+                self._refresh_at += min(self._num_learned, MOST)
+                self._waiting.clear()
 
     def set_node(self, node: NodeRecord) -> None:
         """A node as it is now."""
@@ -155,21 +168,29 @@ class World:
             quotas=self.settings.quotas,
             budgets=self.settings.budgets,
             usage=self.used.at(now_s, [(self.jobs[each.job].team, each) for each in living]),
-            waiting=tuple(self._waiting_of(job) for job in waiting if job.eligible_s <= now_s),
-            running=tuple(
-                running_of(self.jobs[attempt.job], attempt, self._waiting_of(self.jobs[attempt.job]).request)
-                for attempt in living
-            ),
+            waiting=tuple(self.as_waiting(job) for job in waiting if job.eligible_s <= now_s),
+            running=tuple(self._running_of(attempt, now_s) for attempt in living),
             failures=tuple(self.failures),
         )
 
-    def _waiting_of(self, job: JobRecord) -> Waiting:
-        """Made once for each job: of thousands, it is most of what a turn costs."""
+    def as_waiting(self, job: JobRecord) -> Waiting:
+        """A job as a policy sees it while it waits; made once, for with thousands it is most of what a turn costs."""
         known = self._waiting.get(job.id)
         if known is None or known.eligible_s != job.eligible_s:
             known = waiting_of(job, request_of(job, has_cores=self._has_cores))
+            if (expected := self.history.expected(known)) is not None:
+                known = replace(known, run_time=what_is_left(expected, job.ran_s))
             self._waiting[job.id] = known
         return known
+
+    def _running_of(self, attempt: AttemptRecord, now_s: float) -> Running:
+        """More is expected of one that ran longer than most."""
+        job = self.jobs[attempt.job]
+        known = self.as_waiting(job)
+        run_time, ran_s = known.run_time, now_s - (attempt.started_s or attempt.placed_s)
+        if run_time is not None and ran_s > run_time.p50_s:
+            run_time = self.history.given(known, ran_s)
+        return running_of(job, attempt, known.request, run_time)
 
     def apply(self, decisions: Sequence[Decision], now_s: float) -> None:
         """Do what a policy decided."""
@@ -251,6 +272,7 @@ class World:
         if before is None or before.state is not job.state:
             self._note(f"job {job.state}", job.id, self._told_of(job))
         if job.state.is_final:
+            self.learn(job)
             for known in (self.jobs, self._waiting, self._said_s):
                 known.pop(job.id, None)
         else:
@@ -258,7 +280,7 @@ class World:
 
     def _told_of(self, job: JobRecord) -> dict[str, object]:
         """What history keeps of a job at each turn of its life: why, whose, and what it asks for."""
-        request = self._waiting_of(job).request
+        request = self.as_waiting(job).request
         return {
             "reason": job.reason,
             "user": job.user,

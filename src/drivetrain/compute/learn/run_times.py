@@ -54,6 +54,11 @@ class History:
     def __init__(self) -> None:
         self._samples: dict[tuple[object, ...], Sample] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing ended yet."""
+        return not self._samples
+
     def ended(self, job: Waiting, run_s: float) -> None:
         """A job ran to its end."""
         for key in _keys(job.user, job.name, job.request):
@@ -64,7 +69,7 @@ class History:
         found = self._similar(job.user, job.name, job.request, 0.0)
         return quantiles(found.sorted_s) if found else None
 
-    def given(self, job: Running, ran_s: float) -> RunTime | None:
+    def given(self, job: Waiting | Running, ran_s: float) -> RunTime | None:
         """Of all of an attempt, which has run so long already."""
         found = self._similar(job.user, job.name, job.request, ran_s)
         return quantiles(found.sorted_s, ran_s) if found else None

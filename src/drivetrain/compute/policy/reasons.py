@@ -12,8 +12,10 @@ from drivetrain.core.units import count_text
 def need(request: Request, num: int | None = None) -> str:
     """Such as `2 free 8-GPU nodes`."""
     num = num or request.min_nodes
-    kind = f"{request.gpu} " if request.gpu else ""
-    if request.gpu_milli >= MILLI:
+    kind = f"{request.gpu} " if request.gpu not in ("", "cpu") else ""
+    if request.gpu == "cpu":
+        text = f"{count_text(num, 'node')} with {count_text_of(request.gpu_milli / MILLI)}"
+    elif request.gpu_milli >= MILLI:
         text = count_text(num, f"free {request.gpu_milli // MILLI}-GPU node")
     elif request.gpu_milli:
         text = f"{request.gpu_milli / MILLI:g} of a GPU" + (f" on {count_text(num, 'node')}" if num > 1 else "")
@@ -33,13 +35,11 @@ def gpus(milli: int) -> str:
     return f"{milli / MILLI:g}"
 
 
-def wait(request: Request, room: str, quota: str, position: int, after_s: float | None, *, others: bool) -> str:
+def wait(request: Request, room: str, quota: str, position: int, *, others: bool) -> str:
     """Why a job waits. Args: room: how many nodes have it. others: whether others make room for it."""
     standing = f"{quota}; " if quota else ""
     text = f"needs {need(request)} ({room}); {standing}{place_in_line(position)}"
-    if others:
-        text += "; others make room for it"
-    return text if after_s is None else f"{text}; expected start {in_time(after_s)}"
+    return f"{text}; others make room for it" if others else text
 
 
 def start(shares: Sequence[Share], pool: str, quota: str) -> str:

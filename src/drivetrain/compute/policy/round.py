@@ -96,8 +96,7 @@ class Round:
                 rooms[key] = self._room(job, pool)
             if team not in quotas:
                 quotas[team] = reasons.quota(state.book, *team)
-            after_s = None if at_s is None else at_s - state.now_s
-            text = reasons.wait(job.job.request, rooms[key], quotas[team], position, after_s, others=others)
+            text = reasons.wait(job.job.request, rooms[key], quotas[team], position, others=others)
             found.append(Wait(job.job.job, text, position, at_s))
         return found
 

@@ -118,6 +118,24 @@ class Records:
         query = query.where(table.c.state == AttemptState.ENDED.value).order_by(table.c.id.desc()).limit(limit)
         return [(team, decoded(text, AttemptRecord)) for team, text in self.connection.execute(query)]
 
+    def ended_jobs(self, limit: int) -> list[JobRecord]:
+        """The last ones that ran to some end, as they ended; at most so many of each way to end."""
+        table = tables.jobs
+        found = []
+        for state in (JobState.SUCCEEDED, JobState.FAILED, JobState.STOPPED):
+            query = select(table.c.record).where(table.c.state == state.value)
+            query = query.order_by(table.c.submitted_s.desc()).limit(limit)
+            found += [decoded(text, JobRecord) for text in self.connection.scalars(query)]
+        return sorted(found, key=lambda job: (job.ended_s or 0.0, job.id))
+
+    def came_since(self, at_s: float, limit: int) -> list[JobRecord]:
+        """The last ones that came, as they came: what runs on nodes, so workers of arrays instead of these."""
+        table = tables.jobs
+        query = select(table.c.record).where(table.c.submitted_s >= at_s)
+        query = query.order_by(table.c.submitted_s.desc(), table.c.id.desc()).limit(limit)
+        found = [decoded(text, JobRecord) for text in self.connection.scalars(query)]
+        return [job for job in reversed(found) if not job.job.array]
+
     def tell(self, kind: str, subject: str, data: object) -> None:
         """Leave a message for the controller; it is dealt with once, in order."""
         row = {"kind": kind, "subject": subject, "data": msgspec.json.encode(data).decode()}

@@ -1,0 +1,29 @@
+"""What the database knows -> the world of a controller: for the one that works, and for whoever plays it forward."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from drivetrain.compute.controller.nodes import NodeRecord
+from drivetrain.compute.controller.world import Settings, World
+from drivetrain.compute.policy import values
+from drivetrain.server.database import Records
+
+_USED = 20_000  # attempts, for what teams have used lately
+_LEARNED = 2_000  # jobs of each way to end, for how long they ran
+
+
+def load_world(records: Records, pools: Container[str]) -> World:
+    """All that is not over, what teams have used, and how long jobs ran; of these pools."""
+    settings = Settings(
+        tuple(pool for pool in records.settings("pool", values.Pool) if pool.name in pools),
+        tuple(records.settings("quota", values.Quota)),
+        tuple(records.settings("budget", values.Budget)),
+    )
+    nodes = [node for node in records.settings("node", NodeRecord) if node.pool in pools]
+    world = World(records.unfinished_jobs(), records.living_attempts(), nodes, settings)
+    for team, attempt in records.ended_lately(_USED):
+        world.used.add(team, attempt)
+    for job in records.ended_jobs(_LEARNED):
+        world.learn(job)
+    return world
