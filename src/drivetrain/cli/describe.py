@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from drivetrain.core.clock import utc_text
+from drivetrain.core.errors import UsageError
 from drivetrain.core.units import NS_PER_S, duration_text
 
 
@@ -19,7 +21,11 @@ def command(job: str, as_json: bool) -> None:
     """Tell all about JOB: an id, the beginning of one, or `latest`."""
     from drivetrain.server.client import connect
 
-    found = connect().job(job)
+    client = connect()
+    found = client.job(job)
+    if found["state"] == "waiting":
+        with suppress(UsageError):  # it has just stopped to wait
+            found["estimate"] = client.ask("GET", f"/api/jobs/{found['id']}/estimate")
     click.echo(json.dumps(found) if as_json else "\n".join(_lines(found)))
 
 
@@ -29,13 +35,8 @@ def _lines(job: dict[str, Any]) -> list[str]:
         lines.append(f"  name       {job['job']['name']}")
     lines.append(f"  whose      {job['user']}, team {job['team']}")
     lines.append(f"  submitted  {utc_text(int(job['submitted_s'] * NS_PER_S))}")
-    if job["reason"]:
-        lines.append(f"  reason     {job['reason']}")
-    if job["position"]:
-        lines.append(f"  position   {job['position']} in the queue")
-    if job["expected_s"]:
-        early, late = (utc_text(int(at_s * NS_PER_S)) for at_s in job["expected_s"])
-        lines.append(f"  expected   {early} to {late}")
+    if reason := job.get("estimate", {}).get("text") or job["reason"]:
+        lines.append(f"  reason     {reason}")
     if job["exit_code"] is not None:
         lines.append(f"  exit code  {job['exit_code']}")
     lines.append(f"  run        {job['run']}")

@@ -34,6 +34,7 @@ _VERBS = {
     "runs": "List runs, newest first.",
     "checkpoint": "A run's checkpoints: list, verify, export.",
     "tune": "Which optimisations, or which optimizer, a recipe should adopt.",
+    "whatif": "What more devices would change, from what runs and waits now.",
     "simulate": "What a scheduling policy would have made of a workload.",
     "bench": "Whether a change helped: measure, compare, gate, detect.",
 }

@@ -24,6 +24,7 @@ from drivetrain.core.errors import UsageError
 from drivetrain.server import here
 from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, open_database, reading
+from drivetrain.server.foresee import Foresight
 from drivetrain.server.http import make_app
 from drivetrain.server.http.state import Server
 from drivetrain.server.keys import server_key
@@ -87,7 +88,8 @@ def _serve_once(
         asking = Asking(home(), url, key, ca_file=str(spec.certificate.absolute()) if spec.certificate else "")
         engines = {pool.name: engine_of(pool, asking.folder) for pool in spec.config.pools}
         worker = Worker(database, engines, plan, asking, folder, on_note=on_note)
-        app = make_app(Server(database, folder, key, CodeShelf(folder), worker.wake, identity))
+        foresight = Foresight(database)
+        app = make_app(Server(database, folder, key, CodeShelf(folder), worker.wake, foresight, identity))
         running = uvicorn.Server(_settings(spec, app))
         _see_to_token(database, folder)
         worker.start()
@@ -100,6 +102,7 @@ def _serve_once(
                 on_ready(url)
                 running.run([listening])
         finally:
+            foresight.close()
             worker.stop()
     return spec.until_idle and not running._captured_signals
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from drivetrain.compute.learn.run_times import History
@@ -44,12 +44,14 @@ def play_waits(
     *,
     seed: int = 0,
     num: int = NUM_PLAYS,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> list[float]:
     """From now until the job starts, in each of so many plays; ascending.
 
     Args:
       history: what is known of run times.
       recent: what came lately; the like of it comes again in each play.
+      is_over: asked after each plan; once it says so, there are only the plays that came to their end before.
     """
     waits = []
     for number in range(num):
@@ -58,7 +60,9 @@ def play_waits(
             snapshot, now_s, runs_s=drawn_runs(snapshot, now_s, history, rng), every_s=EVERY_S, coarser=COARSER
         )
         world.arrive(come_again(recent, now_s, history, rng))
-        world.run(now_s + HORIZON_S, until=lambda world: bool(world.stories[job].starts_s))
+        world.run(now_s + HORIZON_S, until=lambda world: bool(world.stories[job].starts_s) or is_over())
+        if not world.stories[job].starts_s and world.now_s < now_s + HORIZON_S:
+            break
         waits.append(world.now_s - now_s)
     return sorted(waits)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from drivetrain.compute.learn.run_times import History
@@ -58,7 +58,7 @@ def with_more(snapshot: Snapshot, kind: str, num_gpus: int) -> Snapshot:
     for at in range(-(-num_gpus // per_node)):
         here = min(per_node, num_gpus - at * per_node)
         free = (MILLI,) * here
-        added.append(Node(f"added-{at}", pool, free, gpu, cpus, cpus, memory_bytes, memory_bytes))
+        added.append(Node(f"added-{len(snapshot.nodes) + at}", pool, free, gpu, cpus, cpus, memory_bytes, memory_bytes))
     return replace(snapshot, nodes=(*snapshot.nodes, *added))
 
 
@@ -71,8 +71,16 @@ def outlook(
     over_s: float,
     seed: int = 0,
     num: int = NUM_PLAYS,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Outlook:
-    """The mean of so many plays. Args: recent: what came lately; the like of it comes again."""
+    """The mean of so many plays; nodes that are down are none.
+
+    Args:
+      recent: what came lately; the like of it comes again.
+      is_over: asked after each plan, whether there is no time any more.
+    Raises: UsageError: it is over before the plays are.
+    """
+    snapshot = replace(snapshot, nodes=tuple(node for node in snapshot.nodes if node.state != "down"))
     waits_s, started, allocated, capacity = 0.0, 0, 0.0, 0.0
     num_jobs = 0
     for number in range(num):
@@ -81,7 +89,9 @@ def outlook(
             snapshot, now_s, runs_s=drawn_runs(snapshot, now_s, history, rng), every_s=EVERY_S, coarser=COARSER
         )
         world.arrive(come_again(recent, now_s, history, rng))
-        world.run(now_s + over_s)
+        world.run(now_s + over_s, until=lambda _: is_over())
+        if world.now_s < now_s + over_s:
+            raise UsageError("this is too much to play forward in the time there is", hint="--over 1h looks less far")
         before = {job.job for job in snapshot.running}
         for name, story in world.stories.items():
             if name not in before:

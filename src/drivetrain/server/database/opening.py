@@ -36,7 +36,7 @@ def open_database(url: str = "") -> Engine:
       url: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`; by default a file in the store's root.
     Raises: UsageError: this is no such URL. StoreError: it does not answer, or is of a newer version.
     """
-    engine = _engine(url or default_url())
+    engine = engine_at(url or default_url())
     shown = engine.url.render_as_string(hide_password=True)
     try:
         with engine.begin() as connection:
@@ -58,7 +58,8 @@ def open_database(url: str = "") -> Engine:
     return engine
 
 
-def _engine(address: str) -> Engine:
+def engine_at(address: str) -> Engine:
+    """Of a database as it is; nothing is asked of it yet. Raises: UsageError: this is no such URL."""
     try:
         url = make_url(address)
     except ArgumentError as exc:

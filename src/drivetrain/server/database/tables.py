@@ -87,6 +87,15 @@ task_results = Table(
     Column("took_s", Float, nullable=False),
     Column("worker", String(80), nullable=False),
 )
+estimates = Table(
+    "estimates",
+    metadata,
+    Column("attempt", String(80), primary_key=True),  # that should start then, though it may not be there yet
+    Column("at_s", Float, nullable=False),
+    Column("low_s", Float, nullable=False),  # from then, as it was played
+    Column("high_s", Float, nullable=False),
+    Index("estimates_by_time", "at_s"),
+)
 settings = Table(
     "settings",
     metadata,

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from drivetrain.compute.snapshot import CodeShelf
+from drivetrain.server.foresee import Foresight
 from drivetrain.server.services.agents import AgentDesk
 
 
@@ -23,6 +24,7 @@ class Server:
       key: for the tokens of attempts.
       shelf: the code that jobs travel with.
       wake: tells the controller that there is something to do.
+      foresight: plays forward what is now.
       identity: what it says who it is, so that nobody tells a token to another one at its port.
       clock: seconds since the epoch.
     """
@@ -32,6 +34,7 @@ class Server:
     key: bytes
     shelf: CodeShelf
     wake: Callable[[], None]
+    foresight: Foresight
     identity: str = ""
     clock: Callable[[], float] = time.time
     desk: AgentDesk = field(default_factory=AgentDesk)

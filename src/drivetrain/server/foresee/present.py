@@ -1,0 +1,50 @@
+"""What the database knows now, as values that can be played forward."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from drivetrain.compute.controller.world import World
+from drivetrain.compute.learn.waiting import Calibration
+from drivetrain.compute.policy.values import Pool, Snapshot
+from drivetrain.compute.simulate.values import Arrival
+from drivetrain.server.database import Records
+from drivetrain.server.loading import load_world
+from drivetrain.server.services import estimates
+
+LATELY_S = 6 * 3600.0
+MOST_LATELY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """All that a play begins with.
+
+    Attributes:
+      world: jobs, nodes and what ended, as a controller knows them.
+      snapshot: what a policy is told now.
+      recent: what came lately.
+      past: how true past estimates came.
+    """
+
+    now_s: float
+    world: World
+    snapshot: Snapshot
+    recent: tuple[Arrival, ...]
+    past: Calibration
+
+
+def read_present(connection: Connection, now_s: float) -> Present:
+    """As it is in this transaction."""
+    records = Records(connection)
+    world = load_world(records, {pool.name for pool in records.settings("pool", Pool)})
+    lately = [world.as_waiting(job) for job in records.came_since(now_s - LATELY_S, MOST_LATELY)]
+    return Present(
+        now_s,
+        world,
+        world.snapshot(now_s),
+        tuple(Arrival(job, 0.0) for job in lately),  # how long such a job runs is drawn in each play
+        estimates.past(connection),
+    )

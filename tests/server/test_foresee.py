@@ -1,0 +1,220 @@
+"""How long a job will wait, and what more devices would change, from what a server's database knows."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import Engine
+from tests.server.conftest import submit
+from tests.server.known import NODES, NOW_S, job, known, runs
+from tests.server_process import ServerProcess, wait_for_state
+
+from drivetrain.cli.describe import command as describe
+from drivetrain.cli.whatif import command as whatif
+from drivetrain.compute.controller.states import AttemptState, JobRecord, JobState
+from drivetrain.compute.job import Job
+from drivetrain.core.errors import StoreError, UsageError
+from drivetrain.server.database import Records
+from drivetrain.server.foresee import Foresight
+from drivetrain.server.foresee.answers import WaitAnswer, WhatIfAnswer
+from drivetrain.server.foresee.child import answer
+from drivetrain.server.foresee.question import Question
+from drivetrain.server.services import estimates
+
+PAST = [job(at, JobState.SUCCEEDED, ran_s=1000.0 + 10 * at) for at in range(50)]
+RUNNING = [job(100 + at, JobState.RUNNING) for at in range(2)]
+ATTEMPTS = [runs(record, f"n{at}", since_s=900.0 - 400 * at) for at, record in enumerate(RUNNING)]
+WAITING = [job(200 + at) for at in range(4)]
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Engine]:
+    """Two nodes, both taken; four jobs wait, and fifty have ended."""
+    database = known(tmp_path, [*PAST, *RUNNING, *WAITING], ATTEMPTS)
+    yield database
+    database.dispose()
+
+
+def asked(database: Engine, name: str, *, budget_s: float = 30.0) -> WaitAnswer:
+    url = database.url.render_as_string(hide_password=False)
+    found = answer(Question(database=url, now_s=NOW_S, budget_s=budget_s, job=name), database)
+    assert isinstance(found, WaitAnswer)
+    return found
+
+
+def what_if(database: Engine, *add: str, budget_s: float = 30.0, over_s: float = 7200.0) -> WhatIfAnswer:
+    url = database.url.render_as_string(hide_password=False)
+    found = answer(Question(database=url, now_s=NOW_S, budget_s=budget_s, add=add, over_s=over_s), database)
+    assert isinstance(found, WhatIfAnswer)
+    return found
+
+
+def middle_s(found: WaitAnswer) -> float:
+    assert found.p10_s is not None
+    assert found.p50_s is not None
+    assert found.p90_s is not None
+    assert 0 <= found.p10_s <= found.p50_s <= found.p90_s
+    return found.p50_s
+
+
+def test_each_job_in_line_is_told_when_it_should_start_and_those_behind_later(full: Engine) -> None:
+    found = [asked(full, record.id) for record in WAITING]
+    assert [one.position for one in found] == [1, 2, 3, 4]
+    middles = [middle_s(one) for one in found]
+    assert 0 < middles[0] < 600
+    assert middles[0] < middles[1] < middles[2] < middles[3]
+    assert found[0].reason == "needs 1 free 8-GPU node (0 in pool p now); first in line"
+    assert found[3].reason.endswith("; 4th in line")
+    assert found[0].text.startswith(found[0].reason + "; expected start ")
+    assert "8 times of 10 between" in found[0].text
+
+
+def test_the_same_question_at_the_same_time_has_the_same_answer(full: Engine) -> None:
+    assert asked(full, WAITING[2].id) == asked(full, WAITING[2].id)
+
+
+def test_before_anything_has_ended_it_says_so_instead_of_guessing(tmp_path: Path) -> None:
+    database = known(tmp_path, [*RUNNING, *WAITING], ATTEMPTS)
+    found = asked(database, WAITING[0].id)
+    database.dispose()
+    assert found.p50_s is None
+    assert found.text.endswith("; no estimate: no job has ended here yet, so nothing is known of how long they run")
+
+
+def test_what_cannot_be_played_in_the_time_there_is_is_said_so(full: Engine) -> None:
+    found = asked(full, WAITING[3].id, budget_s=-1.0)
+    assert found.p50_s is None
+    assert found.reason.endswith("4th in line")
+    assert "no estimate: 4 waiting jobs and 2 running ones are too much to play forward" in found.text
+
+
+def test_a_long_queue_behind_a_job_does_not_keep_it_from_its_estimate(tmp_path: Path) -> None:
+    many = [job(1000 + at) for at in range(1000)]
+    database = known(tmp_path, [*PAST, *RUNNING, *many], ATTEMPTS)
+    found = asked(database, many[0].id)
+    database.dispose()
+    assert 0 < middle_s(found) < 600
+    assert found.num_plays == 10
+
+
+def test_what_would_start_at_this_moment_is_expected_now(tmp_path: Path) -> None:
+    database = known(tmp_path, [*PAST, RUNNING[0], WAITING[0]], ATTEMPTS[:1])
+    found = asked(database, WAITING[0].id)
+    database.dispose()
+    assert middle_s(found) == 0
+    assert found.text.endswith("; expected start now")
+
+
+def test_what_waits_for_a_node_that_takes_no_work_has_no_date(tmp_path: Path) -> None:
+    gang = job(300, nodes=2)
+    database = known(tmp_path, [*PAST, gang])
+    with database.begin() as connection:
+        Records(connection).set_setting("node", NODES[1].name, replace(NODES[1], state="draining"))
+    found = asked(database, gang.id)
+    database.dispose()
+    assert found.p50_s is None
+    assert found.text.endswith("no estimate: it starts in most plays not within 14 days")
+
+
+def test_an_array_waits_as_its_first_worker_does(full: Engine) -> None:
+    array = JobRecord(
+        id="job-array",
+        job=Job(command=("true",), gpus=8, array="0-9"),
+        user="ana",
+        team="maps",
+        run="r",
+        submitted_s=NOW_S,
+    )
+    workers = [
+        replace(array, id=f"{array.id}-{at}", job=replace(array.job, array=""), parent=array.id) for at in range(2)
+    ]
+    with full.begin() as connection:
+        Records(connection).add_jobs([array, *workers])
+    found = asked(full, array.id)
+    assert (found.job, found.attempt, found.position) == ("job-array-0", "job-array-0.0", 5)
+
+
+def test_estimates_are_kept_and_corrected_by_how_true_they_came(full: Engine) -> None:
+    before = asked(full, WAITING[1].id)
+    with full.begin() as connection:
+        for number in range(60):  # all started in half of the time that was the least
+            late = job(500 + number, JobState.SUCCEEDED)
+            began = replace(runs(late, "n0", since_s=5000.0), state=AttemptState.ENDED, ended_s=NOW_S - 4000)
+            Records(connection).add_job(late)
+            Records(connection).add_attempts([began])
+            for wait_s in (50.0, 1.0):  # the second is asked later, and does not count
+                told = {"at_s": began.placed_s - wait_s, "low_s": 100.0, "high_s": 200.0}
+                estimates.keep(connection, began.id, **told)
+        estimates.keep(connection, "job-not-begun.0", at_s=NOW_S, low_s=1.0, high_s=2.0)
+        assert estimates.past(connection).is_warm
+    after = asked(full, WAITING[1].id)
+    assert (before.low_s, before.p10_s) == (after.low_s, before.low_s)
+    assert after.p10_s is not None
+    assert before.p10_s is not None
+    assert 0.4 < after.p10_s / before.p10_s < 0.6
+
+
+def test_more_devices_are_played_from_what_is_there_now(full: Engine) -> None:
+    found = what_if(full, "h100:16")
+    assert (found.now.num_gpus, found.then.num_gpus) == (16, 32)
+    assert found.then.mean_wait_s < found.now.mean_wait_s
+    assert found.then.num_started >= found.now.num_started
+
+
+def test_devices_of_a_kind_that_is_not_there_are_refused_with_the_nearest(full: Engine) -> None:
+    with pytest.raises(UsageError, match="no node with GPUs of kind 'H10'") as raised:
+        what_if(full, "H10:8")
+    assert raised.value.hint == "did you mean H100?"
+    with pytest.raises(UsageError, match="too much to play forward"):
+        what_if(full, "H100:8", budget_s=-1.0)
+
+
+def test_plays_run_in_a_process_apart_that_is_asked_once_for_the_same(full: Engine) -> None:
+    foresight = Foresight(full)
+    try:
+        found = foresight.wait(WAITING[1].id, NOW_S)
+        assert found["p50_s"] == asked(full, WAITING[1].id).p50_s
+        assert foresight.wait(WAITING[1].id, NOW_S + 1) is found
+        foresight.end()
+        assert foresight.wait(WAITING[2].id, NOW_S)["position"] == 3
+        with pytest.raises(UsageError, match="no node with GPUs of kind"):
+            foresight.what_if(("B200:8",), 3600.0, NOW_S)
+    finally:
+        foresight.close()
+    with pytest.raises(StoreError, match="has ended"):
+        foresight.wait(WAITING[3].id, NOW_S)
+
+
+def test_a_server_tells_what_a_waiting_job_waits_for_and_how_long(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = server.client()
+    monkeypatch.setenv("DRIVETRAIN_SERVER", server.url)
+    monkeypatch.setenv("DRIVETRAIN_TOKEN", server.token)
+    wait_for_state(client, submit(client, "true"), "succeeded")
+    all_cores = len(os.sched_getaffinity(0))
+    taken = submit(client, "sleep", "600", cpus=all_cores, nodes=4)
+    wait_for_state(client, taken, "running")
+    waits = submit(client, "true")
+    try:
+        told = json.loads(CliRunner().invoke(describe, [waits, "--json"]).stdout)["estimate"]
+        assert told["position"] == 1
+        assert told["p10_s"] <= told["p50_s"] <= told["p90_s"]
+        shown = CliRunner().invoke(describe, [waits]).stdout
+        assert f"  reason     {told['text']}\n" in shown
+        assert "first in line; expected start " in shown
+        table = CliRunner().invoke(whatif, ["--add cpu:64", "--over", "10m"])
+        assert [line.split()[0] for line in table.stdout.splitlines()] == ["over", "as", "with"]
+        assert "estimate" not in json.loads(CliRunner().invoke(describe, [taken, "--json"]).stdout)
+        with pytest.raises(UsageError, match="it is running"):
+            client.ask("GET", f"/api/jobs/{taken}/estimate")
+    finally:
+        for each in (waits, taken):
+            client.stop(each)
+            wait_for_state(client, each, "stopped")
