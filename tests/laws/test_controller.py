@@ -25,10 +25,12 @@ from drivetrain.compute.engines.fake import FakeEngine
 from drivetrain.compute.job import Job
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.values import MILLI, Pool
+from drivetrain.compute.simulate.history import HEAD, read_history
+from drivetrain.compute.simulate.replay import replay
 from drivetrain.core.errors import StoreError
 from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, open_database, reading
-from drivetrain.server.services import agents, jobs
+from drivetrain.server.services import agents, history, jobs
 from drivetrain.server.services.people import Person, Role
 from drivetrain.server.worker import Worker
 
@@ -183,6 +185,15 @@ class Plane:
         assert all(job.state.is_final for job in found), [(job.id, job.state, job.reason) for job in found]
         assert {job.id for job in found if job.state is JobState.SUCCEEDED} >= self.unharmed
         assert not self.engine.agents
+        self.decides_as_it_did()
+
+    def decides_as_it_did(self) -> None:
+        """Whatever was killed in between, what is written down leads the policy to the decisions that it made."""
+        with reading(self.database) as connection:
+            lines = history.lines(connection, after=0, limit=5000)
+        path = self.folder / "history.jsonl"
+        path.write_bytes(b"".join([HEAD.encode(), b"\n", *lines]))
+        assert replay(read_history(path)).differences == ()
 
 
 def _no_device_is_given_twice(living: dict[str, AttemptRecord]) -> None:

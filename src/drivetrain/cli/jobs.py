@@ -14,12 +14,17 @@ from drivetrain.cli.tables import table
 @click.option("--team", default="", help="Of this team alone.")
 @click.option("--state", "states", multiple=True, help="In this state: waiting, running, succeeded, ...")
 @click.option("--limit", default=50, show_default=True, help="The newest so many.")
+@click.option("--history", is_flag=True, help="All that ever happened, as JSON Lines for `drivetrain simulate`.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array of objects.")
-def command(mine: bool, team: str, states: tuple[str, ...], limit: int, as_json: bool) -> None:
+def command(mine: bool, team: str, states: tuple[str, ...], limit: int, history: bool, as_json: bool) -> None:
     """List jobs, newest first."""
     from drivetrain.server.client import connect
 
     client = connect()
+    if history:
+        for line in client.history():
+            click.echo(line)
+        return
     user = client.ask("GET", "/api/me")["name"] if mine else ""
     jobs = client.jobs(user=user, team=team, state=list(states), limit=limit)
     if as_json:

@@ -85,6 +85,16 @@ class Client:
         query = urlencode({name: value for name, value in filters.items() if value}, doseq=True)
         return self.ask("GET", f"/api/jobs?{query}")  # type: ignore[no-any-return]
 
+    def history(self) -> Iterator[str]:
+        """All that ever happened, as lines of a file that `drivetrain simulate` reads."""
+        from drivetrain.compute.simulate.history import HEAD
+
+        yield HEAD
+        after = 0
+        while lines := self._send("GET", f"/api/history?after={after}").splitlines():
+            yield from (line.decode() for line in lines)
+            after = msgspec.json.decode(lines[-1])["seq"]
+
     def stop(self, name: str) -> dict[str, Any]:
         """Have a job save and leave."""
         return self.ask("POST", f"/api/jobs/{quote(name, safe='')}/stop")  # type: ignore[no-any-return]

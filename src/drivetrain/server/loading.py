@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from drivetrain.compute.controller.changes import Settings
 from drivetrain.compute.controller.nodes import NodeRecord
-from drivetrain.compute.controller.world import Settings, World
+from drivetrain.compute.controller.world import World
 from drivetrain.compute.policy import values
 from drivetrain.server.database import Records
 
@@ -21,9 +22,11 @@ def load_world(records: Records, pools: Container[str]) -> World:
         tuple(records.settings("budget", values.Budget)),
     )
     nodes = [node for node in records.settings("node", NodeRecord) if node.pool in pools]
-    world = World(records.unfinished_jobs(), records.living_attempts(), nodes, settings)
-    for team, attempt in records.ended_lately(_USED):
-        world.used.add(team, attempt)
-    for job in records.ended_jobs(_LEARNED):
-        world.learn(job)
-    return world
+    return World.restored(
+        records.unfinished_jobs(),
+        records.living_attempts(),
+        nodes,
+        settings,
+        used=records.ended_lately(_USED),
+        ended=records.ended_jobs(_LEARNED),
+    )

@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import Engine as Database
 from sqlalchemy.exc import SQLAlchemyError
 
+from drivetrain.compute.controller.changes import Changes
 from drivetrain.compute.controller.states import AttemptState
-from drivetrain.compute.controller.world import Changes, World
+from drivetrain.compute.controller.world import World
 from drivetrain.compute.engines import Engine
 from drivetrain.compute.policy import values
 from drivetrain.core.errors import StoreError
@@ -147,7 +148,7 @@ class Worker:
         if not (self._is_dirty or is_due) or since_s < self._plan_pause_s:
             return
         begun_s = time.perf_counter()
-        world.apply(self._plan(world.snapshot(now_s), now_s), now_s)
+        world.decided(self._plan(world.snapshot(now_s), now_s), now_s)
         took_s = time.perf_counter() - begun_s
         self._plan_pause_s = _PLAN_SHARE * took_s if took_s > _LONG_S else 0.0
         self._planned_s = now_s

@@ -45,6 +45,7 @@ from drivetrain.core.errors import UsageError
 @click.option(
     "--departures", "has_departures", is_flag=True, help="With --pods: they leave too, by the list's own times."
 )
+@click.option("--replay", "is_replay", is_flag=True, help="With HISTORY: whether the policy decides as it did.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def command(
     trace: Path | None,
@@ -59,6 +60,7 @@ def command(
     seed: int,
     demand_pct: float,
     has_departures: bool,
+    is_replay: bool,
     as_json: bool,
 ) -> None:
     """Replay a workload by a policy on a virtual clock, with the same code that schedules jobs.
@@ -69,8 +71,11 @@ def command(
 
     `drivetrain simulate --workload jobs.csv --profiles traces --nodes 16 --gpus-per-node 4 --policy pollux`
 
+    `drivetrain jobs --history > history.jsonl; drivetrain simulate history.jsonl --policy plan --policy fifo`
+
     With TRACE: jobs of a CSV, one a row as the Philly trace has them, come as they came, on so many --nodes with
-    --gpus-per-node. Policies: plan, fifo.
+    --gpus-per-node. Policies: plan, fifo. TRACE may be a HISTORY of our own too, on the fleet that was there or on so
+    many --nodes; with --replay the policy is asked again what it decided then, and says what it would decide otherwise.
 
     With --pods and --nodes: pods drawn from the list ask for --demand % of the nodes' GPUs, and are placed one at a
     time; how much of the GPUs is allocated then, and which pods were refused. Policies: priced, fgd, best-fit, random.
@@ -82,7 +87,7 @@ def command(
     its measured speed: nothing (elastic-blind, pollux, tiresias), its application's name (rollout-named,
     elastic-named), or also the work its user declared (rollout-declared, elastic-declared).
 
-    Exit codes: 0 done · 2 wrong usage · 65 bad input.
+    Exit codes: 0 done · 1 with --replay: it decides otherwise · 2 wrong usage · 65 bad input.
     """
     given = [name for name, path in (("TRACE", trace), ("--pods", pods), ("--workload", workload)) if path is not None]
     if len(given) != 1:
@@ -91,7 +96,17 @@ def command(
             hint="TRACE.csv --nodes 16, or --pods PODS.csv --nodes NODES.csv, or --workload JOBS.csv --profiles FOLDER",
         )
     if trace is not None:
+        from drivetrain.cli.simulate import history as of_history
         from drivetrain.cli.simulate import trace as of_trace
+        from drivetrain.compute.simulate.history import is_history
+
+        if is_replay:
+            of_history.run_replay(trace, as_json=as_json)
+            return
+        if is_history(trace):
+            per_node = gpus_per_node or 8
+            of_history.run(trace, policies, nodes=nodes or "", gpus_per_node=per_node, as_json=as_json)
+            return
 
         of_trace.run(trace, policies, nodes=nodes or "", gpus_per_node=gpus_per_node or 8, as_json=as_json)
         return

@@ -11,6 +11,7 @@ import click
 from drivetrain.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from drivetrain.compute.policy.values import Snapshot
     from drivetrain.compute.simulate.summary import Quantiles, Summary
     from drivetrain.compute.simulate.values import Arrival
 
@@ -20,17 +21,31 @@ MOST_NODES = 100_000
 
 def run(trace: Path, policies: Sequence[str], *, nodes: str, gpus_per_node: int, as_json: bool) -> None:
     """Read the trace, play it by each policy, and print."""
-    import msgspec
-
-    from drivetrain.cli.progress import bar
     from drivetrain.core.extras import require
 
     require("numpy", extra="compute")
-    if not nodes.isdecimal() or not 1 <= int(nodes) <= MOST_NODES:
-        raise UsageError(f"--nodes is {nodes!r}, expected how many there are", hint="--nodes 16 --gpus-per-node 8")
+    fleet = fleet_of_size(nodes, gpus_per_node)
     from drivetrain.compute.simulate.philly import read_philly
 
-    arrivals = read_philly(trace, gpus_per_node=gpus_per_node)
+    play_all(read_philly(trace, gpus_per_node=gpus_per_node), fleet, policies, as_json=as_json)
+
+
+def fleet_of_size(nodes: str, gpus_per_node: int) -> Snapshot:
+    """So many equal nodes in one pool. Raises: UsageError: this is no number of nodes."""
+    from drivetrain.compute.policy.values import MILLI, Node, Pool, Snapshot
+
+    if not nodes.isdecimal() or not 1 <= int(nodes) <= MOST_NODES:
+        raise UsageError(f"--nodes is {nodes!r}, expected how many there are", hint="--nodes 16 --gpus-per-node 8")
+    found = tuple(Node(f"n{at:06d}", "fleet", (MILLI,) * gpus_per_node) for at in range(int(nodes)))
+    return Snapshot(found, (Pool("fleet"),))
+
+
+def play_all(arrivals: Sequence[Arrival], fleet: Snapshot, policies: Sequence[str], *, as_json: bool) -> None:
+    """Play jobs on a fleet by each policy, and print."""
+    import msgspec
+
+    from drivetrain.cli.progress import bar
+
     unknown = [name for name in policies if name not in POLICIES]
     if unknown:
         raise UsageError(f"no policy {unknown[0]!r} for a trace", hint=f"one of {', '.join(POLICIES)}")
@@ -39,27 +54,24 @@ def run(trace: Path, policies: Sequence[str], *, nodes: str, gpus_per_node: int,
     with bar("simulate", len(names)) as advance:
         for name in names:
             advance(len(found), name)
-            found.append(_played(arrivals, name, int(nodes), gpus_per_node))
+            found.append(_played(arrivals, name, fleet))
     if as_json:
         click.echo(msgspec.json.encode(found[0] if len(found) == 1 else {"policies": found}).decode())
     else:
         click.echo(_text(found))
 
 
-def _played(arrivals: Sequence[Arrival], policy: str, num_nodes: int, gpus_per_node: int) -> Summary:
+def _played(arrivals: Sequence[Arrival], policy: str, fleet: Snapshot) -> Summary:
     from drivetrain.compute.learn.run_times import History
     from drivetrain.compute.policy.plan import plan
-    from drivetrain.compute.policy.values import MILLI, Node, Pool, Snapshot
     from drivetrain.compute.simulate.fifo import fifo
     from drivetrain.compute.simulate.summary import summary
     from drivetrain.compute.simulate.world import World
 
-    pools = (Pool("fleet"),)
-    nodes = tuple(Node(f"n{at:06d}", "fleet", (MILLI,) * gpus_per_node) for at in range(num_nodes))
-    world = World(Snapshot(nodes, pools), 0.0, policy={"plan": plan, "fifo": fifo}[policy], knowledge=History())
+    world = World(fleet, 0.0, policy={"plan": plan, "fifo": fifo}[policy], knowledge=History())
     world.arrive(arrivals)
     world.run()
-    return summary(world, policy, pools)
+    return summary(world, policy, fleet.pools)
 
 
 def _text(found: Sequence[Summary]) -> str:

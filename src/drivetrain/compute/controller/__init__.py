@@ -5,5 +5,7 @@ transitions.py  what happens to them, one function for each thing that can happe
 told.py         what a policy is told of a job
 nodes.py        machines as they are known
 usage.py        what teams have used lately
+changes.py      what operators set, and what is made durable together
+decided.py      what history keeps of a plan
 world.py        all of them at once -> what a policy is told; a decision -> what changes
 """

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from drivetrain.compute.controller import transitions
+from drivetrain.compute.controller.changes import Changes, Settings
+from drivetrain.compute.controller.decided import doing, plan_data
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why
 from drivetrain.compute.controller.told import request_of, running_of, waiting_of, what_is_left
@@ -16,35 +18,6 @@ from drivetrain.compute.policy.values import Decision, Running, Snapshot, Waitin
 
 _REMEMBERED_S = 86400.0
 _SAID_EVERY_S, _SAID_PER_S = 2.0, 100.0
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What operators have set."""
-
-    pools: tuple[values.Pool, ...] = ()
-    quotas: tuple[values.Quota, ...] = ()
-    budgets: tuple[values.Budget, ...] = ()
-
-
-@dataclass(slots=True)
-class Changes:
-    """What is to be made durable together.
-
-    Attributes:
-      jobs, attempts: as they are now, by id; added: ids of attempts that are new.
-      nodes: that changed.
-      events: kind, subject, data; for history.
-    """
-
-    jobs: dict[str, JobRecord] = field(default_factory=dict)
-    attempts: dict[str, AttemptRecord] = field(default_factory=dict)
-    added: set[str] = field(default_factory=set)
-    nodes: dict[str, NodeRecord] = field(default_factory=dict)
-    events: list[tuple[str, str, object]] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.jobs or self.attempts or self.nodes or self.events)
 
 
 class World:
@@ -79,6 +52,34 @@ class World:
         self._waiting: dict[str, Waiting] = {}
         self._said_s: dict[str, float] = {}
 
+    @classmethod
+    def restored(
+        cls,
+        jobs: Iterable[JobRecord],
+        attempts: Iterable[AttemptRecord],
+        nodes: Iterable[NodeRecord],
+        settings: Settings,
+        *,
+        used: Iterable[tuple[str, AttemptRecord]],
+        ended: Iterable[JobRecord],
+    ) -> World:
+        """As it is when a controller begins.
+
+        Args:
+          jobs, attempts, nodes: that are not over.
+          used: attempts that are, with their teams.
+          ended: jobs that ran to some end, in that order.
+        """
+        world = cls((), attempts, nodes, settings)
+        for team, attempt in used:
+            world.used.add(team, attempt)
+        for job in ended:
+            world.learn(job)
+        world.jobs = {job.id: job for job in jobs}
+        world._see_anew()
+        world._note("controller begins", "", settings)
+        return world
+
     def take_changes(self) -> Changes:
         """Those since the last call."""
         changes, self._changes = self._changes, Changes()
@@ -95,7 +96,7 @@ class World:
             self._num_learned += 1
             if self._num_learned >= self._refresh_at:
                 self._refresh_at += min(self._num_learned, MOST)
-                self._waiting.clear()
+                self._see_anew()
 
     def set_node(self, node: NodeRecord) -> None:
         """A node as it is now."""
@@ -103,7 +104,7 @@ class World:
             self.nodes[node.name] = node
             if (node.gpu == "cpu") != self._has_cores:
                 self._has_cores = any(other.gpu == "cpu" for other in self.nodes.values())
-                self._waiting.clear()
+                self._see_anew()
             self._changes.nodes[node.name] = node
             self._note("node", node.name, node)
 
@@ -128,6 +129,7 @@ class World:
         if (both := self._both(attempt_id)) is not None:
             self.failures = [failure for failure in self.failures if now_s - failure.at_s < _REMEMBERED_S]
             self.failures.append(values.Failure(both[1].nodes[member], now_s, both[0].id, "its agent was lost"))
+            self._note("failure", both[1].nodes[member], self.failures[-1])
             self._put(*transitions.member_lost(*both, member, now_s))
 
     def stop(self, job_id: str, reason: str, now_s: float, *, why: Why = Why.STOPPED) -> None:
@@ -172,6 +174,18 @@ class World:
             running=tuple(self._running_of(attempt, now_s) for attempt in living),
             failures=tuple(self.failures),
         )
+
+    def decided(self, decisions: Sequence[Decision], now_s: float) -> None:
+        """Write down what a policy decided, and do it."""
+        if found := doing(decisions):
+            self._note("plan", "", plan_data(found, now_s))
+        self.apply(decisions, now_s)
+
+    def _see_anew(self) -> None:
+        """What policies are told of jobs, all at once, so that it does not depend on when somebody asks."""
+        self._waiting.clear()
+        for job in self.jobs.values():
+            self.as_waiting(job)
 
     def as_waiting(self, job: JobRecord) -> Waiting:
         """A job as a policy sees it while it waits; made once, for with thousands it is most of what a turn costs."""
@@ -243,32 +257,45 @@ class World:
         return (self.jobs[job_id], attempt) if attempt is not None and attempt.id == attempt_id else None
 
     def _put(self, job: JobRecord, attempt: AttemptRecord | None) -> None:
-        self._put_job(job)
+        self.set_job(job)
         if attempt is None or self.attempts.get(job.id) == attempt:
             return
-        before = self.attempts.get(job.id)
+        self.set_attempt(job.team, attempt)
+        is_over = attempt.state is AttemptState.ENDED
+        if is_over and attempt.why is Why.RESIZED and attempt.next_shares and job.state is JobState.WAITING:
+            now_s = attempt.ended_s or attempt.placed_s
+            self._put(*transitions.placed(job, attempt.next_shares, attempt.pool, attempt.reason, now_s))
+
+    def set_attempt(self, team: str, attempt: AttemptRecord) -> None:
+        """An attempt as it is now."""
+        before = self.attempts.get(attempt.job)
         if before is None:
             self._changes.added.add(attempt.id)
         if before is None or before.state is not attempt.state:
             self._note(f"attempt {attempt.state}", attempt.id, attempt)
+        elif before.saved_s != attempt.saved_s or self._is_watched_for(before, attempt):
+            self._note("attempt seen", attempt.id, attempt)
         self._changes.attempts[attempt.id] = attempt
         if attempt.state is AttemptState.ENDED:
-            self.attempts.pop(job.id, None)
-            self.used.add(job.team, attempt)
-            if attempt.why is Why.RESIZED and attempt.next_shares and job.state is JobState.WAITING:
-                now_s = attempt.ended_s or attempt.placed_s
-                self._put(*transitions.placed(job, attempt.next_shares, attempt.pool, attempt.reason, now_s))
+            self.attempts.pop(attempt.job, None)
+            self.used.add(team, attempt)
         else:
-            self.attempts[job.id] = attempt
+            self.attempts[attempt.job] = attempt
 
-    def _put_job(self, job: JobRecord) -> None:
+    def _is_watched_for(self, before: AttemptRecord, attempt: AttemptRecord) -> bool:
+        """Whether it got on, where the policy stops those that do not."""
+        job = self.jobs.get(attempt.job)
+        return before.progress_s != attempt.progress_s and job is not None and job.job.idle_after_s is not None
+
+    def set_job(self, job: JobRecord) -> None:
+        """A job as it is now."""
         before = self.jobs.get(job.id)
         if before == job:
             return
         self._changes.jobs[job.id] = job
         array = self.jobs.get(job.parent)
         if array is not None and array.state is JobState.WAITING and job.state is JobState.RUNNING:
-            self._put_job(replace(array, state=JobState.RUNNING, reason=""))
+            self.set_job(replace(array, state=JobState.RUNNING, reason=""))
         if before is None or before.state is not job.state:
             self._note(f"job {job.state}", job.id, self._told_of(job))
         if job.state.is_final:
@@ -290,6 +317,8 @@ class World:
             "gpu": request.gpu,
             "pool": request.pool,
             "is_array": bool(job.job.array),
+            "eligible_s": job.eligible_s,
+            "ran_s": job.ran_s,
         }
 
     def _note(self, kind: str, subject: str, data: object) -> None:

@@ -9,5 +9,7 @@ values.py    what comes into such a play and what comes out of it
 carry.py     what is once a plan's decisions are begun
 summary.py   what came of a play, as figures
 philly.py    jobs of the Philly trace
+history.py   what our own servers wrote down, as jobs that come and as the fleet that was there
+replay.py    the policy asked again, at each moment at which a server decided something
 fifo.py      first come, first served, to be held against
 """

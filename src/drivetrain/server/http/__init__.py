@@ -7,6 +7,7 @@ people.py   users and tokens
 jobs.py     submit, list, describe, logs, stop
 code.py     snapshots
 fleet.py    pools, nodes, quotas
+history.py  all that ever happened
 foresee.py  estimates of waits, and what if
 agents.py   for agents
 """

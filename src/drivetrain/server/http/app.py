@@ -9,7 +9,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 import drivetrain
 from drivetrain.core.errors import DataError, DrivetrainError, StoreError, UsageError
-from drivetrain.server.http import agents, code, fleet, foresee, jobs, people
+from drivetrain.server.http import agents, code, fleet, foresee, history, jobs, people
 from drivetrain.server.http.limits import Limits
 from drivetrain.server.http.state import Server
 
@@ -20,7 +20,7 @@ def make_app(server: Server) -> FastAPI:
     """The application of one server."""
     app = FastAPI(title="Drivetrain", version=drivetrain.__version__, docs_url=None, redoc_url=None)
     app.state.server = server
-    for routes in (people, jobs, code, fleet, foresee, agents):
+    for routes in (people, jobs, code, fleet, foresee, history, agents):
         app.include_router(routes.router)
     app.add_middleware(Limits)
     app.add_exception_handler(DrivetrainError, _refusal)

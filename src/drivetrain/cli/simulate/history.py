@@ -1,0 +1,57 @@
+"""`drivetrain simulate HISTORY`: our own jobs again, by our policy or another; and whether it decides as it did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from drivetrain.core.units import count_text
+
+if TYPE_CHECKING:
+    from drivetrain.compute.simulate.replay import Replayed
+
+SHOWN = 10
+
+
+def run(history: Path, policies: Sequence[str], *, nodes: str, gpus_per_node: int, as_json: bool) -> None:
+    """Read the history, play its jobs by each policy, and print."""
+    from drivetrain.core.extras import require
+
+    require("numpy", extra="compute")
+    from drivetrain.cli.simulate.trace import fleet_of_size, play_all
+    from drivetrain.compute.simulate.history import arrivals_of, fleet_of, read_history
+
+    events = read_history(history)
+    fleet = fleet_of_size(nodes, gpus_per_node) if nodes else fleet_of(events)
+    play_all(arrivals_of(events), fleet, policies, as_json=as_json)
+
+
+def run_replay(history: Path, *, as_json: bool) -> None:
+    """Ask the policy again what it decided then; the exit code is 1 where it decides otherwise."""
+    import msgspec
+
+    from drivetrain.core.extras import require
+
+    require("numpy", extra="compute")
+    from drivetrain.compute.simulate.history import read_history
+    from drivetrain.compute.simulate.replay import replay
+
+    found = replay(read_history(history))
+    click.echo(msgspec.json.encode(found).decode() if as_json else _text(found))
+    if found.differences:
+        raise click.exceptions.Exit(1)
+
+
+def _text(found: Replayed) -> str:
+    made = f"{count_text(found.num_plans, 'plan')} with {count_text(len(found.decisions), 'decision')}"
+    if not found.differences:
+        return f"{made}: all as they were made"
+    lines = [f"{made}: {count_text(len(found.differences), 'plan')} would be another now"]
+    for difference in found.differences[:SHOWN]:
+        lines.append(f"at {difference.at_s:.3f}")
+        lines += [f"  then  {decision}" for decision in difference.then if decision not in difference.now]
+        lines += [f"  now   {decision}" for decision in difference.now if decision not in difference.then]
+    return "\n".join(lines)

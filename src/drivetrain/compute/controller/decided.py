@@ -1,0 +1,39 @@
+"""What history keeps of a plan, so that the policy can be asked again later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from drivetrain.compute.policy import values
+from drivetrain.compute.policy.values import Decision
+
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        values.Start,
+        values.Resize,
+        values.Preempt,
+        values.Stop,
+        values.Refuse,
+        values.Cordon,
+        values.Warn,
+    )
+}
+
+
+def doing(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
+    """Those that change something: to wait does not."""
+    return tuple(decision for decision in decisions if not isinstance(decision, values.Wait))
+
+
+def plan_data(decisions: Sequence[Decision], now_s: float) -> dict[str, object]:
+    """As it is written down."""
+    return {"now_s": now_s, "decisions": [(type(decision).__name__, decision) for decision in decisions]}
+
+
+def plan_of(data: Any) -> tuple[float, tuple[Decision, ...]]:
+    """When, and what was decided."""
+    return data["now_s"], tuple(msgspec.convert(fields, _KINDS[kind]) for kind, fields in data["decisions"])

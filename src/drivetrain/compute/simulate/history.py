@@ -1,0 +1,135 @@
+"""Our own history: what a server wrote down as it happened, as `drivetrain jobs --history` gives it, in JSON Lines.
+
+The first line says what it is; each other one is an event: `seq`, `at_ns`, `kind`, `subject`, `data`, and with a job
+that comes its whole `record`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from drivetrain.compute.controller.changes import Settings
+from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
+from drivetrain.compute.controller.states import AttemptRecord, JobRecord, JobState
+from drivetrain.compute.controller.told import request_of, waiting_of
+from drivetrain.compute.policy.values import Snapshot
+from drivetrain.compute.simulate.values import Arrival
+from drivetrain.core.errors import DataError
+
+HEAD = '{"format":"drivetrain history","version":1}'
+SAVED_EVERY_S = 600.0
+_FINAL = {f"job {state}" for state in JobState if state.is_final}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. Attributes: seq: in the order in which it did; record: of a job that comes."""
+
+    seq: int
+    at_ns: int
+    kind: str
+    subject: str = ""
+    data: Any = None
+    record: JobRecord | None = None
+
+    def attempt(self) -> AttemptRecord:
+        """What it says of an attempt."""
+        return msgspec.convert(self.data, AttemptRecord, str_keys=True)
+
+    def node(self) -> NodeRecord:
+        """What it says of a node."""
+        return msgspec.convert(self.data, NodeRecord)
+
+    def settings(self) -> Settings:
+        """What operators had set when a controller began."""
+        return msgspec.convert(self.data, Settings)
+
+
+def is_history(path: Path) -> bool:
+    """Whether a file begins as one."""
+    try:
+        with path.open("rb") as file:
+            return _is_head(file.readline(1000))
+    except OSError:
+        return False
+
+
+def lines_of(events: Iterable[Event]) -> Iterator[bytes]:
+    """Each as it stands in a file."""
+    for event in events:
+        yield msgspec.json.encode(event) + b"\n"
+
+
+def read_history(path: Path) -> list[Event]:
+    """Its events in order. Raises: DataError: it is none, or a line is damaged."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as exc:
+        raise DataError(f"{path}: cannot be read: {exc.strerror}") from exc
+    if not lines or not _is_head(lines[0]):
+        raise DataError(f"{path}: no history of this version", hint="drivetrain jobs --history > history.jsonl")
+    decoder = msgspec.json.Decoder(Event, strict=True)
+    found = []
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            found.append(decoder.decode(line))
+        except msgspec.MsgspecError as exc:
+            raise DataError(f"{path}:{number}: {exc}") from exc
+    return found
+
+
+def fleet_of(events: Sequence[Event]) -> Snapshot:
+    """The fleet as it was last, with nothing on it. Raises: DataError: nobody ever saw a node."""
+    nodes: dict[str, NodeRecord] = {}
+    settings = Settings()
+    for event in events:
+        if event.kind == "node":
+            nodes[event.subject] = event.node()
+        elif event.kind == "controller begins":
+            settings = event.settings()
+    up = [replace(node, state="up") for node in nodes.values() if node.state != "down"]
+    if not up:
+        raise DataError("no node is in this history", hint="--nodes 16 --gpus-per-node 8 plays it on a fleet of yours")
+    return Snapshot(nodes=with_what_is_free(up, ()), pools=settings.pools, quotas=settings.quotas)
+
+
+def arrivals_of(events: Sequence[Event]) -> list[Arrival]:
+    """Jobs that ran to some end, as they came; seconds from the first.
+
+    One that saved ran as long as all of its attempts together, another as long as the last: it began anew each time.
+    """
+    came: dict[str, tuple[float, JobRecord]] = {}
+    ran_s: dict[str, float] = {}
+    saved: set[str] = set()
+    ended: set[str] = set()
+    has_cores = False
+    for event in events:
+        if event.kind == "node":
+            has_cores |= event.node().gpu == "cpu"
+        elif event.record is not None and not event.record.job.array:
+            came.setdefault(event.subject, (event.at_ns / 1e9, event.record))
+        elif event.kind == "attempt ended":
+            attempt = event.attempt()
+            took_s = (attempt.ended_s or attempt.placed_s) - attempt.placed_s
+            saved |= {attempt.job} if attempt.saved_step is not None else set()
+            ran_s[attempt.job] = took_s + (ran_s.get(attempt.job, 0.0) if attempt.job in saved else 0.0)
+        elif event.kind in _FINAL:
+            ended.add(event.subject)
+    first_s = min((at_s for at_s, _ in came.values()), default=0.0)
+    found = []
+    for job, (at_s, record) in came.items():
+        if job in ended and job in ran_s:
+            waiting = waiting_of(record, request_of(record, has_cores=has_cores))
+            every_s = SAVED_EVERY_S if job in saved else None
+            shifted = replace(waiting, submitted_s=at_s - first_s, eligible_s=0.0, save_every_s=every_s)
+            found.append(Arrival(shifted, ran_s[job]))
+    return found
+
+
+def _is_head(line: bytes) -> bool:
+    return line.strip() == HEAD.encode()
