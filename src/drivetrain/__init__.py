@@ -7,8 +7,10 @@ costs milliseconds and loads neither torch, numpy nor pyarrow. By habit: `import
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = (
+    False  # as type checkers know it; `typing` itself takes some milliseconds, which short commands have not
+)
 if TYPE_CHECKING:
     from drivetrain import data as data
     from drivetrain.core.errors import DrivetrainError as DrivetrainError

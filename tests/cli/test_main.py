@@ -33,7 +33,7 @@ def test_a_run_goes_its_way_where_standard_streams_are_closed(closed: str, tmp_p
 
 
 def test_a_bug_of_ours_is_called_one_and_exits_70() -> None:
-    code = "import drivetrain.cli.main as m; m._VERBS['no_such_file'] = ''; m.main()"
+    code = "import drivetrain.cli.group as g, drivetrain.cli.main as m; g.VERBS['no_such_file'] = ''; m.main()"
     done = subprocess.run([sys.executable, "-c", code, "no_such_file"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 70
     assert "error: a bug in drivetrain" in done.stderr

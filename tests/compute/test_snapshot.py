@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivetrain.compute.snapshot import Entry, Manifest, decode_manifest, take, unpack
+from drivetrain.compute.snapshot import unchanged as unchanged_module
+from drivetrain.compute.snapshot.listing import begin_listing
 from drivetrain.compute.snapshot.manifest import link_stays_inside, stays_inside
+from drivetrain.compute.snapshot.unchanged import unchanged
 from drivetrain.core.errors import DataError, UsageError
+from drivetrain.core.units import NS_PER_S
 
 
 @pytest.fixture
@@ -56,6 +63,56 @@ def test_git_says_what_belongs_to_it(code: Path) -> None:
     (code / "run.sh").unlink()
     paths = {entry.path for entry in take(code).entries}
     assert paths == {".gitignore", "train.py", "package/model.py", "latest", "new.py"}
+
+
+def unchanged_id(code: Path) -> str | None:
+    return unchanged(code, begin_listing(code, without=code.parent / "home")())
+
+
+def age(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let it be an hour later than the files' last change."""
+    late_ns = time.time_ns() + 3600 * NS_PER_S
+    monkeypatch.setattr(unchanged_module, "time", SimpleNamespace(time_ns=lambda: late_ns))
+
+
+def test_code_that_has_not_changed_keeps_its_id_without_being_read(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    age(code, monkeypatch)
+    taken = take(code).id
+    assert unchanged_id(code) == taken
+
+
+@pytest.mark.parametrize("is_git", [False, True])
+@pytest.mark.parametrize("change", ["content", "mode", "link", "new", "gone", "renamed"])
+def test_whatever_changes_code_has_it_taken_anew(
+    change: str, is_git: bool, code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_git:
+        subprocess.run(["git", "init", "-q", str(code)], check=True)
+    age(code, monkeypatch)
+    before = take(code).id
+    assert unchanged_id(code) == before
+    if change == "content":
+        status = (code / "train.py").stat()
+        (code / "train.py").write_text("print(2)\n")  # as long as before, and by its own word as old
+        os.utime(code / "train.py", ns=(status.st_atime_ns, status.st_mtime_ns))
+    elif change == "mode":
+        (code / "train.py").chmod(0o755)
+    elif change == "link":
+        (code / "latest").unlink()
+        (code / "latest").symlink_to("package/../train.py")
+    elif change == "new":
+        (code / "package" / "new.py").write_text("")
+    elif change == "gone":
+        (code / "train.py").unlink()
+    else:
+        (code / "train.py").rename(code / "trains.py")
+    assert unchanged_id(code) is None
+    assert take(code).id != before
+
+
+def test_the_id_of_code_that_changed_a_moment_ago_is_not_trusted(code: Path) -> None:
+    take(code)
+    assert unchanged_id(code) is None
 
 
 def test_the_store_is_no_code(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """The command line: one file per verb, each exporting `command`; data to stdout, all else to stderr.
 
-main.py        the table of verbs, exit codes
+main.py        errors become exit codes
+group.py       the table of verbs
+submit_quickly.py  a plain `submit`, without what takes long to import
 demo.py        a drive log becomes a trained model and a report
 run.py         start ranks, watch, restart
 report.py      where the device time of a run or a timeline went

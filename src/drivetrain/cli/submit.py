@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from drivetrain.cli.submit_quickly import tell
+from drivetrain.compute.snapshot.listing import root_and_folder
 from drivetrain.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,11 +66,7 @@ def command(
 
     client = connect(starts=True)
     record = _send(client, job, here)
-    if as_json:
-        click.echo(json.dumps(record))
-    else:
-        click.echo(record["id"])
-        click.echo(f"follow it with: drivetrain logs -f {record['id']}", err=True)
+    tell(record, as_json=as_json)
 
 
 def _job(
@@ -101,7 +99,7 @@ def _plan(job: Job, here: bool) -> str:
 
     from drivetrain.compute.snapshot import take
 
-    root, folder = _root_and_folder()
+    root, folder = root_and_folder()
     code: dict[str, object] = {"folder": str(Path.cwd())}
     if not here:
         manifest = take(root)
@@ -116,13 +114,17 @@ def _plan(job: Job, here: bool) -> str:
 
 def _send(client: Client, job: Job, here: bool) -> dict[str, Any]:
     from drivetrain.compute.snapshot import take
-    from drivetrain.server.client import ChangedError
+    from drivetrain.server.client import ChangedError, NoCodeError
 
     if here:
         return client.submit(job, snapshot="", folder=str(Path.cwd()))
-    root, folder = _root_and_folder()
+    root, folder = root_and_folder()
     for is_last in (False, False, True):
         manifest = take(root)
+        try:
+            return client.submit(job, snapshot=manifest.id, folder=folder)
+        except NoCodeError:
+            pass  # send it, then
         try:
             client.send_code(manifest, root)
             break
@@ -130,11 +132,3 @@ def _send(client: Client, job: Job, here: bool) -> dict[str, Any]:
             if is_last:
                 raise
     return client.submit(job, snapshot=manifest.id, folder=folder)
-
-
-def _root_and_folder() -> tuple[Path, str]:
-    """The folder whose code is sent, and where in it we are."""
-    here = Path.cwd()
-    root = next((above for above in (here, *here.parents) if (above / ".git").exists()), here)
-    inside = here.relative_to(root).as_posix()
-    return root, "" if inside == "." else inside

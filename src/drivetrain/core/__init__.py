@@ -3,6 +3,8 @@
 Map, each file one idea:
   ids.py          names that sort by the time they were made
   clock.py        UTC instants, monotonic durations, and the anchor that ties one to the other; all integer ns
+  host.py         which host this is
+  http.py         requests over one connection, quick to import
   units.py        "10m", "50step" -> numbers, and numbers -> text for people
   leaves.py       the states a device can be in, in stacking order, and what they belong to
   errors.py       the exception tree and the exit code of each branch

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import platform
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+
+from drivetrain.core.host import host_id as host_id
 
 mono_ns = time.monotonic_ns  # one clock for all processes of a host since its boot (CLOCK_MONOTONIC)
 wall_ns = time.time_ns  # UTC since the epoch; may jump
@@ -33,16 +32,6 @@ class Anchor:
     def to_wall_ns(self, at_mono_ns: int) -> int:
         """The instant of a monotonic reading of the same host."""
         return self.wall_ns + at_mono_ns - self.mono_ns
-
-
-@functools.cache
-def host_id() -> str:
-    """This host since its last boot, such as `node-a/5f0c21d3`: within it all monotonic clocks agree."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    try:
-        return f"{platform.node()}/{boot.read_text(encoding='ascii')[:8]}"
-    except OSError:
-        return platform.node()
 
 
 def utc_text(at_wall_ns: int) -> str:

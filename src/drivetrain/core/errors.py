@@ -21,7 +21,9 @@ again cannot help. A caller's plain mistake in Python code is a ValueError or Ty
 
 from __future__ import annotations
 
-from typing import ClassVar
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
 
 
 class DrivetrainError(Exception):

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.client
+import json
 import os
-import secrets
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-import msgspec
-
-from drivetrain.compute.job import Job
-from drivetrain.compute.snapshot import Manifest
 from drivetrain.core.errors import StoreError, UsageError
+from drivetrain.core.http import Connection
 from drivetrain.server import here
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from drivetrain.compute.job import Job
+    from drivetrain.compute.snapshot import Manifest
+
 SERVER, TOKEN, CA_FILE = "DRIVETRAIN_SERVER", "DRIVETRAIN_TOKEN", "DRIVETRAIN_CA"
+NO_CODE = 409
+"""The answer to a job whose code has not been sent."""
 _PATIENCE_S = 60.0
 _START_S = 30.0
 
 
 class ChangedError(UsageError):
     """A file is not any more what it was when the snapshot was taken."""
+
+
+class NoCodeError(UsageError):
+    """The server has not got the code of a job."""
 
 
 class Client:
@@ -40,13 +45,13 @@ class Client:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise UsageError(f"{url!r} is no server", hint=f"{SERVER}=https://HOST:PORT")
-        self._netloc, self._token = parts.netloc, token
-        self._context = None
+        self._token = token
+        context = None
         if parts.scheme == "https":
             import ssl
 
-            self._context = ssl.create_default_context(cafile=os.environ.get(CA_FILE) or None)
-        self._connection: http.client.HTTPConnection | None = None
+            context = ssl.create_default_context(cafile=os.environ.get(CA_FILE) or None)
+        self._connection = Connection(parts.netloc, timeout_s=_PATIENCE_S, context=context)
 
     def use(self, token: str) -> None:
         """From now on ask with this token."""
@@ -54,16 +59,19 @@ class Client:
 
     def submit(self, job: Job, *, snapshot: str, folder: str, key: str = "") -> dict[str, Any]:
         """Take a job; asked again because an answer was lost, it makes no second one."""
-        body = {
-            "job": msgspec.to_builtins(job),
-            "snapshot": snapshot,
-            "folder": folder,
-            "key": key or secrets.token_hex(16),
-        }
+        import msgspec
+
+        return self.submit_values(msgspec.to_builtins(job), snapshot=snapshot, folder=folder, key=key)
+
+    def submit_values(self, job: dict[str, Any], *, snapshot: str, folder: str, key: str = "") -> dict[str, Any]:
+        """Likewise, of a job as a job file would have it: it need not say what is as by default."""
+        body = {"job": job, "snapshot": snapshot, "folder": folder, "key": key or os.urandom(16).hex()}
         return self.ask("POST", "/api/jobs", body)  # type: ignore[no-any-return]
 
     def send_code(self, manifest: Manifest, folder: Path) -> int:
         """Send what the server has not got; how many contents that was."""
+        import hashlib
+
         if self.ask("GET", f"/api/snapshots/{manifest.id}")["is_there"]:
             return 0
         missing = self.ask("POST", "/api/blobs/missing", sorted(manifest.hashes))
@@ -93,7 +101,7 @@ class Client:
         after = 0
         while lines := self._send("GET", f"/api/history?after={after}").splitlines():
             yield from (line.decode() for line in lines)
-            after = msgspec.json.decode(lines[-1])["seq"]
+            after = json.loads(lines[-1])["seq"]
 
     def stop(self, name: str) -> dict[str, Any]:
         """Have a job save and leave."""
@@ -118,45 +126,39 @@ class Client:
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """A request with JSON in and out."""
-        content = self._send(method, path, b"" if body is None else msgspec.json.encode(body), kind="application/json")
-        return msgspec.json.decode(content) if content else None
+        try:
+            sent = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
+        except UnicodeEncodeError as exc:
+            raise UsageError("what is to be sent has a text that is no UTF-8") from exc
+        content = self._send(method, path, sent, "application/json")
+        try:
+            return json.loads(content) if content else None
+        except ValueError as exc:
+            raise StoreError(f"what answers at {self.url} is no server of ours") from exc
 
     def _send(self, method: str, path: str, body: bytes = b"", kind: str = "application/octet-stream") -> bytes:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": kind}
         try:
-            answer, content = self._exchange(method, path, body, headers)
-        except (OSError, http.client.HTTPException) as exc:
+            status, content = self._exchange(method, path, headers, body)
+        except OSError as exc:
             raise StoreError(f"the server {self.url} does not answer: {exc}", hint="is it running?") from exc
-        if answer.status >= 400:
-            raise _refusal(answer.status, content)
+        if status >= 400:
+            raise _refusal(status, content)
         return content
 
-    def _exchange(
-        self, method: str, path: str, body: bytes, headers: dict[str, str]
-    ) -> tuple[http.client.HTTPResponse, bytes]:
-        for is_last in (False, True):
-            is_new = self._connection is None
-            connection = self._connection = self._connection or self._connect()
-            try:
-                connection.request(method, path, body, headers)
-                answer = connection.getresponse()
-                return answer, answer.read()
-            except (OSError, http.client.HTTPException):
-                self.close()
-                if is_new or is_last:
-                    raise
-        raise AssertionError
-
-    def _connect(self) -> http.client.HTTPConnection:
-        if self._context is None:
-            return http.client.HTTPConnection(self._netloc, timeout=_PATIENCE_S)
-        return http.client.HTTPSConnection(self._netloc, timeout=_PATIENCE_S, context=self._context)
+    def _exchange(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
+        """Once more where the server has let go of a connection that it had kept."""
+        was_open = self._connection.is_open
+        try:
+            return self._connection.ask(method, path, headers, body)
+        except OSError:
+            if not was_open:
+                raise
+        return self._connection.ask(method, path, headers, body)
 
     def close(self) -> None:
         """Let go of the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._connection.close()
 
     def __del__(self) -> None:
         if hasattr(self, "_connection"):  # a URL that is none leaves a client half made
@@ -171,9 +173,7 @@ def connect(*, starts: bool = False) -> Client:
         is done, too, where jobs of this machine are known already.
     Raises: UsageError: there is none.
     """
-    if os.environ.get(SERVER):
-        return Client(os.environ[SERVER], os.environ.get(TOKEN, ""))
-    found = here_client(here.server_folder())
+    found = running()
     if found is None and (starts or (here.server_folder() / "drivetrain.sqlite").is_file()):
         found = _started()
     if found is None:
@@ -183,8 +183,17 @@ def connect(*, starts: bool = False) -> Client:
     return found
 
 
+def running() -> Client | None:
+    """The server that DRIVETRAIN_SERVER names, or the one that runs on this machine; None where none does."""
+    if os.environ.get(SERVER):
+        return Client(os.environ[SERVER], os.environ.get(TOKEN, ""))
+    return here_client(here.server_folder())
+
+
 def stop_here() -> bool:
     """End the servers of this machine, and wait until they have; whether there was one."""
+    import signal
+
     folder = here.server_folder()
     pids = [server.pid for server in here.servers(folder)]
     for pid in pids:
@@ -206,13 +215,15 @@ def here_client(folder: Path) -> Client | None:
             answer = client.ask("GET", "/health")
         except (StoreError, UsageError):
             continue
-        if answer.get("identity") == server.identity:
+        if isinstance(answer, dict) and answer.get("identity") == server.identity:
             client.use(here.read_token(folder))
             return client
     return None
 
 
 def _started() -> Client:
+    import subprocess
+
     folder = here.server_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "server.log").open("ab") as log:
@@ -235,10 +246,12 @@ def _started() -> Client:
 
 def _refusal(status: int, content: bytes) -> UsageError | StoreError:
     try:
-        said = msgspec.json.decode(content)
+        said = json.loads(content)
         message, hint = said["detail"], said.get("hint", "")
-    except (msgspec.DecodeError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError):
         message, hint = f"the server answers {status}", ""
     if not isinstance(message, str):
         message = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in message)
+    if status == NO_CODE:
+        return NoCodeError(message, hint=hint)
     return StoreError(message, hint=hint) if status >= 500 else UsageError(message, hint=hint)

@@ -6,23 +6,25 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from drivetrain.core.clock import host_id
+from drivetrain.core.host import host_id
 from drivetrain.core.variables import home
 
 _TOKEN_FILE = "token"  # noqa: S105 - a name of a file
 
 
-@dataclass(frozen=True, slots=True)
 class Here:
-    """A server of this machine. Attributes: identity: what it says at `/health`, to know it from others at its port."""
+    """A server of this machine; no dataclass, since commands that only want to know where it is have no time for that.
 
-    url: str
-    identity: str
-    pid: int
-    host: str
+    Attributes:
+      identity: what it says at `/health`, to know it from others at its port.
+    """
+
+    __slots__ = ("host", "identity", "pid", "url")
+
+    def __init__(self, url: str, identity: str, pid: int, host: str) -> None:
+        self.url, self.identity, self.pid, self.host = url, identity, pid, host
 
 
 def server_folder() -> Path:
@@ -49,9 +51,9 @@ def announced(folder: Path, url: str, identity: str) -> Iterator[None]:
     from drivetrain.store import publish_bytes
 
     path = folder / "here" / f"{os.getpid()}.json"
-    here = Here(url, identity, os.getpid(), host_id())
     _remove_dead(folder)
-    publish_bytes(path, json.dumps(asdict(here)).encode())
+    said = {"url": url, "identity": identity, "pid": os.getpid(), "host": host_id()}
+    publish_bytes(path, json.dumps(said).encode())
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from drivetrain.cli.main import drivetrain
+from drivetrain.cli.group import drivetrain
 from drivetrain.data import DataSet, Diagnosis, Loader, diagnose
 from drivetrain.data.loading.tally import Tally
 

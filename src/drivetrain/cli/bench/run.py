@@ -20,7 +20,9 @@ _INTERRUPTED = 130
 @click.command()
 @click.argument("suite")
 @click.option("--against", metavar="REF", help="A commit to measure in turns with the working tree.")
-@click.option("--case", "cases", metavar="NAME", multiple=True, help="Only cases whose name begins so; may be repeated.")
+@click.option(
+    "--case", "cases", metavar="NAME", multiple=True, help="Only cases whose name begins so; may be repeated."
+)
 @click.option("--samples", type=click.IntRange(min=1), help="Of each case and side; 10, or as many as the suite says.")
 @click.option("--history", default=DEFAULT, show_default=True, help="Folder or bucket that the results are added to.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each suite.")

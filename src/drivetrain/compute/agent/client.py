@@ -1,10 +1,8 @@
-"""What an agent says to the server; the standard library's client, since an agent starts in a moment."""
+"""What an agent says to the server."""
 
 from __future__ import annotations
 
-import http.client
 import os
-import ssl
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -12,6 +10,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from drivetrain.core.errors import StoreError
+from drivetrain.core.http import Connection
 
 CA_FILE = "DRIVETRAIN_CA"
 MOST_WORDS = 1000
@@ -41,7 +40,7 @@ class AgentClient:
         self._find = find
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._base = f"/agent/{quote(attempt)}/{member}"
-        self._connection: http.client.HTTPConnection | None = None
+        self._connection: Connection | None = None
 
     def beat(self, *, step: int | None, saved_step: int | None) -> str | None:
         """Say how far it is; why it has to leave, where it has to."""
@@ -74,12 +73,14 @@ class AgentClient:
             self._connection.close()
             self._connection = None
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def _connect(self) -> Connection:
         url = urlsplit(self._find())
         if url.scheme != "https":
-            return http.client.HTTPConnection(url.netloc, timeout=_PATIENCE_S)
+            return Connection(url.netloc, timeout_s=_PATIENCE_S)
+        import ssl
+
         context = ssl.create_default_context(cafile=os.environ.get(CA_FILE) or None)
-        return http.client.HTTPSConnection(url.netloc, timeout=_PATIENCE_S, context=context)
+        return Connection(url.netloc, timeout_s=_PATIENCE_S, context=context)
 
     def _ask(self, method: str, path: str, body: bytes = b"") -> Any:
         return msgspec.json.decode(self._send(method, path, body))
@@ -87,14 +88,12 @@ class AgentClient:
     def _send(self, method: str, path: str, body: bytes = b"") -> bytes:
         try:
             self._connection = self._connection or self._connect()
-            self._connection.request(method, self._base + path, body, self._headers)
-            answer = self._connection.getresponse()
-            content = answer.read()
-        except (OSError, http.client.HTTPException) as exc:
+            status, content = self._connection.ask(method, self._base + path, self._headers, body)
+        except OSError as exc:
             self.close()
             raise ServerAwayError(f"the server does not answer: {exc}") from exc
-        if answer.status >= 500 or answer.status == 429:
-            raise ServerAwayError(f"the server cannot answer now: {answer.status}")
-        if answer.status >= 400:
-            raise ServerRefusedError(f"the server refuses: {answer.status} {content[:200]!r}", answer.status)
+        if status >= 500 or status == 429:
+            raise ServerAwayError(f"the server cannot answer now: {status}")
+        if status >= 400:
+            raise ServerRefusedError(f"the server refuses: {status} {content[:200]!r}", status)
         return content

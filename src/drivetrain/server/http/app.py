@@ -9,11 +9,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 import drivetrain
 from drivetrain.core.errors import DataError, DrivetrainError, StoreError, UsageError
+from drivetrain.server.client import NO_CODE, NoCodeError
 from drivetrain.server.http import agents, code, fleet, foresee, history, jobs, people
 from drivetrain.server.http.limits import Limits
 from drivetrain.server.http.state import Server
 
-_STATUS: tuple[tuple[type[DrivetrainError], int], ...] = ((UsageError, 422), (DataError, 422), (StoreError, 503))
+_STATUS: tuple[tuple[type[DrivetrainError], int], ...] = (
+    (NoCodeError, NO_CODE), (UsageError, 422), (DataError, 422), (StoreError, 503),
+)  # fmt: skip
 
 
 def make_app(server: Server) -> FastAPI:
@@ -26,7 +29,11 @@ def make_app(server: Server) -> FastAPI:
     app.add_exception_handler(DrivetrainError, _refusal)
     for kind in (OperationalError, InterfaceError, PoolTimeoutError):
         app.add_exception_handler(kind, _away)
-    app.add_api_route("/health", lambda: {"is_up": True, "identity": server.identity}, methods=["GET"])
+
+    async def health() -> dict[str, object]:  # in the loop's own thread, since there is nothing to wait for
+        return {"is_up": True, "identity": server.identity}
+
+    app.add_api_route("/health", health, methods=["GET"])
     return app
 
 

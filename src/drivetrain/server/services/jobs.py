@@ -14,6 +14,7 @@ from drivetrain.compute.job import Job
 from drivetrain.compute.snapshot.manifest import stays_inside
 from drivetrain.core import ids
 from drivetrain.core.errors import UsageError
+from drivetrain.server.client import NoCodeError
 from drivetrain.server.database import Records, tables
 from drivetrain.server.services import arrays
 from drivetrain.server.services.people import Person, audit
@@ -99,6 +100,6 @@ def stop(connection: Connection, who: Person, job: JobRecord) -> None:
 def _check_snapshot(connection: Connection, snapshot: str, folder: str) -> None:
     table = tables.snapshots
     if connection.scalar(select(table.c.id).where(table.c.id == snapshot)) is None:
-        raise UsageError(f"the code {snapshot[:20]}... has not been sent")
+        raise NoCodeError(f"the code {snapshot[:20]}... has not been sent")
     if folder and not stays_inside(str(PurePosixPath(folder))):
         raise UsageError(f"the folder {folder!r} leads out of the code")

@@ -1,0 +1,77 @@
+"""The id of code that is as it was when its snapshot was last taken, told by what the file system says of its files.
+
+What was changed within two seconds before is not remembered: it may change again without any mark of it, since the
+clocks of file systems have ticks.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import zlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from drivetrain.core.variables import home
+
+_LATELY_NS = 2_000_000_000
+
+
+def changed_ns(status: os.stat_result) -> int:
+    """When a file, or what is said of it, was last changed."""
+    return max(status.st_mtime_ns, status.st_ctime_ns)
+
+
+def settled_ns() -> int:
+    """What was last changed before this would show if it were changed from now on."""
+    return time.time_ns() - _LATELY_NS
+
+
+def statuses(folder: Path, paths: Iterable[str]) -> dict[str, os.stat_result]:
+    """Of all that are there; of links, their own."""
+    found = {}
+    for path in paths:
+        with suppress(OSError):  # git knows it, but it is gone
+            found[path] = os.lstat(os.path.join(folder, path))  # noqa: PTH118 - a thousand paths in a moment
+    return found
+
+
+def remember(folder: Path, files: Mapping[str, os.stat_result], snapshot: str, settled_ns: int) -> None:
+    """Keep the id of the code in a folder, unless a file of it may have changed without any mark.
+
+    Args:
+      settled_ns: of the moment before the files were looked at.
+    """
+    memory = _memory(folder)
+    try:
+        if any(changed_ns(status) >= settled_ns for status in files.values()):
+            memory.unlink(missing_ok=True)
+            return
+        aside = memory.with_name(f"{memory.name}.{os.getpid()}")
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(f"{snapshot}\n".encode() + _marks(folder, files))
+        aside.replace(memory)
+    except OSError:  # it is only quicker with it
+        return
+
+
+def unchanged(folder: Path, paths: Iterable[str]) -> str | None:
+    """The id of the code in a folder; None where it has to be taken anew."""
+    try:
+        snapshot, _, marks = _memory(folder).read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    return snapshot.decode("ascii", "replace") if marks == _marks(folder, statuses(folder, paths)) else None
+
+
+def _memory(folder: Path) -> Path:
+    return home() / "snapshots" / f"{zlib.crc32(os.fsencode(folder)):08x}.last"
+
+
+def _marks(folder: Path, files: Mapping[str, os.stat_result]) -> bytes:
+    lines = [os.fsencode(folder)]
+    for path, status in files.items():
+        marks = f"{status.st_mode} {status.st_size} {changed_ns(status)} {status.st_ino} {path}"
+        lines.append(marks.encode(errors="surrogateescape"))
+    return b"\0".join(lines)

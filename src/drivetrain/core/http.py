@@ -1,0 +1,169 @@
+"""HTTP/1.1 over one connection, as commands and agents speak to a server.
+
+The standard library's client reads headers with its mail parser and loads TLS whether it is wanted or not: half of the
+time in which a short command could have been done.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from io import BufferedReader
+
+from drivetrain.core.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+_MOST_LINE_BYTES = 1 << 16
+_MOST_HEADERS = 200
+_BODILESS = (204, 304)
+
+
+class Connection:
+    """Asks one server, one thing at a time; for one thread. Connects when something is asked.
+
+    Args:
+      netloc: HOST or HOST:PORT.
+      timeout_s: for which the server may be silent.
+      context: of TLS; None for none.
+    Raises: UsageError: this is no address.
+    """
+
+    def __init__(self, netloc: str, *, timeout_s: float, context: SSLContext | None = None) -> None:
+        self._netloc = _one_line(netloc)
+        self._address = _address(netloc, 80 if context is None else 443)
+        self._timeout_s, self._context = timeout_s, context
+        self._socket: socket.socket | None = None
+        self._reader: BufferedReader | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something was asked, and the server keeps the connection; it may let go of it at any time."""
+        return self._socket is not None
+
+    def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> tuple[int, bytes]:
+        """The status of the answer, and its content.
+
+        Raises: OSError: the server is not there, or what it says is no answer; the connection is closed then.
+        """
+        lines = [f"{method} {_one_line(path)} HTTP/1.1", f"Host: {self._netloc}", "Accept-Encoding: identity"]
+        lines += [f"{name}: {_one_line(value)}" for name, value in headers.items()]
+        lines += [f"Content-Length: {len(body)}", "", ""]
+        try:
+            self._opened().sendall("\r\n".join(lines).encode("latin-1") + body)
+            return self._answer()
+        except OSError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the connection. May be called twice."""
+        reader, self._reader = self._reader, None
+        held, self._socket = self._socket, None
+        for each in (reader, held):
+            if each is not None:
+                each.close()
+
+    def _opened(self) -> socket.socket:
+        if self._socket is None:
+            try:
+                plain = socket.create_connection(self._address, timeout=self._timeout_s)
+            except UnicodeError as exc:  # of a name that is too long for one
+                raise ConnectionError(f"{self._address[0][:40]} is no name of a host") from exc
+            try:
+                plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                context = self._context
+                self._socket = context.wrap_socket(plain, server_hostname=self._address[0]) if context else plain
+            except OSError:
+                plain.close()
+                raise
+            self._reader = self._socket.makefile("rb")
+        return self._socket
+
+    def _answer(self) -> tuple[int, bytes]:
+        status = 100
+        while status < 200:  # what comes before an answer
+            version, status = self._status()
+            headers = self._headers()
+        if status in _BODILESS:
+            content = b""
+        elif headers.get("transfer-encoding", "identity").lower() != "identity":
+            content = self._chunks()
+        elif "content-length" in headers:
+            content = self._read(_whole(headers["content-length"], 10))
+        else:
+            assert self._reader is not None
+            content = self._reader.read()
+            self.close()
+        if version == b"HTTP/1.0" or headers.get("connection", "").lower() == "close":
+            self.close()
+        return status, content
+
+    def _status(self) -> tuple[bytes, int]:
+        line = self._line()
+        version, _, rest = line.partition(b" ")
+        if not version.startswith(b"HTTP/1."):
+            raise ConnectionError("it closed the connection" if not line else "it does not speak HTTP")
+        return version, _whole(rest[:3].decode("latin-1"), 10)
+
+    def _headers(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for _ in range(_MOST_HEADERS):
+            line = self._line()
+            if not line:
+                return found
+            name, _, value = line.decode("latin-1").partition(":")
+            found[name.strip().lower()] = value.strip()
+        raise ConnectionError("its answer has too many headers")
+
+    def _chunks(self) -> bytes:
+        pieces = []
+        while size := _whole(self._line().partition(b";")[0].decode("latin-1"), 16):
+            pieces.append(self._read(size))
+            self._line()
+        self._headers()
+        return b"".join(pieces)
+
+    def _line(self) -> bytes:
+        assert self._reader is not None
+        line = self._reader.readline(_MOST_LINE_BYTES)
+        if len(line) == _MOST_LINE_BYTES:
+            raise ConnectionError("its answer has too long a line")
+        return line.rstrip(b"\r\n")
+
+    def _read(self, num_bytes: int) -> bytes:
+        assert self._reader is not None
+        content = self._reader.read(num_bytes)
+        if len(content) < num_bytes:
+            raise ConnectionError("it closed the connection before its answer was whole")
+        return content
+
+
+def _whole(text: str, base: int) -> int:
+    try:
+        number = int(text, base)
+    except ValueError as exc:
+        raise ConnectionError(f"{text[:40]!r} in its answer is no number") from exc
+    if number < 0:
+        raise ConnectionError(f"{number} in its answer is no size")
+    return number
+
+
+def _one_line(text: str) -> str:
+    """What may stand in a request's head."""
+    if not text.isascii() or not text.isprintable():
+        raise UsageError(
+            "a server's address or token has a character that cannot be sent", hint="a line break, perhaps?"
+        )
+    return text
+
+
+def _address(netloc: str, default_port: int) -> tuple[str, int]:
+    host, colon, port = netloc.rpartition(":")
+    if not colon or port.endswith("]"):
+        host, port = netloc, ""
+    if port and not (port.isdecimal() and int(port) < 1 << 16):
+        raise UsageError(f"{netloc!r} is no address of a server", hint="HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port or default_port)
