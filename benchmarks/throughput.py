@@ -38,7 +38,8 @@ def bench_workloads(scale=(1.0,)) -> dict[str, float]:
     engine = Waiting(NUM_COHORTS, NUM_QUEUES * UNITS_A_QUEUE)
     with database.begin() as connection:
         _set_up(Records(connection))
-    worker = Worker(database, {"units": engine}, plan, Asking(folder, "http://127.0.0.1:1", b"key"), folder)
+    asking = Asking(folder, "http://127.0.0.1:1", b"key", hand_over=lambda *_: None)
+    worker = Worker(database, {"units": engine}, plan, asking, folder)
     arrivals = _arrivals(scale)
     begun_s = time.monotonic()
     durations = {job.id: took_s for _, job, took_s in arrivals}

@@ -241,3 +241,41 @@ def test_only_those_who_may_be_asked_leave_and_for_somebody_who_then_has_a_place
         assert (victim.preemptible and victim.priority < winner.priority) or book.borrowed(victim.team, "a")
         left = [d for d in decisions if isinstance(d, Wait) and d.job == winner.job]
         assert [wait.reserved_s for wait in left] == [NOW_S + victim.grace_s]
+
+
+@settings(max_examples=40, deadline=None)
+@given(snapshot=snapshots(), most=st.integers(1, 3), copies=st.integers(1, 6))
+def test_where_plans_over_the_first_few_of_each_kind_start_nothing_more_one_over_all_does_not_either(
+    snapshot: Snapshot, most: int, copies: int
+) -> None:
+    waiting = tuple(
+        replace(job, job=f"{job.job}.{copy}", priority=100, submitted_s=job.submitted_s + copy, run_time=None)
+        for copy in range(copies)
+        for job in snapshot.waiting
+    )
+    after = carried_out(replace(snapshot, waiting=waiting), most)
+    assert not [decision for decision in plan(after, NOW_S) if isinstance(decision, Start)]
+
+
+def carried_out(snapshot: Snapshot, most: int) -> Snapshot:
+    """Plan over so many of each kind, and carry it out, until nothing starts."""
+    while True:
+        few = first(snapshot.waiting, most)
+        decisions = plan(replace(snapshot, waiting=few, is_part=True), NOW_S)
+        if not any(isinstance(decision, Start) for decision in decisions):
+            return snapshot
+        others = [job for job in snapshot.waiting if job not in few]
+        snapshot = carry_out(replace(snapshot, waiting=few), decisions, NOW_S)
+        snapshot = replace(snapshot, waiting=(*snapshot.waiting, *others))
+
+
+def first(jobs: tuple[Waiting, ...], most: int) -> tuple[Waiting, ...]:
+    """So many of each kind, the oldest first."""
+    counts: Counter[object] = Counter()
+    found = []
+    for job in sorted(jobs, key=lambda job: (job.submitted_s, job.job)):
+        kind = (job.team, job.request, job.priority, job.preemptible)
+        counts[kind] += 1
+        if counts[kind] <= most:
+            found.append(job)
+    return tuple(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,10 +34,20 @@ class Asking:
       server: URL under which agents find the server.
       key: of the server.
       ca_file: what agents are to hold the server's certificate against; empty for what their system trusts.
+      hand_over: leaves an assignment in the folder of its attempt; what engines without agents need not have.
     """
 
-    def __init__(self, home: Path, server: str, key: bytes, *, ca_file: str = "") -> None:
+    def __init__(
+        self,
+        home: Path,
+        server: str,
+        key: bytes,
+        *,
+        ca_file: str = "",
+        hand_over: Callable[[Path, Assignment], None] = write_assignment,
+    ) -> None:
         self._home, self._server, self._key, self._ca_file = home, server, key, ca_file
+        self._hand_over = hand_over
         self._asked: dict[str, float] = {}
         self._started: set[str] = set()
         self._told: set[str] = set()
@@ -125,7 +135,7 @@ class Asking:
         if not run_folder(job.run).manifest_file.is_file():
             asked = job.job
             create_run(list(asked.command), asked.num_ranks * asked.nodes_range[1], name=asked.name, run_id=job.run)
-        write_assignment(self.folder / attempt.id, self.assignment(job, attempt))
+        self._hand_over(self.folder / attempt.id, self.assignment(job, attempt))
 
     def assignment(self, job: JobRecord, attempt: AttemptRecord) -> Assignment:
         """What its agents are told."""

@@ -31,8 +31,11 @@ logger = logging.getLogger(__name__)
 _LOOK_S = 1.0
 _PAUSE_S = 0.5
 _PLAN_EVERY_S = 1.0
-_PLAN_SHARE, _LONG_S = 4.0, 0.02
+_PLAN_SHARE, _LONG_S = 1.0, 0.02
 """A plan that took longer than so many seconds is followed by no other for so many times as long as it took."""
+_FEW, _WHOLE_SHARE = 4, 30.0
+"""Plans over the first few of each kind of waiting jobs are followed by one over all, but for so many times as long as
+that takes not by another."""
 Plan = Callable[[values.Snapshot, float], list[values.Decision]]
 
 
@@ -67,7 +70,7 @@ class Worker:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="drivetrain controller", daemon=True)
         self._watching = Watching(engines, asking, on_note)
-        self._looked_s = self._planned_s = self._plan_pause_s = 0.0
+        self._looked_s = self._planned_s = self._plan_pause_s = self._whole_s = self._whole_pause_s = 0.0
         self._is_dirty = True
         self._refused: dict[str, str] = {}
 
@@ -148,11 +151,17 @@ class Worker:
         if not (self._is_dirty or is_due) or since_s < self._plan_pause_s:
             return
         begun_s = time.perf_counter()
-        world.decided(self._plan(world.snapshot(now_s), now_s), now_s)
+        is_whole = abs(now_s - self._whole_s) >= self._whole_pause_s
+        most = None if is_whole else _FEW
+        snapshot = world.snapshot(now_s, most_of_a_kind=most)
+        decisions = self._plan(snapshot, now_s)
+        world.decided(decisions, now_s, most_of_a_kind=most)
         took_s = time.perf_counter() - begun_s
         self._plan_pause_s = _PLAN_SHARE * took_s if took_s > _LONG_S else 0.0
         self._planned_s = now_s
-        self._is_dirty = False
+        if not snapshot.is_part:
+            self._whole_s, self._whole_pause_s = now_s, max(_PLAN_EVERY_S, _WHOLE_SHARE * took_s)
+        self._is_dirty = snapshot.is_part and any(isinstance(decision, values.Start) for decision in decisions)
 
     def _load(self, records: Records) -> World:
         self._world = load_world(records, self._engines)
@@ -163,7 +172,7 @@ class Worker:
         return self._world
 
     def _take(self, world: World, kind: str, subject: str, data: Any, now_s: float) -> None:
-        self._is_dirty |= kind not in ("alive", "exit")  # an end that makes room is seen when it is durable
+        self._is_dirty |= kind != "alive"
         if kind == "stop":
             world.stop(subject, data["reason"], now_s)
         elif kind == "alive":
@@ -199,7 +208,6 @@ class Worker:
             at_ns = int(now_s * 1e9)
             records.add_events((at_ns, kind, subject, data) for kind, subject, data in changes.events)
             records.drop_messages(numbers)
-        self._is_dirty |= any(a.state is AttemptState.ENDED for a in changes.attempts.values())
 
     def _ask_engines(self, world: World, now_s: float) -> None:
         for attempt in list(world.attempts.values()):

@@ -29,11 +29,13 @@ def doing(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
     return tuple(decision for decision in decisions if not isinstance(decision, values.Wait))
 
 
-def plan_data(decisions: Sequence[Decision], now_s: float) -> dict[str, object]:
-    """As it is written down."""
-    return {"now_s": now_s, "decisions": [(type(decision).__name__, decision) for decision in decisions]}
+def plan_data(decisions: Sequence[Decision], now_s: float, most_of_a_kind: int | None) -> dict[str, object]:
+    """As it is written down. Args: most_of_a_kind: of jobs that wait and ask for the same; None for all."""
+    named = [(type(decision).__name__, decision) for decision in decisions]
+    return {"now_s": now_s, "most_of_a_kind": most_of_a_kind, "decisions": named}
 
 
-def plan_of(data: Any) -> tuple[float, tuple[Decision, ...]]:
-    """When, and what was decided."""
-    return data["now_s"], tuple(msgspec.convert(fields, _KINDS[kind]) for kind, fields in data["decisions"])
+def plan_of(data: Any) -> tuple[float, int | None, tuple[Decision, ...]]:
+    """When, told of how many of a kind, and what was decided."""
+    decisions = tuple(msgspec.convert(fields, _KINDS[kind]) for kind, fields in data["decisions"])
+    return data["now_s"], data["most_of_a_kind"], decisions

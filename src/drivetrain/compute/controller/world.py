@@ -8,11 +8,13 @@ from dataclasses import replace
 from drivetrain.compute.controller import transitions
 from drivetrain.compute.controller.changes import Changes, Settings
 from drivetrain.compute.controller.decided import doing, plan_data
+from drivetrain.compute.controller.expected import ExpectedRunTimes
+from drivetrain.compute.controller.line import Line
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why
 from drivetrain.compute.controller.told import request_of, running_of, waiting_of, what_is_left
 from drivetrain.compute.controller.usage import UsageBook
-from drivetrain.compute.learn.run_times import MOST, History
+from drivetrain.compute.learn.run_times import History
 from drivetrain.compute.policy import values
 from drivetrain.compute.policy.values import Decision, Running, Snapshot, Waiting
 
@@ -39,18 +41,25 @@ class World:
         nodes: Iterable[NodeRecord],
         settings: Settings,
     ) -> None:
-        self.jobs = {job.id: job for job in jobs}
+        self.jobs: dict[str, JobRecord] = {}
         self.attempts = {attempt.job: attempt for attempt in attempts}
         self.nodes = {node.name: node for node in nodes}
         self.settings = settings
         self.failures: list[values.Failure] = []
         self.used = UsageBook()
-        self.history = History()
-        self._num_learned, self._refresh_at = 0, 1
+        self._line = Line()
+        self._expected = ExpectedRunTimes(self._told)
         self._changes = Changes()
         self._has_cores = any(node.gpu == "cpu" for node in self.nodes.values())
         self._waiting: dict[str, Waiting] = {}
         self._said_s: dict[str, float] = {}
+        for job in jobs:
+            self._keep(job)
+
+    @property
+    def history(self) -> History:
+        """How long jobs ran."""
+        return self._expected.history
 
     @classmethod
     def restored(
@@ -75,8 +84,8 @@ class World:
             world.used.add(team, attempt)
         for job in ended:
             world.learn(job)
-        world.jobs = {job.id: job for job in jobs}
-        world._see_anew()
+        for job in jobs:
+            world._keep(job)
         world._note("controller begins", "", settings)
         return world
 
@@ -87,16 +96,14 @@ class World:
 
     def add(self, job: JobRecord) -> None:
         """A job that came, and is durable already: each comes once, though it may be known from before."""
-        self._note("job waiting", job.id, self._told_of(self.jobs.setdefault(job.id, job)))
+        if job.id not in self.jobs:
+            self._keep(job)
+        self._note("job waiting", job.id, self._told_of(self.jobs[job.id]))
 
     def learn(self, job: JobRecord) -> None:
         """A job that has ended tells how long such jobs run; what was expected of others is seen anew now and then."""
-        if job.ran_s:
-            self.history.ended(waiting_of(job, request_of(job, has_cores=self._has_cores)), job.ran_s)
-            self._num_learned += 1
-            if self._num_learned >= self._refresh_at:
-                self._refresh_at += min(self._num_learned, MOST)
-                self._see_anew()
+        if job.ran_s and self._expected.learn(job):
+            self._see_anew()
 
     def set_node(self, node: NodeRecord) -> None:
         """A node as it is now."""
@@ -160,10 +167,10 @@ class World:
         for worker in [job.id for job in self.jobs.values() if job.parent == array]:
             self.stop(worker, reason, now_s)
 
-    def snapshot(self, now_s: float) -> Snapshot:
-        """What a policy is told."""
+    def snapshot(self, now_s: float, *, most_of_a_kind: int | None = None) -> Snapshot:
+        """What a policy is told: of jobs that wait and ask for the same, of the oldest alone where a number says so."""
         living = list(self.attempts.values())
-        waiting = [job for job in self.jobs.values() if job.state is JobState.WAITING and not job.job.array]
+        waiting = [self.jobs[job_id] for job_id in self._line.first(most_of_a_kind)]
         return Snapshot(
             nodes=with_what_is_free(self.nodes.values(), living),
             pools=self.settings.pools,
@@ -173,26 +180,28 @@ class World:
             waiting=tuple(self.as_waiting(job) for job in waiting if job.eligible_s <= now_s),
             running=tuple(self._running_of(attempt, now_s) for attempt in living),
             failures=tuple(self.failures),
+            is_part=len(waiting) < len(self._line),
         )
 
-    def decided(self, decisions: Sequence[Decision], now_s: float) -> None:
-        """Write down what a policy decided, and do it."""
+    def decided(self, decisions: Sequence[Decision], now_s: float, *, most_of_a_kind: int | None = None) -> None:
+        """Write down what a policy decided, told of so many jobs of a kind, and do it."""
         if found := doing(decisions):
-            self._note("plan", "", plan_data(found, now_s))
+            self._note("plan", "", plan_data(found, now_s, most_of_a_kind))
         self.apply(decisions, now_s)
 
     def _see_anew(self) -> None:
-        """What policies are told of jobs, all at once, so that it does not depend on when somebody asks."""
         self._waiting.clear()
-        for job in self.jobs.values():
-            self.as_waiting(job)
+        self._expected.see_anew()
+
+    def _told(self, job: JobRecord) -> Waiting:
+        return waiting_of(job, request_of(job, has_cores=self._has_cores))
 
     def as_waiting(self, job: JobRecord) -> Waiting:
         """A job as a policy sees it while it waits; made once, for with thousands it is most of what a turn costs."""
         known = self._waiting.get(job.id)
         if known is None or known.eligible_s != job.eligible_s:
-            known = waiting_of(job, request_of(job, has_cores=self._has_cores))
-            if (expected := self.history.expected(known)) is not None:
+            known = self._told(job)
+            if (expected := self._expected.of(job, known)) is not None:
                 known = replace(known, run_time=what_is_left(expected, job.ran_s))
             self._waiting[job.id] = known
         return known
@@ -298,16 +307,26 @@ class World:
             self.set_job(replace(array, state=JobState.RUNNING, reason=""))
         if before is None or before.state is not job.state:
             self._note(f"job {job.state}", job.id, self._told_of(job))
-        if job.state.is_final:
-            self.learn(job)
-            for known in (self.jobs, self._waiting, self._said_s):
-                known.pop(job.id, None)
-        else:
-            self.jobs[job.id] = job
+        if not job.state.is_final:
+            self._keep(job)
+            return
+        self.learn(job)
+        self._line.put(job)
+        if self.jobs.pop(job.id, None) is not None:
+            self._expected.leave(job)
+        for known in (self._waiting, self._said_s):
+            known.pop(job.id, None)
+
+    def _keep(self, job: JobRecord) -> None:
+        """A job that is not over."""
+        if job.id not in self.jobs:
+            self._expected.come(job)
+        self.jobs[job.id] = job
+        self._line.put(job)
 
     def _told_of(self, job: JobRecord) -> dict[str, object]:
         """What history keeps of a job at each turn of its life: why, whose, and what it asks for."""
-        request = self.as_waiting(job).request
+        request = request_of(job, has_cores=self._has_cores)
         return {
             "reason": job.reason,
             "user": job.user,

@@ -41,7 +41,7 @@ def plan(snapshot: Snapshot, now_s: float) -> list[Decision]:
         snapshot = replace(snapshot, waiting=tuple(job for job in snapshot.waiting if job.job not in gone))
     state = State(snapshot, in_line(snapshot), now_s)
     decided = [*cordons, *budget.warnings(snapshot), *refused, *_leave(state, snapshot)]
-    return [*decided, *_turns(state, *_looked_at(state, snapshot, pools))]
+    return [*decided, *_turns(state, *_looked_at(state, snapshot, pools), grows=not snapshot.is_part)]
 
 
 def _leave(state: State, snapshot: Snapshot) -> list[Decision]:
@@ -61,8 +61,13 @@ def _leave(state: State, snapshot: Snapshot) -> list[Decision]:
     return found
 
 
-def _turns(state: State, line: list[InLine], waits: dict[str, Wait]) -> list[Decision]:
-    """Pass over the line until nothing changes. Args: waits: of jobs that cannot start yet in any case."""
+def _turns(state: State, line: list[InLine], waits: dict[str, Wait], *, grows: bool) -> list[Decision]:
+    """Pass over the line until nothing changes.
+
+    Args:
+      waits: of jobs that cannot start yet in any case.
+      grows: whether elastic jobs get what is left.
+    """
     starts: dict[str, Start] = {}
     others: list[Decision] = []
     for _ in range(MOST_ROUNDS):
@@ -77,7 +82,7 @@ def _turns(state: State, line: list[InLine], waits: dict[str, Wait]) -> list[Dec
         if not state.num_searches:
             break
         if turn.is_still:
-            grown = grow(state, turn, starts)
+            grown = grow(state, turn, starts) if grows else []
             others += grown
             if not grown:
                 break

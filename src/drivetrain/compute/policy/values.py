@@ -244,6 +244,7 @@ class Snapshot:
     Attributes:
       slice_worth: of a free slice of an accelerator, by its milli from 0 to 1000, in accelerators: what
         `packing.prices` makes of what is asked for; empty where nothing is known of that.
+      is_part: whether more jobs wait than those told of; then nobody is given what nobody of these can use.
     """
 
     nodes: tuple[Node, ...] = ()
@@ -255,6 +256,7 @@ class Snapshot:
     running: tuple[Running, ...] = ()
     failures: tuple[Failure, ...] = ()
     slice_worth: tuple[float, ...] = ()
+    is_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,8 @@ def replay(events: Iterable[Event], policy: Policy = plan) -> Replayed:
         if event.kind != "plan":
             past.happens(event)
             continue
-        at_s, then = plan_of(event.data)
-        now = doing(policy(past.world.snapshot(at_s), at_s))
+        at_s, most_of_a_kind, then = plan_of(event.data)
+        now = doing(policy(past.world.snapshot(at_s, most_of_a_kind=most_of_a_kind), at_s))
         num_plans += 1
         found += now
         if now != then:

@@ -162,14 +162,15 @@ class Records:
         )
         self._insert(tables.events, rows)
 
-    def events(self, *, subject: str = "", after: int = 0, limit: int = 1000) -> list[tuple[int, int, str, str, Any]]:
-        """History in order: number, time, kind, subject, data. Those of a job's attempts are among the job's."""
+    def events(
+        self, *, subjects: Sequence[str] = (), after: int = 0, limit: int = 1000
+    ) -> list[tuple[int, int, str, str, Any]]:
+        """History in order: number, time, kind, subject, data; of all where no subject is named."""
         table = tables.events
         columns = (table.c.seq, table.c.at_ns, table.c.kind, table.c.subject, table.c.data)
         query = select(*columns).where(table.c.seq > after).order_by(table.c.seq).limit(limit)
-        if subject:
-            of_attempts = table.c.subject.startswith(f"{subject}.", autoescape=True)
-            query = query.where((table.c.subject == subject) | of_attempts)
+        if subjects:
+            query = query.where(table.c.subject.in_(subjects))
         rows = self.connection.execute(query)
         return [(seq, at_ns, kind, about, msgspec.json.decode(data)) for seq, at_ns, kind, about, data in rows]
 

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from drivetrain.compute.snapshot import CodeShelf
 from drivetrain.server.foresee import Foresight
 from drivetrain.server.services.agents import AgentDesk
+from drivetrain.server.services.people import Bearers
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Server:
       foresight: plays forward what is now.
       identity: what it says who it is, so that nobody tells a token to another one at its port.
       clock: seconds since the epoch.
+      desk, bearers: what this process remembers of agents and of tokens.
     """
 
     database: Engine
@@ -38,3 +40,4 @@ class Server:
     identity: str = ""
     clock: Callable[[], float] = time.time
     desk: AgentDesk = field(default_factory=AgentDesk)
+    bearers: Bearers = field(default_factory=Bearers)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from fastapi import HTTPException, Request
+from starlette.concurrency import run_in_threadpool
 
 from drivetrain.compute.controller.states import AttemptRecord
 from drivetrain.server.database import Records, reading
 from drivetrain.server.http.state import Server
 from drivetrain.server.keys import is_attempt_token
 from drivetrain.server.services import people
-from drivetrain.server.services.people import Person
+from drivetrain.server.services.people import Bearer, Person
 
 
 def server_of(request: Request) -> Server:
@@ -18,16 +19,25 @@ def server_of(request: Request) -> Server:
     return server
 
 
-def person_of(request: Request) -> Person:
+async def person_of(request: Request) -> Person:
     """Who asks. Raises HTTPException: 401."""
-    server = server_of(request)
-    with reading(server.database) as connection:
-        person, has_expired = people.bearer(connection, _token(request), server.clock())
+    server, token = server_of(request), _token(request)
+    found = server.bearers.known(token, server.clock())
+    if found is None:
+        found = await run_in_threadpool(_look_up, server, token)
+    person, expires_s = found
     if person is None:
         raise HTTPException(401, "this token is not known; an operator can make one: drivetrain server --token USER")
-    if has_expired:
+    if expires_s <= server.clock():
         raise HTTPException(401, "this token has expired; an operator can make another: drivetrain server --token USER")
     return person
+
+
+def _look_up(server: Server, token: str) -> Bearer:
+    with reading(server.database) as connection:
+        found = people.bearer(connection, token)
+    server.bearers.remember(token, found, server.clock())
+    return found
 
 
 def allow(request: Request, person: Person, action: str, subject: str, *, is_allowed: bool) -> None:

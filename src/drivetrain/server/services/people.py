@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +16,8 @@ from drivetrain.server.keys import new_token, token_hash
 
 LONGEST_S = 366 * 86400.0
 _REMEMBERED_S = 90 * 86400.0
+KNOWN_FOR_S = 1.0
+_MOST_KNOWN = 10_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
 
 
@@ -42,6 +45,9 @@ class Person:
     def may_change(self, owner: str) -> bool:
         """Whether they may stop and change what is somebody's."""
         return self.role is Role.OPERATOR or (self.role is Role.MEMBER and self.name == owner)
+
+
+Bearer = tuple[Person | None, float]
 
 
 def set_user(connection: Connection, name: str, role: Role, teams: tuple[str, ...]) -> None:
@@ -96,15 +102,38 @@ def person(connection: Connection, name: str) -> Person | None:
     return Person(name, Role(role), tuple(teams))
 
 
-def bearer(connection: Connection, token: str, now_s: float) -> tuple[Person | None, bool]:
-    """Whose token it is, and whether it has expired."""
+def bearer(connection: Connection, token: str) -> Bearer:
+    """Whose token it is, if anybody's, and when it expires."""
     table = tables.tokens
     row = connection.execute(
         select(table.c.user, table.c.expires_s).where(table.c.hash == token_hash(token))
     ).one_or_none()
     if row is None:
-        return None, False
-    return person(connection, row.user), row.expires_s <= now_s
+        return None, 0.0
+    return person(connection, row.user), row.expires_s
+
+
+class Bearers:
+    """Whose tokens were asked with just now: who asks all the time is not looked up each time.
+
+    A token that is taken back, or whose user gets another role, counts as it did for up to `KNOWN_FOR_S`.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[float, Bearer]] = {}
+
+    def known(self, token: str, now_s: float) -> Bearer | None:
+        """What was found out lately; None where it has to be found out."""
+        at_s, found = self._found.get(token_hash(token), (-math.inf, None))
+        return found if abs(now_s - at_s) < KNOWN_FOR_S else None
+
+    def remember(self, token: str, found: Bearer, now_s: float) -> None:
+        """It is somebody's; what is nobody's is not kept, or whoever tries many would fill the memory."""
+        if found[0] is None:
+            return
+        if len(self._found) >= _MOST_KNOWN:
+            self._found.clear()
+        self._found[token_hash(token)] = now_s, found
 
 
 def is_good(connection: Connection, token: str, *, for_s: float, now_s: float) -> bool:

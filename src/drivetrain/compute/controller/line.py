@@ -1,0 +1,54 @@
+"""Jobs that wait, by kind: where thousands do, a plan needs to be told of the first few of each kind alone."""
+
+from __future__ import annotations
+
+import bisect
+from operator import attrgetter
+
+from drivetrain.compute.controller.states import JobRecord, JobState
+
+_ASKED = attrgetter(
+    "pool", "nodes", "gpus", "gpu", "cpus", "memory", "ranks", "topology", "topology_required", "priority",
+    "preemptible", "min_runtime", "max_runtime", "deadline",
+)  # fmt: skip
+Kind = tuple[object, ...]
+
+
+class Line:
+    """Jobs that ask for the same differ in age alone: where the first of a kind cannot start, the next cannot."""
+
+    def __init__(self) -> None:
+        self._by_kind: dict[Kind, list[tuple[float, str]]] = {}
+        self._kinds: dict[str, Kind] = {}
+        self._entries: dict[str, tuple[float, str]] = {}
+
+    def put(self, job: JobRecord) -> None:
+        """A job as it is now: in line if it waits. An array waits in its workers."""
+        waits = job.state is JobState.WAITING and not job.job.array
+        if waits == (job.id in self._kinds):
+            return
+        if not waits:
+            self._drop(job.id)
+            return
+        kind = self._kinds[job.id] = kind_of(job)
+        entry = self._entries[job.id] = job.submitted_s, job.id
+        bisect.insort(self._by_kind.setdefault(kind, []), entry)
+
+    def _drop(self, job_id: str) -> None:
+        kind, entry = self._kinds.pop(job_id), self._entries.pop(job_id)
+        listed = self._by_kind[kind]
+        del listed[bisect.bisect_left(listed, entry)]
+        if not listed:
+            del self._by_kind[kind]
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def first(self, most: int | None = None) -> list[str]:
+        """Ids of the oldest of each kind, up to so many; of all by default."""
+        return [job_id for listed in self._by_kind.values() for _, job_id in listed[:most]]
+
+
+def kind_of(job: JobRecord) -> Kind:
+    """Equal for jobs that ask for the same, in the same team's name."""
+    return (job.team, *_ASKED(job.job))
