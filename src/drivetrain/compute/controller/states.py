@@ -9,6 +9,9 @@ from enum import StrEnum
 from drivetrain.compute.job import Job
 from drivetrain.compute.policy.values import Share
 
+MEASURED_S = 20.0
+"""Steps of so long tell how fast a job is."""
+
 
 class JobState(StrEnum):
     """Where a job is in its life."""
@@ -68,6 +71,7 @@ class JobRecord:
       submitted_s: seconds since the epoch, as all times here.
       eligible_s: it does not start before.
       num_attempts: made so far; num_lost: those that ended since a node was lost; ran_s: how long those that ended ran.
+      speeds: of an elastic job, steps a second by number of nodes, as it was last seen with so many.
       position: in the queue, from 1; expected_s: when it is expected to start, as early and as late as is likely.
       parent: the array whose tasks it takes; empty for all but the workers of arrays.
       exit_code: of the last attempt that ended.
@@ -88,6 +92,7 @@ class JobRecord:
     num_attempts: int = 0
     num_lost: int = 0
     ran_s: float = 0.0
+    speeds: Mapping[int, float] = field(default_factory=dict)
     position: int = 0
     expected_s: tuple[float, float] | None = None
     parent: str = ""
@@ -111,6 +116,7 @@ class AttemptRecord:
       leave_by_s: when it is killed if it has not left.
       saved_s: when its last checkpoint was complete; progress_s: when it was last seen to get on.
       saved_step, step: of that checkpoint, and the furthest one seen.
+      first_step, first_step_s: the first one seen, and when; before it came what is not training.
       lost_s: device-seconds that a preemption cost.
       next_shares: what it was told to have instead, where it leaves for that.
     """
@@ -133,8 +139,18 @@ class AttemptRecord:
     progress_s: float | None = None
     saved_step: int | None = None
     step: int | None = None
+    first_step: int | None = None
+    first_step_s: float | None = None
     lost_s: float = 0.0
     next_shares: tuple[Share, ...] | None = None
+
+    @property
+    def steps_per_s(self) -> float | None:
+        """Since the first step that was seen; None where that is not long enough to tell."""
+        if self.step is None or self.first_step is None or self.progress_s is None or self.first_step_s is None:
+            return None
+        took_s = self.progress_s - self.first_step_s
+        return (self.step - self.first_step) / took_s if took_s >= MEASURED_S else None
 
     @property
     def nodes(self) -> tuple[str, ...]:

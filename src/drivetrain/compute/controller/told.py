@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord
 from drivetrain.compute.policy.values import MILLI, Request, Running, RunTime, Waiting
@@ -46,7 +47,15 @@ def waiting_of(record: JobRecord, request: Request) -> Waiting:
         min_runtime_s=job.min_runtime_s,
         grace_s=job.grace_s,
         idle_after_s=job.idle_after_s,
+        speed_by_nodes=record.speeds,
     )
+
+
+def speeds_of(record: JobRecord, attempt: AttemptRecord) -> Mapping[int, float]:
+    """Steps a second of an elastic job by number of nodes; `global_batch` stays, so that steps are of equal work."""
+    least, most = record.job.nodes_range
+    rate = attempt.steps_per_s
+    return record.speeds if least == most or rate is None else {**record.speeds, len(attempt.shares): rate}
 
 
 def what_is_left(run_time: RunTime, ran_s: float) -> RunTime:
@@ -79,5 +88,6 @@ def running_of(record: JobRecord, attempt: AttemptRecord, request: Request, run_
         idle_after_s=job.idle_after_s,
         name=job.name,
         run_time=run_time,
+        speed_by_nodes=speeds_of(record, attempt),
         leaving=attempt.state is AttemptState.LEAVING,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from drivetrain.compute.controller import told
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why
 from drivetrain.compute.policy.values import Share
 
@@ -50,6 +51,8 @@ def progressed(attempt: AttemptRecord, *, step: int | None, saved_step: int | No
     """An agent said how far it is."""
     if step is not None and (attempt.step is None or step > attempt.step):
         attempt = replace(attempt, step=step, progress_s=now_s)
+        if attempt.first_step is None:
+            attempt = replace(attempt, first_step=step, first_step_s=now_s)
     if saved_step is not None and (attempt.saved_step is None or saved_step > attempt.saved_step):
         attempt = replace(attempt, saved_step=saved_step, saved_s=now_s)
     return attempt
@@ -104,7 +107,8 @@ def _ended(job: JobRecord, attempt: AttemptRecord, now_s: float) -> Both:
         return job, attempt
     exit_code = next((code for code in attempt.exits.values() if code), None if attempt.lost else 0)
     attempt = replace(attempt, state=AttemptState.ENDED, ended_s=now_s)
-    job = replace(job, exit_code=exit_code, ran_s=job.ran_s + max(0.0, now_s - (attempt.started_s or attempt.placed_s)))
+    ran_s = job.ran_s + max(0.0, now_s - (attempt.started_s or attempt.placed_s))
+    job = replace(job, exit_code=exit_code, ran_s=ran_s, speeds=told.speeds_of(job, attempt))
     if exit_code == 0:
         return replace(job, state=JobState.SUCCEEDED, reason="", ended_s=now_s), attempt
     if attempt.why in (Why.STOPPED, Why.OVER_TIME, Why.IDLE):

@@ -292,9 +292,12 @@ class World:
             self.attempts[attempt.job] = attempt
 
     def _is_watched_for(self, before: AttemptRecord, attempt: AttemptRecord) -> bool:
-        """Whether it got on, where the policy stops those that do not."""
+        """Whether it got on, where the policy asks whether or how fast it does."""
         job = self.jobs.get(attempt.job)
-        return before.progress_s != attempt.progress_s and job is not None and job.job.idle_after_s is not None
+        if before.progress_s == attempt.progress_s or job is None:
+            return False
+        least, most = job.job.nodes_range
+        return least < most or job.job.idle_after_s is not None
 
     def set_job(self, job: JobRecord) -> None:
         """A job as it is now."""
@@ -338,6 +341,7 @@ class World:
             "is_array": bool(job.job.array),
             "eligible_s": job.eligible_s,
             "ran_s": job.ran_s,
+            "speeds": job.speeds,
         }
 
     def _note(self, kind: str, subject: str, data: object) -> None:

@@ -109,6 +109,7 @@ class _Past:
         if known is None:
             return
         told = {name: event.data[name] for name in ("eligible_s", "ran_s", "reason")}
+        told["speeds"] = {int(num): rate for num, rate in event.data["speeds"].items()}
         job = replace(known, state=state, ended_s=event.at_ns / 1e9 if state.is_final else None, **told)
         self.world.set_job(job)
         if state.is_final:
