@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,16 @@ MEMORY_TYPES: Types = {
 }
 
 
-def nanoseconds(times_us: npt.NDArray[np.float64]) -> Ints:
-    """Microseconds -> ns: as exact as floats are, 0.25 us for those that count from 1970 and have fractions."""
-    whole = np.floor(times_us)
-    return whole.astype(np.int64) * 1000 + np.rint((times_us - whole) * 1000).astype(np.int64)
+@dataclass(slots=True)
+class Block:
+    """Columns of one block of a file, empty where it has no such rows; `row` and `place` count from its begin."""
+
+    order: int
+    num_events: int
+    spans: Columns = field(default_factory=dict)
+    changes: Columns = field(default_factory=dict)
+    begins: Columns = field(default_factory=dict)
+    ends: Columns = field(default_factory=dict)
 
 
 def integers(values: Sequence[int | None], dtype: np.dtype[Any]) -> npt.NDArray[Any]:

@@ -16,7 +16,7 @@ _HOST = ("external", "sequence", "collective", "dims", "types", "inputs", "stack
 _CALL = ("external", "correlation", "device", "stream")
 _DEVICE = ("external", "correlation", "device", "stream", "size_bytes", "collective")
 _PYTHON = ("python_parent", "python_id", "python_module")
-_FIELDS: dict[int, tuple[str, ...]] = {
+FIELDS: dict[int, tuple[str, ...]] = {
     Kind.CPU_OP: _HOST,
     Kind.ANNOTATION: _HOST,
     Kind.RUNTIME: _CALL,
@@ -59,18 +59,19 @@ class Details:
 
     Attributes:
       texts, collectives: what columns of indices point into.
+      as_json, as_text: numbers among the texts, of JSON and of a text.
     """
 
     def __init__(self) -> None:
         self.texts: Numbers[str] = Numbers()
         self.collectives: Numbers[Collective] = Numbers()
-        self._as_json = JsonTexts(self.texts)
-        self._as_text = PlainTexts(self.texts)
+        self.as_json = JsonTexts(self.texts)
+        self.as_text = PlainTexts(self.texts)
 
     def columns(self, kind: int, args: Sequence[Args]) -> Columns:
         """By name, shape (N,) each; columns that would be NONE throughout are absent."""
         found: Columns = {}
-        for name in _FIELDS[kind]:
+        for name in FIELDS[kind]:
             values = _GET[name](args)
             num_absent = values.count(_ABSENT.get(name, NONE))
             if num_absent and name == "external":
@@ -83,9 +84,9 @@ class Details:
     def _column(self, name: str, values: list[Any], args: Sequence[Args]) -> Any:
         if name in ("dims", "types", "inputs"):
             texts = b"\0".join(values).split(b"\0")  # JSON holds no zero byte; half the time of `bytes` of each
-            return numbers(self._as_json, texts, len(values))
+            return numbers(self.as_json, texts, len(values))
         if name in ("stack", "module"):
-            return numbers(self._as_text, values, len(values))
+            return numbers(self.as_text, values, len(values))
         if name == "collective":
             return np.array([self._collective(each) for each in args], np.int32)
         return integers(values, SPAN_TYPES[name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import compress
 
 import numpy as np
@@ -12,34 +12,23 @@ import numpy as np
 from drivetrain.profile.read.columns import (
     MEMORY_TYPES,
     SPAN_TYPES,
+    Block,
     Columns,
     in_order,
     integers,
     joined,
-    nanoseconds,
     order_of,
 )
 from drivetrain.profile.read.details import Details
 from drivetrain.profile.read.events import Args, RawEvent
 from drivetrain.profile.read.intern import Kinds, Lanes, LanesOfProcesses, Numbers, Streams, numbers, renumbered
 from drivetrain.profile.read.pairs import BEGIN_TYPES, END_TYPES, durations
+from drivetrain.profile.read.scan.blocks import BlockScanner
+from drivetrain.profile.read.scan.machine import Machine
+from drivetrain.profile.read.times import LATEST_US, nanoseconds, sensible
 from drivetrain.profile.trace import DEVICE_KINDS, NONE, Collective, Indices, MemoryColumns, Origin, Trace
 
-_LATEST_US = 4e15
-"""Of times and durations: two of them, in ns, fit into 64 bits with room to spare. From 1970 it is the year 2096."""
 _NO_ARGS = Args()
-
-
-@dataclass(slots=True)
-class Block:
-    """Columns of one block of a file, empty where it has no such rows; `row` and `place` count from its begin."""
-
-    order: int
-    num_events: int
-    spans: Columns = field(default_factory=dict)
-    changes: Columns = field(default_factory=dict)
-    begins: Columns = field(default_factory=dict)
-    ends: Columns = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +48,16 @@ class Gathered:
 class Gatherer:
     """Takes events block after block, in any order; `trace` puts them in order of time.
 
+    Args:
+      skipped: what could not be used; grows.
+      machine: that scans; without one, `scan` takes nothing.
+
     Attributes:
       num_events: all that came and said what they are.
       skipped: what could not be used, and how often.
     """
 
-    def __init__(self, skipped: Counter[str]) -> None:
+    def __init__(self, skipped: Counter[str], machine: Machine | None = None) -> None:
         self.num_events = 0
         self.skipped = skipped
         self._kinds = Kinds()
@@ -76,6 +69,7 @@ class Gatherer:
         self._lanes: Numbers[tuple[str, str]] = Numbers()
         self._lane_of = Lanes(self._lanes)
         self._details = Details()
+        self._scanner = BlockScanner(machine, self._names, self._threads, self._details) if machine else None
         self._blocks: list[Block] = []
 
     def add(self, events: Sequence[RawEvent], order: int) -> None:
@@ -90,11 +84,23 @@ class Gatherer:
                 self._add_halves(block, events)
             else:
                 self._add_spans(block, [event for event in events if event.ph == "X"])
-        num_mute = phases.count("")
+        self._blocks.append(block)
+        self._count(len(events), phases.count(""))
+
+    def scan(self, text: memoryview, order: int) -> bool:
+        """Take a block as text, by machine code; False, and nothing taken, where it has to be decoded."""
+        found = self._scanner.block(text, order, self.skipped) if self._scanner else None
+        if found is None:
+            return False
+        block, num_mute = found
+        self._blocks.append(block)
+        self._count(block.num_events, num_mute)
+        return True
+
+    def _count(self, num_events: int, num_mute: int) -> None:
         if num_mute:
             self.skipped["an event that does not say what it is"] += num_mute
-        self.num_events += len(events) - num_mute
-        self._blocks.append(block)
+        self.num_events += num_events - num_mute
 
     def gathered(self) -> Gathered:
         """All that was taken, for another gatherer to `absorb`."""
@@ -156,15 +162,8 @@ class Gatherer:
         """Those whose times make sense, and these times."""
         ts_us = np.array([event.ts for event in events], np.float64)  # None becomes NaN
         dur_us = np.array([event.dur for event in events], np.float64)
-        is_good = (np.abs(ts_us) <= _LATEST_US) & (dur_us >= 0) & (dur_us <= _LATEST_US)
-        if not is_good.all():
-            is_missing = np.isnan(ts_us) | np.isnan(dur_us)
-            reasons = {
-                "an event without a time or duration": is_missing,
-                "an event with a negative duration": ~is_missing & (dur_us < 0),
-                "an event at an impossible time": ~is_missing & (dur_us >= 0) & ~is_good,
-            }
-            self.skipped.update({reason: int(bad.sum()) for reason, bad in reasons.items() if bad.any()})
+        is_good = sensible(ts_us, dur_us, self.skipped)
+        if is_good is not None:
             events, ts_us, dur_us = list(compress(events, is_good)), ts_us[is_good], dur_us[is_good]
         return events, {"ts_ns": nanoseconds(ts_us), "dur_ns": nanoseconds(dur_us)}
 
@@ -182,7 +181,7 @@ class Gatherer:
                 begins.append(event)
         block.begins = {"row": np.array(rows, np.int64), **self._halves(begins, places)}
         ends = [event for event in events if event.ph == "E"]
-        is_good = [event.ts is not None and abs(event.ts) <= _LATEST_US for event in ends]
+        is_good = [event.ts is not None and abs(event.ts) <= LATEST_US for event in ends]
         if not all(is_good):
             self.skipped["an event without a time or duration"] += is_good.count(False)
             ends = list(compress(ends, is_good))
@@ -212,7 +211,7 @@ class Gatherer:
     def _add_changes(self, block: Block, events: Sequence[RawEvent]) -> None:
         """Changes of allocated memory."""
         events = [event for event in events if event.args is not None and event.ts is not None]
-        events = [event for event in events if event.ts is not None and abs(event.ts) <= _LATEST_US]
+        events = [event for event in events if event.ts is not None and abs(event.ts) <= LATEST_US]
         if not events:
             return
         args = [event.args or _NO_ARGS for event in events]
