@@ -6,7 +6,6 @@ import gzip
 import random
 from collections import Counter
 from collections.abc import Iterator
-from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -64,66 +63,107 @@ def _is_scanned_as_it_is_decoded(machine: Machine, blocks: list[bytes]) -> int:
 
 
 _SPACE = st.sampled_from(["", "", "", " ", "\n    ", "\t", "\r\n"])
-_NUMBERS = (
-    st.integers(-(10**19), 10**19).map(str)
-    | st.integers(-9, 99).map(str)
-    | st.decimals(-(10**7), 10**16, allow_nan=False, places=3).map(str)
-    | st.from_regex(r"\A-?[0-9]{1,17}(\.[0-9]{0,12})?([eE][+-]?[0-9]{1,3})?\Z")
-    | st.from_regex(r"\A-?[0-9]{1,9}\.[0-9]{1,9}\Z")
-)
-_STRINGS = (
-    st.text(st.sampled_from('ab{}[]",:\\/ é→\U0001f600'), max_size=9).map(
-        lambda text: dumps(text, ensure_ascii=False).encode(errors="surrogatepass")
-    )
-    | st.from_regex(r'\A"([a\x7f\x1f/]|\\["\\/bfnrtxu]|\\u[0-9a-fD]{4})*"\Z').map(str.encode)
-    | st.sampled_from([b'"X"', b'"[memory]"', b'"\\u005bmemory]"', b'"\\u0058"', b'"B"', b'""', b'"a', b'"7"'])
-).map(lambda raw: raw.decode(errors="surrogateescape"))
-_SCALARS = _NUMBERS | _STRINGS | st.sampled_from(["null", "true", "false", "nul", "", "NaN", "-"])
-_ANY: st.SearchStrategy[str] = st.recursive(
-    _SCALARS,
-    lambda inner: (
-        st.lists(inner, max_size=3).map(lambda values: "[" + ", ".join(values) + "]")
-        | st.lists(st.tuples(_STRINGS, _SPACE, inner), max_size=3).map(
-            lambda members: "{" + ",".join(f"{key}{space}:{value}" for key, space, value in members) + "}"
-        )
+_ODD = (
+    *("-0", "01", "1.", ".5", "1.5", "0.125", "-3.75", "1e5", "1E-7", "1e999", "+1", "-", "0x1", "2147483648"),
+    *("-2147483649", "123456789012345678", "12345678901234567890", "-9223372036854775808", "4503599627370497.5"),
+    *("1623143093519368.125", "0.1234567890123456789", "9007199254740993", "4e15", "4000000000000000.001"),
+    *(
+        "null",
+        "true",
+        "false",
+        "nul",
+        "NaN",
+        "",
+        "[]",
+        "{}",
+        "[1, 2]",
+        "[ ]",
+        "{ }",
+        "[1,]",
+        '{"a"}',
+        '{"a":1,}',
+        "[}",
     ),
-    max_leaves=6,
+    *(
+        '[[1, "a"],{"b" : [null]} ]',
+        '{"a":{"b":[[], {}]}}',
+        '{"a":1 "b":2}',
+        "[" * 70 + "]" * 70,
+        "[" * 50 + "]" * 50,
+    ),
+    *(
+        '""',
+        '"a"',
+        '"7"',
+        '"X"',
+        '"B"',
+        '"\\n"',
+        '"\\u00e9"',
+        '"\\ud83d\\ude00"',
+        '"\\ud800"',
+        '"\\x"',
+        '"\\"',
+        '"é"',
+    ),
+    *(
+        '"\x01"',
+        '"\x7f"',
+        '"\udcff"',
+        '"a',
+        '"[memory]"',
+        '"\\u005bmemory]"',
+        '"\\u0058"',
+        '"a long name of a kernel"',
+    ),
+    *('"aten::mm"', '"},{"', '"},{\\"ph\\":\\"X\\""', '"cpu_op"', '"Kernel"', '"python_function"', '"trace"'),
 )
+_TYPICAL = {
+    "cat": ('"cpu_op"', '"Kernel"', '"kernel"', '"python_function"', '"gpu_memcpy"', '"user_annotation"', '"x"'),
+    "name": ('"[memory]"', '"aten::mm"', '"ncclKernel"', '"é"'),
+    "pid": ("1", '"1"', '"Spans"'),
+    "tid": ("1", "2", '"a\\\\b"'),
+    "ts": ("5", "7.125", "1623143093519368.125"),
+    "dur": ("1", "0.5", "-1"),
+    "id": ("1", '"a"', '[{"a": 1.5e-3}]'),
+    "args": ("null",),
+}
+_INTEGERS = ("0", "1", "7", "-1", "null")
+_OF_ARGS = {
+    **dict.fromkeys(("External id", "external id", "device", "stream", "correlation", "bytes", "Bytes"), _INTEGERS),
+    **dict.fromkeys(("Python id", "Device Type", "Device Id", "Total Allocated", "In msg nelems", "x"), _INTEGERS),
+    **dict.fromkeys(("Input Dims", "Input type", "Concrete Inputs"), ("[[1, 2]]", "[ [1,2] ]", '["a"]', "null")),
+    **dict.fromkeys(("Call stack", "Collective name", "dtype", "Process Group Name"), ('"a;b"', '"0"', '""', "null")),
+}
 
 
-def _members(keys: dict[str, st.SearchStrategy[str]]) -> st.SearchStrategy[str]:
+def _members(typical: dict[str, tuple[str, ...]]) -> st.SearchStrategy[str]:
     """Some members, mostly with values as they should be, in any order, and some of them twice."""
-    member = st.sampled_from(sorted(keys)).flatmap(
-        lambda key: st.tuples(st.just(key), _SPACE, _SPACE, keys[key] | keys[key] | keys[key] | _ANY, _SPACE)
-    )
-    return st.lists(member, max_size=7).map(
-        lambda members: ",".join(f'{a}"{key}"{b}:{a}{value}{c}' for key, a, b, value, c in members)
+    usual = [(key, value) for key, values in typical.items() for value in values]
+    odd = [(key, value) for key in [*typical, "a\\u0062"] for value in _ODD]
+    member = st.tuples(st.sampled_from(usual * (12 * len(odd) // len(usual)) + odd), _SPACE)
+    return st.lists(member, max_size=6).map(
+        lambda members: ",".join(f'{space}"{key}"{space}:{value}{space}' for (key, value), space in members)
     )
 
 
-_INTEGERS = st.integers(-1, 9).map(str) | _NUMBERS | st.just("null")
-_ARGS = {
-    **dict.fromkeys(
-        ("External id", "external id", "device", "stream", "correlation", "bytes", "Bytes", "x"), _INTEGERS
-    ),
-    **dict.fromkeys(("Python id", "Device Type", "Device Id", "Total Allocated", "In msg nelems"), _INTEGERS),
-    **dict.fromkeys(("Input Dims", "Input type", "y"), _ANY),
-    **dict.fromkeys(("Call stack", "Collective name", "dtype", "Process Group Name"), _STRINGS | st.just("null")),
-}
-_EVENT = {
-    "cat": st.sampled_from(['"cpu_op"', '"Kernel"', '"kernel"', '"python_function"', '"user_annotation"']),
-    "name": st.sampled_from(['"[memory]"', '"aten::mm"', '"ncclKernel"']) | _STRINGS,
-    **dict.fromkeys(("pid", "tid"), st.integers(0, 3).map(str) | _STRINGS | _NUMBERS),
-    **dict.fromkeys(("ts", "dur"), _NUMBERS | st.integers(0, 9).map(str)),
-    "id": _ANY,
-    "args": _members(_ARGS).map(lambda members: "{" + members + "}"),
-}
 _TEXTS = st.lists(
     st.builds(
-        lambda ph, timed, members, space: f'{space}{{"ph": {ph}{timed}{"," if members else ""}{members}}}{space}',
-        st.sampled_from(['"X"', '"X"', '"X"', '"X"', '"i"', '"i"', '"M"', '""', '"B"', "null"]),
-        st.sampled_from([', "ts": 5, "dur": 1', ', "ts": 7.5, "dur": 0.125', ', "ts": -3', ""]),
-        _members(_EVENT),
+        lambda begin, members, args, space: "".join(
+            [space, '{"ph": ', begin, *([", ", members] if members else []), args and f', "args": {args}', "}", space]
+        ),
+        st.sampled_from(
+            [
+                *(f'"X", "ts": {ts}, "dur": 1' for ts in range(9)),
+                '"i", "ts": 3',
+                '"i", "ts": 5',
+                '"M"',
+                '""',
+                '"B"',
+                '"X"',
+            ]
+        ),
+        _members(_TYPICAL),
+        st.just("") | _members(_OF_ARGS).map(lambda members: "{" + members + "}"),
         _SPACE,
     ),
     min_size=1,
@@ -131,9 +171,16 @@ _TEXTS = st.lists(
 ).map(",".join)
 
 
-@settings(max_examples=600)
-@given(st.lists(_TEXTS, max_size=3))
+@settings(max_examples=300)
+@given(st.lists(_TEXTS, max_size=4))
 def test_whatever_is_accepted_gives_the_same_columns(machine: Machine, blocks: list[str]) -> None:
+    _is_scanned_as_it_is_decoded(machine, [block.encode(errors="surrogateescape") for block in blocks])
+
+
+@pytest.mark.slow
+@settings(max_examples=10_000)
+@given(st.lists(_TEXTS, max_size=4))
+def test_whatever_is_accepted_gives_the_same_columns_in_many_more_cases(machine: Machine, blocks: list[str]) -> None:
     _is_scanned_as_it_is_decoded(machine, [block.encode(errors="surrogateescape") for block in blocks])
 
 
@@ -185,7 +232,7 @@ def test_real_traces_are_scanned_and_give_the_same_columns(
     assert _values(scanned) == _values(decoded)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_damaged_parts_of_real_traces_are_refused_or_give_the_same_columns(
     machine: Machine, shared_data: Path, seed: int
 ) -> None:

@@ -72,7 +72,7 @@ def machine_code(*, may_be_made: bool) -> Machine | None:
         import llvmlite.binding as llvm
     except ImportError:
         return None
-    path = _place(f"{llvm.get_default_triple()} {llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}")
+    path = kept_at(llvm)
     with suppress(OSError):
         kept = path.read_bytes()
         if hashlib.sha256(kept[_DIGEST_BYTES:]).digest() == kept[:_DIGEST_BYTES]:
@@ -93,9 +93,10 @@ def target_machine(llvm: Any) -> Any:
     return llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=3, jit=True)
 
 
-def _place(target: str) -> Path:
-    """Where code from these sources is kept for a kind of machine."""
-    digest = hashlib.sha256(target.encode())
+def kept_at(llvm: Any) -> Path:
+    """Where code from these sources for this kind of machine is kept: beside them, or where we may write."""
+    target = llvm.get_default_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    digest = hashlib.sha256(" ".join(target).encode())
     for folder in _SOURCES:
         for file in sorted(folder.glob("*.py")):
             digest.update(f"{file.name}\0".encode() + file.read_bytes())
