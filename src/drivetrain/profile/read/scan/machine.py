@@ -2,7 +2,7 @@
 
 To import numba and have it look up a kernel that it has kept takes a second and 80 MB, more than a scan of 200 MB does.
 What it makes needs nothing of it, though: the kernels take addresses, ask for no memory and raise nothing. So their
-object code is kept; a process of its own makes it, in about 6 s, and takes numba and 200 MB away with it.
+object code is kept; a process of its own makes it, in some seconds, and takes numba and 200 MB away with it.
 """
 
 from __future__ import annotations
