@@ -29,7 +29,6 @@ from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, open_database, reading
 from drivetrain.server.services import agents, history, jobs
 from drivetrain.server.services.people import Person, Role
-from drivetrain.server.steady import SteadyClock
 from drivetrain.server.worker import Worker
 
 WHO = Person("ana", Role.OPERATOR, ("maps", "planning"))
@@ -44,8 +43,9 @@ class Shift:
         with self.database.begin() as connection:
             Records(connection).set_setting("pool", "p", Pool("p"))
         asking = Asking(folder, "http://127.0.0.1:1", b"key")
-        clock = SteadyClock(lambda: self.now_s, lambda: self.now_s)
-        self.worker = Worker(self.database, {"p": self.engine}, plan, asking, folder, clock=clock)
+        self.worker = Worker(
+            self.database, {"p": self.engine}, plan, asking, folder, clock=lambda: self.now_s
+        )  # fmt: skip
 
     def close(self) -> None:
         self.worker.stop()
@@ -170,6 +170,8 @@ def test_what_is_no_history_or_damaged_says_where(tmp_path: Path) -> None:
     path.write_text(HEAD + "\n")
     with pytest.raises(DataError, match="no node is in this history"):
         fleet_of(read_history(path))
+    with pytest.raises(DataError, match="no job in it ran to an end"):
+        CliRunner().invoke(simulate, [str(path), "--nodes", "2"], standalone_mode=False, catch_exceptions=False)
 
 
 def simulated(path: Path, *more: str) -> Result:

@@ -9,10 +9,13 @@ import click
 
 from drivetrain.cli.options import duration_ns
 from drivetrain.cli.tables import table
+from drivetrain.core.errors import UsageError
 from drivetrain.core.units import NS_PER_S, duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_SHORTEST_S, _LONGEST_S = 60.0, 14 * 86400.0
 
 
 class _OneText(click.Command):
@@ -38,7 +41,10 @@ def command(add: tuple[str, ...], over: str, as_json: bool) -> None:
     """
     from drivetrain.server.client import connect
 
-    body = {"add": list(add), "over_s": duration_ns("--over", over) / NS_PER_S}
+    over_s = duration_ns("--over", over) / NS_PER_S
+    if not _SHORTEST_S <= over_s <= _LONGEST_S:
+        raise UsageError(f"--over is {over}, expected from 1m to 14d")
+    body = {"add": list(add), "over_s": over_s}
     found = connect().ask("POST", "/api/whatif", body)
     click.echo(json.dumps(found) if as_json else _text(found))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drivetrain.core.errors import DataError
 from drivetrain.core.units import count_text
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ def run(history: Path, policies: Sequence[str], *, nodes: str, gpus_per_node: in
 
     events = read_history(history)
     fleet = fleet_of_size(nodes, gpus_per_node) if nodes else fleet_of(events)
-    play_all(arrivals_of(events), fleet, policies, as_json=as_json)
+    arrivals = arrivals_of(events)
+    if not arrivals:
+        raise DataError(f"{history}: no job in it ran to an end yet")
+    play_all(arrivals, fleet, policies, as_json=as_json)
 
 
 def run_replay(history: Path, *, as_json: bool) -> None:
