@@ -94,13 +94,14 @@ def test_what_cannot_be_played_in_the_time_there_is_is_said_so(full: Engine) -> 
     assert "no estimate: 4 waiting jobs and 2 running ones are too much to play forward" in found.text
 
 
-def test_a_long_queue_behind_a_job_does_not_keep_it_from_its_estimate(tmp_path: Path) -> None:
-    many = [job(1000 + at) for at in range(1000)]
+def test_a_long_queue_keeps_neither_its_front_nor_its_middle_from_an_estimate(tmp_path: Path) -> None:
+    many = [job(1000 + at) for at in range(80)]
     database = known(tmp_path, [*PAST, *RUNNING, *many], ATTEMPTS)
-    found = asked(database, many[0].id)
+    first, later = (asked(database, many[at].id, budget_s=120.0) for at in (0, 60))
     database.dispose()
-    assert 0 < middle_s(found) < 600
-    assert found.num_plays == 10
+    assert 0 < middle_s(first) < 600
+    assert middle_s(later) == pytest.approx(60 * 1245 / 2, rel=0.2)
+    assert (first.num_plays, later.num_plays) == (10, 10)
 
 
 def test_what_would_start_at_this_moment_is_expected_now(tmp_path: Path) -> None:
@@ -173,6 +174,16 @@ def test_devices_of_a_kind_that_is_not_there_are_refused_with_the_nearest(full: 
     assert raised.value.hint == "did you mean H100?"
     with pytest.raises(UsageError, match="too much to play forward"):
         what_if(full, "H100:8", budget_s=-1.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["--add h100:16"], "no server is running here"), (["--add", "h100:16", "--over", "1y"], "--over"),
+     (["--add", "h100:16", "--over", "30d"], "expected from 1m to 14d")],
+)  # fmt: skip
+def test_a_question_that_cannot_be_asked_says_why(words: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        CliRunner().invoke(whatif, words, standalone_mode=False, catch_exceptions=False)
 
 
 def test_plays_run_in_a_process_apart_that_is_asked_once_for_the_same(full: Engine) -> None:

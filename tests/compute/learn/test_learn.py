@@ -84,6 +84,23 @@ def test_a_wait_is_as_long_as_what_runs_may_still_run() -> None:
     assert plays == play_waits(full(), 1000.0, "w", history, num=100)
 
 
+def test_of_a_long_line_only_the_front_is_looked_at_and_the_wait_is_the_same() -> None:
+    history = learned((job(gpus=8), [100.0 * at for at in range(1, 41)]))
+    line = tuple(replace(job(gpus=4), job=f"w{at:02d}", submitted_s=float(at)) for at in range(40))
+    whole = replace(full(), waiting=line)
+    front = replace(full(), waiting=line[:5])
+    waits = play_waits(whole, 1000.0, "w30", history, num=5)
+    assert waits == play_waits(front, 1000.0, "w30", history, num=5, behind=line[5:])
+    assert waits[0] > 1000
+
+
+def test_a_long_wait_behind_short_jobs_is_as_long_as_these_take() -> None:
+    history = learned((job(gpus=8), [100.0] * 20))
+    line = tuple(replace(job(gpus=8), job=f"w{at:03d}", submitted_s=float(at)) for at in range(200))
+    (wait_s,) = play_waits(replace(full(), waiting=line), 1000.0, "w199", history, num=1)
+    assert 199 * 100 <= wait_s < 1.1 * 200 * 100 + 1000
+
+
 def test_what_came_lately_comes_again_and_may_be_first() -> None:
     history = learned((job(gpus=8), [100.0] * 20))
     urgent = replace(job(gpus=8), job="u", priority=300, submitted_s=900.0)

@@ -13,14 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from drivetrain.compute.learn.run_times import History
-from drivetrain.compute.policy.values import Snapshot
+from drivetrain.compute.policy.values import Snapshot, Waiting
 from drivetrain.compute.simulate.values import Arrival
 from drivetrain.compute.simulate.world import World
 
 NUM_PLAYS = 10
 HORIZON_S = 14 * 86400.0
 EVERY_S = 5.0
-COARSER = 0.15
+COARSER, IDLE_PART = 0.15, 0.1
+"""A play plans less often the further it goes, but before a tenth of the fleet has become free."""
 FEWEST_PAST = 20
 MOST_PAST = 100
 COVERAGE = 0.8
@@ -44,6 +45,7 @@ def play_waits(
     *,
     seed: int = 0,
     num: int = NUM_PLAYS,
+    behind: Sequence[Waiting] = (),
     is_over: Callable[[], bool] = lambda: False,
 ) -> list[float]:
     """From now until the job starts, in each of so many plays; ascending.
@@ -51,17 +53,30 @@ def play_waits(
     Args:
       history: what is known of run times.
       recent: what came lately; the like of it comes again in each play.
+      behind: who waits too, in this order, behind those of the snapshot.
       is_over: asked after each plan; once it says so, there are only the plays that came to their end before.
     """
+
+    def has_started(world: World) -> bool:
+        return job in world.stories and bool(world.stories[job].starts_s)
+
     waits = []
+    whole = replace(snapshot, waiting=(*snapshot.waiting, *behind))
     for number in range(num):
         rng = random.Random(f"{seed} {job} {number}")  # noqa: S311 - a draw, no secret
         world = World(
-            snapshot, now_s, runs_s=drawn_runs(snapshot, now_s, history, rng), every_s=EVERY_S, coarser=COARSER
+            snapshot,
+            now_s,
+            runs_s=drawn_runs(whole, now_s, history, rng),
+            every_s=EVERY_S,
+            coarser=COARSER,
+            idle_part=IDLE_PART,
+            behind=behind,
+            most_waiting=len(snapshot.waiting),
         )
         world.arrive(come_again(recent, now_s, history, rng))
-        world.run(now_s + HORIZON_S, until=lambda world: bool(world.stories[job].starts_s) or is_over())
-        if not world.stories[job].starts_s and world.now_s < now_s + HORIZON_S:
+        world.run(now_s + HORIZON_S, until=lambda world: has_started(world) or is_over())
+        if not has_started(world) and world.now_s < now_s + HORIZON_S:
             break
         waits.append(world.now_s - now_s)
     return sorted(waits)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from drivetrain.compute.learn.run_times import History
-from drivetrain.compute.learn.waiting import COARSER, EVERY_S, come_again, drawn_runs
+from drivetrain.compute.learn.waiting import COARSER, EVERY_S, IDLE_PART, come_again, drawn_runs
 from drivetrain.compute.policy.values import MILLI, Node, Snapshot
 from drivetrain.compute.simulate.values import Arrival
 from drivetrain.compute.simulate.world import World
@@ -86,7 +86,12 @@ def outlook(
     for number in range(num):
         rng = random.Random(f"{seed} {number}")  # noqa: S311 - a draw, no secret
         world = World(
-            snapshot, now_s, runs_s=drawn_runs(snapshot, now_s, history, rng), every_s=EVERY_S, coarser=COARSER
+            snapshot,
+            now_s,
+            runs_s=drawn_runs(snapshot, now_s, history, rng),
+            every_s=EVERY_S,
+            coarser=COARSER,
+            idle_part=IDLE_PART,
         )
         world.arrive(come_again(recent, now_s, history, rng))
         world.run(now_s + over_s, until=lambda _: is_over())

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from drivetrain.compute.policy.plan import plan
@@ -66,6 +67,9 @@ class World:
         knowledge: Knowledge | None = None,
         every_s: float = 0.0,
         coarser: float = 0.0,
+        idle_part: float = 1.0,
+        behind: Sequence[Waiting] = (),
+        most_waiting: int = 0,
     ) -> None:
         """Start from a snapshot.
 
@@ -74,7 +78,10 @@ class World:
           policy: what decides.
           knowledge: what the policy is told of run times.
           every_s: changes less than this apart are planned for together.
-          coarser: and those less than this part of the time that was played.
+          coarser: and those less than this part of the time that was played,
+          idle_part: unless so large a part of all devices has become free since the last plan.
+          behind: who waits too, in this order, behind those of the snapshot: the policy is told of them as fewer than
+            `most_waiting` are left before them, for of a long line only the front can start.
         """
         self.now_s = now_s
         self.decisions: list[Decision] = []
@@ -87,7 +94,8 @@ class World:
             self._capacity[node.pool] += 1000 * node.num_gpus
             self._free[node.pool] += sum(node.free_milli)
         self._policy, self._knowledge = policy, knowledge or AsSaid()
-        self._begun_s, self._every_s, self._coarser = now_s, every_s, coarser
+        self._begun_s, self._every_s, self._coarser, self._idle_part = now_s, every_s, coarser, idle_part
+        self._free_then = sum(self._free.values())
         self._nodes: dict[str, Node] = {node.name: node for node in snapshot.nodes}
         self._waiting: dict[str, Waiting] = {}
         self._running: dict[str, Running] = {}
@@ -96,10 +104,12 @@ class World:
         self._count = 0
         self._planned_s = -math.inf
         self._due = True
+        self._runs_s = runs_s or {}
+        self._behind, self._most_waiting = deque(behind), most_waiting
         for waits in snapshot.waiting:
-            self._add(waits, (runs_s or {}).get(waits.job, _expected_s(waits.run_time)))
+            self._add(waits, self._runs_s.get(waits.job, _expected_s(waits.run_time)))
         for runs in snapshot.running:
-            self._resume(runs, (runs_s or {}).get(runs.job, _expected_s(runs.run_time)))
+            self._resume(runs, self._runs_s.get(runs.job, _expected_s(runs.run_time)))
 
     @property
     def snapshot(self) -> Snapshot:
@@ -165,7 +175,11 @@ class World:
                 self._free[node.pool] += sign * sum(milli for _, milli in share.milli)
 
     def _plan_is_early(self) -> bool:
-        return self.now_s < self._planned_s + self._gap_s()
+        if self.now_s >= self._planned_s + self._gap_s():
+            return False
+        freed = sum(self._free.values()) - self._free_then
+        is_idle = freed > 0 and freed >= self._idle_part * sum(self._capacity.values())
+        return not (is_idle and self.now_s >= self._planned_s + self._every_s)
 
     def _gap_s(self) -> float:
         """How long after a plan there is none."""
@@ -177,6 +191,9 @@ class World:
 
     def _plan(self) -> None:
         self._due, self._planned_s = False, self.now_s
+        while self._behind and len(self._waiting) < self._most_waiting:
+            waits = self._behind.popleft()
+            self._add(waits, self._runs_s.get(waits.job, _expected_s(waits.run_time)))
         self.decisions = self._policy(self.snapshot, self.now_s)
         for decision in self.decisions:
             match decision:
@@ -199,6 +216,7 @@ class World:
                     self._nodes[node] = replace(self._nodes[node], state="cordoned")
                 case Wait():
                     pass
+        self._free_then = sum(self._free.values())
 
     def _add(self, job: Waiting, run_s: float) -> None:
         self.stories[job.job] = Story(job, run_s)

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from drivetrain.compute.learn.waiting import HORIZON_S, Estimate, estimate, play_waits
 from drivetrain.compute.learn.what_if import Outlook, outlook, parse_change, with_more
 from drivetrain.compute.policy.plan import plan
-from drivetrain.compute.policy.values import Decision, Refuse, Snapshot, Start, Wait
+from drivetrain.compute.policy.values import Decision, Refuse, Snapshot, Start, Wait, Waiting
 from drivetrain.core.units import count_text
 from drivetrain.server.foresee.present import Present
 
 FEWEST_PLAYS = 5
-BEHIND = 200
+LEAST_FRONT, MOST_FRONT, BEHIND = 50, 300, 200
 _SHORT_S = 1800.0
 IsOver = Callable[[], bool]
 
@@ -76,9 +76,16 @@ def wait_answer(present: Present, job: str, is_over: IsOver) -> WaitAnswer:
         return _worded(replace(answer, why_not="no pool can ever give what it asks for"))
     if present.world.history.is_empty:
         return _worded(replace(answer, why_not="no job has ended here yet, so nothing is known of how long they run"))
-    nearby = _nearby(present.snapshot, decisions, position + BEHIND)
+    front, behind = _line(present.snapshot, decisions, position + BEHIND)
     plays = play_waits(
-        nearby, present.now_s, name, present.world.history, present.recent, seed=int(present.now_s), is_over=is_over
+        front,
+        present.now_s,
+        name,
+        present.world.history,
+        present.recent,
+        seed=int(present.now_s),
+        behind=behind,
+        is_over=is_over,
     )
     return _worded(_estimated(answer, plays, present))
 
@@ -118,10 +125,14 @@ def _in_line(snapshot: Snapshot, job: str) -> str | None:
     return min((name for name in names if name.startswith(f"{job}-")), default=None)
 
 
-def _nearby(snapshot: Snapshot, decisions: Sequence[Decision], last: int) -> Snapshot:
-    """Without those that stand so far behind that they change little, though there may be thousands."""
-    far = {decision.job for decision in decisions if isinstance(decision, Wait) and decision.position > last}
-    return replace(snapshot, waiting=tuple(job for job in snapshot.waiting if job.job not in far)) if far else snapshot
+def _line(snapshot: Snapshot, decisions: Sequence[Decision], last: int) -> tuple[Snapshot, tuple[Waiting, ...]]:
+    """The front of the line and who comes up behind it; those are left out who stand too far behind to matter."""
+    place = {decision.job: decision.position for decision in decisions if isinstance(decision, Wait)}
+    line = sorted(
+        (job for job in snapshot.waiting if place.get(job.job, 0) <= last), key=lambda job: place.get(job.job, 0)
+    )
+    front = min(max(len(snapshot.nodes), LEAST_FRONT), MOST_FRONT)
+    return replace(snapshot, waiting=tuple(line[:front])), tuple(line[front:])
 
 
 def _worded(answer: WaitAnswer) -> WaitAnswer:

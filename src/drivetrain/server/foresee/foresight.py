@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.server.foresee.question import Question, Said
 
-WAIT_BUDGET_S, WHAT_IF_BUDGET_S = 6.0, 20.0
+WAIT_BUDGET_S, WHAT_IF_BUDGET_S = 8.0, 20.0
 _GRACE_S = 20.0
 """To read what is there, and to finish a plan."""
 _KEPT_S = 5.0
