@@ -6,12 +6,15 @@ import json
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from drivetrain.core.clock import mono_ns
 from drivetrain.core.errors import UsageError
-from drivetrain.launch import Launcher, LaunchSpec
+from drivetrain.launch import Launcher, LaunchSpec, Watch
+from drivetrain.launch.attempt import Attempt
 from drivetrain.store import create_run
 
 RECORD = """
@@ -266,3 +269,12 @@ def test_a_run_that_is_running_cannot_be_started_a_second_time(tmp_path: Path) -
 
     assert Launcher(spec, run, on_progress=start_again).run().exit_code == 0
     assert refusals
+
+
+def test_what_was_last_heard_of_a_lost_node_is_no_rank_while_another_node_is_waited_for() -> None:
+    run = create_run(["true"], 2)
+    launcher = Launcher(LaunchSpec(command=("true",), num_ranks=1, num_nodes=2), run, meet="job")
+    launcher._attempt = Attempt(1, 0, grace_ns=0, watch=Watch(run, attempt=1, num_ranks=0))
+    launcher._nodes = SimpleNamespace(process_states=lambda: {1: ("S", 3)})  # type: ignore[assignment]
+    launcher._look_at_journals(mono_ns())
+    assert launcher._inquiry is None

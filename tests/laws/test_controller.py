@@ -32,6 +32,7 @@ from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, open_database, reading
 from drivetrain.server.services import agents, history, jobs
 from drivetrain.server.services.people import Person, Role
+from drivetrain.server.steady import SteadyClock
 from drivetrain.server.worker import Worker
 
 NODES = tuple(NodeRecord(name=f"n{number}", pool="p", gpu="cpu", num_gpus=2, cpus=2) for number in range(3))
@@ -92,7 +93,8 @@ class Plane:
     def _new_worker(self) -> Worker:
         asking = Asking(self.folder, "http://127.0.0.1:1", b"key")
         engines = {"p": Fragile(self.engine, self.fuse)}
-        return Worker(self.database, engines, plan, asking, self.folder, clock=lambda: self.now_s)  # type: ignore[arg-type]
+        clock = SteadyClock(lambda: self.now_s, lambda: self.now_s)
+        return Worker(self.database, engines, plan, asking, self.folder, clock=clock)  # type: ignore[arg-type]
 
     def turn(self, killed_after: int | None = None) -> bool:
         """The controller works once; whether it was killed."""

@@ -29,6 +29,7 @@ from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, open_database, reading
 from drivetrain.server.services import agents, history, jobs
 from drivetrain.server.services.people import Person, Role
+from drivetrain.server.steady import SteadyClock
 from drivetrain.server.worker import Worker
 
 WHO = Person("ana", Role.OPERATOR, ("maps", "planning"))
@@ -43,9 +44,8 @@ class Shift:
         with self.database.begin() as connection:
             Records(connection).set_setting("pool", "p", Pool("p"))
         asking = Asking(folder, "http://127.0.0.1:1", b"key")
-        self.worker = Worker(
-            self.database, {"p": self.engine}, plan, asking, folder, clock=lambda: self.now_s
-        )  # fmt: skip
+        clock = SteadyClock(lambda: self.now_s, lambda: self.now_s)
+        self.worker = Worker(self.database, {"p": self.engine}, plan, asking, folder, clock=clock)
 
     def close(self) -> None:
         self.worker.stop()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from drivetrain.core.errors import UsageError
 from drivetrain.store import RunFolder
 
+_TRIES, _PAUSE_S = 5, 0.02
 _ATTEMPT = re.compile(r"attempt-([0-9]+)\.rank-[0-9]+\.(?:jsonl|log)")
 
 
@@ -51,7 +53,9 @@ def next_attempt(run: RunFolder) -> int:
 
 
 def _lock(descriptor: int, run: RunFolder) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
-        raise UsageError(f"{run.id} is running", hint="wait until it ends, or stop the launcher that runs it") from exc
+    for _ in range(_TRIES):  # who only asks whether it is claimed has the lock for a moment
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(_PAUSE_S)
+    raise UsageError(f"{run.id} is running", hint="wait until it ends, or stop the launcher that runs it")

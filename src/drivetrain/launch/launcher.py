@@ -347,7 +347,7 @@ class Launcher:
             self._tell_progress()
         if self._spec.is_elastic and attempt.has_begun and not (attempt.is_concluded or attempt.is_leaving):
             self._heed_request(now_ns)
-        if self._inquiry is None and not attempt.is_concluded:
+        if self._inquiry is None and attempt.has_begun and not attempt.is_concluded:
             looks = attempt.watch.looks(states, now_ns)
             look = hung(looks, floor_ns=self._spec.hang_after_ns, p99_step_ns=attempt.watch.p99_step_ns)
             if look is not None:

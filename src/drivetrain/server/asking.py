@@ -14,14 +14,14 @@ from drivetrain.compute.agent.client import CA_FILE
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord
 from drivetrain.compute.controller.world import World
 from drivetrain.compute.engines import Engine, StartRequest
-from drivetrain.core.errors import DataError
+from drivetrain.core.errors import DataError, StoreError
 from drivetrain.server.keys import attempt_token
 from drivetrain.store import create_run, run_folder
 
 _PATIENCE_S = 20.0
-"""How long an attempt may be unknown to its engine after it was asked for, or after its agent was last heard of."""
+"""How long an engine may fail to start an attempt."""
 _LAST_WORD_S = 2.0
-"""How long a last word may be on its way from an agent that has been heard of, and is gone."""
+"""How long a last word may be on its way from an agent that is gone: it ends when the server has taken that."""
 _KILL_EVERY_S = 2.0
 _REMAINS_S = 10.0
 
@@ -75,13 +75,13 @@ class Asking:
             self._started.add(attempt.id)
         if attempt.state is not AttemptState.LEAVING:
             return
-        if attempt.id not in self._told:
-            engine.leave(attempt.id)
-            self._told.add(attempt.id)
         is_late = attempt.leave_by_s is not None and now_s >= attempt.leave_by_s
         if is_late and now_s - self._killed.get(attempt.id, 0.0) >= _KILL_EVERY_S:
-            engine.kill(attempt.id)
             self._killed[attempt.id] = now_s
+            engine.kill(attempt.id)
+        elif not is_late and attempt.id not in self._told:
+            engine.leave(attempt.id)
+            self._told.add(attempt.id)
 
     def lost(
         self, world: World, pool: str, living: Mapping[str, frozenset[int]], now_s: float
@@ -95,8 +95,14 @@ class Asking:
                     self._missed.pop((attempt.id, member), None)
                     continue
                 since_s = self._missed.setdefault((attempt.id, member), now_s)
-                if now_s - since_s >= _patience_s(attempt, world, node):
+                if now_s - since_s >= self._patience_s(attempt, world, node):
                     yield attempt.id, member
+
+    def _patience_s(self, attempt: AttemptRecord, world: World, node: str) -> float:
+        if attempt.id not in self._started:
+            return _PATIENCE_S
+        is_down = (record := world.nodes.get(node)) is None or record.state == "down"
+        return 0.0 if is_down and attempt.state is not AttemptState.PLACED else _LAST_WORD_S
 
     def tidy(self, world: World, pool: str, engine: Engine, living: Mapping[str, frozenset[int]], now_s: float) -> None:
         """Of attempts that are over: end what is left at the engine, and put away what their agents were told."""
@@ -108,7 +114,8 @@ class Asking:
             if folder.name not in living:
                 self._put_away(folder, assignment.run)
             elif now_s - since_s >= _REMAINS_S:
-                engine.kill(folder.name)
+                with suppress(StoreError):  # it is asked again
+                    engine.kill(folder.name)
 
     def _folders(self) -> list[Path]:
         try:
@@ -185,10 +192,3 @@ def _assignment(folder: Path) -> Assignment | None:
         return read_assignment(folder)
     except DataError:
         return None
-
-
-def _patience_s(attempt: AttemptRecord, world: World, node: str) -> float:
-    if attempt.state is AttemptState.PLACED:
-        return _PATIENCE_S
-    is_down = (record := world.nodes.get(node)) is None or record.state == "down"
-    return 0.0 if is_down else _LAST_WORD_S

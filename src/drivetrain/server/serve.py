@@ -15,15 +15,17 @@ from pathlib import Path
 
 import uvicorn
 from sqlalchemy import Engine
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from drivetrain.compute.controller.states import JobState
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.values import Pool
 from drivetrain.compute.snapshot import CodeShelf
-from drivetrain.core.errors import UsageError
+from drivetrain.core.errors import StoreError, UsageError
+from drivetrain.core.units import NS_PER_S
 from drivetrain.server import here
 from drivetrain.server.asking import Asking
-from drivetrain.server.database import Records, open_database, reading
+from drivetrain.server.database import Records, in_turn, open_database, reading
 from drivetrain.server.foresee import Foresight
 from drivetrain.server.http import make_app
 from drivetrain.server.http.state import Server
@@ -31,6 +33,8 @@ from drivetrain.server.keys import server_key
 from drivetrain.server.pools import ServerConfig, engine_of
 from drivetrain.server.services import people
 from drivetrain.server.services.people import Role
+from drivetrain.server.steady import SteadyClock
+from drivetrain.server.sweeping import sweeping
 from drivetrain.server.worker import Worker
 from drivetrain.store import home
 
@@ -67,17 +71,28 @@ class ServeSpec:
 
 
 def serve(spec: ServeSpec, on_ready: Callable[[str], None], on_note: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM comes. Raises: UsageError: the address is taken."""
-    database = open_database(spec.database)
+    """Serve until SIGINT or SIGTERM comes.
+
+    Raises: UsageError: the address is taken. StoreError: the database does not answer as it begins.
+    """
+    database, clock = open_database(spec.database), SteadyClock()
     try:
-        while _serve_once(spec, database, on_ready, on_note) and _num_unfinished(database):
+        with reading(database) as connection:
+            clock.not_before(Records(connection).newest_event_ns() / NS_PER_S)
+        while _serve_once(spec, database, clock, on_ready, on_note) and _num_unfinished(database):
             pass  # a job came as it was about to end since there was none
+    except (OperationalError, InterfaceError) as exc:
+        raise StoreError("the database does not answer any more", hint="is it running?") from exc
     finally:
         database.dispose()
 
 
 def _serve_once(
-    spec: ServeSpec, database: Engine, on_ready: Callable[[str], None], on_note: Callable[[str], None]
+    spec: ServeSpec,
+    database: Engine,
+    clock: SteadyClock,
+    on_ready: Callable[[str], None],
+    on_note: Callable[[str], None],
 ) -> bool:
     """Whether it ended because nothing was left to do."""
     folder = here.server_folder()
@@ -87,17 +102,18 @@ def _serve_once(
         _keep_pools(database, spec.config)
         asking = Asking(home(), url, key, ca_file=str(spec.certificate.absolute()) if spec.certificate else "")
         engines = {pool.name: engine_of(pool, asking.folder) for pool in spec.config.pools}
-        worker = Worker(database, engines, plan, asking, folder, on_note=on_note)
+        worker = Worker(database, engines, plan, asking, folder, clock=clock, on_note=on_note)
         foresight = Foresight(database)
-        app = make_app(Server(database, folder, key, CodeShelf(folder), worker.wake, foresight, identity))
+        app = make_app(Server(database, folder, key, CodeShelf(folder), worker.wake, foresight, identity, clock))
         running = uvicorn.Server(_settings(spec, app))
-        _see_to_token(database, folder)
+        _see_to_token(database, folder, clock())
         worker.start()
         try:
             with (
                 here.announced(folder, url, identity),
                 _signals_end_only_serving(),
                 _ending_when_idle(spec, running, database),
+                sweeping(database, home(), clock),
             ):
                 on_ready(url)
                 running.run([listening])
@@ -146,7 +162,7 @@ def _listen(spec: ServeSpec) -> socket.socket:
 
 
 def _keep_pools(database: Engine, config: ServerConfig) -> None:
-    with database.begin() as connection:
+    with in_turn(database) as connection:
         records = Records(connection)
         for gone in {pool.name for pool in records.settings("pool", Pool)} - {pool.name for pool in config.pools}:
             records.drop_setting("pool", gone)
@@ -154,10 +170,10 @@ def _keep_pools(database: Engine, config: ServerConfig) -> None:
             records.set_setting("pool", pool.name, pool.pool)
 
 
-def _see_to_token(database: Engine, folder: Path) -> None:
+def _see_to_token(database: Engine, folder: Path, now_s: float) -> None:
     """Commands of the same user on this machine may do all."""
-    user, now_s = getpass.getuser(), time.time()
-    with database.begin() as connection:
+    user = getpass.getuser()
+    with in_turn(database) as connection:
         people.drop_expired(connection, now_s)
         if people.person(connection, user) is None:
             people.set_user(connection, user, Role.OPERATOR, ())

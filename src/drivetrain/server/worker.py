@@ -19,11 +19,13 @@ from drivetrain.compute.controller.world import World
 from drivetrain.compute.engines import Engine
 from drivetrain.compute.policy import values
 from drivetrain.core.errors import StoreError
+from drivetrain.core.units import NS_PER_S
 from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, reading
 from drivetrain.server.loading import load_world
 from drivetrain.server.lock import ControllerLock
 from drivetrain.server.services import arrays
+from drivetrain.server.steady import SteadyClock
 from drivetrain.server.watching import Watching
 
 logger = logging.getLogger(__name__)
@@ -48,7 +50,7 @@ class Worker:
       plan: the policy.
       asking: what makes requests of engines.
       folder: of the server.
-      clock: seconds since the epoch.
+      clock: of the server.
     """
 
     def __init__(
@@ -59,11 +61,11 @@ class Worker:
         asking: Asking,
         folder: Path,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: SteadyClock | None = None,
         on_note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._database, self._engines, self._plan, self._asking = database, engines, plan, asking
-        self._clock, self._note = clock, on_note
+        self._clock, self._note = clock or SteadyClock(), on_note
         self._lock = ControllerLock(database, folder)
         self._world: World | None = None
         self._wake = threading.Event()
@@ -123,12 +125,12 @@ class Worker:
         """
         if not self._lock.take():
             return _LOOK_S
-        now_s = self._clock()
         with reading(self._database) as connection:
             if not self._lock.is_ours(connection):
                 raise StoreError("another server's controller has taken over")
             records = Records(connection)
             world = self._world or self._load(records)
+            now_s = self._clock()
             messages = records.messages()
             submitted = records.family([subject for _, kind, subject, _ in messages if kind == "submit"])
         for job in submitted:
@@ -164,6 +166,7 @@ class Worker:
         self._is_dirty = snapshot.is_part and any(isinstance(decision, values.Start) for decision in decisions)
 
     def _load(self, records: Records) -> World:
+        self._clock.not_before(records.newest_event_ns() / NS_PER_S)  # another server's clock may have been ahead
         self._world = load_world(records, self._engines)
         self._is_dirty = True
         self._looked_s = self._plan_pause_s = 0.0

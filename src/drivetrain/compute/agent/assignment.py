@@ -57,16 +57,17 @@ class Assignment:
 
 
 def write_assignment(folder: Path, assignment: Assignment) -> None:
-    """Leave it for the agents; the same one may be written again."""
-    data = msgspec.json.encode(assignment)
+    """Leave it for the agents, who see it whole or not at all; the same one may be written again."""
+    data, path = msgspec.json.encode(assignment), folder / _FILE
+    aside = folder / f".{_FILE}.{os.getpid()}"
     try:
+        if path.is_file() and path.read_bytes() == data:
+            return
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(folder / _FILE, os.O_RDWR | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "r+b") as file:
-            if file.read() != data:  # else an agent may be reading it
-                file.seek(0)
-                file.write(data)
-                file.truncate()
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        aside.replace(path)
     except OSError as exc:
         raise StoreError(f"cannot write into {folder}: {exc.strerror}", hint="is the disk full?") from exc
 

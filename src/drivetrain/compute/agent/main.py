@@ -20,8 +20,8 @@ from drivetrain.compute.agent.shipping import Shipping
 from drivetrain.compute.agent.tasks import TaskWorker
 from drivetrain.compute.snapshot import CodeShelf, decode_manifest, unpack
 from drivetrain.core import variables
-from drivetrain.core.errors import DrivetrainError, StoreError, UsageError
-from drivetrain.launch import Launcher, LaunchSpec, Progress, run_together, spares
+from drivetrain.core.errors import DataError, DrivetrainError, StoreError, UsageError
+from drivetrain.launch import Launcher, LaunchSpec, Progress, is_claimed, run_together, spares
 from drivetrain.launch.child import adopt_orphans
 from drivetrain.store import LocalShelf, run_folder
 
@@ -31,6 +31,7 @@ _PATIENCE_S = 24 * 3600.0
 _PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
 _GRACE_S = 3.0
+_PREDECESSOR_S = 600.0
 _LEFT = 143
 _BUG = 70
 
@@ -105,7 +106,16 @@ class Agent:
 
     def _make_client(self) -> AgentClient:
         do = self._do
-        return AgentClient(lambda: read_assignment(self._folder).server, do.token, do.attempt, self._member)
+        return AgentClient(self._server, do.token, do.attempt, self._member)
+
+    def _server(self) -> str:
+        """Its address now. What an agent was told is put away when its attempt is over."""
+        try:
+            if self._folder.is_dir():
+                return read_assignment(self._folder).server
+        except (DataError, OSError) as exc:
+            raise ServerAwayError(f"nobody says where the server is: {exc}") from exc
+        raise ServerRefusedError(f"{self._do.attempt} is over", GONE[0])
 
     def _spec(self) -> LaunchSpec:
         do = self._do
@@ -154,11 +164,20 @@ class Agent:
         )
 
     def _lead(self, spec: LaunchSpec, meet: str) -> int:
+        self._await_predecessor()
         launcher = Launcher(spec, self._run, output=_drop, on_progress=self._see, on_note=_say, meet=meet)
         outcome = launcher.run()
         if outcome.exit_code:
             self._tell(outcome.reason, outcome.hint)
         return outcome.exit_code
+
+    def _await_predecessor(self) -> None:
+        """Until the attempt before has left, as it is told to as soon as it hears of the server again."""
+        until_s = time.monotonic() + _PREDECESSOR_S
+        if is_claimed(self._run):
+            _say("an earlier attempt is still here: this one begins when it has left")
+        while is_claimed(self._run) and time.monotonic() < until_s:
+            time.sleep(_PAUSE_S)
 
     def _see(self, progress: Progress) -> None:
         self._step = progress.step

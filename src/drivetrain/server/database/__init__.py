@@ -5,7 +5,7 @@ opening.py  a URL -> an engine whose tables are of this version
 records.py  frozen records <-> rows
 """
 
-from drivetrain.server.database.opening import engine_at, open_database, reading
+from drivetrain.server.database.opening import engine_at, in_turn, open_database, reading
 from drivetrain.server.database.records import Records
 
-__all__ = ["Records", "engine_at", "open_database", "reading"]
+__all__ = ["Records", "engine_at", "in_turn", "open_database", "reading"]

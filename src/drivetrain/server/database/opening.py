@@ -8,10 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from drivetrain.core.errors import StoreError, UsageError
@@ -39,23 +36,45 @@ def open_database(url: str = "") -> Engine:
     engine = engine_at(url or default_url())
     shown = engine.url.render_as_string(hide_password=True)
     try:
-        with engine.begin() as connection:
-            if engine.dialect.name == "postgresql":  # servers that start at once take turns; SQLite sees to that itself
-                connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _NUMBER})
-            config = Config()
-            config.set_main_option("script_location", str(_MIGRATIONS))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        with in_turn(engine) as connection:
+            if not _is_current(connection):
+                _migrate(connection)
     except OperationalError as exc:
         engine.dispose()
         raise StoreError(f"the database {shown} does not answer: {_first_line(exc)}", hint="is it running?") from exc
     except DBAPIError as exc:
         engine.dispose()
         raise StoreError(f"the database {shown} cannot be used: {_first_line(exc)}") from exc
-    except CommandError as exc:
+    except _OtherVersionError as exc:
         engine.dispose()
         raise StoreError(f"the database {shown} is of another version: {exc}", hint="use the newer drivetrain") from exc
     return engine
+
+
+class _OtherVersionError(Exception):
+    """No migration leads from the database's version to ours."""
+
+
+def _is_current(connection: Connection) -> bool:
+    """Whether there is nothing to migrate; to know that takes none of what migrations import."""
+    if not inspect(connection).has_table("alembic_version"):
+        return False
+    newest = max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+    return connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [newest]
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as exc:
+        raise _OtherVersionError(str(exc)) from exc
 
 
 def engine_at(address: str) -> Engine:
@@ -104,6 +123,15 @@ def _begin(connection: Any) -> None:
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads."""
     with engine.connect().execution_options(**{READS_ONLY: True}) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def in_turn(engine: Engine) -> Iterator[Connection]:
+    """A transaction that servers which start at once have one after the other."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":  # SQLite sees to that itself
+            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _NUMBER})
         yield connection
 
 

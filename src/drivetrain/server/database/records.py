@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState
 from drivetrain.server.database import tables
@@ -174,6 +175,10 @@ class Records:
         rows = self.connection.execute(query)
         return [(seq, at_ns, kind, about, msgspec.json.decode(data)) for seq, at_ns, kind, about, data in rows]
 
+    def newest_event_ns(self) -> int:
+        """When the last thing happened that history tells; 0 where it is empty."""
+        return self.connection.scalar(select(func.max(tables.events.c.at_ns))) or 0
+
     def settings(self, kind: str, of: type[T]) -> list[T]:
         """All of a kind, by name."""
         table = tables.settings
@@ -181,10 +186,12 @@ class Records:
         return [decoded(text, of) for text in self.connection.scalars(query)]
 
     def set_setting(self, kind: str, name: str, record: object) -> None:
-        """Write one, new or not."""
-        table = tables.settings
-        self.connection.execute(delete(table).where(table.c.kind == kind, table.c.name == name))
-        self.connection.execute(insert(table), {"kind": kind, "name": name, "record": encoded(record)})
+        """Write one, new or not, though another transaction may do so at the same moment."""
+        text, table = encoded(record), tables.settings
+        is_sqlite = self.connection.dialect.name == "sqlite"
+        upsert: sqlite.Insert | postgresql.Insert = sqlite.insert(table) if is_sqlite else postgresql.insert(table)
+        upsert = upsert.values(kind=kind, name=name, record=text)
+        self.connection.execute(upsert.on_conflict_do_update(index_elements=["kind", "name"], set_={"record": text}))
 
     def drop_setting(self, kind: str, name: str) -> None:
         """Remove one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from drivetrain.compute.snapshot import CodeShelf
 from drivetrain.server.foresee import Foresight
 from drivetrain.server.services.agents import AgentDesk
 from drivetrain.server.services.people import Bearers
+from drivetrain.server.steady import SteadyClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Server:
       wake: tells the controller that there is something to do.
       foresight: plays forward what is now.
       identity: what it says who it is, so that nobody tells a token to another one at its port.
-      clock: seconds since the epoch.
+      clock: of the server.
       desk, bearers: what this process remembers of agents and of tokens.
     """
 
@@ -38,6 +38,6 @@ class Server:
     wake: Callable[[], None]
     foresight: Foresight
     identity: str = ""
-    clock: Callable[[], float] = time.time
+    clock: SteadyClock = field(default_factory=SteadyClock)
     desk: AgentDesk = field(default_factory=AgentDesk)
     bearers: Bearers = field(default_factory=Bearers)

@@ -37,7 +37,7 @@ _STATES = {"up": "up", "draining": "draining", "cordoned": "cordoned", "down": "
 def read_fleet(connection: Connection, now_s: float) -> Fleet:
     """The fleet up to now, with what each attempt did."""
     records = Records(connection)
-    at_ns = int(now_s * NS_PER_S)
+    at_ns = max(int(now_s * NS_PER_S), records.newest_event_ns())  # another server's clock may be ahead
     prices = [PriceEvent(0, pool.name, pool.price_per_gpu_h) for pool in records.settings("pool", Pool)]
     events: list[FleetEvent] = [*prices]
     told: list[Told] = []

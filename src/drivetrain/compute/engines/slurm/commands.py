@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines.protocol import StartRequest
@@ -17,6 +18,8 @@ _DOWN = ("DOWN", "FAIL", "NO_RESPOND", "NOT_RESPONDING", "POWERED_DOWN", "POWERI
 _DRAINING = ("DRAIN", "DRAINING", "DRAINED", "MAINT", "RESERVED")
 _ATTEMPT = re.compile(r"[a-z0-9-]+\.[0-9]+")
 _COMMENT = "drivetrain:"
+ENDED = ".ended"
+"""Of the file that says that a member's agent is over, after the member's number."""
 
 
 def run(arguments: Sequence[str], *, text: str = "") -> str:
@@ -49,6 +52,7 @@ def batch_arguments(request: StartRequest, partition: str, log: str) -> list[str
         "--no-requeue",
         "--oversubscribe",
         "--no-kill",
+        "--propagate=NONE",  # limits of the server's process are not the job's
         f"--output={log}",
         f"--export=ALL,{','.join(f'{name}={value}' for name, value in request.env.items())}",
     ]
@@ -63,9 +67,18 @@ def batch_arguments(request: StartRequest, partition: str, log: str) -> list[str
 
 
 def script(request: StartRequest) -> str:
-    """Of the batch job: an agent on each node, each told its number by Slurm. Its text holds nothing of a user's."""
+    """Of the batch job: an agent on each node, each told its number by Slurm. Its text holds nothing of a user's.
+
+    The agent of a single node is the batch job itself: a step costs time, and waits for half a minute and more when
+    Slurm's controller has just been started. Of several, each leaves a file when it has ended, whatever ended it, since
+    Slurm says only when all have.
+    """
     words = " ".join(_quoted(word) for word in request.agent)
-    return f"#!/bin/sh\nexec srun --kill-on-bad-exit=0 --no-kill sh -c 'exec {words} \"$SLURM_PROCID\"'\n"
+    if len(request.shares) == 1:
+        return f"#!/bin/sh\nexec {words} 0\n"
+    ended = f'{words.rpartition(" ")[2]}/"$SLURM_PROCID"{ENDED}'
+    each = f'trap : TERM; {words} "$SLURM_PROCID"; touch {ended}'
+    return f"#!/bin/sh\nexec srun --kill-on-bad-exit=0 --no-kill sh -c '{each}'\n"
 
 
 def nodes_of(text: str, pool: str, *, partition: str) -> list[NodeRecord]:
@@ -105,14 +118,22 @@ def state_of(words: str, reason: str) -> tuple[str, str]:
     return "up", ""
 
 
-def jobs_of(text: str) -> dict[str, str]:
-    """What `squeue` prints as `%i|%k|%T` -> attempt: Slurm's number of its job."""
+@dataclass(frozen=True, slots=True)
+class BatchJob:
+    """A job of Slurm's. Attributes: number: Slurm's; is_pending: whether it has not begun."""
+
+    number: str
+    is_pending: bool
+
+
+def jobs_of(text: str) -> dict[str, BatchJob]:
+    """What `squeue` prints as `%i|%k|%T` -> by attempt, the job that Slurm has for it."""
     found = {}
     for line in text.splitlines():
         number, comment, state = [*line.split("|"), "", ""][:3]
         attempt = comment.removeprefix(_COMMENT)
         if comment.startswith(_COMMENT) and _ATTEMPT.fullmatch(attempt) and not state.startswith("COMPLETING"):
-            found[attempt] = number
+            found[attempt] = BatchJob(number, state.startswith("PENDING"))
     return found
 
 

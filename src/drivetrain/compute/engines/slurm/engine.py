@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from drivetrain.compute.agent.assignment import read_assignment
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines.protocol import StartRequest
 from drivetrain.compute.engines.slurm import commands
+from drivetrain.compute.engines.slurm.polling import Polling
+from drivetrain.core.errors import DataError, StoreError
 
-_NODES_EVERY_S = 2.0
+_EVERY_S, _NODES_EVERY_S = 1.0, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What Slurm has. Attributes: jobs: by attempt."""
+
+    nodes: Sequence[NodeRecord]
+    jobs: Mapping[str, commands.BatchJob]
 
 
 class SlurmEngine:
@@ -26,53 +37,79 @@ class SlurmEngine:
 
     def __init__(self, pool: str, *, partition: str, folder: Path) -> None:
         self._pool, self._partition, self._folder = pool, partition, folder
-        self._nodes: tuple[float, Sequence[NodeRecord]] = (0.0, ())
-        self._lock = threading.Lock()
+        self._nodes: tuple[float, Sequence[NodeRecord]] = (-_NODES_EVERY_S, ())
+        self._started_s: dict[str, float] = {}
+        self._polling = Polling(self._see, name=f"Slurm of pool {pool}", every_s=_EVERY_S)
 
     def nodes(self) -> Sequence[NodeRecord]:
         """Those of the partition, as Slurm sees them."""
-        with self._lock:
-            if time.monotonic() - self._nodes[0] > _NODES_EVERY_S:
-                text = commands.run(["scontrol", "show", "nodes", "--oneliner"])
-                found = commands.nodes_of(text, self._pool, partition=self._partition)
-                self._nodes = time.monotonic(), found
-            return self._nodes[1]
+        return self._polling.newest()[1].nodes
 
     def start(self, request: StartRequest) -> None:
         """Submit a job for it, unless Slurm has one."""
-        if request.attempt in self._jobs():
-            return
-        log = self._folder / request.attempt / "slurm.log"
-        commands.run(commands.batch_arguments(request, self._partition, str(log)), text=commands.script(request))
+        self._polling.newest()  # one that does not answer is not asked
+        if request.attempt not in self._jobs():
+            log = self._folder / request.attempt / "slurm.log"
+            commands.run(commands.batch_arguments(request, self._partition, str(log)), text=commands.script(request))
+        self._started_s[request.attempt] = time.monotonic()
 
     def living(self) -> Mapping[str, frozenset[int]]:
-        """Those of which Slurm still has a job; of a job, all members whose node is up."""
-        down = {node.name for node in self.nodes() if node.state == "down"}
+        """Those of which Slurm still has a job; of a job, all members whose node is there.
+
+        One that has not begun will not on a node that takes no new work, which it may have come to be meanwhile. Jobs
+        of which nothing is known here are those of another server that uses the same cluster.
+        """
+        asked_s, seen = self._polling.newest()
+        self._started_s = {attempt: at_s for attempt, at_s in self._started_s.items() if at_s > asked_s}
+        down = {node.name for node in seen.nodes if node.state == "down"}
+        unfit = {node.name for node in seen.nodes if node.state != "up"}
         found = {}
-        for attempt in self._jobs():
-            nodes = self._nodes_of(attempt)
-            found[attempt] = frozenset(member for member, node in enumerate(nodes) if node not in down)
+        for attempt in {*seen.jobs, *self._started_s}:
+            if nodes := self._members(attempt):
+                is_pending = attempt in seen.jobs and seen.jobs[attempt].is_pending
+                gone = unfit if is_pending else down
+                there = {member for member, node in enumerate(nodes) if node not in gone}
+                found[attempt] = frozenset(there - self._ended(attempt)) if len(nodes) > 1 else frozenset(there)
         return found
 
     def leave(self, attempt: str) -> None:
         """SIGTERM to its agents."""
-        self._cancel(attempt, "--signal=TERM")
+        is_batch = len(self._members(attempt)) == 1
+        self._cancel(attempt, "--signal=TERM", *(["--batch"] if is_batch else []))
 
     def kill(self, attempt: str) -> None:
-        """SIGKILL to its agents, and the job is gone."""
-        self._cancel(attempt, "--signal=KILL", "--full")
+        """SIGKILL to its agents, and the job is gone; one that has not begun has no agents and is gone too."""
+        with suppress(StoreError):
+            self._cancel(attempt, "--signal=KILL", "--full")
         self._cancel(attempt)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Ask no more."""
+        self._polling.close()
+
+    def _ended(self, attempt: str) -> set[int]:
+        return {int(path.stem) for path in (self._folder / attempt).glob(f"*{commands.ENDED}")}
+
+    def _members(self, attempt: str) -> list[str]:
+        """Of each member, its node; none where it is not ours."""
+        try:
+            return [share.node for share in read_assignment(self._folder / attempt).shares]
+        except DataError:
+            return []
 
     def _cancel(self, attempt: str, *options: str) -> None:
-        number = self._jobs().get(attempt)
-        if number is not None:
-            commands.run(["scancel", *options, number])
+        self._polling.newest()
+        job = self._jobs().get(attempt)
+        if job is not None:
+            commands.run(["scancel", *options, job.number])
 
-    def _jobs(self) -> dict[str, str]:
+    def _see(self) -> _Seen:
+        if time.monotonic() - self._nodes[0] > _NODES_EVERY_S:
+            text = commands.run(["scontrol", "show", "nodes", "--oneliner"])
+            found = commands.nodes_of(text, self._pool, partition=self._partition)
+            self._nodes = time.monotonic(), found
+        return _Seen(self._nodes[1], self._jobs())
+
+    @staticmethod
+    def _jobs() -> dict[str, commands.BatchJob]:
         return commands.jobs_of(commands.run(["squeue", "--noheader", "--format=%i|%k|%T"]))
-
-    def _nodes_of(self, attempt: str) -> tuple[str, ...]:
-        return tuple(share.node for share in read_assignment(self._folder / attempt).shares)

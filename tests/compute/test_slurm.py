@@ -1,0 +1,96 @@
+"""What Slurm is told, and what is read from what it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from drivetrain.compute.agent.assignment import Assignment, write_assignment
+from drivetrain.compute.engines import StartRequest
+from drivetrain.compute.engines.slurm import SlurmEngine, commands
+from drivetrain.compute.policy.values import Share
+
+NODES = "".join(
+    f"NodeName={name} Partitions=main State={state} CPUTot=2\n"
+    for name, state in (("n1", "IDLE"), ("n2", "DOWN*"), ("n3", "IDLE+DRAIN"))
+)
+SHARES = (Share("n1", ((0, 1000),)), Share("n2", ((0, 1000),)))
+
+
+def test_a_request_is_this_batch_job_and_names_no_word_of_a_user_to_a_shell() -> None:
+    request = StartRequest(
+        attempt="job-1.0",
+        job_name="it's; rm -rf $HOME",
+        pool="slurm",
+        shares=SHARES,
+        agent=("/venv/bin/python", "-m", "drivetrain.compute.agent.main", "/home/agents/job-1.0"),
+        env={"DRIVETRAIN_HOME": "/home"},
+        max_runtime_s=600.0,
+    )
+    assert commands.batch_arguments(request, "main", "/log") == [
+        "sbatch",
+        "--parsable",
+        "--job-name=it_s_ rm -rf _HOME",
+        "--comment=drivetrain:job-1.0",
+        "--nodes=2",
+        "--ntasks=2",
+        "--ntasks-per-node=1",
+        "--nodelist=n1,n2",
+        "--no-requeue",
+        "--oversubscribe",
+        "--no-kill",
+        "--propagate=NONE",
+        "--output=/log",
+        "--export=ALL,DRIVETRAIN_HOME=/home",
+        "--partition=main",
+        "--time=11",
+    ]
+    assert commands.script(request) == (
+        "#!/bin/sh\nexec srun --kill-on-bad-exit=0 --no-kill sh -c 'trap : TERM; /venv/bin/python -m"
+        ' drivetrain.compute.agent.main /home/agents/job-1.0 "$SLURM_PROCID";'
+        ' touch /home/agents/job-1.0/"$SLURM_PROCID".ended\'\n'
+    )
+    assert commands.script(replace(request, shares=SHARES[:1])) == (
+        "#!/bin/sh\nexec /venv/bin/python -m drivetrain.compute.agent.main /home/agents/job-1.0 0\n"
+    )
+
+
+def test_of_a_cluster_that_several_servers_use_each_sees_its_own_jobs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def run(arguments: Sequence[str], *, text: str = "") -> str:
+        assert not text
+        return NODES if arguments[0] == "scontrol" else "7|drivetrain:job-1.0|RUNNING\n8|drivetrain:job-2.0|RUNNING\n"
+
+    monkeypatch.setattr(commands, "run", run)
+    write_assignment(tmp_path / "job-1.0", told("job-1.0", *SHARES))
+    with closing(SlurmEngine("slurm", partition="main", folder=tmp_path)) as engine:
+        assert engine.living() == {"job-1.0": frozenset({0})}
+
+
+def test_what_has_not_begun_is_gone_where_its_node_takes_no_new_work(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    states = ("RUNNING", "PENDING")
+
+    def run(arguments: Sequence[str], *, text: str = "") -> str:
+        assert not text
+        jobs = "".join(f"{number}|drivetrain:job-{number}.0|{state}\n" for number, state in enumerate(states))
+        return NODES if arguments[0] == "scontrol" else jobs
+
+    monkeypatch.setattr(commands, "run", run)
+    for number in range(len(states)):
+        write_assignment(tmp_path / f"job-{number}.0", told(f"job-{number}.0", SHARES[0], Share("n3", ((0, 1000),))))
+    with closing(SlurmEngine("slurm", partition="main", folder=tmp_path)) as engine:
+        assert engine.living() == {"job-0.0": frozenset({0, 1}), "job-1.0": frozenset({0})}
+        (tmp_path / "job-0.0" / "1.ended").touch()
+        assert engine.living()["job-0.0"] == frozenset({0})
+
+
+def told(attempt: str, *shares: Share) -> Assignment:
+    told = {"job": "job-1", "run": "run-1", "pool": "slurm", "name": "", "server": "", "token": "", "home": "/home"}
+    return Assignment(attempt=attempt, shares=shares, least_nodes=2, ranks=1, command=("true",), **told)

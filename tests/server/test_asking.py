@@ -1,0 +1,70 @@
+"""What is asked of an engine that does not do what it is asked for."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from drivetrain.compute.controller.nodes import NodeRecord
+from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, Why
+from drivetrain.compute.controller.world import Settings, World
+from drivetrain.compute.engines.fake import FakeEngine
+from drivetrain.compute.job import Job
+from drivetrain.compute.policy.values import Share
+from drivetrain.core.errors import StoreError
+from drivetrain.server.asking import Asking
+from drivetrain.server.watching import Watching
+
+NODE = NodeRecord(name="a", pool="p", gpu="cpu", num_gpus=1)
+JOB = JobRecord(id="job-1", job=Job(command=("true",)), user="u", team="t", run="run-1", folder="/", num_attempts=1)
+PLACED = AttemptRecord(id="job-1.0", job="job-1", number=0, shares=(Share("a", ((0, 1000),)),), pool="p")
+LEAVING = AttemptRecord(
+    id="job-1.0",
+    job="job-1",
+    number=0,
+    shares=PLACED.shares,
+    pool="p",
+    state=AttemptState.LEAVING,
+    why=Why.STOPPED,
+    leave_by_s=100.0,
+)
+
+
+class Stubborn(FakeEngine):
+    """An engine that tells nobody to leave, as Slurm one that waits, and kills nobody."""
+
+    kills = 0
+
+    def leave(self, attempt: str) -> None:
+        raise StoreError(f"{attempt} has not begun")
+
+    def kill(self, attempt: str) -> None:
+        self.kills += 1
+        raise StoreError(f"{attempt} has ended, or not")
+
+
+@pytest.fixture
+def asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asking:
+    monkeypatch.setenv("DRIVETRAIN_HOME", str(tmp_path))
+    return Asking(tmp_path, "http://127.0.0.1:1", b"key")
+
+
+def test_one_that_cannot_be_told_to_leave_is_killed_when_its_time_is_over(asking: Asking) -> None:
+    engine = Stubborn([NODE])
+    for now_s, num_kills in ((99.0, 0), (100.0, 1), (101.0, 1), (103.0, 2)):
+        with suppress(StoreError):
+            asking.ask(engine, JOB, LEAVING, now_s)
+        assert engine.kills == num_kills
+
+
+def test_a_pool_is_there_though_something_in_it_cannot_be_ended(asking: Asking) -> None:
+    engine = Stubborn([NODE])
+    world = World([], [], [], Settings())
+    asking.ask(engine, JOB, PLACED, 0.0)
+    watching = Watching({"p": engine}, asking, lambda _: None)
+    for now_s in range(0, 60, 5):
+        watching.look(world, float(now_s))
+    assert engine.kills > 1
+    assert world.nodes["a"].state == "up"
