@@ -55,7 +55,7 @@ bench-gpu: setup .venv-peers/.installed  ## the same on a GPU, with MFU; needs o
 	.venv-peers/bin/python -m pip install --quiet --no-deps --requirement benchmarks/requirements-peers-alone.txt
 	touch $@
 
-chaos: setup  ## the control plane broken at random, on a real Slurm and PostgreSQL (SEEDS=100)
+chaos: setup  ## the control plane broken at random, on a real Slurm and PostgreSQL (SEEDS=100; test-slow has ten)
 	$(BIN)/python -m pytest -m chaos tests/integration/test_chaos.py --seeds $(or $(SEEDS),100) --timeout 0
 
 slurm-up: setup  ## a real Slurm of four nodes on this machine, in .slurm; says how to use it

@@ -24,6 +24,7 @@ hypothesis.settings.register_profile("shared machine", deadline=None)  # a slow 
 hypothesis.settings.load_profile("shared machine")
 
 ROOT = Path(__file__).resolve().parents[1]
+NUM_SEEDS = 10  # of chaos, in CI
 SET_BY_LIBRARIES = ("PYTEST", "TORCHINDUCTOR_", "LD_LIBRARY_PATH")  # pytest, torch, and OpenCV when imported
 
 
@@ -39,13 +40,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How many seeds of chaos."""
-    parser.addoption("--seeds", type=int, default=2, help="of the chaos of the control plane")
+    parser.addoption("--seeds", type=int, default=NUM_SEEDS, help="of the chaos of the control plane")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests that take a seed of chaos."""
+    """Tests that take a seed of chaos; the first seeds are slow tests as others are."""
     if "seed" in metafunc.fixturenames and metafunc.module.__name__.endswith("integration.test_chaos"):
-        metafunc.parametrize("seed", range(metafunc.config.getoption("--seeds")))
+        seeds = range(metafunc.config.getoption("--seeds"))
+        slow = [pytest.param(seed, marks=pytest.mark.slow) for seed in seeds[:NUM_SEEDS]]
+        metafunc.parametrize("seed", [*slow, *seeds[NUM_SEEDS:]])
 
 
 @pytest.fixture(scope="session")

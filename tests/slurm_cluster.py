@@ -48,6 +48,7 @@ SlurmdTimeout=10
 InactiveLimit=0
 KillWait=3
 MinJobAge=60
+BatchStartTimeout=1
 MpiDefault=none
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
@@ -76,11 +77,15 @@ class SlurmCluster:
             raise RuntimeError(f"{', '.join(missing)} is not installed: apt-get install slurm-wlm munge")
         if not (self.folder / "slurm.conf").exists():
             self._write()
+        self.start()
+        self._wait(self._answer, "the nodes")
+
+    def start(self) -> None:
+        """Start all that does not run; it works a while later."""
         self._start_munge()
         self.start_control()
         for node in NODES:
             self.start_node(node)
-        self._wait(self._answer, "the nodes")
 
     def _answer(self) -> bool:
         """Whether all nodes do; those that Slurm took out of service, as after a lost task, are taken back."""
@@ -89,6 +94,15 @@ class SlurmCluster:
             with suppress(RuntimeError):
                 self._run(["scontrol", "update", f"NodeName={','.join(NODES)}", "State=RESUME"])
         return sum(state in _ANSWERS for state in states) == len(NODES)
+
+    def tend(self) -> None:
+        """What operators do: take nodes back that Slurm took out, and have it ask them what they run.
+
+        Else it does so each minute; if it was killed it may not know of ends.
+        """
+        self._answer()
+        with suppress(RuntimeError):
+            self._run(["scontrol", "reconfigure"])
 
     def down(self) -> None:
         """End all that runs."""

@@ -1,4 +1,4 @@
-"""A whole control plane on this machine, to be broken: server, database, Slurm, agents; and what must hold of it."""
+"""A whole control plane on this machine, to be broken: servers, database, Slurm, agents, ranks, clock and disk."""
 
 from __future__ import annotations
 
@@ -13,190 +13,247 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.integration.stepped_clock import SteppedClock
 from tests.postgres_server import PostgresServer
-from tests.slurm_cluster import NODES, SlurmCluster
+from tests.slurm_cluster import SlurmCluster
 
 from drivetrain.compute.agent.claim import holder
 from drivetrain.compute.job import Job
 from drivetrain.core.errors import StoreError
-from drivetrain.server.client import Client, here_client
+from drivetrain.server import here
+from drivetrain.server.client import Client
 
-FINAL = ("succeeded", "failed", "stopped", "refused")
+_NOW_AND_THEN_S = 3.0
 POOLS = '[[pools]]\nname = "local"\nnodes = 3\n[[pools]]\nname = "slurm"\nengine = "slurm"\npartition = "main"\n'
 SCRIPT = """\
+log="$CHAOS/$DRIVETRAIN_JOB.$RANK.log"
 exec 9>>"$CHAOS/$DRIVETRAIN_JOB.$RANK.lock"
-flock -n 9 || echo overlap >> "$CHAOS/$DRIVETRAIN_JOB.$RANK.log"
-echo start >> "$CHAOS/$DRIVETRAIN_JOB.$RANK.log"
+flock -n 9 || echo overlap >> "$log"
+echo "start $DRIVETRAIN_ATTEMPT $$" >> "$log"
 sleep $1
-echo end >> "$CHAOS/$DRIVETRAIN_JOB.$RANK.log"
+echo end >> "$log"
 """
-SETTLES_S = 240.0
+"""Of each rank: it says that it begins and ends, and by a lock whether one of an attempt before is still there."""
 
 
 @dataclass
 class ControlPlane:
-    """Everything is started by `up`, and ended by `down`."""
+    """Everything is started by `up`, and ended by `down`.
+
+    Attributes:
+      chance: which of several things is hit.
+      num_servers: one of which has the controller that works.
+      jobs_of: by key of a request, what it asks for; taken: the job that the server made of it.
+      is_full: whether the disk is.
+    """
 
     folder: Path
     slurm: SlurmCluster
     postgres: PostgresServer | None
-    server: subprocess.Popen[bytes] | None = None
-    accepted: set[str] = field(default_factory=set)
-    keys: list[tuple[str, Job]] = field(default_factory=list)
-    killed_agents: set[str] = field(default_factory=set)
+    clock: SteppedClock
+    chance: random.Random
+    num_servers: int = 1
+    servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    jobs_of: dict[str, Job] = field(default_factory=dict)
+    taken: dict[str, str] = field(default_factory=dict)
     database: str = ""
+    is_full: bool = False
 
     def up(self) -> None:
         self.log_folder.mkdir(parents=True)
         (self.folder / "server.toml").write_text(POOLS)
         if self.postgres is not None:
             self.database = self.postgres.database(f"chaos_{os.getpid()}_{id(self)}")
-        self.start_server()
+        for _ in range(self.num_servers):
+            self.start_server()
+        self.wait_for(lambda: bool(self.jobs()) or True, "a server")
 
     def down(self) -> None:
-        if self.server is not None:
-            self.server.kill()
-            self.server.wait()
-        for claim in self.home.glob("agents/*/*.claim"):
-            pid = holder(claim)
-            if pid is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        for server in self.servers:
+            server.kill()
+            server.wait()
+        for pid in self.processes():
+            _kill(pid)
 
     @property
     def home(self) -> Path:
-        return self.folder / "home"
+        return self.folder / "store"
 
     @property
     def log_folder(self) -> Path:
         return self.folder / "logs"
 
-    @property
+    def say(self, text: str) -> None:
+        """Leave beside the servers' log what is being done."""
+        with (self.folder / "steps.log").open("a") as log:
+            log.write(f"{time.time():.2f} {text}\n")
+
     def client(self) -> Client:
-        """Of the server that runs. Raises: OSError: none has come up yet."""
-        client = here_client(self.home / "server")
-        if client is None:
+        """Of a server that runs. Raises: OSError: none has come up yet."""
+        folder = self.home / "server"
+        found = here.servers(folder)
+        if not found:
             raise ConnectionError("no server is up")
-        return client
+        return Client(self.chance.choice(found).url, here.read_token(folder))
 
     def start_server(self) -> None:
-        env = {**os.environ, **self.slurm.env, "DRIVETRAIN_HOME": str(self.home)}
+        env = {**os.environ, **self.slurm.env, **self.clock.env, "DRIVETRAIN_HOME": str(self.home)}
         arguments = ["--port", "0", "--config", str(self.folder / "server.toml"), "--database", self.database]
         with (self.folder / "server.log").open("ab") as log:
-            self.server = subprocess.Popen(
-                [sys.executable, "-m", "drivetrain", "server", *arguments], env=env, stdout=log, stderr=log
-            )
-        wait_for(lambda: here_client(self.home / "server") is not None, "the server")
+            command = [sys.executable, "-m", "drivetrain", "server", *arguments]
+            self.servers.append(subprocess.Popen(command, env=env, stdout=log, stderr=log))
+        self._limit_files()
 
     def kill_server(self) -> None:
-        assert self.server is not None
-        self.server.kill()
-        self.server.wait()
+        """SIGKILL, and another one is started, which takes its time."""
+        server = self.chance.choice(self.servers)
+        self.servers.remove(server)
+        server.kill()
+        server.wait()
         self.start_server()
 
-    def submit(self, chance: random.Random) -> None:
-        nodes = chance.choice((1, 1, 1, 2))
-        words = ("sh", "-c", SCRIPT, "sh", f"{chance.uniform(0.05, 0.6):.2f}")
+    def submit(self) -> None:
+        """A new request: as it should be, half sent, or without waiting for the answer."""
         job = Job(
-            command=words,
-            pool=chance.choice(("local", "slurm")),
-            nodes=1 if chance.random() < 0.9 else nodes,
-            priority=chance.choice(("low", "normal", "high")),
-            preemptible=chance.random() < 0.5,
+            command=("sh", "-c", SCRIPT, "sh", f"{self.chance.uniform(0.05, 0.6):.2f}"),
+            pool=self.chance.choice(("local", "slurm")),
+            nodes=2 if self.chance.random() < 0.1 else 1,
+            priority=self.chance.choice(("low", "normal", "high")),
+            preemptible=self.chance.random() < 0.5,
             grace="2s",
-            retries=0,
+            retries=self.chance.choice((0, 0, 1)),
             env={"CHAOS": str(self.log_folder)},
         )
-        key = f"{chance.getrandbits(64):x}"
-        self.keys.append((key, job))
-        self.ask(key, job)
+        key = f"{self.chance.getrandbits(64):x}"
+        self.jobs_of[key] = job
+        how = self.chance.random()
+        if how < 0.7:
+            self.ask(key)
+        else:
+            self.hang_up(key, part=1.0 if how < 0.9 else 0.5)
 
-    def ask(self, key: str, job: Job) -> None:
-        """Submit; a server that is away does not take it, and one that takes it says so each time."""
+    def ask(self, key: str) -> bool:
+        """Submit, for the first time or again; whether there was a server that took it."""
         with suppress(StoreError, OSError):
-            self.accepted.add(self.client.submit(job, snapshot="", folder=str(self.folder), key=key)["id"])
+            job = self.client().submit(self.jobs_of[key], snapshot="", folder=str(self.folder), key=key)["id"]
+            assert self.taken.setdefault(key, job) == job, f"a request that came again made {job}, too"
+            return True
+        return False
 
-    def drop_request(self, key: str, job: Job) -> None:
-        """Send a request and hang up before the answer: the job may be there or not, and asking again gives it."""
+    def ask_again(self) -> None:
+        """A request that was made before, as by somebody who has not seen the answer."""
+        if self.jobs_of:
+            self.ask(self.chance.choice(list(self.jobs_of)))
+
+    def hang_up(self, key: str, *, part: float) -> None:
+        """Send a request, or a part of it, and do not wait for the answer: the job may be there or not."""
         with suppress(OSError, StoreError):
-            client = self.client
+            client = self.client()
             host, _, port = client.url.removeprefix("http://").partition(":")
-            body = json.dumps({"job": {"command": list(job.command)}, "key": key}).encode()
+            body = json.dumps(
+                {"job": asdict(self.jobs_of[key]), "snapshot": "", "folder": str(self.folder), "key": key}
+            ).encode()
             head = f"POST /api/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client._token}\r\n"
             with socket.create_connection((host, int(port)), timeout=5) as connection:
                 connection.sendall(f"{head}Content-Type: application/json\r\n".encode())
-                connection.sendall(f"Content-Length: {len(body)}\r\n\r\n".encode() + body[: len(body) // 2])
+                connection.sendall(f"Content-Length: {len(body)}\r\n\r\n".encode() + body[: int(part * len(body))])
 
-    def stop_one(self, chance: random.Random) -> None:
-        if self.accepted:
+    def stop_one(self) -> None:
+        if self.taken:
             with suppress(StoreError, OSError):
-                self.client.stop(chance.choice(sorted(self.accepted)))
+                self.client().stop(self.chance.choice(sorted(self.taken.values())))
 
-    def agents(self) -> list[tuple[str, int]]:
-        """Attempts and processes of agents that live."""
-        found = ((claim.parent.name, holder(claim)) for claim in sorted(self.home.glob("agents/*/*.claim")))
-        return [(attempt, pid) for attempt, pid in found if pid is not None]
+    def kill_agent(self) -> None:
+        if living := self.agents():
+            _kill(self.chance.choice(living))
 
-    def kill_agent(self, chance: random.Random) -> None:
-        living = self.agents()
-        if living:
-            attempt, pid = chance.choice(living)
-            self.killed_agents.add(attempt)
+    def kill_rank(self) -> None:
+        if living := [pid for pid in self.processes() if _words(pid)[1:3] == ["-c", SCRIPT]]:
+            _kill(self.chance.choice(living))
+
+    def fill_disk(self) -> None:
+        """For what servers write, it is as if the disk were full."""
+        self.is_full = True
+        self._limit_files()
+
+    def empty_disk(self) -> None:
+        """And not any more, also for what they started meanwhile."""
+        self.is_full = False
+        self._limit_files()
+
+    def _limit_files(self) -> None:
+        most_bytes = 4096 if self.is_full else resource.RLIM_INFINITY
+        for pid in [server.pid for server in self.servers] if self.is_full else self._all():
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-    def fill_disk(self, most_bytes: int) -> None:
-        """Have the server's files be as good as on a full disk; -1 empties it."""
-        assert self.server is not None
-        limit = resource.RLIM_INFINITY if most_bytes < 0 else most_bytes
-        _, hard = resource.prlimit(self.server.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(self.server.pid, resource.RLIMIT_FSIZE, (limit, hard))
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (most_bytes, resource.RLIM_INFINITY))
 
     def jobs(self) -> list[dict[str, Any]]:
-        return self.client.jobs(limit=1000)
+        return self.client().jobs(limit=1000)
 
     def look(self) -> None:
-        """What people and programs do most."""
-        with suppress(StoreError, OSError):
-            self.jobs()
+        """What people and programs do most; where no server answers they ask again, but not while none can."""
+        if self.is_full:
+            with suppress(StoreError, OSError):
+                self.jobs()
+        else:
+            self.wait_for(lambda: isinstance(self.jobs(), list), "a server that answers")
 
-    def settle(self) -> None:
-        """Wait until each job has come to its end."""
-        wait_for(lambda: all(job["state"] in FINAL for job in self.jobs()), "the jobs", SETTLES_S)
-        wait_for(lambda: not self.agents(), "the agents", SETTLES_S)
+    def agents(self) -> list[int]:
+        """Processes of agents that live."""
+        found = (holder(claim) for claim in sorted(self.home.glob("agents/*/*.claim")))
+        return [pid for pid in found if pid is not None]
 
-    def check(self) -> None:
-        """What must hold, whatever happened."""
-        jobs = {job["id"]: job for job in self.jobs()}
-        assert self.accepted <= set(jobs), "a job that was accepted is lost"
-        for name, job in jobs.items():
-            log = self.log_folder / f"{name}.0.log"
-            lines = log.read_text().split() if log.exists() else []
-            assert "overlap" not in lines, f"{name} ran twice at once"
-            attempts = self.client.job(name)["attempts"]
-            was_killed = any(attempt["id"] in self.killed_agents or attempt["lost"] for attempt in attempts)
-            assert lines.count("end") <= 1 or was_killed, f"{name} ran twice: {lines}"
-            assert job["state"] != "succeeded" or "end" in lines, f"{name} succeeded without its end"
-        self._check_account()
+    def processes(self) -> list[int]:
+        """All that are there for jobs: agents, ranks and what they started."""
+        agents, servers = set(self.agents()), {server.pid for server in self.servers}
+        others = {pid for pid in self._all() - servers if "drivetrain.compute.agent.warm" not in _words(pid)}
+        return sorted(agents | others)
 
-    def _check_account(self) -> None:
-        found = self.client.ask("GET", "/api/cost?by=job&since_s=100000")["json"]
-        assert sum(found["leaves_device_ms"].values()) == found["capacity_device_ms"]
-        assert sum(sum(row["leaves_device_ms"].values()) for row in found["rows"]) == found["capacity_device_ms"]
+    def _all(self) -> set[int]:
+        """All that have this home, and agents: these may be forks, which have their variables elsewhere."""
+        mark, found = f"DRIVETRAIN_HOME={self.home}\0".encode(), set(self.agents())
+        for folder in Path("/proc").iterdir():
+            with suppress(OSError):
+                if folder.name.isdecimal() and mark in (folder / "environ").read_bytes():
+                    found.add(int(folder.name))
+        return found
+
+    def wait_for(
+        self,
+        is_so: Callable[[], bool],
+        what: str,
+        patience_s: float = 120.0,
+        *,
+        now_and_then: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Until it is so; servers that end meanwhile by themselves, as without a database, are started again."""
+        until_s = time.monotonic() + patience_s
+        next_s = time.monotonic() + _NOW_AND_THEN_S
+        while True:
+            if time.monotonic() > next_s:
+                now_and_then()
+                next_s = time.monotonic() + _NOW_AND_THEN_S
+            with suppress(StoreError, OSError):
+                if is_so():
+                    return
+            for server in [server for server in self.servers if server.poll() is not None]:
+                self.servers.remove(server)
+                self.start_server()
+            assert time.monotonic() < until_s, f"waited {patience_s:g} s for {what}"
+            time.sleep(0.02)
 
 
-def wait_for(is_so: Callable[[], bool], what: str, patience_s: float = 120.0) -> None:
-    until_s = time.monotonic() + patience_s
-    while True:
-        with suppress(StoreError, OSError):
-            if is_so():
-                return
-        assert time.monotonic() < until_s, f"waited {patience_s:g} s for {what}"
-        time.sleep(0.02)
+def _words(pid: int) -> list[str]:
+    """Of the command of a process."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+    return []
 
 
-__all__ = ["NODES", "ControlPlane", "wait_for"]
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
