@@ -1,9 +1,10 @@
 """From `drivetrain submit` to the first line that the user's process prints: on this machine, and on a real Slurm.
 
-The clock runs from before the command's process is started to the first byte in the log of rank 0. The server runs
-already; code is unchanged from the second sample on. Slurm has four nodes on this machine; beside it, `sbatch`
-alone with a script that prints a line. Idle memory is the server's resident size before the first job; the answers are
-those of 200 clients that ask for one job each second, for ten seconds.
+The clock runs from before the command's process is started to the first byte in the log of rank 0; each job is
+submitted when the one before has ended. The server runs already; code is unchanged from the second sample on. Slurm
+has four nodes on this machine; beside it, `sbatch` alone with a script that prints a line. Idle memory is the server's
+resident size before the first job; the answers are those of 200 clients that ask for one job each second, for ten
+seconds.
 """
 
 from __future__ import annotations
@@ -92,18 +93,28 @@ def _submit(home: Path, env: dict[str, str], words: list[str], pool: str) -> flo
         [sys.executable, "-m", "drivetrain", "submit", "--on", pool, "--", *words],
         env=env,
         cwd="code",
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        text=True,
     )
     until_s = begun_s + _PATIENCE_S
     while time.perf_counter() < until_s:
         new = [run for run in (home / "runs").glob("*") if run not in before]
         if any(log.stat().st_size for run in new for log in (run / "logs").glob("*.log")):
             took_s = time.perf_counter() - begun_s
-            submitted.communicate()
+            _see_end(home, submitted.communicate()[0].strip())
             return took_s
         time.sleep(0.001)
-    raise RuntimeError(f"no line came: {submitted.communicate()[1].decode()}")
+    raise RuntimeError(f"no line came: {submitted.communicate()[1]}")
+
+
+def _see_end(home: Path, job: str) -> None:
+    """Wait for a job's end: an agent whose server has gone would wait for it, to say how its ranks ended."""
+    from drivetrain.server.client import Client
+
+    told = _told(home)
+    for _ in Client(told["url"], told["token"]).logs(job, rank=None, follow=True):
+        pass
 
 
 def _sbatch(env: dict[str, str]) -> float:

@@ -45,7 +45,7 @@ def test_a_request_is_this_batch_job_and_names_no_word_of_a_user_to_a_shell() ->
         "--no-kill",
         "--propagate=NONE",
         "--output=/log",
-        "--export=ALL,DRIVETRAIN_HOME=/home",
+        "--export=ALL",
         "--partition=main",
         "--time=11",
     ]
@@ -57,6 +57,26 @@ def test_a_request_is_this_batch_job_and_names_no_word_of_a_user_to_a_shell() ->
     assert commands.script(replace(request, shares=SHARES[:1])) == (
         "#!/bin/sh\nexec /venv/bin/python -m drivetrain.compute.agent.main /home/agents/job-1.0 0\n"
     )
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_slurm_is_asked_for_an_attempt_unless_nobody_can_have_asked_for_it_before(
+    is_first: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    heard: list[tuple[str, object]] = []
+
+    def run(arguments: Sequence[str], *, text: str = "", env: object = None) -> str:
+        heard.append((arguments[0], env if text else None))
+        return NODES if arguments[0] == "scontrol" else "7|drivetrain:job-1.0|RUNNING\n"
+
+    monkeypatch.setattr(commands, "run", run)
+    env = {"DRIVETRAIN_HOME": "/home,x=y"}
+    request = StartRequest(
+        attempt="job-1.0", job_name="", pool="slurm", shares=SHARES, agent=("agent",), env=env, is_first=is_first
+    )
+    with closing(SlurmEngine("slurm", partition="main", folder=tmp_path)) as engine:
+        engine.start(request)
+    assert [each for each in heard if each[0] == "sbatch"] == ([("sbatch", env)] if is_first else [])
 
 
 def test_of_a_cluster_that_several_servers_use_each_sees_its_own_jobs(

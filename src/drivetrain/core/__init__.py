@@ -11,6 +11,7 @@ Map, each file one idea:
   config.py       mapping -> typed value; an unknown key is refused with the nearest valid one
   environment.py  where a run ran: versions, machine, commit
   variables.py    the environment variables that a launcher and its ranks agree on
+  lazily.py       names of a package that are loaded at first use
   extras.py       import an optional dependency or say how to install it
   faults.py       a planned failure, written as text, for tests and the demo
   trials.py       what a trial run does otherwise than its recipe says, as text

@@ -36,23 +36,56 @@ which processes that can go on do, or the `Outcome`. How quick that is: benchmar
   control.py          a rank's line to its launcher: leave an attempt, come back in the next one
 """
 
-from drivetrain.launch.claim import is_claimed
+from __future__ import annotations
+
+from drivetrain.core.lazily import lazily
 from drivetrain.launch.control import Control, Stay
 from drivetrain.launch.control import current as current_control
-from drivetrain.launch.elastic import parse_range
-from drivetrain.launch.launcher import Launcher
-from drivetrain.launch.outcome import Outcome
-from drivetrain.launch.output import Output, Terminal
-from drivetrain.launch.profile_request import (
-    asked_profile,
-    asking_for_profile,
-    is_asked,
-    reachable_step,
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from drivetrain.launch.claim import is_claimed as is_claimed
+    from drivetrain.launch.elastic import parse_range as parse_range
+    from drivetrain.launch.launcher import Launcher as Launcher
+    from drivetrain.launch.outcome import Outcome as Outcome
+    from drivetrain.launch.output import Output as Output
+    from drivetrain.launch.output import Terminal as Terminal
+    from drivetrain.launch.profile_request import asked_profile as asked_profile
+    from drivetrain.launch.profile_request import asking_for_profile as asking_for_profile
+    from drivetrain.launch.profile_request import is_asked as is_asked
+    from drivetrain.launch.profile_request import reachable_step as reachable_step
+    from drivetrain.launch.resize import ask_for as ask_for
+    from drivetrain.launch.spec import LaunchSpec as LaunchSpec
+    from drivetrain.launch.spec import RankRequest as RankRequest
+    from drivetrain.launch.spec import rank_environment as rank_environment
+    from drivetrain.launch.spec import requests_text as requests_text
+    from drivetrain.launch.together import run_together as run_together
+    from drivetrain.launch.watch import Progress as Progress
+    from drivetrain.launch.watch import Watch as Watch
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "is_claimed": "claim",
+        "parse_range": "elastic",
+        "Launcher": "launcher",
+        "Outcome": "outcome",
+        "Output": "output",
+        "Terminal": "output",
+        "asked_profile": "profile_request",
+        "asking_for_profile": "profile_request",
+        "is_asked": "profile_request",
+        "reachable_step": "profile_request",
+        "ask_for": "resize",
+        "LaunchSpec": "spec",
+        "RankRequest": "spec",
+        "rank_environment": "spec",
+        "requests_text": "spec",
+        "run_together": "together",
+        "Progress": "watch",
+        "Watch": "watch",
+    },
 )
-from drivetrain.launch.resize import ask_for
-from drivetrain.launch.spec import LaunchSpec, RankRequest, rank_environment, requests_text
-from drivetrain.launch.together import run_together
-from drivetrain.launch.watch import Progress, Watch
 
 __all__ = [
     "Control",

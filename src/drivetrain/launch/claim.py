@@ -52,6 +52,14 @@ def next_attempt(run: RunFolder) -> int:
     return max((int(match[1]) + 1 for match in map(_ATTEMPT.fullmatch, names) if match), default=0)
 
 
+def drop_unfinished(run: RunFolder) -> None:
+    """Leave no unfinished checkpoint; for who has the run, when its ranks have ended."""
+    if run.checkpoints.is_dir():
+        from drivetrain.store import drop_leftovers
+
+        drop_leftovers(run.checkpoints)
+
+
 def _lock(descriptor: int, run: RunFolder) -> None:
     for _ in range(_TRIES):  # who only asks whether it is claimed has the lock for a moment
         with suppress(BlockingIOError):

@@ -8,19 +8,17 @@ import selectors
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drivetrain.core.clock import host_id, mono_ns
 from drivetrain.core.units import NS_PER_MS, NS_PER_S, count_text
 from drivetrain.launch.attempt import Attempt
-from drivetrain.launch.claim import claimed, next_attempt
+from drivetrain.launch.claim import claimed, drop_unfinished, next_attempt
 from drivetrain.launch.devices import Devices
-from drivetrain.launch.door import Door
 from drivetrain.launch.elastic import Next, after_failure, farewell, resized_text
 from drivetrain.launch.hang import hung
 from drivetrain.launch.inquiry import Inquiry
 from drivetrain.launch.layout import Layout, finished_after
-from drivetrain.launch.line import Line
 from drivetrain.launch.local import free_port, make_node, num_cores
 from drivetrain.launch.node import Node
 from drivetrain.launch.nodes import Nodes
@@ -28,7 +26,6 @@ from drivetrain.launch.outcome import Outcome, stopped, too_few
 from drivetrain.launch.output import Output, Terminal
 from drivetrain.launch.policy import Failure, failure_text, hint_for
 from drivetrain.launch.profile_request import profiles_of
-from drivetrain.launch.remote_node import About, RemoteNode
 from drivetrain.launch.resize import offer_range, take_request, withdraw_range
 from drivetrain.launch.signals import SignalPipe
 from drivetrain.launch.spec import (
@@ -41,7 +38,12 @@ from drivetrain.launch.spec import (
 from drivetrain.launch.watch import Progress, Watch
 from drivetrain.launch.wire import Leave
 from drivetrain.ledger import Recorder
-from drivetrain.store import RunFolder, drop_leftovers
+from drivetrain.store import RunFolder
+
+if TYPE_CHECKING:  # what only runs of several nodes need
+    from drivetrain.launch.door import Door
+    from drivetrain.launch.line import Line
+    from drivetrain.launch.remote_node import RemoteNode
 
 _WAIT_FOR_NODES_NS = 300 * NS_PER_S
 _EARLY_NS = 60 * NS_PER_S  # how long a node that comes waits for ranks that have not begun a step yet
@@ -152,11 +154,13 @@ class Launcher:
                 offer_range(self._run, self._spec.least_ranks, self._spec.num_ranks)
                 stack.callback(withdraw_range, self._run)
             stack.enter_context(profiles_of(self._run))
-            stack.callback(drop_leftovers, self._run.checkpoints)
+            stack.callback(drop_unfinished, self._run)
             self._nodes = Nodes(self._make_local(), self._layout)
             stack.callback(self._close_nodes)
             self._selector.register(self._signals, selectors.EVENT_READ, self._on_signal)
             if self._meet:
+                from drivetrain.launch.door import Door
+
                 self._door = Door(self._meet, self._run.id, self._selector, self._on_join)
                 stack.callback(self._door.close)
             outcome = self._run_attempts()
@@ -436,6 +440,8 @@ class Launcher:
 
     def _on_join(self, line: Line, said: dict[str, Any]) -> int:
         """A node has come; it gets ranks at the end of the attempt, which ends for it."""
+        from drivetrain.launch.remote_node import About, RemoteNode
+
         if self._nodes.num_come >= self._spec.num_nodes:
             return 0
         self._num_joined += 1

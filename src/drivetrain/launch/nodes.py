@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from drivetrain.launch.layout import Layout, moves_of
 from drivetrain.launch.node import Node
-from drivetrain.launch.remote_node import RemoteNode
 from drivetrain.launch.spec import RankRequest
 from drivetrain.launch.wire import Leave
+
+if TYPE_CHECKING:
+    from drivetrain.launch.remote_node import RemoteNode
 
 
 class Nodes:

@@ -30,15 +30,16 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from drivetrain.launch.program import Kind
 
 _LENGTH = struct.Struct("!I")
 
 
-@dataclass(frozen=True, slots=True)
-class Spawn:
+class Spawn(Struct, frozen=True):
     """Start one rank; comes with the descriptors of its stdout, its stderr and its line to the launcher.
 
     Attributes:
@@ -53,21 +54,18 @@ class Spawn:
     cwd: str
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(Struct, frozen=True):
     """Send a signal to the process group of a rank."""
 
     slot: int
     signum: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """The nursery has imported what it was told to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """A rank has a process.
 
     Attributes:
@@ -79,8 +77,7 @@ class Started:
     at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(Struct, frozen=True):
     """A rank's process has ended.
 
     Attributes:
@@ -94,13 +91,11 @@ class Exited:
     at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Keeps:
+class Keeps(Struct, frozen=True):
     """The rank's process can go on in another attempt."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stumbled:
+class Stumbled(Struct, frozen=True):
     """The rank lost a peer and has left the program; it waits for `Again`.
 
     Attributes:
@@ -110,15 +105,13 @@ class Stumbled:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """Write down where every thread of the rank is, into a folder that exists."""
 
     folder: str
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(Struct, frozen=True):
     """The rank's attempt is over; go on in the next one.
 
     Attributes:
@@ -128,8 +121,7 @@ class Again:
     env: dict[str, str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Leave:
+class Leave(Struct, frozen=True):
     """Leave the attempt before a step, where all ranks can.
 
     Attributes:
@@ -143,18 +135,15 @@ class Leave:
     saves: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True):
     """The rank has left the attempt as it was told to, and waits for `Again` or `End`."""
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """The run goes on without this rank."""
 
 
-@dataclass(frozen=True, slots=True)
-class Back:
+class Back(Struct, frozen=True):
     """The rank has left its attempt and begins the next one.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,6 +48,7 @@ class Asking:
     ) -> None:
         self._home, self._server, self._key, self._ca_file = home, server, key, ca_file
         self._hand_over = hand_over
+        self._inherited: frozenset[str] = frozenset()
         self._asked: dict[str, float] = {}
         self._started: set[str] = set()
         self._told: set[str] = set()
@@ -60,18 +61,24 @@ class Asking:
         """Where agents find what they are told."""
         return self._home / "agents"
 
-    def forget(self) -> None:
-        """Another controller may have asked for other things: ask again."""
+    def forget(self, known: Iterable[str]) -> None:
+        """Another controller may have asked for other things: ask again.
+
+        Args:
+          known: attempts that it may have asked for.
+        """
+        self._inherited = frozenset(known)
         for kept in (self._asked, self._started, self._told, self._killed, self._missed, self._remains):
             kept.clear()
 
     def ask(self, engine: Engine, job: JobRecord, attempt: AttemptRecord, now_s: float) -> None:
         """Have the engine do what this attempt needs now. Raises: StoreError: it would not; asked again next time."""
         if attempt.id not in self._started:
+            is_first = attempt.id not in self._asked and attempt.id not in self._inherited
             self._asked.setdefault(attempt.id, now_s)
             self._write(job, attempt)
             if attempt.state is AttemptState.PLACED:
-                engine.start(self.request(job, attempt))
+                engine.start(self.request(job, attempt, is_first=is_first))
             self._started.add(attempt.id)
         if attempt.state is not AttemptState.LEAVING:
             return
@@ -168,7 +175,7 @@ class Asking:
             venv=job.job.venv,
         )
 
-    def request(self, job: JobRecord, attempt: AttemptRecord) -> StartRequest:
+    def request(self, job: JobRecord, attempt: AttemptRecord, *, is_first: bool = False) -> StartRequest:
         """What the engine is told."""
         python = str(Path(job.job.venv) / "bin" / "python") if job.job.venv else sys.executable
         env = {"DRIVETRAIN_HOME": str(self._home)}
@@ -184,6 +191,7 @@ class Asking:
             max_runtime_s=job.job.max_runtime_s,
             grace_s=job.job.grace_s,
             takes_gpus=job.job.gpu_milli > 0,
+            is_first=is_first,
         )
 
 

@@ -170,7 +170,7 @@ class Worker:
         self._world = load_world(records, self._engines)
         self._is_dirty = True
         self._looked_s = self._plan_pause_s = 0.0
-        self._asking.forget()
+        self._asking.forget(attempt.id for attempt in self._world.attempts.values())
         self._refused.clear()
         return self._world
 

@@ -17,33 +17,93 @@ buckets.py      checkpoints in an object store
 export.py       the weights as one safetensors file
 """
 
+from __future__ import annotations
+
+from drivetrain.core.lazily import lazily
 from drivetrain.core.variables import home
-from drivetrain.store.captures import Captured, Program, read_captured, read_program
-from drivetrain.store.checkpoints import (
-    CheckpointManifest,
-    LocalShelf,
-    SavedState,
-    Tier,
-    checkpoint_folder,
-    drop_leftovers,
-    list_checkpoints,
-    read_checkpoint,
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from drivetrain.store.captures import Captured as Captured
+    from drivetrain.store.captures import Program as Program
+    from drivetrain.store.captures import read_captured as read_captured
+    from drivetrain.store.captures import read_program as read_program
+    from drivetrain.store.checkpoints import CheckpointManifest as CheckpointManifest
+    from drivetrain.store.checkpoints import LocalShelf as LocalShelf
+    from drivetrain.store.checkpoints import SavedState as SavedState
+    from drivetrain.store.checkpoints import Tier as Tier
+    from drivetrain.store.checkpoints import checkpoint_folder as checkpoint_folder
+    from drivetrain.store.checkpoints import drop_leftovers as drop_leftovers
+    from drivetrain.store.checkpoints import list_checkpoints as list_checkpoints
+    from drivetrain.store.checkpoints import read_checkpoint as read_checkpoint
+    from drivetrain.store.local import LocalBlobs as LocalBlobs
+    from drivetrain.store.manifests import StoredFile as StoredFile
+    from drivetrain.store.manifests import file_hash as file_hash
+    from drivetrain.store.manifests import manifest_json as manifest_json
+    from drivetrain.store.publish import DISK_HINT as DISK_HINT
+    from drivetrain.store.publish import publish_bytes as publish_bytes
+    from drivetrain.store.publish import publish_file as publish_file
+    from drivetrain.store.publish import publish_folder as publish_folder
+    from drivetrain.store.publish import publish_into as publish_into
+    from drivetrain.store.publish import publish_quickly as publish_quickly
+    from drivetrain.store.publish import sync_files as sync_files
+    from drivetrain.store.retention import Known as Known
+    from drivetrain.store.retention import Retention as Retention
+    from drivetrain.store.retention import what_to_delete as what_to_delete
+    from drivetrain.store.runs import RunFolder as RunFolder
+    from drivetrain.store.runs import RunManifest as RunManifest
+    from drivetrain.store.runs import create_run as create_run
+    from drivetrain.store.runs import list_runs as list_runs
+    from drivetrain.store.runs import open_run as open_run
+    from drivetrain.store.runs import run_folder as run_folder
+    from drivetrain.store.shelf import Shelf as Shelf
+    from drivetrain.store.shelf import newest_good as newest_good
+    from drivetrain.store.shelf import open_shelf as open_shelf
+    from drivetrain.store.shelf import shelf_of as shelf_of
+    from drivetrain.store.verify import verify_checkpoint as verify_checkpoint
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "Captured": "captures",
+        "Program": "captures",
+        "read_captured": "captures",
+        "read_program": "captures",
+        "CheckpointManifest": "checkpoints",
+        "LocalShelf": "checkpoints",
+        "SavedState": "checkpoints",
+        "Tier": "checkpoints",
+        "checkpoint_folder": "checkpoints",
+        "drop_leftovers": "checkpoints",
+        "list_checkpoints": "checkpoints",
+        "read_checkpoint": "checkpoints",
+        "LocalBlobs": "local",
+        "StoredFile": "manifests",
+        "file_hash": "manifests",
+        "manifest_json": "manifests",
+        "DISK_HINT": "publish",
+        "publish_bytes": "publish",
+        "publish_file": "publish",
+        "publish_folder": "publish",
+        "publish_into": "publish",
+        "publish_quickly": "publish",
+        "sync_files": "publish",
+        "Known": "retention",
+        "Retention": "retention",
+        "what_to_delete": "retention",
+        "RunFolder": "runs",
+        "RunManifest": "runs",
+        "create_run": "runs",
+        "list_runs": "runs",
+        "open_run": "runs",
+        "run_folder": "runs",
+        "Shelf": "shelf",
+        "newest_good": "shelf",
+        "open_shelf": "shelf",
+        "shelf_of": "shelf",
+        "verify_checkpoint": "verify",
+    },
 )
-from drivetrain.store.local import LocalBlobs
-from drivetrain.store.manifests import StoredFile, file_hash, manifest_json
-from drivetrain.store.publish import (
-    DISK_HINT,
-    publish_bytes,
-    publish_file,
-    publish_folder,
-    publish_into,
-    publish_quickly,
-    sync_files,
-)
-from drivetrain.store.retention import Known, Retention, what_to_delete
-from drivetrain.store.runs import RunFolder, RunManifest, create_run, list_runs, open_run, run_folder
-from drivetrain.store.shelf import Shelf, newest_good, open_shelf, shelf_of
-from drivetrain.store.verify import verify_checkpoint
 
 __all__ = [
     "DISK_HINT",

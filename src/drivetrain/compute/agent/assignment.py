@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from drivetrain.compute.policy.values import Share
+from drivetrain.compute.share import Share
 from drivetrain.core.errors import DataError, StoreError
 
 _FILE = "assignment.json"

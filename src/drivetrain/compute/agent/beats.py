@@ -16,7 +16,7 @@ GONE = 404, 410
 
 
 class Beats:
-    """While entered, beats. Training never waits for it, and goes on while the server is away."""
+    """While entered, beats, first after a while. Training never waits for it, and goes on while the server is away."""
 
     def __init__(
         self, client: AgentClient, how_far: Callable[[], tuple[int | None, int | None]], shipping: Shipping | None
@@ -35,10 +35,9 @@ class Beats:
         self._thread.join()
 
     def _run(self) -> None:
-        while True:
+        is_all = True
+        while not self._over.wait(EVERY_S if is_all else 0):
             is_all = self._beat()
-            if self._over.wait(EVERY_S if is_all else 0):
-                return
 
     def _beat(self) -> bool:
         """Once; whether all that ranks wrote has been sent."""

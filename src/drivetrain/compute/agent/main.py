@@ -17,13 +17,12 @@ from drivetrain.compute.agent.claim import claim, claim_file
 from drivetrain.compute.agent.client import AgentClient, ServerAwayError, ServerRefusedError
 from drivetrain.compute.agent.leftovers import end_descendants
 from drivetrain.compute.agent.shipping import Shipping
-from drivetrain.compute.agent.tasks import TaskWorker
 from drivetrain.compute.snapshot import CodeShelf, decode_manifest, unpack
 from drivetrain.core import variables
 from drivetrain.core.errors import DataError, DrivetrainError, StoreError, UsageError
-from drivetrain.launch import Launcher, LaunchSpec, Progress, is_claimed, run_together, spares
+from drivetrain.launch import Launcher, LaunchSpec, Progress, is_claimed, spares
 from drivetrain.launch.child import adopt_orphans
-from drivetrain.store import LocalShelf, run_folder
+from drivetrain.store import run_folder
 
 T = TypeVar("T")
 
@@ -152,6 +151,8 @@ class Agent:
 
     def _launch(self, spec: LaunchSpec) -> int:
         if self._do.takes_tasks:
+            from drivetrain.compute.agent.tasks import TaskWorker
+
             client = self._make_client()  # of its own, since beats go on in another thread
             worker = TaskWorker(
                 spec, self._run, lambda results: persistently(lambda: client.tasks(results, spec.num_ranks))
@@ -159,6 +160,8 @@ class Agent:
             return worker.work()
         if len(self._do.shares) == 1:
             return self._lead(spec, "")
+        from drivetrain.launch import run_together
+
         return run_together(
             self._do.attempt, spec, lambda _: self._lead(spec, self._do.attempt), run=self._run.id, on_note=_say
         )
@@ -183,6 +186,10 @@ class Agent:
         self._step = progress.step
 
     def _how_far(self) -> tuple[int | None, int | None]:
+        if not self._run.checkpoints.is_dir():
+            return self._step, None
+        from drivetrain.store import LocalShelf
+
         steps = LocalShelf(self._run.checkpoints).steps()
         return self._step, max(steps, default=None)
 

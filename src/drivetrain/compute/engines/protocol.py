@@ -24,6 +24,7 @@ class StartRequest:
       max_runtime_s: after which the engine may end it; None for never.
       grace_s: between being told to leave and being killed.
       takes_gpus: whether devices of `shares` are accelerators, rather than cores.
+      is_first: whether nobody can have asked for this attempt before, so that there is no need to look.
     """
 
     attempt: str
@@ -35,6 +36,7 @@ class StartRequest:
     max_runtime_s: float | None = None
     grace_s: float = 30.0
     takes_gpus: bool = False
+    is_first: bool = False
 
 
 class Engine(Protocol):

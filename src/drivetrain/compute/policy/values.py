@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from drivetrain.compute.share import Share as Share
+
 MILLI = 1000
 
 
@@ -161,16 +163,6 @@ class Waiting:
     grace_s: float = 30.0
     idle_after_s: float | None = None
     speed_by_nodes: Mapping[int, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What a member of a gang has of its node: milli of each device that it has a part of, by the device's index."""
-
-    node: str
-    milli: tuple[tuple[int, int], ...] = ()
-    cpus: float = 0
-    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ unpack.py     a manifest and its blobs -> a folder, whole or not at all
 
 from __future__ import annotations
 
-import importlib
+from drivetrain.core.lazily import lazily
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,26 +21,21 @@ if TYPE_CHECKING:
     from drivetrain.compute.snapshot.manifest import Manifest as Manifest
     from drivetrain.compute.snapshot.manifest import decode_manifest as decode_manifest
     from drivetrain.compute.snapshot.shelf import CodeShelf as CodeShelf
-    from drivetrain.compute.snapshot.take import MOST_BYTES as MOST_BYTES
-    from drivetrain.compute.snapshot.take import take as take
-    from drivetrain.compute.snapshot.unpack import unpack as unpack
+    from drivetrain.compute.snapshot.taking import MOST_BYTES as MOST_BYTES
+    from drivetrain.compute.snapshot.taking import take as take
+    from drivetrain.compute.snapshot.unpacking import unpack as unpack
 
-_FILES = {
-    "MOST_BYTES": "take",
-    "CodeShelf": "shelf",
-    "Entry": "manifest",
-    "Manifest": "manifest",
-    "decode_manifest": "manifest",
-    "take": "take",
-    "unpack": "unpack",
-}
+__getattr__ = lazily(
+    __name__,
+    {
+        "MOST_BYTES": "taking",
+        "CodeShelf": "shelf",
+        "Entry": "manifest",
+        "Manifest": "manifest",
+        "decode_manifest": "manifest",
+        "take": "taking",
+        "unpack": "unpacking",
+    },
+)
 
 __all__ = ["MOST_BYTES", "CodeShelf", "Entry", "Manifest", "decode_manifest", "take", "unpack"]
-
-
-def __getattr__(name: str) -> object:
-    if name not in _FILES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"{__name__}.{_FILES[name]}"), name)
-    globals()[name] = value  # a file's name may be that of what it has: `take`
-    return value

@@ -48,9 +48,10 @@ class SlurmEngine:
     def start(self, request: StartRequest) -> None:
         """Submit a job for it, unless Slurm has one."""
         self._polling.newest()  # one that does not answer is not asked
-        if request.attempt not in self._jobs():
+        if request.is_first or request.attempt not in self._jobs():
             log = self._folder / request.attempt / "slurm.log"
-            commands.run(commands.batch_arguments(request, self._partition, str(log)), text=commands.script(request))
+            arguments = commands.batch_arguments(request, self._partition, str(log))
+            commands.run(arguments, text=commands.script(request), env=request.env)
         self._started_s[request.attempt] = time.monotonic()
 
     def living(self) -> Mapping[str, frozenset[int]]:

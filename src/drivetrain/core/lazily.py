@@ -1,0 +1,25 @@
+"""Names of a package that are loaded at first use, so that whoever wants one does not wait for all."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+
+
+def lazily(package: str, files: Mapping[str, str]) -> Callable[[str], object]:
+    """A `__getattr__` for a package.
+
+    Args:
+      package: its dotted name.
+      files: name -> the file of the package that has it; a file must not be called as one of the names is.
+    """
+
+    def load(name: str) -> object:
+        if name not in files:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value: object = getattr(importlib.import_module(f"{package}.{files[name]}"), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return load
