@@ -161,8 +161,13 @@ def _arrivals(scale: float) -> list[tuple[float, object, float]]:
 
 
 def _tell(records, due, ended) -> None:
+    """What HTTP would write, all that came since the last time at once."""
+    from sqlalchemy import insert
+
+    from drivetrain.server.database import tables
+
     records.add_jobs([record for _, record, _ in due])
-    for _, record, _ in due:
-        records.tell("submit", record.id, None)
-    for attempt in ended:
-        records.tell("exit", attempt, {"member": 0, "exit_code": 0})
+    exits = '{"member":0,"exit_code":0}'
+    rows = [{"kind": "submit", "subject": record.id, "data": "null"} for _, record, _ in due]
+    rows += [{"kind": "exit", "subject": attempt, "data": exits} for attempt in ended]
+    records.connection.execute(insert(tables.inbox), rows)
