@@ -96,3 +96,17 @@ def test_an_engine_that_begins_anew_knows_its_agents_again(asked: StartRequest, 
     second.kill("job-1.0")
     wait_for(lambda: not second.living() and not first.living(), "the agents to end")
     assert num_started(first, tmp_path) == 2
+
+
+def test_a_claim_that_another_server_puts_away_meanwhile_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "job-1.0" / "0.claim"
+    path.parent.mkdir()
+    path.touch()
+
+    def put_away(claim: Path) -> None:
+        claim.unlink()
+
+    monkeypatch.setattr("drivetrain.compute.engines.local.engine.holder", put_away)
+    assert LocalEngine(tmp_path, NODES).living() == {}

@@ -156,9 +156,10 @@ class LocalEngine:
     @staticmethod
     def _ends_leftovers(claim: Path, pids: list[int]) -> bool:
         """End what an agent left; whether there was anything. One that is about to take its claim is left alone."""
-        if claim.stat().st_size:
-            for pid in pids:
-                _signal(pid, signal.SIGKILL)
+        with suppress(FileNotFoundError):  # another server has put it away
+            if claim.stat().st_size:
+                for pid in pids:
+                    _signal(pid, signal.SIGKILL)
         return bool(pids)
 
     def _devices(self, share: Share) -> Mapping[str, str]:
