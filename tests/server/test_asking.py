@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from drivetrain.compute.controller.states import AttemptRecord, AttemptState, Jo
 from drivetrain.compute.controller.world import Settings, World
 from drivetrain.compute.engines.fake import FakeEngine
 from drivetrain.compute.job import Job
-from drivetrain.compute.policy.values import Share
+from drivetrain.compute.policy.values import Cordon, Share
 from drivetrain.core.errors import StoreError
 from drivetrain.server.asking import Asking
 from drivetrain.server.watching import Watching
@@ -68,3 +69,31 @@ def test_a_pool_is_there_though_something_in_it_cannot_be_ended(asking: Asking) 
         watching.look(world, float(now_s))
     assert engine.kills > 1
     assert world.nodes["a"].state == "up"
+
+
+class Changing(FakeEngine):
+    """An engine whose node is as it is set to be."""
+
+    node = NODE
+
+    def nodes(self) -> list[NodeRecord]:
+        return [self.node]
+
+
+@pytest.mark.parametrize("gone", ["draining", "down"])
+def test_a_node_that_its_engine_takes_back_is_used_again(asking: Asking, gone: str) -> None:
+    engine, world = Changing([]), World([], [], [], Settings())
+    watching = Watching({"p": engine}, asking, lambda _: None)
+    for state in ("up", gone, "up"):
+        engine.node = replace(NODE, state=state)
+        watching.look(world, 0.0)
+        assert world.nodes["a"].state == state
+
+
+def test_a_node_that_was_taken_out_here_is_not_taken_back_by_its_engine(asking: Asking) -> None:
+    engine, world = Changing([]), World([], [], [], Settings())
+    watching = Watching({"p": engine}, asking, lambda _: None)
+    watching.look(world, 0.0)
+    world.apply([Cordon("a", "failed thrice")], 0.0)
+    watching.look(world, 0.0)
+    assert (world.nodes["a"].state, world.nodes["a"].evidence) == ("cordoned", "failed thrice")

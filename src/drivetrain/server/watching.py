@@ -11,8 +11,6 @@ from drivetrain.compute.engines import Engine
 from drivetrain.core.errors import StoreError
 from drivetrain.server.asking import Asking
 
-_KEPT = ("draining", "cordoned")
-"""States that operators and policies give to nodes, which an engine that sees them up does not change."""
 _AWAY_S = 10.0
 
 
@@ -64,8 +62,8 @@ def _see_nodes(world: World, pool: str, seen: Mapping[str, NodeRecord]) -> bool:
     is_new = False
     for name, node in seen.items():
         before = world.nodes.get(name)
-        if before is not None and before.state in _KEPT and node.state == "up":
-            node = replace(node, state=before.state, evidence=before.evidence)
+        if before is not None and before.is_ours and before.state != "down" and node.state == "up":
+            node = replace(node, state=before.state, evidence=before.evidence, is_ours=True)
         if node != before:
             world.set_node(node)
             is_new = True

@@ -189,7 +189,8 @@ class Worker:
         elif kind == "node":
             node = world.nodes.get(subject)
             if node is not None:
-                world.set_node(replace(node, state=data["state"], evidence=data["reason"]))
+                is_ours = data["state"] != "up"
+                world.set_node(replace(node, state=data["state"], evidence=data["reason"], is_ours=is_ours))
         elif kind == "settings":
             self._world = None
 

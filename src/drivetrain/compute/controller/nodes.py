@@ -17,6 +17,7 @@ class NodeRecord:
       gpu: which kind of accelerator; `cpu` where a core counts as one.
       num_gpus: how many.
       state: `up`, `draining`, `cordoned` or `down`; evidence: why, where it is not up.
+      is_ours: whether the state was set here, by an operator or a policy, and not by its engine.
     """
 
     name: str
@@ -29,6 +30,7 @@ class NodeRecord:
     fabric: str = ""
     state: str = "up"
     evidence: str = ""
+    is_ours: bool = False
 
 
 def with_what_is_free(records: Iterable[NodeRecord], attempts: Iterable[AttemptRecord]) -> tuple[Node, ...]:

@@ -222,7 +222,9 @@ class World:
 
     def _apply(self, decision: Decision, now_s: float) -> None:
         if isinstance(decision, values.Cordon):
-            self.set_node(replace(self.nodes[decision.node], state="cordoned", evidence=decision.evidence))
+            self.set_node(
+                replace(self.nodes[decision.node], state="cordoned", evidence=decision.evidence, is_ours=True)
+            )
             return
         if isinstance(decision, values.Warn):
             self._note("warn", decision.team, decision)
