@@ -164,12 +164,12 @@ def main() -> None:
     if not sys.flags.safe_path:
         sys.path.pop(0)  # the folder that `-m` put there; each rank gets its own
     _preload(modules)
+    gc.collect()
     work(end, grace_ns)
 
 
 def work(end: int, grace_ns: int) -> NoReturn:
     """Fork ranks until the launcher is gone; in a fork, become a rank."""
-    gc.collect()
     gc.freeze()  # the collector of a rank must not touch, and so copy, the pages it shares with the nursery
     outlive_parent()
     adopt_orphans()
