@@ -54,7 +54,7 @@ def hung(looks: Sequence[Look], *, floor_ns: int, p99_step_ns: int | None) -> Lo
     """
     stopped = [look for look in looks if look.is_stopped and min(look.silent_ns, look.idle_ns) >= floor_ns]
     if stopped:
-        return max(stopped, key=lambda look: look.silent_ns)
+        return max(stopped, key=_longest_first)
     if not looks:
         return None
     silent_ns = min(look.silent_ns for look in looks)
@@ -64,13 +64,18 @@ def hung(looks: Sequence[Look], *, floor_ns: int, p99_step_ns: int | None) -> Lo
         return None
     least = min(look.step for look in looks)
     suspects = [look for look in looks if look.step == least]
-    worst = max(suspects, key=lambda look: look.silent_ns)
+    worst = max(suspects, key=_longest_first)
     if silent_ns >= PATIENCE * floor_ns:
         return worst
     if is_stepless:
-        return min(suspects, key=lambda look: look.silent_ns)  # the others wait for it, and say nothing
+        return min(suspects, key=lambda look: (look.silent_ns, look.rank))  # the others wait for it, and say nothing
     if p99_step_ns is None:
         return None
     limit_ns = max(STEPS * p99_step_ns, floor_ns)
     is_idle = all(look.in_step and min(look.silent_ns, look.idle_ns) >= limit_ns for look in suspects)
     return worst if is_idle else None
+
+
+def _longest_first(look: Look) -> tuple[int, bool, int]:
+    """Who has been silent for longest; of equals one that is stopped, and then the first rank."""
+    return look.silent_ns, look.is_stopped, -look.rank
