@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 @click.option("--array", help="Tasks, such as 0-99999; the command sees DRIVETRAIN_TASK.")
 @click.option("--env", "env", multiple=True, metavar="NAME=VALUE", help="A variable of the command.")
 @click.option("--secret", "secrets", multiple=True, metavar="NAME=SOURCE", help="Found on the node: env:X, file:PATH.")
+@click.option("--venv", help="Folder of an environment that the nodes have.")
+@click.option("--lock", metavar="FILE", help="Have the environment made of this lock file, once a node.")
 @click.option("--here", is_flag=True, help="Send no code: run in this folder, which the nodes must see.")
 @click.option("--dry-run", is_flag=True, help="Print what would be asked, as JSON; ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")

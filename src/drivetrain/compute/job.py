@@ -50,8 +50,8 @@ class Job:
       env: variables for the command.
       secrets: variable -> where its value is found when it starts: `env:NAME` or `file:PATH` of the node.
       venv: folder of the environment on the nodes; empty for that of the agent.
-      image: container image, on engines that have them.
-      lock: path of a lock file, in the snapshot, that the environment is made of.
+      image: container image; refused, as no engine has them yet.
+      lock: lock file, from where the job runs, that its environment is made of, once a node.
     Raises: UsageError: a value is out of range or cannot be understood.
     """
 
@@ -103,6 +103,12 @@ class Job:
         ):
             if not 0 <= number <= 1_000_000:
                 raise UsageError(f"{what} is {number}, expected 0 or more")
+        if self.image:
+            raise UsageError(
+                f"image {self.image[:60]!r}: no engine runs containers yet", hint="an environment: --venv or --lock"
+            )
+        if self.lock and (self.venv or self.lock.startswith("/") or ".." in self.lock.split("/")):
+            raise UsageError(f"lock {self.lock[:60]!r}: expected a path within the code, and no venv beside it")
         if self.topology not in _TOPOLOGIES:
             raise UsageError(f"topology is {self.topology!r}, expected one of {', '.join(_TOPOLOGIES)}")
         if self.gpus > 1 and self.gpus != int(self.gpus):

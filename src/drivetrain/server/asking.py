@@ -173,6 +173,7 @@ class Asking:
             restarts=0 if job.parent else job.job.retries,
             takes_tasks=bool(job.parent),
             venv=job.job.venv,
+            lock=job.job.lock,
         )
 
     def request(self, job: JobRecord, attempt: AttemptRecord, *, is_first: bool = False) -> StartRequest:

@@ -33,6 +33,7 @@ class Assignment:
       restarts: that the launcher makes by itself before the attempt fails.
       takes_tasks: whether the command is for each task of an array, rather than for ranks.
       venv: of the ranks' python; empty for the agent's own.
+      lock: path, from where ranks run, of what their environment is made of; empty for none.
     """
 
     attempt: str
@@ -54,6 +55,7 @@ class Assignment:
     restarts: int = 0
     takes_tasks: bool = False
     venv: str = ""
+    lock: str = ""
 
 
 def write_assignment(folder: Path, assignment: Assignment) -> None:

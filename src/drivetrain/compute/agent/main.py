@@ -96,9 +96,8 @@ class Agent:
 
     def _launched(self) -> int:
         shipping = self._shipping()
-        spec = self._spec()
         with Beats(self._client, self._how_far, shipping):
-            exit_code = self._launch(spec)
+            exit_code = self._launch(self._spec())
         while shipping is not None and not persistently(lambda: shipping.send(self._client)):
             pass
         return exit_code
@@ -118,14 +117,20 @@ class Agent:
 
     def _spec(self) -> LaunchSpec:
         do = self._do
+        folder = self._code()
+        command, env = do.command, dict(do.env)
+        if do.lock:
+            from drivetrain.compute.agent.environment import environment_of, inside
+
+            command, env = inside(environment_of(folder / do.lock, Path(do.home) / "envs"), command, env)
         return LaunchSpec(
-            command=do.command,
+            command=command,
             num_ranks=do.ranks,
             num_nodes=len(do.shares),
             min_nodes=do.least_nodes,
             restarts=do.restarts,
-            env={**do.env, **secrets_of(do.secrets, os.environ)},
-            cwd=self._code(),
+            env={**env, **secrets_of(do.secrets, os.environ)},
+            cwd=folder,
         )
 
     def _code(self) -> Path:
