@@ -45,7 +45,6 @@ class Job:
       retries: how often ranks that failed are started again, in place.
       grace: how long it has to save and leave when it must go.
       idle_after: without a step and without use of its devices for so long, it is stopped; empty for never.
-      epochs: of the data that it will take; a hint for elastic jobs. 0 where nobody knows.
       array: tasks of an array, such as `0-99999`; the command sees DRIVETRAIN_TASK.
       env: variables for the command.
       secrets: variable -> where its value is found when it starts: `env:NAME` or `file:PATH` of the node.
@@ -75,7 +74,6 @@ class Job:
     retries: int = 3
     grace: str = "30s"
     idle_after: str = ""
-    epochs: float = 0
     array: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
