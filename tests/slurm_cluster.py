@@ -104,6 +104,11 @@ class SlurmCluster:
         with suppress(RuntimeError):
             self._run(["scontrol", "reconfigure"])
 
+    def cancel(self) -> None:
+        """End all jobs, those that have not begun among them."""
+        with suppress(RuntimeError):
+            self._run(["scancel", f"--user={getpass.getuser()}"])
+
     def down(self) -> None:
         """End all that runs."""
         for name in (*(f"slurmd.{node}" for node in NODES), "slurmctld", "munge/munged"):

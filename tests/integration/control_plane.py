@@ -76,6 +76,7 @@ class ControlPlane:
         for server in self.servers:
             server.kill()
             server.wait()
+        self.slurm.cancel()  # what would begin now would wait for a server for a day
         for pid in self.processes():
             _kill(pid)
 
