@@ -18,6 +18,7 @@ from drivetrain.compute.simulate.world import World
 
 JUDGED = {"covered_pct"}
 NUM_SAMPLES = 1
+LIMIT_S = 600
 NUM_NODES = 8
 NUM_JOBS = 1500
 LOAD = 0.95

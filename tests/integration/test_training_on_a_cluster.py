@@ -24,8 +24,28 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "segment.py"
 POOLS = '[[pools]]\nname = "local"\nnodes = 3\n[[pools]]\nname = "slurm"\nengine = "slurm"\npartition = "main"\n'
 NUM_STEPS = 50
+ENV = {"OMP_NUM_THREADS": "1"}
 LONGEST_S = 200.0
 """Of one run."""
+SCRIPT = """
+import sys
+from pathlib import Path
+import torch
+import drivetrain as dt
+
+folder = Path(sys.argv[1])
+run = dt.Run(parallel="ddp", checkpoint=dt.Checkpoint(every="100000step"))
+network = torch.nn.Linear(8, 1)
+model, _, batches = run.setup(network, torch.optim.SGD(network.parameters(), lr=0.01), [torch.ones(4, 8)])
+for x in run.steps(batches, until=10_000_000):
+    if run.is_main:
+        with (folder / "steps").open("a") as file:
+            print(run.step_index, file=file)
+    run.step(model(x).mean())
+    if (folder / "enough").exists():
+        break
+"""
+"""Trains until it is told that it is enough."""
 
 
 @pytest.fixture
@@ -54,7 +74,7 @@ def train(server: ServerProcess, dataset: Path, pool: str, *, loses: int | None 
     """The weights at the end. Args: loses: which member's agent is killed once there is a checkpoint."""
     client = server.client()
     words = (sys.executable, str(RECIPE), str(dataset), "--steps", str(NUM_STEPS))
-    job = Job(command=words, nodes=2, pool=pool, env={"OMP_NUM_THREADS": "1"})
+    job = Job(command=words, nodes=2, pool=pool, env=ENV)
     told = client.submit(job, snapshot="", folder=str(dataset.parent))
     name, run = told["id"], server.home / "runs" / told["run"]
     if loses is not None:
@@ -84,3 +104,30 @@ def test_one_command_trains_here_and_on_slurm_to_the_same_weights_with_a_node_lo
     assert train(server, dataset, "slurm") == here
     assert train(server, dataset, "slurm", loses=1) == here
     assert train(server, dataset, "local", loses=0) == here
+
+
+def test_a_job_that_is_preempted_saves_first_and_goes_on_with_the_next_step(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    client = server.client()
+    words = (sys.executable, "train.py", str(tmp_path))
+    low = Job(command=words, nodes=2, pool="local", priority="low", preemptible=True, env=ENV)
+    name = client.submit(low, snapshot="", folder=str(tmp_path))["id"]
+    wait_for(lambda: (tmp_path / "steps").exists(), "a step", patience_s=LONGEST_S)
+    urgent = Job(command=("true",), nodes=3, cpus=2, pool="local", priority="high")
+    high = client.submit(urgent, snapshot="", folder=str(tmp_path))["id"]
+    wait_for(lambda: _ended(server, high), "the urgent job", patience_s=LONGEST_S)
+    (tmp_path / "enough").touch()
+    ended = wait_for(lambda: _ended(server, name), "the end of the other", patience_s=LONGEST_S)
+    assert ended["state"] == "succeeded", ended["reason"]
+    first, second = ended["attempts"]
+    assert (first["why"], second["why"]) == ("preempted", None)
+    assert "about" in first["reason"]
+    assert "device-hours are done again" in first["reason"]
+    steps = [int(step) for step in (tmp_path / "steps").read_text().split()]
+    assert steps == list(range(len(steps))), "a step was lost, or done again"
+    rows = client.ask("GET", "/api/cost?by=job&since_s=100000")["json"]["rows"]
+    [leaves] = [row["leaves_device_ms"] for row in rows if name in row.values()]
+    assert leaves.get("lost", 0) == 0
+    assert leaves["productive"] > 0

@@ -24,6 +24,8 @@ from drivetrain.launch.wire import Leave
 from drivetrain.ledger import Recorder
 from drivetrain.store import RunFolder, run_folder
 
+_TOGETHER_NS = 3 * NS_PER_S  # in which the leader of a gang that is told to leave has heard of it too
+_SAVING_NS = 60 * NS_PER_S  # in which it has had all ranks save
 _STATE_NS = NS_PER_S // 2
 _MANY = 5  # nurseries that die, and this machine is of no use
 
@@ -37,7 +39,8 @@ class Follower:
 
     What holds, whatever fails:
     1. Without a word from the leader for 10 s, or without a line, the ranks are ended.
-    2. Ctrl-C, SIGTERM and SIGHUP end the ranks here; the leader goes on without this node.
+    2. Ctrl-C, SIGTERM and SIGHUP have all leave together where the leader gets one too, so that it can have all ranks
+       save. Where it does not, or at the second one, the ranks here end, and the leader goes on without this node.
     3. When this process is killed, its nursery ends the ranks.
     """
 
@@ -60,13 +63,12 @@ class Follower:
         self._state_at_ns = 0
         self._told: object = None
         self._num_lost = 0
+        self._leaves: tuple[int, int] | None = None
         self._take: Mapping[str, Callable[[dict[str, Any]], None]] = {
             "open": self._on_open,
             "begin": self._on_begin,
-            "leave": lambda said: self._node.leave(
-                Leave(int(said["at_step"]), int(said["within_ms"]), saves=bool(said["saves"]))
-            ),
-            "signal": lambda said: self._node.signal(int(said["rank"]), int(said["signum"])),
+            "leave": self._on_leave,
+            "signal": self._on_rank_signal,
             "evidence": lambda said: self._node.ask_for_evidence(Path(said["folder"])),
             "replaces": self._on_replaces,
             "beat": lambda _: None,
@@ -111,6 +113,9 @@ class Follower:
         if now_ns - self._heard_ns >= LOST_AFTER_NS:
             self._is_lost = True
             return
+        if self._leaves is not None and now_ns >= self._leaves[1]:
+            self._leave_alone(self._leaves[0])
+            return
         node_ns = self._node.keep_time(now_ns)
         self._tell_state(now_ns)
         wake_ns = self._state_at_ns if node_ns is None else min(self._state_at_ns, node_ns)
@@ -141,8 +146,27 @@ class Follower:
 
     def _on_signal(self) -> None:
         for signum in self._signals.read():
-            self._on_note("leaving; the others go on where they can")
-            self._exit_code = 128 + signum
+            if self._leaves is not None:
+                self._leave_alone(signum)
+                return
+            self._leaves = signum, mono_ns() + _TOGETHER_NS
+
+    def _leave_alone(self, signum: int) -> None:
+        self._on_note("leaving; the others go on where they can")
+        self._exit_code = 128 + signum
+
+    def _on_leave(self, said: dict[str, Any]) -> None:
+        self._leave_with_all()
+        self._node.leave(Leave(int(said["at_step"]), int(said["within_ms"]), saves=bool(said["saves"])))
+
+    def _on_rank_signal(self, said: dict[str, Any]) -> None:
+        self._leave_with_all()
+        self._node.signal(int(said["rank"]), int(said["signum"]))
+
+    def _leave_with_all(self) -> None:
+        """The leader has ranks leave: whoever was told to as well gives it the time that it takes."""
+        if self._leaves is not None:
+            self._leaves = self._leaves[0], mono_ns() + _SAVING_NS
 
     def _on_bye(self, said: dict[str, Any]) -> None:
         self._exit_code = int(said["exit_code"])
