@@ -38,14 +38,17 @@ class PostgresServer:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or Path(tempfile.mkdtemp(prefix="postgres-"))
-        self._data = self.folder / "data"
+
+    @property
+    def _data(self) -> Path:
+        return self.folder.resolve() / "data"
 
     def up(self) -> None:
         """Start it, and make it first where it never was. Raises: RuntimeError: it does not come up."""
         if not (self._data / "PG_VERSION").exists():
             self._make()
         if self.pid is None:
-            log = str(self.folder / "log")
+            log = str(self.folder.resolve() / "log")
             self._run("pg_ctl", "start", "--wait", "--silent", "-D", str(self._data), "-l", log, "-t", str(_PATIENCE_S))
 
     def down(self, *, mode: str = "fast") -> None:
@@ -61,11 +64,13 @@ class PostgresServer:
     def remove(self) -> None:
         """End it and remove its folder."""
         self.down(mode="immediate")
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder.resolve(), ignore_errors=True)
 
     def database(self, name: str) -> str:
         """The URL of a new, empty database."""
-        self._run("createdb", "--host", str(self.folder), "--username", _OWNER, "--template", "template0", name)
+        self._run(
+            "createdb", "--host", str(self.folder.resolve()), "--username", _OWNER, "--template", "template0", name
+        )
         return f"postgresql://{_OWNER}@/{name}?host={self.folder}"
 
     @property
@@ -78,13 +83,17 @@ class PostgresServer:
         return None
 
     def _make(self) -> None:
+        if os.geteuid() == 0 and not self.folder.exists() and not _is_reached(self.folder.absolute()):
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            self.folder.unlink(missing_ok=True)  # a link to what was removed
+            self.folder.symlink_to(tempfile.mkdtemp(prefix="postgres-"))
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if os.geteuid() == 0:
             shutil.chown(self.folder, _OWNER)
         options = ("--auth", "trust", "--username", _OWNER, "--encoding", "UTF8", "--locale", "C", "--no-sync")
         self._run("initdb", "-D", str(self._data), *options)
         with (self._data / "postgresql.conf").open("a") as file:
-            file.write(_SETTINGS.format(folder=self.folder))
+            file.write(_SETTINGS.format(folder=self.folder.resolve()))
 
     def _run(self, program: str, *arguments: str) -> None:
         folder = programs()
@@ -106,6 +115,11 @@ class PostgresServer:
             log = self.folder / "log"
             said = log.read_text(errors="replace")[-2000:] if log.exists() else ""
             raise RuntimeError(f"{' '.join(command)} ends with {done.returncode}\n{said}")
+
+
+def _is_reached(folder: Path) -> bool:
+    """Whether others than root come to a folder, as PostgreSQL's owner has to."""
+    return all(parent.stat().st_mode & 0o001 for parent in folder.parents if parent.exists())
 
 
 def main(verb: str, folder: str) -> None:

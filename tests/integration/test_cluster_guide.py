@@ -26,7 +26,9 @@ def cluster() -> Iterator[None]:
     for target in ("slurm-down", "postgres-down"):
         subprocess.run(["make", "--silent", target], cwd=ROOT, check=False, capture_output=True)
     for name in (".slurm", ".postgres"):
-        shutil.rmtree(ROOT / name, ignore_errors=True)
+        shutil.rmtree((ROOT / name).resolve(), ignore_errors=True)
+        if (ROOT / name).is_symlink():
+            (ROOT / name).unlink()
 
 
 @pytest.mark.timeout(300)

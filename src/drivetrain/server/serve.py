@@ -111,7 +111,7 @@ def _serve_once(
         try:
             with (
                 here.announced(folder, url, identity),
-                _signals_end_only_serving(),
+                _signals_end_only_serving(running),
                 _ending_when_idle(spec, running, database),
                 sweeping(database, home(), clock),
             ):
@@ -130,9 +130,16 @@ def _url(spec: ServeSpec, listening: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def _signals_end_only_serving() -> Iterator[None]:
-    """uvicorn sends itself again what ended it; by then there is still something to be brought to an end."""
-    before = {signum: signal.signal(signum, lambda *_: None) for signum in (signal.SIGINT, signal.SIGTERM)}
+def _signals_end_only_serving(running: uvicorn.Server) -> Iterator[None]:
+    """uvicorn sends itself again what ended it; by then there is still something to be brought to an end.
+
+    One that comes before uvicorn looks for it ends the serving as well.
+    """
+
+    def end(*_: object) -> None:
+        running.should_exit = True
+
+    before = {signum: signal.signal(signum, end) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
