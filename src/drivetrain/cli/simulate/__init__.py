@@ -96,19 +96,7 @@ def command(
             hint="TRACE.csv --nodes 16, or --pods PODS.csv --nodes NODES.csv, or --workload JOBS.csv --profiles FOLDER",
         )
     if trace is not None:
-        from drivetrain.cli.simulate import history as of_history
-        from drivetrain.cli.simulate import trace as of_trace
-        from drivetrain.compute.simulate.history import is_history
-
-        if is_replay:
-            of_history.run_replay(trace, as_json=as_json)
-            return
-        if is_history(trace):
-            per_node = gpus_per_node or 8
-            of_history.run(trace, policies, nodes=nodes or "", gpus_per_node=per_node, as_json=as_json)
-            return
-
-        of_trace.run(trace, policies, nodes=nodes or "", gpus_per_node=gpus_per_node or 8, as_json=as_json)
+        _replay_jobs(trace, policies, nodes or "", gpus_per_node or 8, is_replay=is_replay, as_json=as_json)
         return
     if workload is not None:
         if profiles is None or nodes is None or gpus_per_node is None:
@@ -143,3 +131,19 @@ def command(
         has_departures=has_departures,
         as_json=as_json,
     )
+
+
+def _replay_jobs(
+    trace: Path, policies: tuple[str, ...], nodes: str, gpus_per_node: int, *, is_replay: bool, as_json: bool
+) -> None:
+    """Jobs of a CSV or of our own history."""
+    from drivetrain.cli.simulate import history as of_history
+    from drivetrain.cli.simulate import trace as of_trace
+    from drivetrain.compute.simulate.history import is_history
+
+    if is_replay:
+        of_history.run_replay(trace, as_json=as_json)
+    elif is_history(trace):
+        of_history.run(trace, policies, nodes=nodes, gpus_per_node=gpus_per_node, as_json=as_json)
+    else:
+        of_trace.run(trace, policies, nodes=nodes, gpus_per_node=gpus_per_node, as_json=as_json)
