@@ -203,6 +203,16 @@ class ControlPlane:
         else:
             self.wait_for(lambda: isinstance(self.jobs(), list), "a server that answers")
 
+    def _what_is_there(self) -> str:
+        """For whoever reads that something did not come."""
+        told = [str(path.relative_to(self.home)) for path in sorted(self.home.glob("agents/**/*"))]
+        said = (self.folder / "server.log").read_text(errors="replace").splitlines()[-20:]
+        asked = subprocess.run(
+            ["squeue"], env={**os.environ, **self.slurm.env}, capture_output=True, text=True, check=False
+        )
+        processes = [f"{pid} {' '.join(_words(pid))}" for pid in self.processes()]
+        return "\n".join([*told, *processes, asked.stdout + asked.stderr, *said])
+
     def agents(self) -> list[int]:
         """Processes of agents that live."""
         found = (holder(claim) for claim in sorted(self.home.glob("agents/*/*.claim")))
@@ -244,7 +254,7 @@ class ControlPlane:
             for server in [server for server in self.servers if server.poll() is not None]:
                 self.servers.remove(server)
                 self.start_server()
-            assert time.monotonic() < until_s, f"waited {patience_s:g} s for {what}"
+            assert time.monotonic() < until_s, f"waited {patience_s:g} s for {what}\n{self._what_is_there()}"
             time.sleep(0.02)
 
 

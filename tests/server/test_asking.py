@@ -97,3 +97,29 @@ def test_a_node_that_was_taken_out_here_is_not_taken_back_by_its_engine(asking: 
     world.apply([Cordon("a", "failed thrice")], 0.0)
     watching.look(world, 0.0)
     assert (world.nodes["a"].state, world.nodes["a"].evidence) == ("cordoned", "failed thrice")
+
+
+def test_what_agents_were_told_is_gone_when_their_attempt_is_over_though_a_server_was_killed_doing_that(
+    asking: Asking, tmp_path: Path
+) -> None:
+    engine = Stubborn([NODE])
+    watching = Watching({"p": engine}, asking, lambda _: None)
+    asking.ask(engine, JOB, PLACED, 0.0)
+    (tmp_path / "agents.over" / "job-0.0").mkdir(parents=True)
+    (tmp_path / "agents.over" / "job-0.0" / "0.claim").touch()
+    watching.look(World([], [PLACED], [], Settings()), 0.0)
+    assert (tmp_path / "agents" / PLACED.id / "assignment.json").is_file()
+    engine.end(PLACED.id, 0)
+    watching.look(World([], [], [], Settings()), 1.0)
+    assert not list((tmp_path / "agents").iterdir())
+    assert not (tmp_path / "agents.over").exists()
+
+
+def test_a_folder_in_which_a_full_disk_left_no_assignment_goes(asking: Asking, tmp_path: Path) -> None:
+    (tmp_path / "agents" / PLACED.id).mkdir(parents=True)
+    (tmp_path / "agents" / PLACED.id / ".assignment.json.17").touch()
+    watching = Watching({"p": FakeEngine([NODE])}, asking, lambda _: None)
+    watching.look(World([JOB], [PLACED], [], Settings()), 0.0)
+    assert (tmp_path / "agents" / PLACED.id).is_dir(), "its attempt is not over: it is written there again"
+    watching.look(World([], [], [], Settings()), 0.0)
+    assert not (tmp_path / "agents" / PLACED.id).exists()

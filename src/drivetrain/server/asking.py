@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from drivetrain.compute.agent.assignment import Assignment, read_assignment, write_assignment
+from drivetrain.compute.agent.assignment import Assignment, has_assignment, read_assignment, write_assignment
 from drivetrain.compute.agent.client import CA_FILE
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord
 from drivetrain.compute.controller.world import World
@@ -115,7 +115,12 @@ class Asking:
         """Of attempts that are over: end what is left at the engine, and put away what their agents were told."""
         known = {attempt.id for attempt in world.attempts.values()}
         for folder in self._folders():
-            if folder.name in known or (assignment := _assignment(folder)) is None or assignment.pool != pool:
+            if folder.name in known:
+                continue
+            if not has_assignment(folder):  # the disk was full, or the server killed: nobody was ever told anything
+                self._drop(folder)
+                continue
+            if (assignment := _assignment(folder)) is None or assignment.pool != pool:
                 continue
             since_s = self._remains.setdefault(folder.name, now_s)
             if folder.name not in living:
@@ -137,12 +142,25 @@ class Asking:
             kept_in.mkdir(parents=True, exist_ok=True)
             for log in folder.glob("*.log"):
                 shutil.copyfile(log, kept_in / f"{folder.name}.{log.name}")
-        shutil.rmtree(folder, ignore_errors=True)
+        if not self._drop(folder):
+            return
         for kept in (self._asked, self._killed, self._remains):
             kept.pop(folder.name, None)
         self._started.discard(folder.name)
         self._told.discard(folder.name)
         self._missed = {key: at_s for key, at_s in self._missed.items() if key[0] != folder.name}
+
+    def _drop(self, folder: Path) -> bool:
+        """Remove it, at once; whether it is gone.
+
+        Neither a server that is killed meanwhile nor an agent that comes late can leave a half of it.
+        """
+        aside = self.folder.with_name("agents.over")
+        with suppress(OSError):
+            aside.mkdir(exist_ok=True, mode=0o700)
+            folder.rename(aside / folder.name)
+        shutil.rmtree(aside, ignore_errors=True)
+        return not folder.exists()
 
     def _write(self, job: JobRecord, attempt: AttemptRecord) -> None:
         """What agents find: the folder of the run, and the assignment, where the server's address may have changed."""

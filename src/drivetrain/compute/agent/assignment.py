@@ -74,6 +74,11 @@ def write_assignment(folder: Path, assignment: Assignment) -> None:
         raise StoreError(f"cannot write into {folder}: {exc.strerror}", hint="is the disk full?") from exc
 
 
+def has_assignment(folder: Path) -> bool:
+    """Whether there is one, readable or not."""
+    return (folder / _FILE).exists()
+
+
 def read_assignment(folder: Path) -> Assignment:
     """Read it. Raises: DataError: there is none, or it is none."""
     try:
