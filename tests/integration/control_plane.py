@@ -21,7 +21,7 @@ from tests.integration.stepped_clock import SteppedClock
 from tests.postgres_server import PostgresServer
 from tests.slurm_cluster import SlurmCluster
 
-from drivetrain.compute.agent.claim import holder
+from drivetrain.compute.agent.claim import claims, holder
 from drivetrain.compute.job import Job
 from drivetrain.core.errors import StoreError
 from drivetrain.server import here
@@ -215,7 +215,7 @@ class ControlPlane:
 
     def agents(self) -> list[int]:
         """Processes of agents that live."""
-        found = (holder(claim) for claim in sorted(self.home.glob("agents/*/*.claim")))
+        found = (holder(claim) for claim in sorted(claims(self.home / "agents")))
         return [pid for pid in found if pid is not None]
 
     def processes(self) -> list[int]:

@@ -19,6 +19,16 @@ def claim_file(folder: Path, member: int) -> Path:
     return folder / f"{member}.claim"
 
 
+def claims(folder: Path) -> set[Path]:
+    """All of them, in the folders of their attempts, of which another server may put any away meanwhile."""
+    return {
+        folder / attempt / name
+        for attempt in _names(folder)
+        for name in _names(folder / attempt)
+        if name.endswith(".claim")
+    }
+
+
 def claim(path: Path) -> int | None:
     """Take it for the life of this process; its descriptor, or None where another process has it or has had it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -46,3 +56,10 @@ def holder(path: Path) -> int | None:
     finally:
         os.close(descriptor)
     return None if kind == fcntl.F_UNLCK else int(pid)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []

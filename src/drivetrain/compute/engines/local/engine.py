@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from drivetrain.compute.agent.claim import claim_file, holder
+from drivetrain.compute.agent.claim import claim_file, claims, holder
 from drivetrain.compute.agent.leftovers import MARK, marked
 from drivetrain.compute.agent.warm import WarmAgents
 from drivetrain.compute.controller.nodes import NodeRecord
@@ -124,11 +124,11 @@ class LocalEngine:
                 found[attempt].add(member)
             else:
                 del self._children[attempt, member]
-        claims = set(self._folder.glob("*/*.claim"))
-        self._gone &= claims
-        dead = [claim for claim in claims - self._gone if holder(claim) is None]
+        found_claims = claims(self._folder)
+        self._gone &= found_claims
+        dead = [claim for claim in found_claims - self._gone if holder(claim) is None]
         left = marked() if dead else {}
-        for claim in claims - self._gone:
+        for claim in found_claims - self._gone:
             attempt, member = claim.parent.name, int(claim.stem)
             if claim not in dead or self._ends_leftovers(claim, left.get(f"{attempt}.{member}", [])):
                 found[attempt].add(member)
