@@ -169,7 +169,7 @@ class DataSet:
 
         Raises: SampleError: the bytes are damaged or gone. StoreError: a bucket does not answer.
         """
-        return {part: self._bytes(row, part, place) for part, place in self._checked(row).items()}
+        return {part: self._bytes(row, part, place) for part, place in self.locate(row).items()}
 
     def will_need(self, rows: Iterable[int]) -> None:
         """Say which samples will be read soon; what is far is fetched meanwhile."""
@@ -182,25 +182,19 @@ class DataSet:
         self._shards.close()
 
     def _bytes(self, row: int, part: str, place: Place) -> bytes:
-        span = (place.shard, place.offset, place.size_bytes)
-        data = self._shards.read(*span)
-        is_whole = crc32(data) == place.crc32
-        if not is_whole and self._shards.forget(*span):
-            data = self._shards.read(*span)
-            is_whole = crc32(data) == place.crc32
+        shard, offset, size_bytes, crc = place
+        stored = self.manifest.files.get(shard)
+        if stored is None or offset < 0 or not 0 <= size_bytes <= stored.size_bytes - offset:
+            raise SampleError(f"the index says that sample {self.key(row)} is in {shard}, where it cannot be")
+        data = self._shards.read(shard, offset, size_bytes)
+        is_whole = crc32(data) == crc
+        if not is_whole and self._shards.forget(shard, offset, size_bytes):
+            data = self._shards.read(shard, offset, size_bytes)
+            is_whole = crc32(data) == crc
         if not is_whole:
-            what = f"{place.size_bytes} bytes at {place.offset} of {place.shard} changed"
+            what = f"{size_bytes} bytes at {offset} of {shard} changed"
             raise SampleError(f"{part} of {self.key(row)} is damaged: {what}")
         return data
-
-    def _checked(self, row: int) -> dict[str, Place]:
-        places = self.locate(row)
-        for place in places.values():
-            stored = self.manifest.files.get(place.shard)
-            is_inside = stored is not None and 0 <= place.offset <= stored.size_bytes - place.size_bytes
-            if not is_inside or place.size_bytes < 0:
-                raise SampleError(f"the index says that sample {self.key(row)} is in {place.shard}, where it cannot be")
-        return places
 
     @cached_property
     def _shards(self) -> Shards:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
@@ -28,8 +27,7 @@ WORD = pa.dictionary(pa.int32(), pa.string())
 """A column of few different words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a part of a sample is.
 
     Attributes:
@@ -122,12 +120,12 @@ class Places:
         for part, chunks in self._parts.items():
             (offsets, sizes, crcs, present), at = chunks.find(row)
             if present is None or present[at]:
-                places[part] = Place(shard, int(offsets[at]), int(sizes[at]), int(crcs[at]))
+                places[part] = Place(shard, offsets[at], sizes[at], crcs[at])
         return places
 
 
 class _Chunks:
-    """Chunks of a column as NumPy arrays over the same memory, found by row."""
+    """Chunks of a column as views of the same memory, whose elements are Python's numbers, found by row."""
 
     def __init__(self, column: Any, view: Callable[[Any], Any]) -> None:
         self._chunks = [view(chunk) for chunk in column.chunks]
@@ -139,14 +137,15 @@ class _Chunks:
         return self._chunks[at], row - self._starts[at]
 
 
-def _words(chunk: Any) -> tuple[list[str], Any]:
-    return chunk.dictionary.to_pylist(), chunk.indices.to_numpy()
+def _words(chunk: Any) -> tuple[list[str], memoryview]:
+    return chunk.dictionary.to_pylist(), memoryview(chunk.indices.to_numpy())
 
 
-def _numbers(chunk: Any) -> tuple[Any, Any, Any, Any]:
+def _numbers(chunk: Any) -> tuple[memoryview, memoryview, memoryview, memoryview | None]:
     """Offsets, sizes and checksums, and which rows have them (None: all)."""
-    present = chunk.is_valid().to_numpy(zero_copy_only=False) if chunk.null_count else None
-    offset, size, crc = (chunk.field(name).to_numpy(zero_copy_only=False) for name in ("offset", "bytes", "crc32"))
+    present = memoryview(chunk.is_valid().to_numpy(zero_copy_only=False)) if chunk.null_count else None
+    fields = (chunk.field(name) for name in ("offset", "bytes", "crc32"))
+    offset, size, crc = (memoryview((f.fill_null(0) if f.null_count else f).to_numpy()) for f in fields)
     return offset, size, crc, present
 
 
