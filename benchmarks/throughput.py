@@ -80,7 +80,7 @@ def bench_array() -> dict[str, float]:
     begun_s = time.perf_counter()
     with database.begin() as connection:
         who = Person("someone", Role.MEMBER, ())
-        jobs.submit(connection, who, job, snapshot="", folder="", key="", now_s=time.time())
+        jobs.submit(connection, who, job, snapshot="", folder="/", key="", now_s=time.time())
     took_s = time.perf_counter() - begun_s
     database.dispose()
     return {"accepted_s": took_s}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from tests.postgres_server import PostgresServer, programs
@@ -88,3 +91,22 @@ def submit(client: Client, *command: str, **asked: Any) -> str:
 def printed(client: Client, job: str, *, rank: int | None = None) -> str:
     """What a job printed, to its end."""
     return "".join(piece["text"] for piece in client.logs(job, rank=rank, follow=True))
+
+
+def somebody(server: ServerProcess, role: str, teams: tuple[str, ...] = (), lasts_s: float = 600) -> tuple[str, Client]:
+    """A new user with a token of their own."""
+    name = f"{role}-{uuid.uuid4().hex[:8]}"
+    operator = server.client()
+    operator.ask("PUT", f"/api/users/{name}", {"role": role, "teams": list(teams)})
+    return name, server.client(operator.ask("POST", f"/api/users/{name}/tokens", {"lasts_s": lasts_s})["token"])
+
+
+def raw(server: ServerProcess, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str]:
+    """A request as it is, without a client that would see to it."""
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
+    try:
+        connection.request(method, path, body, {"Authorization": f"Bearer {server.token}", **headers})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import click
 
@@ -14,6 +15,7 @@ MILLI = 1000
 
 @click.command()
 @click.option("--set", "team", metavar="TEAM", help="Write this team's quota; needs --own.")
+@click.option("--drop", metavar="TEAM", help="Take this team's quota back.")
 @click.option("--own", type=float, help="Accelerators that are its own.")
 @click.option("--cohort", default="", help="Teams of one cohort borrow from each other.")
 @click.option("--pool", default="", help="Of this pool alone.")
@@ -22,6 +24,7 @@ MILLI = 1000
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
 def command(
     team: str | None,
+    drop: str | None,
     own: float | None,
     cohort: str,
     pool: str,
@@ -29,7 +32,7 @@ def command(
     lend: float | None,
     as_json: bool,
 ) -> None:
-    """List quotas, or set one. Where anybody has a quota in a pool, nobody uses it without."""
+    """List quotas, set one, or take one back. Where anybody has a quota in a pool, nobody uses it without."""
     from urllib.parse import quote
 
     from drivetrain.server.client import connect
@@ -42,11 +45,13 @@ def command(
             "team": team,
             "cohort": cohort,
             "pool": pool,
-            "nominal_milli": round(own * MILLI),
-            "most_borrowed_milli": None if borrow is None else round(borrow * MILLI),
-            "most_lent_milli": None if lend is None else round(lend * MILLI),
+            "nominal_milli": _milli("--own", own),
+            "most_borrowed_milli": None if borrow is None else _milli("--borrow", borrow),
+            "most_lent_milli": None if lend is None else _milli("--lend", lend),
         }
         client.ask("PUT", f"/api/settings/quota/{quote(f'{team}@{pool}', safe='')}", body)
+    if drop is not None:
+        client.ask("DELETE", f"/api/settings/quota/{quote(f'{drop}@{pool}', safe='')}")
     quotas = client.ask("GET", "/api/settings/quota")
     if as_json:
         click.echo(json.dumps(quotas))
@@ -65,6 +70,12 @@ def command(
         click.echo(table(("team", "pool", "cohort", "own", "borrows", "lends"), rows, (3, 4, 5)))
     else:
         click.echo("no quotas: anybody may use all; set one: drivetrain quota --set perception --own 8")
+
+
+def _milli(option: str, number: float) -> int:
+    if not 0 <= number < math.inf:
+        raise UsageError(f"{option} is {number:g}, expected 0 or more")
+    return round(number * MILLI)
 
 
 def _most(milli: int | None) -> str:

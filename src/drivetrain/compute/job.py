@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,9 +14,16 @@ from drivetrain.core.units import NS_PER_S, parse_bytes, parse_duration_ns
 PRIORITIES: Mapping[str, int] = {"low": 50, "normal": 100, "high": 200, "urgent": 300}
 MILLI_PER_GPU = 1000
 MOST_TASKS = 1_000_000
-MOST_COMMAND_BYTES = 1 << 20
+MOST_WORKERS = 1000
+"""Of an array; each is a job of its own to the scheduler."""
+MOST_COMMAND_BYTES, MOST_WORD_BYTES = 1 << 20, (1 << 17) - 1
+"""Of a command with its variables, and of each word: Linux starts no program with more."""
+_LONGEST_S = 3650 * 86400.0
+_LAST_TASK = (1 << 31) - 2
+_MOST_DIGITS = 10
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{0,200}")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_VARIABLE = re.compile(r"[!-<>-~]{1,200}")
 _TOPOLOGIES = ("any", "rack", "fabric", "node")
 
 
@@ -82,51 +89,34 @@ class Job:
     lock: str = ""
 
     def __post_init__(self) -> None:
-        if not self.command or not self.command[0]:
-            raise UsageError("a job has no command", hint="drivetrain submit -- python train.py")
-        if sum(map(len, self.command)) > MOST_COMMAND_BYTES or any("\0" in word for word in self.command):
-            raise UsageError(
-                f"a command of over {MOST_COMMAND_BYTES} characters, or with a zero byte, cannot be started"
-            )
-        if not _NAME.fullmatch(self.name):
-            raise UsageError(f"name {self.name[:40]!r}: expected up to 200 characters, without control characters")
-        for what, label in (("pool", self.pool), ("team", self.team), ("gpu", self.gpu)):
-            if label and not _LABEL.fullmatch(label):
-                raise UsageError(f"{what} {label[:70]!r}: expected letters, digits, '.', '_' and '-'")
-        for what, number in (
-            ("gpus", self.gpus),
-            ("cpus", self.cpus),
-            ("ranks", self.ranks),
-            ("retries", self.retries),
-        ):
-            if not 0 <= number <= 1_000_000:
-                raise UsageError(f"{what} is {number}, expected 0 or more")
+        _check_words(self.command, self.env)
+        _check_names(self)
+        _check_numbers(self)
         if self.image:
             raise UsageError(
                 f"image {self.image[:60]!r}: no engine runs containers yet", hint="an environment: --venv or --lock"
             )
         if self.lock and (self.venv or self.lock.startswith("/") or ".." in self.lock.split("/")):
             raise UsageError(f"lock {self.lock[:60]!r}: expected a path within the code, and no venv beside it")
-        if self.topology not in _TOPOLOGIES:
-            raise UsageError(f"topology is {self.topology!r}, expected one of {', '.join(_TOPOLOGIES)}")
-        if self.gpus > 1 and self.gpus != int(self.gpus):
-            raise UsageError(f"gpus is {self.gpus:g}, expected whole ones, or a part of one")
-        _ = (self.nodes_range, self.priority_value, self.memory_bytes, self.tasks)
-        for what in ("min_runtime", "max_runtime", "deadline", "grace", "idle_after"):
-            self._seconds(what)
+        for what, path in (("lock", self.lock), ("venv", self.venv)):
+            if not is_text(path):
+                raise UsageError(f"{what} {path[:60]!r} is no path")
         for variable, source in self.secrets.items():
-            if source.partition(":")[0] not in ("env", "file"):
-                raise UsageError(f"secret {variable}: {source[:20]!r} is no place of one", hint="env:NAME or file:PATH")
+            kind, _, place = source.partition(":")
+            if not _VARIABLE.fullmatch(variable) or kind not in ("env", "file") or not place or not is_text(place):
+                raise UsageError(
+                    f"secret {variable[:40]!r}: {source[:20]!r} is no place of one", hint="env:NAME or file:PATH"
+                )
 
     @property
     def nodes_range(self) -> tuple[int, int]:
         """The fewest and the most nodes."""
         least, colon, most = str(self.nodes).partition(":")
-        if not least.isdecimal() or (colon and not most.isdecimal()):
-            raise UsageError(f"nodes is {self.nodes!r}, expected a number or a range such as 2:4")
+        if not _is_whole(least) or (colon and not _is_whole(most)):
+            raise UsageError(f"nodes is {str(self.nodes)[:40]!r}, expected a number or a range such as 2:4")
         found = int(least), int(most or least)
         if not 1 <= found[0] <= found[1] <= 100_000:
-            raise UsageError(f"nodes is {self.nodes!r}, expected 1 or more, the smaller number first")
+            raise UsageError(f"nodes is {self.nodes!r}, expected 1 to 100,000, the smaller number first")
         return found
 
     @property
@@ -144,20 +134,20 @@ class Job:
         """Of each node; 0 where it does not say."""
         try:
             return parse_bytes(self.memory) if self.memory else 0
-        except ValueError as exc:
-            raise UsageError(f"memory: {exc}") from exc
+        except (ValueError, OverflowError) as exc:
+            raise UsageError(f"memory: {_short(exc)}") from exc
 
     @property
     def priority_value(self) -> int:
         """The higher goes first."""
         if isinstance(self.priority, int):
             return self.priority
-        if self.priority.lstrip("-").isdecimal():
+        if _is_whole(self.priority.removeprefix("-")):
             return int(self.priority)
         if self.priority not in PRIORITIES:
-            guess = config.nearest(self.priority, list(PRIORITIES))
+            guess = config.nearest(self.priority[:40], list(PRIORITIES))
             hint = f"did you mean {guess}?" if guess else f"one of {', '.join(PRIORITIES)}, or a number"
-            raise UsageError(f"priority {self.priority!r} is not known", hint=hint)
+            raise UsageError(f"priority {self.priority[:40]!r} is not known", hint=hint)
         return PRIORITIES[self.priority]
 
     @property
@@ -166,8 +156,8 @@ class Job:
         if not self.array:
             return range(0)
         first, dash, last = self.array.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise UsageError(f"array is {self.array!r}, expected numbers such as 0-99999")
+        if not _is_whole(first) or (dash and not _is_whole(last)) or int(last or first) > _LAST_TASK:
+            raise UsageError(f"array is {self.array[:40]!r}, expected numbers such as 0-99999")
         found = range(int(first), int(last or first) + 1)
         if not 1 <= len(found) <= MOST_TASKS:
             raise UsageError(f"array {self.array} has {max(len(found), 0)} tasks, expected 1 to {MOST_TASKS}")
@@ -202,8 +192,8 @@ class Job:
         text = getattr(self, what)
         try:
             return parse_duration_ns(text) / NS_PER_S if text else None
-        except ValueError as exc:
-            raise UsageError(f"{what}: {exc}") from exc
+        except (ValueError, OverflowError) as exc:
+            raise UsageError(f"{what}: {_short(exc)}") from exc
 
 
 def job_values(path: Path) -> dict[str, object]:
@@ -219,3 +209,66 @@ def job_of(values: Mapping[str, object], *, where: str = "job") -> Job:
         raise
     except UsageError as exc:
         raise ConfigError(f"{where}: {exc.message}", hint=exc.hint) from exc
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be a path, a variable or an argument: it can be encoded, and has no zero byte."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _check_words(command: Sequence[str], env: Mapping[str, str]) -> None:
+    """What the kernel would refuse when it starts, is refused now."""
+    if not command or not command[0]:
+        raise UsageError("a job has no command", hint="drivetrain submit -- python train.py")
+    for variable, value in env.items():
+        if not _VARIABLE.fullmatch(variable) or not is_text(value):
+            raise UsageError(f"variable {variable[:40]!r} cannot be set: its name or its value is none")
+    if not all(map(is_text, command)):
+        raise UsageError("a command with a zero byte, or one that is no UTF-8, cannot be started")
+    words = [*command, *(f"{variable}={value}" for variable, value in env.items())]
+    sizes = [len(word.encode()) for word in words]
+    if max(sizes) > MOST_WORD_BYTES or sum(sizes) > MOST_COMMAND_BYTES:
+        raise UsageError(
+            f"a command with its variables may have {MOST_COMMAND_BYTES} bytes, and {MOST_WORD_BYTES} in one word",
+            hint="put what is long into a file of the code",
+        )
+
+
+def _check_names(job: Job) -> None:
+    if not _NAME.fullmatch(job.name) or not is_text(job.name):
+        raise UsageError(f"name {job.name[:40]!r}: expected up to 200 characters, without control characters")
+    for what, label in (("pool", job.pool), ("team", job.team), ("gpu", job.gpu)):
+        if label and not _LABEL.fullmatch(label):
+            raise UsageError(f"{what} {label[:70]!r}: expected letters, digits, '.', '_' and '-'")
+    if job.topology not in _TOPOLOGIES:
+        raise UsageError(f"topology is {job.topology[:40]!r}, expected one of {', '.join(_TOPOLOGIES)}")
+
+
+def _check_numbers(job: Job) -> None:
+    counts = {"gpus": job.gpus, "cpus": job.cpus, "ranks": job.ranks, "retries": job.retries}
+    for what, number in counts.items():
+        if not 0 <= number <= 1_000_000:
+            raise UsageError(f"{what} is {number}, expected 0 or more")
+    if job.gpus > 1 and job.gpus != int(job.gpus):
+        raise UsageError(f"gpus is {job.gpus:g}, expected whole ones, or a part of one")
+    if abs(job.priority_value) > 1_000_000:
+        raise UsageError(f"priority is {job.priority!r}, expected -1,000,000 to 1,000,000")
+    (_, most_nodes), _ = job.nodes_range, job.memory_bytes
+    if job.tasks and most_nodes > MOST_WORKERS:
+        raise UsageError(f"nodes is {job.nodes!r}: an array has up to {MOST_WORKERS} workers")
+    for what in ("min_runtime", "max_runtime", "deadline", "grace", "idle_after"):
+        seconds = job._seconds(what)
+        if seconds is not None and seconds > _LONGEST_S:
+            raise UsageError(f"{what} is {getattr(job, what)[:40]!r}, expected at most {_LONGEST_S / 86400:g}d")
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+
+
+def _short(exc: Exception) -> str:
+    """What is wrong, though somebody wrote a megabyte."""
+    return "the number is too large" if isinstance(exc, OverflowError) else str(exc)[:200]

@@ -44,7 +44,7 @@ def attempt_token(key: bytes, attempt: str) -> str:
 
 def is_attempt_token(key: bytes, attempt: str, token: str) -> bool:
     """Whether it is the one of this attempt."""
-    return hmac.compare_digest(attempt_token(key, attempt), token)
+    return hmac.compare_digest(attempt_token(key, attempt).encode(), token.encode())
 
 
 def new_token() -> str:

@@ -28,6 +28,7 @@ from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, in_turn, open_database, reading
 from drivetrain.server.foresee import Foresight
 from drivetrain.server.http import make_app
+from drivetrain.server.http.patience import PatientProtocol
 from drivetrain.server.http.state import Server
 from drivetrain.server.keys import server_key
 from drivetrain.server.pools import ServerConfig, engine_of
@@ -150,6 +151,7 @@ def _signals_end_only_serving(running: uvicorn.Server) -> Iterator[None]:
 def _settings(spec: ServeSpec, app: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
+        http=PatientProtocol,
         log_level="warning",
         access_log=False,
         lifespan="off",

@@ -10,6 +10,7 @@ import msgspec
 from drivetrain.core.errors import DataError
 
 MOST_FILES = 200_000
+_MOST_PATH_CHARS, _MOST_FOLDERS = 4000, 100
 _HASH_CHARS = 64
 
 
@@ -95,6 +96,8 @@ def link_stays_inside(path: str, target: str) -> bool:
 
 
 def _check(entry: Entry) -> None:
+    if len(entry.path) > _MOST_PATH_CHARS or entry.path.count("/") > _MOST_FOLDERS:
+        raise DataError(f"snapshot: the path {entry.path[:60]!r}... is too long, or in too many folders")
     if not stays_inside(entry.path):
         raise DataError(f"snapshot: {entry.path!r} leads out of its folder")
     if entry.link and not link_stays_inside(entry.path, entry.link):

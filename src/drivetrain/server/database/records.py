@@ -193,10 +193,10 @@ class Records:
         upsert = upsert.values(kind=kind, name=name, record=text)
         self.connection.execute(upsert.on_conflict_do_update(index_elements=["kind", "name"], set_={"record": text}))
 
-    def drop_setting(self, kind: str, name: str) -> None:
-        """Remove one."""
+    def drop_setting(self, kind: str, name: str) -> bool:
+        """Remove one; whether there was one."""
         table = tables.settings
-        self.connection.execute(delete(table).where(table.c.kind == kind, table.c.name == name))
+        return self.connection.execute(delete(table).where(table.c.kind == kind, table.c.name == name)).rowcount > 0
 
     def count_jobs(self, states: Sequence[str]) -> int:
         """How many are in one of these states."""

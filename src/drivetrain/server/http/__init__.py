@@ -3,6 +3,7 @@
 app.py      the application, and what all routes share
 who.py      who asks
 limits.py   how much anybody may ask
+patience.py how long anybody may take to ask it
 people.py   users and tokens
 jobs.py     submit, list, describe, logs, stop
 code.py     snapshots

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
@@ -16,26 +16,30 @@ from drivetrain.server.services import agents, arrays
 
 router = APIRouter(prefix="/agent/{attempt}/{member}", tags=["agents"])
 Attempt = Annotated[AttemptRecord, Depends(attempt_of)]
+Step = Annotated[int, Field(ge=0, lt=1 << 53)]
+Number = Annotated[int, Field(ge=0, lt=1 << 31)]
+ExitCode = Annotated[int, Field(ge=0, le=255)]
+Seconds = Annotated[float, Field(ge=0, le=1e10, allow_inf_nan=False)]
 
 
 class Beat(BaseModel):
     """How far an attempt is."""
 
-    step: int | None = None
-    saved_step: int | None = None
+    step: Step | None = None
+    saved_step: Step | None = None
 
 
 class Tasks(BaseModel):
     """How tasks ended: number, exit code and seconds of each; and how many can run side by side."""
 
-    results: list[tuple[int, int, float]] = Field(default_factory=list, max_length=100_000)
+    results: list[tuple[Number, ExitCode, Seconds]] = Field(default_factory=list, max_length=100_000)
     num_slots: int = Field(ge=1, le=4096)
 
 
 class Exit(BaseModel):
     """How ranks of a node ended."""
 
-    exit_code: int = Field(ge=0, le=255)
+    exit_code: ExitCode
     words: str = Field(default="", max_length=MOST_WORDS)
 
 
@@ -86,10 +90,10 @@ def tasks(request: Request, record: Attempt, said: Tasks) -> dict[str, Any]:
 
 
 @router.post("/file")
-async def append(request: Request, record: Attempt, path: str, offset: int) -> dict[str, int]:
+async def append(
+    request: Request, record: Attempt, path: str, offset: Annotated[int, Query(ge=0, lt=1 << 63)]
+) -> dict[str, int]:
     """Take a piece of what ranks wrote, if it goes on where the file ends."""
-    if offset < 0:
-        raise HTTPException(422, f"{offset} is no place in a file")
     data = await request.body()
     run = await run_in_threadpool(_run_of, request, record)
     return {"size_bytes": await run_in_threadpool(agents.append, run, path, offset, data)}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError as NotKept
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -17,6 +19,7 @@ from drivetrain.server.http.state import Server
 _STATUS: tuple[tuple[type[DrivetrainError], int], ...] = (
     (NoCodeError, NO_CODE), (UsageError, 422), (DataError, 422), (StoreError, 503),
 )  # fmt: skip
+_MOST_NAMED = 5
 
 
 def make_app(server: Server) -> FastAPI:
@@ -27,6 +30,9 @@ def make_app(server: Server) -> FastAPI:
         app.include_router(routes.router)
     app.add_middleware(Limits)
     app.add_exception_handler(DrivetrainError, _refusal)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    for none in (NotKept, UnicodeEncodeError, OverflowError):
+        app.add_exception_handler(none, _not_kept)
     for kind in (OperationalError, InterfaceError, PoolTimeoutError):
         app.add_exception_handler(kind, _away)
 
@@ -41,6 +47,18 @@ def _refusal(_: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, DrivetrainError)
     status = next((status for kind, status in _STATUS if isinstance(exc, kind)), 500)
     return JSONResponse({"detail": exc.message, "hint": exc.hint}, status)
+
+
+def _malformed(_: Request, exc: Exception) -> JSONResponse:
+    """What is wrong and where, without what was sent: that may be large, a secret, or nothing that JSON knows."""
+    assert isinstance(exc, RequestValidationError)
+    found = [f"{'.'.join(map(str, error['loc']))}: {error['msg']}"[:300] for error in exc.errors()[:_MOST_NAMED]]
+    return JSONResponse({"detail": "; ".join(found)}, 422)
+
+
+def _not_kept(_: Request, exc: Exception) -> JSONResponse:  # noqa: ARG001 - starlette's signature
+    """What no database keeps as it is: zero bytes and half characters in texts, names and numbers that are too long."""
+    return JSONResponse({"detail": "a text or a number in this request is none that can be kept"}, 422)
 
 
 def _away(_: Request, exc: Exception) -> JSONResponse:  # noqa: ARG001 - starlette's signature

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
-from drivetrain.compute.policy import values
+from drivetrain.core.config import nearest
+from drivetrain.core.errors import UsageError
 from drivetrain.core.units import NS_PER_S
 from drivetrain.ledger.fleet import cost_text, fleet_now, now_json, now_text, statement, statement_json
 from drivetrain.server.database import Records, reading
 from drivetrain.server.http.who import allow, person_of, server_of
+from drivetrain.server.services import settings as written
 from drivetrain.server.services.fleet import read_fleet
 from drivetrain.server.services.people import Person, Role
 
 router = APIRouter(prefix="/api", tags=["fleet"])
 Who = Annotated[Person, Depends(person_of)]
-_KINDS: dict[str, type[Any]] = {"pool": values.Pool, "quota": values.Quota, "budget": values.Budget}
 
 
 class NodeState(BaseModel):
-    """What is to become of a node. `state`: up, draining or cordoned."""
+    """What is to become of a node."""
 
-    state: str
-    reason: str = ""
+    state: Literal["up", "draining", "cordoned"]
+    reason: str = Field(default="", max_length=500)
 
 
 @router.get("/nodes")
@@ -53,16 +54,30 @@ def settings(request: Request, who: Who, kind: str) -> list[dict[str, Any]]:  # 
 
 @router.put("/settings/{kind}/{name}", status_code=204)
 def set_setting(request: Request, who: Who, kind: str, name: str, body: dict[str, Any]) -> None:
-    """Write a quota or a budget, new or not."""
+    """Write a quota (as TEAM@POOL, or TEAM@ of all pools) or a budget (as TEAM), new or not."""
+    _kind(kind)
     allow(request, who, f"set {kind}", name, is_allowed=who.role is Role.OPERATOR)
-    try:
-        record = msgspec.convert(body, _kind(kind))
-    except msgspec.ValidationError as exc:
-        raise HTTPException(422, f"{kind} {name}: {exc}") from exc
     server = server_of(request)
     with server.database.begin() as connection:
         records = Records(connection)
+        pools = [pool.name for pool in records.settings("pool", written.KINDS["pool"])]
+        record = written.setting_of(kind, name, body, pools=pools)
         records.set_setting(kind, name, record)
+        records.tell("settings", kind, None)
+    server.wake()
+
+
+@router.delete("/settings/{kind}/{name}", status_code=204)
+def drop_setting(request: Request, who: Who, kind: str, name: str) -> None:
+    """Take back a quota or a budget."""
+    if kind not in ("quota", "budget"):
+        raise HTTPException(404, f"there is no quota or budget called {kind[:40]}")
+    allow(request, who, f"drop {kind}", name, is_allowed=who.role is Role.OPERATOR)
+    server = server_of(request)
+    with server.database.begin() as connection:
+        records = Records(connection)
+        if not records.drop_setting(kind, name):
+            raise HTTPException(404, f"there is no {kind} {name[:80]}")
         records.tell("settings", kind, None)
     server.wake()
 
@@ -70,12 +85,15 @@ def set_setting(request: Request, who: Who, kind: str, name: str, body: dict[str
 @router.post("/nodes/{name}/state", status_code=202)
 def set_node(request: Request, who: Who, name: str, body: NodeState) -> None:
     """Drain a node, cordon it, or take it back."""
-    allow(request, who, body.state, name, is_allowed=who.role is Role.OPERATOR)
-    if body.state not in ("up", "draining", "cordoned"):
-        raise HTTPException(422, f"{body.state!r} is no state: up, draining or cordoned")
+    allow(request, who, f"set node {body.state}", name, is_allowed=who.role is Role.OPERATOR)
     server = server_of(request)
     with server.database.begin() as connection:
-        Records(connection).tell("node", name, {"state": body.state, "reason": body.reason or f"by {who.name}"})
+        records = Records(connection)
+        known = [node.name for node in records.settings("node", NodeRecord)]
+        if name not in known:
+            guess = nearest(name, known)
+            raise UsageError(f"there is no node {name[:80]!r}", hint=f"did you mean {guess}?" if guess else "")
+        records.tell("node", name, {"state": body.state, "reason": body.reason or f"by {who.name}"})
     server.wake()
 
 
@@ -108,6 +126,6 @@ def cost(
 
 
 def _kind(kind: str) -> type[Any]:
-    if kind not in _KINDS:
-        raise HTTPException(404, f"there is nothing called {kind}: {', '.join(_KINDS)}")
-    return _KINDS[kind]
+    if kind not in written.KINDS:
+        raise HTTPException(404, f"there is nothing called {kind[:40]}: {', '.join(written.KINDS)}")
+    return written.KINDS[kind]

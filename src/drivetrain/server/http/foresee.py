@@ -24,7 +24,7 @@ _LONGEST_S = 14 * 86400.0
 class Change(BaseModel):
     """What there would be more of, such as `H100:16`, and how far to look."""
 
-    add: list[str] = Field(min_length=1, max_length=20)
+    add: list[Annotated[str, Field(max_length=80)]] = Field(min_length=1, max_length=20)
     over_s: float = Field(default=86400.0, ge=60.0, le=_LONGEST_S)
 
 

@@ -19,7 +19,7 @@ Who = Annotated[Person, Depends(person_of)]
 def read(
     request: Request,
     who: Who,  # noqa: ARG001 - anybody with a token may look
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Annotated[int, Query(ge=0, lt=1 << 63)] = 0,
     limit: Annotated[int, Query(ge=1, le=5000)] = 2000,
 ) -> Response:
     """Events after a number, a JSON object a line; nothing where there are no more."""

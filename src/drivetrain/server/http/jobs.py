@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import IntegrityError
 from starlette.concurrency import run_in_threadpool
 
-from drivetrain.compute.controller.states import JobRecord
+from drivetrain.compute.controller.states import JobRecord, JobState
 from drivetrain.compute.job import job_of
 from drivetrain.server.database import Records, reading
 from drivetrain.server.http.who import allow, person_of, server_of
@@ -27,9 +27,11 @@ _LOOK_S, _LONGEST_LOOK_S = 0.02, 0.5
 class Submission(BaseModel):
     """What is to be run. `job` has the keys of a job file."""
 
+    model_config = ConfigDict(extra="forbid")
+
     job: dict[str, Any]
-    snapshot: str = ""
-    folder: str = ""
+    snapshot: str = Field(default="", max_length=80)
+    folder: str = Field(default="", max_length=4096)
     key: str = Field(default="", max_length=128)
 
 
@@ -38,7 +40,7 @@ class Cursor(BaseModel):
 
     cursor: dict[str, int] = Field(default_factory=dict, max_length=100_000)
     rank: int | None = None
-    wait_s: float = Field(default=0.0, ge=0.0)
+    wait_s: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
 
 
 @router.post("", status_code=201)
@@ -75,7 +77,7 @@ def list_jobs(
     who: Who,  # noqa: ARG001 - anybody with a token may look
     user: str = "",
     team: str = "",
-    state: Annotated[list[str] | None, Query()] = None,
+    state: Annotated[list[JobState] | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> Response:
     """The newest first."""

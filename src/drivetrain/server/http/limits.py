@@ -1,7 +1,8 @@
-"""How much anybody may ask: bytes of a request, requests within a time, and tries with tokens that are none."""
+"""How much anybody may ask: bytes of a request and time to send them, requests within a time, and tries of tokens."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -15,9 +16,13 @@ REQUESTS_PER_S, BURST = 500.0, 2000.0
 TRIES_PER_S, TRIES_BURST = 5.0, 100.0
 _MIB = 1 << 20
 _MOST_REMEMBERED = 10_000
+_NO_TOKEN = 401
+_NEED_TOKENS = ("/api/", "/agent/")
 _MOST_BYTES = (("PUT", "/api/blobs/", MOST_CODE_BYTES), ("POST", "/api/blobs/missing", 32 * _MIB),
                ("POST", "/api/snapshots", 128 * _MIB))  # fmt: skip
 _MOST_BYTES_ELSE = 4 * _MIB
+PIECE_S, BODY_S = 30.0, 600.0
+"""How long the next piece of a body, and all of it, may be on the way."""
 
 
 def most_bytes(method: str, path: str) -> int:
@@ -57,7 +62,8 @@ class Limits:
     """ASGI: refuses what is too large or comes too often, before anything is done for it.
 
     Requests are counted by token, since behind a proxy, or on a machine with many agents, all come from one address;
-    those that turn out to have no good one, by address.
+    those that turn out to have no good one, by address. Who has shown a good one is not held up by others who try
+    what is none from the same address.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class Limits:
         self._app = app
         self._requests = Bucket(per_s, burst, clock)
         self._tries = Bucket(TRIES_PER_S, TRIES_BURST, clock)
+        self._good: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -80,7 +87,8 @@ class Limits:
         headers = dict(scope["headers"])
         address = (scope.get("client") or ("",))[0]
         token = headers.get(b"authorization", b"").decode("latin-1")
-        if not self._tries.has(address) or not self._requests.take(token or address):
+        may_try = token in self._good or self._tries.has(address)
+        if not may_try or not self._requests.take(token or address):
             answer = JSONResponse({"detail": "too many requests"}, 429, {"Retry-After": "1"})
             await answer(scope, receive, send)
             return
@@ -91,20 +99,38 @@ class Limits:
             return
 
         async def watched(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] == 401:
-                self._tries.take(address)
+            if message["type"] == "http.response.start":
+                self._learn(token, address, message["status"], needs_one=scope["path"].startswith(_NEED_TOKENS))
             await send(message)
 
         await self._app(scope, _counted(receive, most), watched)
 
+    def _learn(self, token: str, address: str, status: int, *, needs_one: bool) -> None:
+        """What an answer says of the token that was shown."""
+        if status == _NO_TOKEN:
+            self._tries.take(address)
+            self._good.discard(token)
+        elif needs_one and status < 300:
+            if len(self._good) >= _MOST_REMEMBERED:
+                self._good.clear()
+            self._good.add(token)
+
 
 def _counted(receive: Receive, most: int) -> Receive:
-    taken_bytes = 0
+    taken_bytes, is_whole = 0, False
+    until_s = time.monotonic() + BODY_S
 
     async def counted() -> Message:
-        nonlocal taken_bytes
-        message = await receive()
+        nonlocal taken_bytes, is_whole
+        if is_whole:  # what comes now is that the client is gone
+            return await receive()
+        try:
+            async with asyncio.timeout(max(0.0, min(PIECE_S, until_s - time.monotonic()))):
+                message = await receive()
+        except TimeoutError as exc:
+            raise HTTPException(408, f"the request did not come within {PIECE_S:g} s", {"Connection": "close"}) from exc
         taken_bytes += len(message.get("body", b""))
+        is_whole = not message.get("more_body", False)
         if taken_bytes > most:
             raise HTTPException(413, _too_large(most))
         return message

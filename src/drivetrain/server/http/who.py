@@ -49,8 +49,8 @@ def allow(request: Request, person: Person, action: str, subject: str, *, is_all
         raise HTTPException(403, f"{person.name}, a {person.role}, may not {action} {subject}")
 
 
-def attempt_of(request: Request, attempt: str) -> AttemptRecord:
-    """The attempt whose agent asks. Raises HTTPException: 401, or 404 where the attempt is not known."""
+def attempt_of(request: Request, attempt: str, member: int) -> AttemptRecord:
+    """The attempt whose agent asks. Raises HTTPException: 401, or 404 where the attempt or the member is not known."""
     server = server_of(request)
     if not is_attempt_token(server.key, attempt, _token(request)):
         raise HTTPException(401, "this is not the token of that attempt")
@@ -58,6 +58,8 @@ def attempt_of(request: Request, attempt: str) -> AttemptRecord:
         found = Records(connection).attempt(attempt)
     if found is None:
         raise HTTPException(404, f"there is no attempt {attempt}")
+    if not 0 <= member < len(found.shares):
+        raise HTTPException(404, f"{attempt} has no member {member}")
     return found
 
 

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from sqlalchemy import Connection, select
 
 from drivetrain.compute.controller.states import JobRecord
-from drivetrain.compute.job import Job
+from drivetrain.compute.job import Job, is_text
 from drivetrain.compute.snapshot.manifest import stays_inside
 from drivetrain.core import ids
 from drivetrain.core.errors import UsageError
@@ -36,6 +36,8 @@ def submit(
       sqlalchemy.exc.IntegrityError: the same request is being taken at this moment.
     """
     records = Records(connection)
+    if not is_text(folder):
+        raise UsageError(f"the folder {folder[:60]!r} is no path")
     own_key = hashlib.sha256(f"{who.name}\0{key}".encode()).hexdigest() if key else None
     if own_key and (before := records.job_of_key(own_key)) is not None:
         return before
@@ -44,6 +46,8 @@ def submit(
         raise UsageError(f"{who.name} is not in team {job.team}", hint=f"one of {', '.join(who.teams) or 'none'}")
     if snapshot:
         _check_snapshot(connection, snapshot, folder)
+    elif not folder.startswith("/"):
+        raise UsageError(f"the folder {folder[:60]!r} is none of the nodes: without code, expected a whole path")
     record = JobRecord(
         id=ids.new_id("job"),
         job=job,
@@ -66,7 +70,7 @@ def submit(
 def workers_of(record: JobRecord, new_run: Callable[[], str]) -> list[JobRecord]:
     """Jobs of one node each that take an array's tasks, as many as it may have; any of them may be preempted."""
     job = record.job
-    most = job.nodes_range[1] if job.nodes != 1 else min(_NUM_WORKERS, len(job.tasks))
+    most = min(job.nodes_range[1] if job.nodes != 1 else _NUM_WORKERS, len(job.tasks))
     asked = replace(job, array="", nodes=1, preemptible=True)
     return [
         replace(record, id=f"{record.id}-{number}", job=asked, run=new_run(), parent=record.id)

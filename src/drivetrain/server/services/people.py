@@ -145,7 +145,7 @@ def is_good(connection: Connection, token: str, *, for_s: float, now_s: float) -
 
 def audit(connection: Connection, user: str, action: str, subject: str, *, was_allowed: bool, now_s: float) -> None:
     """Write down who did what, or tried to."""
-    row = {"at_s": now_s, "user": user, "action": action, "subject": subject[:80], "was_allowed": was_allowed}
+    row = {"at_s": now_s, "user": user, "action": action[:24], "subject": subject[:80], "was_allowed": was_allowed}
     connection.execute(insert(tables.audit), row)
 
 
