@@ -80,7 +80,8 @@ def test_our_own_readers_are_asked_first_and_no_plug_in_is_loaded_for_them(insta
     assert "plugin_failing" not in sys.modules
 
 
-def test_what_no_reader_takes_says_why_each_does_not(tmp_path: Path) -> None:
+def test_of_a_path_where_nothing_is_readers_that_are_broken_are_named_all_the_same(install, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    install(a_broken="import no_such_module")
     with pytest.raises(DataError, match="there is no log at") as caught:
         open_log(tmp_path / "gone")
-    assert "pandaset: there is no such folder" in caught.value.hint
+    assert "plugin_a_broken of teamreaders is broken" in caught.value.hint

@@ -14,7 +14,7 @@ from tests.data.test_nuscenes import write_scene
 from tests.data.videos import write_video
 
 from drivetrain.core.errors import DataError
-from drivetrain.data import Log, SynthSpec, open_log, synth
+from drivetrain.data import Log, SynthSpec, open_log, sources, synth
 from drivetrain.data.log import Box, Lane, Message, Pose, Stream
 
 REAL = ("pandaset_002", "comma2k19_example", "commonroad_ngsim", "commonroad_ngsim/USA_US101-4_1_T-1.xml")
@@ -112,3 +112,22 @@ def test_an_empty_folder_is_no_log_and_each_reader_says_why(tmp_path: Path) -> N
         open_log(tmp_path)
     for name in ("pandaset", "comma2k19", "commonroad", "nuscenes", "av2", "video", "mcap", "rosbag2"):
         assert f"{name}: " in caught.value.hint
+
+
+def test_of_a_folder_that_holds_logs_but_is_none_these_are_named(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        (tmp_path / "day" / name).mkdir(parents=True)
+        (tmp_path / "day" / name / "metadata.yaml").touch()
+        (tmp_path / "day" / name / "x.mcap").touch()
+    with pytest.raises(DataError, match="no log, but logs are in it") as caught:
+        open_log(tmp_path)
+    assert caught.value.hint == f"open {tmp_path / 'day' / 'a'}, or {tmp_path / 'day' / 'b'}"
+
+
+def test_of_a_folder_of_many_files_not_all_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(30):
+        (tmp_path / f"{number:02}.txt").touch()
+    (tmp_path / "99.mp4").touch()
+    monkeypatch.setattr(sources, "_MOST_LOOKED", 20)
+    with pytest.raises(DataError, match="no reader takes"):
+        open_log(tmp_path)

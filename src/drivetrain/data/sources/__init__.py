@@ -22,6 +22,10 @@ content) and `open_log(path)`. A package of your own adds one with an entry poin
 from __future__ import annotations
 
 import importlib
+import itertools
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -34,6 +38,8 @@ _SOURCES = {
     for name in ("synth", "pandaset", "comma2k19", "commonroad", "nuscenes", "av2", "video", "mcap", "rosbag2")
 }
 """Readers of ours, in the order in which they are asked -> where they are."""
+
+_MOST_NAMED, _MOST_LOOKED, _DEEPEST = 3, 200, 3
 
 
 def open_log(path: Path | str) -> Log:
@@ -56,5 +62,31 @@ def open_log(path: Path | str) -> Log:
     log, why_not_plugins = open_with_plugin(path)
     if log is not None:
         return log
-    what = "no reader takes" if path.exists() else "there is no log at"
-    raise DataError(f"{what} {path}", hint="; ".join(refusals + why_not_plugins))
+    if not path.exists():
+        hints = ["give a folder or file, or `synth` for a generated drive", *why_not_plugins]
+        raise DataError(f"there is no log at {path}", hint="; ".join(hints))
+    if inside := list(itertools.islice(_logs_in(path), _MOST_NAMED)):
+        raise DataError(f"{path} is no log, but logs are in it", hint=f"open {', or '.join(map(str, inside))}")
+    raise DataError(f"no reader takes {path}", hint="; ".join(refusals + why_not_plugins))
+
+
+def _logs_in(folder: Path) -> Iterator[Path]:
+    """What readers of ours take, in a folder and its folders to some depth; not what is within a log."""
+    num_looked = 0
+    pending = deque([(folder, 0)])
+    while pending:
+        path, depth = pending.popleft()
+        for each in _entries(path):
+            num_looked += 1
+            if num_looked > _MOST_LOOKED:
+                return
+            if not all(importlib.import_module(module).recognise(each) for module in _SOURCES.values()):
+                yield each
+            elif depth < _DEEPEST:
+                pending.append((each, depth + 1))
+
+
+def _entries(path: Path) -> list[Path]:
+    with suppress(OSError):  # a file, or a folder that may not be looked into
+        return sorted(path.iterdir())
+    return []

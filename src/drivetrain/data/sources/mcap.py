@@ -26,7 +26,7 @@ from drivetrain.data.sources.topics import NO_ROWS, Schema, Topic, intrinsics_of
 def recognise(path: Path) -> str:
     """Why this is no MCAP file, or an empty string."""
     if not path.is_file():
-        return "there is no such file"
+        return "it is no file"
     return "" if path.suffix == ".mcap" or _begins_as_mcap(path) else "it does not end in .mcap, nor begin as one"
 
 

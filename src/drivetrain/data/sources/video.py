@@ -45,7 +45,7 @@ _START_CODE = b"\0\0\1"
 def recognise(path: Path) -> str:
     """Why this is no video, or an empty string."""
     if not path.is_file():
-        return "there is no such file"
+        return "it is no file"
     return "" if path.suffix.lower() in _FORMATS else f"its name ends with none of {' '.join(_FORMATS)}"
 
 
