@@ -67,7 +67,7 @@ class ControlPlane:
         self.log_folder.mkdir(parents=True)
         (self.folder / "server.toml").write_text(POOLS)
         if self.postgres is not None:
-            self.database = self.postgres.database(f"chaos_{os.getpid()}_{id(self)}")
+            self.database = self.postgres.database(f"chaos_{os.urandom(6).hex()}")
         for _ in range(self.num_servers):
             self.start_server()
         self.wait_for(lambda: bool(self.jobs()) or True, "a server")
