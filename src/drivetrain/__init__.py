@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from drivetrain.ledger import Account as Account
     from drivetrain.ledger import account as account
     from drivetrain.ledger import phase as phase
+    from drivetrain.server.submitting import Job as Job
     from drivetrain.train import Anomaly as Anomaly
     from drivetrain.train import Callback as Callback
     from drivetrain.train import Checkpoint as Checkpoint
@@ -41,6 +42,7 @@ _HOMES = {
     "Fitted": "drivetrain.train",
     "Fsdp": "drivetrain.train",
     "HuggingFaceCallback": "drivetrain.train",
+    "Job": "drivetrain.server.submitting",
     "LightningCallback": "drivetrain.train",
     "Run": "drivetrain.train",
     "account": "drivetrain.ledger",
@@ -60,6 +62,7 @@ __all__ = [
     "Fitted",
     "Fsdp",
     "HuggingFaceCallback",
+    "Job",
     "LightningCallback",
     "Run",
     "account",

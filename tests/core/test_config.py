@@ -38,6 +38,17 @@ def test_an_unknown_nested_key_is_named_with_its_path() -> None:
     assert caught.value.hint == "did you mean optimizer.learning_rate?"
 
 
+@dataclass(frozen=True)
+class Schedule:
+    phases: tuple[Training, ...] = ()
+
+
+def test_an_unknown_key_in_a_list_is_named_with_its_place() -> None:
+    with pytest.raises(ConfigError, match=r"unknown key phases\[1\]\.step") as caught:
+        config.load(Schedule, {"phases": [{"steps": 1}, {"step": 2}]})
+    assert caught.value.hint == "did you mean phases[1].steps?"
+
+
 def test_a_key_like_no_other_gets_the_list_of_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         config.load(Training, {"steps": 1, "zzz": 1})

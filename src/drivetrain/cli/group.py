@@ -21,6 +21,7 @@ VERBS = {
     "pools": "Pools and nodes: what there is, and what is free.",
     "quota": "What teams own, and who may borrow from whom.",
     "cost": "Device time and money, by pool, team, user or job.",
+    "users": "Who may do what, by which tokens, and who did it.",
     "server": "Take jobs and run them: the control plane.",
     "report": "Where a run's device time went.",
     "data": "Drive logs and data sets: make, check, show, query.",

@@ -24,10 +24,12 @@ from drivetrain.core.units import NS_PER_S
 @click.option(
     "--token", "user", metavar="USER", help="Make a token for a user of the running server, and show it once."
 )
-@click.option("--role", type=click.Choice(["viewer", "member", "operator"]), default="member", help="Of that user.")
-@click.option("--teams", default="", help="Of that user, with commas; the first is theirs by default.")
+@click.option(
+    "--role", type=click.Choice(["viewer", "member", "operator"]), help="Of that user; member, if it is a new one."
+)
+@click.option("--teams", help="Of that user, with commas; the first is theirs by default.")
 @click.option("--lasts", default="30d", show_default=True, help="How long the token is good.")
-def command(stop: bool, user: str | None, role: str, teams: str, lasts: str, **options: Any) -> None:
+def command(stop: bool, user: str | None, role: str | None, teams: str | None, lasts: str, **options: Any) -> None:
     """Take jobs, decide who gets which accelerators when, and run them; until Ctrl-C.
 
     Jobs go on when it ends, and it finds them again when it comes back. Without --config it has one pool, `local`:
@@ -43,14 +45,16 @@ def command(stop: bool, user: str | None, role: str, teams: str, lasts: str, **o
         _serve(**options)
 
 
-def _token(user: str, role: str, teams: str, lasts_s: float) -> str:
+def _token(user: str, role: str | None, teams: str | None, lasts_s: float) -> str:
+    """A user who is there stays as he is in what is not said."""
     from urllib.parse import quote
 
+    from drivetrain.cli.users import set_user
     from drivetrain.server.client import connect
 
     client = connect()
     path = f"/api/users/{quote(user, safe='')}"
-    client.ask("PUT", path, {"role": role, "teams": [team for team in teams.split(",") if team]})
+    set_user(client, user, role, teams)
     token: str = client.ask("POST", f"{path}/tokens", {"label": "by hand", "lasts_s": lasts_s})["token"]
     return token
 

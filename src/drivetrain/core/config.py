@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -64,8 +64,12 @@ def _refuse_unknown(kind: object, values: Mapping[str, object], where: str, pref
             guess = nearest(str(key), list(fields))
             hint = f"did you mean {prefix}{guess}?" if guess else f"known keys: {', '.join(fields)}"
             raise ConfigError(f"{where}: unknown key {prefix}{key}", hint=hint)
-        nested = fields[key]
-        if isinstance(value, Mapping) and isinstance(
-            nested, msgspec.inspect.DataclassType | msgspec.inspect.StructType
-        ):
-            _refuse_unknown(nested.cls, value, where, f"{prefix}{key}.")
+        _refuse_within(fields[key], value, where, f"{prefix}{key}")
+
+
+def _refuse_within(kind: msgspec.inspect.Type, value: object, where: str, path: str) -> None:
+    if isinstance(value, Mapping) and isinstance(kind, msgspec.inspect.DataclassType | msgspec.inspect.StructType):
+        _refuse_unknown(kind.cls, value, where, f"{path}.")
+    elif isinstance(value, Sequence) and isinstance(kind, msgspec.inspect.VarTupleType | msgspec.inspect.ListType):
+        for number, each in enumerate(value):
+            _refuse_within(kind.item_type, each, where, f"{path}[{number}]")

@@ -184,8 +184,9 @@ def _see_to_token(database: Engine, folder: Path, now_s: float) -> None:
     user = getpass.getuser()
     with in_turn(database) as connection:
         people.drop_expired(connection, now_s)
-        if people.person(connection, user) is None:
-            people.set_user(connection, user, Role.OPERATOR, ())
+        known = people.person(connection, user)
+        if known is None or known.role is not Role.OPERATOR:
+            people.set_user(connection, user, Role.OPERATOR, () if known is None else known.teams)
         token = here.read_token(folder)
         if not token or not people.is_good(connection, token, for_s=_LOCAL_TOKEN_S / 2, now_s=now_s):
             label = f"of {socket.gethostname()}"[:64]

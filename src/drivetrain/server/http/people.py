@@ -36,6 +36,15 @@ def me(who: Who) -> dict[str, Any]:
     return {"name": who.name, "role": who.role, "teams": who.teams}
 
 
+@router.get("/users")
+def list_users(request: Request, who: Who) -> list[dict[str, Any]]:
+    """All users, and how long their tokens are good; for operators."""
+    allow(request, who, "list", "users", is_allowed=who.role is Role.OPERATOR)
+    server = server_of(request)
+    with reading(server.database) as connection:
+        return people.listed(connection, server.clock())
+
+
 @router.put("/users/{name}", status_code=204)
 def set_user(request: Request, who: Who, name: str, user: User) -> None:
     """Write a user, new or not."""
@@ -52,6 +61,14 @@ def give_token(request: Request, who: Who, name: str, wanted: NewToken) -> dict[
     with server.database.begin() as connection:
         token = people.give_token(connection, name, wanted.label, lasts_s=wanted.lasts_s, now_s=server.clock())
     return {"token": token}
+
+
+@router.delete("/users/{name}/tokens")
+def drop_tokens(request: Request, who: Who, name: str) -> dict[str, int]:
+    """Take back all tokens of a user; each may be good for another second. Answers how many there were."""
+    allow(request, who, "take back tokens", name, is_allowed=who.role is Role.OPERATOR or who.name == name)
+    with server_of(request).database.begin() as connection:
+        return {"num_dropped": people.drop_tokens(connection, name)}
 
 
 @router.get("/audit")

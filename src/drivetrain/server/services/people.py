@@ -80,10 +80,24 @@ def give_token(connection: Connection, user: str, label: str, *, lasts_s: float,
     return token
 
 
-def drop_tokens(connection: Connection, user: str, label: str) -> int:
-    """Take back those of a label; how many there were."""
-    table = tables.tokens
-    return connection.execute(delete(table).where(table.c.user == user, table.c.label == label)).rowcount
+def drop_tokens(connection: Connection, user: str) -> int:
+    """Take back all that a user has; how many there were."""
+    return connection.execute(delete(tables.tokens).where(tables.tokens.c.user == user)).rowcount
+
+
+def listed(connection: Connection, now_s: float) -> list[dict[str, Any]]:
+    """All users by name, with their role and teams, and labels and ends of the tokens that are good."""
+    users, members, tokens = tables.users, tables.members, tables.tokens
+    found: dict[str, dict[str, Any]] = {
+        name: {"name": name, "role": role, "teams": [], "tokens": []}
+        for name, role in connection.execute(select(users.c.name, users.c.role).order_by(users.c.name))
+    }
+    for user, team in connection.execute(select(members.c.user, members.c.team).order_by(members.c.place)):
+        found[user]["teams"].append(team)
+    good = select(tokens.c.user, tokens.c.label, tokens.c.expires_s).where(tokens.c.expires_s > now_s)
+    for user, label, expires_s in connection.execute(good.order_by(tokens.c.expires_s)):
+        found[user]["tokens"].append({"label": label, "expires_s": expires_s})
+    return list(found.values())
 
 
 def drop_expired(connection: Connection, now_s: float) -> None:

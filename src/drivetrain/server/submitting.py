@@ -1,0 +1,89 @@
+"""A job and the code of a folder -> a job of a server: what `drivetrain submit` does, for Python programs.
+
+`dt.Job(command=("python", "train.py"), gpus=8).submit()`
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drivetrain.compute.job import Job as AskedJob
+from drivetrain.server.client import ChangedError, Client, NoCodeError, connect
+
+_LOOK_S = 0.2
+_FINAL = ("succeeded", "failed", "stopped", "refused")
+
+
+class Submitted:
+    """A job that a server has taken.
+
+    Attributes:
+      id: as `drivetrain describe` and the other commands take it.
+    """
+
+    def __init__(self, client: Client, job_id: str) -> None:
+        self.id = job_id
+        self._client = client
+
+    def __repr__(self) -> str:
+        return f"Submitted({self.id!r})"
+
+    def describe(self) -> dict[str, Any]:
+        """All that is known of it now: state, reason, attempts and events."""
+        return self._client.job(self.id)
+
+    def wait(self) -> str:
+        """Wait until it is over: `succeeded`, `failed`, `stopped` or `refused`."""
+        while (state := str(self.describe()["state"])) not in _FINAL:
+            time.sleep(_LOOK_S)
+        return state
+
+    def stop(self) -> None:
+        """Have it save and leave."""
+        self._client.stop(self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job(AskedJob):
+    """What to run and what it needs: the keys of a job file, as `drivetrain.compute.job.Job` describes them."""
+
+    def submit(self, *, here: bool = False) -> Submitted:
+        """Have it run on a cluster, with the code of this folder; without a server one is started for this machine.
+
+        Args:
+          here: send no code and run in this folder, which the nodes must see.
+        Raises: UsageError: the server refuses it. StoreError: the server does not answer.
+        """
+        client = connect(starts=True)
+        return Submitted(client, send(client, self, here=here)["id"])
+
+
+def send(client: Client, job: AskedJob, *, here: bool = False) -> dict[str, Any]:
+    """Submit a job; of the code of this folder, what the server has not got is sent before.
+
+    Args:
+      here: run in this folder as it is, and send nothing.
+    """
+    from drivetrain.compute.snapshot import take
+    from drivetrain.compute.snapshot.listing import root_and_folder
+
+    if here:
+        return client.submit(job, snapshot="", folder=str(Path.cwd()))
+    found, folder = root_and_folder()
+    root = Path(found)
+    for is_last in (False, False, True):
+        manifest = take(root)
+        try:
+            return client.submit(job, snapshot=manifest.id, folder=folder)
+        except NoCodeError:
+            pass  # send it, then
+        try:
+            client.send_code(manifest, root)
+            break
+        except ChangedError:
+            if is_last:
+                raise
+    return client.submit(job, snapshot=manifest.id, folder=folder)
