@@ -2,6 +2,7 @@
 
 app.py      the application, and what all routes share
 who.py      who asks
+answers.py  what routes answer
 limits.py   how much anybody may ask
 patience.py how long anybody may take to ask it
 people.py   users and tokens

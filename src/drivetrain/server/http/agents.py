@@ -11,11 +11,14 @@ from starlette.concurrency import run_in_threadpool
 from drivetrain.compute.agent.client import MOST_WORDS
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState
 from drivetrain.server.database import Records, reading
+from drivetrain.server.http import answers
 from drivetrain.server.http.who import attempt_of, server_of
 from drivetrain.server.services import agents, arrays
 
 router = APIRouter(prefix="/agent/{attempt}/{member}", tags=["agents"])
 Attempt = Annotated[AttemptRecord, Depends(attempt_of)]
+_JSON: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {}}}}
+_BYTES: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
 Step = Annotated[int, Field(ge=0, lt=1 << 53)]
 Number = Annotated[int, Field(ge=0, lt=1 << 31)]
 ExitCode = Annotated[int, Field(ge=0, le=255)]
@@ -43,7 +46,7 @@ class Exit(BaseModel):
     words: str = Field(default="", max_length=MOST_WORDS)
 
 
-@router.post("/beat")
+@router.post("/beat", response_model=answers.Heard)
 def beat(request: Request, record: Attempt, said: Beat) -> dict[str, str | None]:
     """An agent lives. Answers why it has to leave, where it has to."""
     server = server_of(request)
@@ -57,7 +60,7 @@ def beat(request: Request, record: Attempt, said: Beat) -> dict[str, str | None]
 
 
 @router.post("/exit")
-def exit_of(request: Request, record: Attempt, member: int, said: Exit) -> dict[str, Any]:
+def exit_of(request: Request, record: Attempt, member: int, said: Exit) -> dict[str, str]:
     """The last word of an agent; said again, it counts once."""
     server = server_of(request)
     if record.state is not AttemptState.ENDED:
@@ -68,7 +71,7 @@ def exit_of(request: Request, record: Attempt, member: int, said: Exit) -> dict[
     return {}
 
 
-@router.post("/tasks")
+@router.post("/tasks", response_model=answers.Given)
 def tasks(request: Request, record: Attempt, said: Tasks) -> dict[str, Any]:
     """Take results of tasks, and give out more."""
     server = server_of(request)
@@ -89,7 +92,7 @@ def tasks(request: Request, record: Attempt, said: Tasks) -> dict[str, Any]:
     return {"tasks": given, "num_left": standing.num_left}
 
 
-@router.post("/file")
+@router.post("/file", response_model=answers.Taken)
 async def append(
     request: Request, record: Attempt, path: str, offset: Annotated[int, Query(ge=0, lt=1 << 63)]
 ) -> dict[str, int]:
@@ -99,7 +102,7 @@ async def append(
     return {"size_bytes": await run_in_threadpool(agents.append, run, path, offset, data)}
 
 
-@router.get("/snapshot/{snapshot}")
+@router.get("/snapshot/{snapshot}", response_class=Response, responses=_JSON)
 def snapshot(request: Request, record: Attempt, snapshot: str) -> Response:
     """The manifest of the job's code."""
     if snapshot != _snapshot_of(request, record):
@@ -107,7 +110,7 @@ def snapshot(request: Request, record: Attempt, snapshot: str) -> Response:
     return Response(server_of(request).shelf.manifest(snapshot), media_type="application/json")
 
 
-@router.get("/blob/{sha256}")
+@router.get("/blob/{sha256}", response_class=Response, responses=_BYTES)
 def blob(request: Request, record: Attempt, sha256: str) -> Response:
     """A content of the job's code."""
     shelf = server_of(request).shelf

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Request
+from typing import Any
+
+from fastapi import FastAPI, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
 from sqlalchemy.exc import DataError as NotKept
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -13,6 +16,7 @@ import drivetrain
 from drivetrain.core.errors import DataError, DrivetrainError, StoreError, UsageError
 from drivetrain.server.client import NO_CODE, NoCodeError
 from drivetrain.server.http import agents, code, fleet, foresee, history, jobs, people
+from drivetrain.server.http.answers import Health, Refusal
 from drivetrain.server.http.limits import Limits
 from drivetrain.server.http.state import Server
 
@@ -20,14 +24,16 @@ _STATUS: tuple[tuple[type[DrivetrainError], int], ...] = (
     (NoCodeError, NO_CODE), (UsageError, 422), (DataError, 422), (StoreError, 503),
 )  # fmt: skip
 _MOST_NAMED = 5
+_REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": Refusal} for status in (401, 403, 404, 422, 429, 503)}
 
 
 def make_app(server: Server) -> FastAPI:
     """The application of one server."""
     app = FastAPI(title="Drivetrain", version=drivetrain.__version__, docs_url=None, redoc_url=None)
     app.state.server = server
+    token = Security(HTTPBearer(auto_error=False))  # `who.py` looks at it; here it is for who reads the description
     for routes in (people, jobs, code, fleet, foresee, history, agents):
-        app.include_router(routes.router)
+        app.include_router(routes.router, dependencies=[token], responses=_REFUSALS)
     app.add_middleware(Limits)
     app.add_exception_handler(DrivetrainError, _refusal)
     app.add_exception_handler(RequestValidationError, _malformed)
@@ -36,8 +42,9 @@ def make_app(server: Server) -> FastAPI:
     for kind in (OperationalError, InterfaceError, PoolTimeoutError):
         app.add_exception_handler(kind, _away)
 
-    async def health() -> dict[str, object]:  # in the loop's own thread, since there is nothing to wait for
-        return {"is_up": True, "identity": server.identity}
+    async def health() -> Health:  # in the loop's own thread, since there is nothing to wait for
+        """Whether a server is there, and which."""
+        return Health(is_up=True, identity=server.identity)
 
     app.add_api_route("/health", health, methods=["GET"])
     return app

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from drivetrain.compute.snapshot import decode_manifest
 from drivetrain.compute.snapshot.manifest import MOST_FILES
 from drivetrain.server.database import reading
+from drivetrain.server.http import answers
 from drivetrain.server.http.who import person_of, server_of
 from drivetrain.server.services import snapshots
 from drivetrain.server.services.people import Person
@@ -18,7 +19,7 @@ router = APIRouter(prefix="/api", tags=["code"])
 Who = Annotated[Person, Depends(person_of)]
 
 
-@router.get("/snapshots/{snapshot}")
+@router.get("/snapshots/{snapshot}", response_model=answers.IsThere)
 def has_snapshot(request: Request, who: Who, snapshot: str) -> dict[str, bool]:  # noqa: ARG001
     """Whether it has been sent."""
     server = server_of(request)
@@ -43,7 +44,7 @@ async def put_blob(request: Request, who: Who, sha256: str) -> None:
     await run_in_threadpool(server_of(request).shelf.put_blob, sha256, content)
 
 
-@router.post("/snapshots")
+@router.post("/snapshots", response_model=answers.Sent)
 async def put_snapshot(request: Request, who: Who) -> dict[str, str]:
     """Take a manifest, when all its contents are there."""
     _may_send(who)

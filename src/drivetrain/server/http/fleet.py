@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
+from drivetrain.compute.policy.values import Budget, Pool, Quota
 from drivetrain.core.config import nearest
 from drivetrain.core.errors import UsageError
 from drivetrain.core.units import NS_PER_S
 from drivetrain.ledger.fleet import cost_text, fleet_now, now_json, now_text, statement, statement_json
 from drivetrain.server.database import Records, reading
+from drivetrain.server.http import answers
+from drivetrain.server.http.answers import answer
 from drivetrain.server.http.who import allow, person_of, server_of
 from drivetrain.server.services import settings as written
 from drivetrain.server.services.fleet import read_fleet
@@ -30,7 +33,7 @@ class NodeState(BaseModel):
     reason: str = Field(default="", max_length=500)
 
 
-@router.get("/nodes")
+@router.get("/nodes", response_model=list[answers.NodeNow])
 def nodes(request: Request, who: Who) -> list[dict[str, Any]]:  # noqa: ARG001
     """Machines, with what is free and who has the rest."""
     with reading(server_of(request).database) as connection:
@@ -45,11 +48,11 @@ def nodes(request: Request, who: Who) -> list[dict[str, Any]]:  # noqa: ARG001
     ]
 
 
-@router.get("/settings/{kind}")
-def settings(request: Request, who: Who, kind: str) -> list[dict[str, Any]]:  # noqa: ARG001
+@router.get("/settings/{kind}", response_model=list[Pool | Quota | Budget])
+def settings(request: Request, who: Who, kind: str) -> Response:  # noqa: ARG001
     """Pools, quotas or budgets."""
     with reading(server_of(request).database) as connection:
-        return [msgspec.to_builtins(each) for each in Records(connection).settings(kind, _kind(kind))]
+        return answer(Records(connection).settings(kind, _kind(kind)))
 
 
 @router.put("/settings/{kind}/{name}", status_code=204)
@@ -60,7 +63,7 @@ def set_setting(request: Request, who: Who, kind: str, name: str, body: dict[str
     server = server_of(request)
     with server.database.begin() as connection:
         records = Records(connection)
-        pools = [pool.name for pool in records.settings("pool", written.KINDS["pool"])]
+        pools = [pool.name for pool in records.settings("pool", Pool)]
         record = written.setting_of(kind, name, body, pools=pools)
         records.set_setting(kind, name, record)
         records.tell("settings", kind, None)
@@ -82,8 +85,8 @@ def drop_setting(request: Request, who: Who, kind: str, name: str) -> None:
     server.wake()
 
 
-@router.post("/nodes/{name}/state", status_code=202)
-def set_node(request: Request, who: Who, name: str, body: NodeState) -> None:
+@router.post("/nodes/{name}/state", status_code=202, response_class=Response)
+def set_node(request: Request, who: Who, name: str, body: NodeState) -> Response:
     """Drain a node, cordon it, or take it back."""
     allow(request, who, f"set node {body.state}", name, is_allowed=who.role is Role.OPERATOR)
     server = server_of(request)
@@ -95,9 +98,10 @@ def set_node(request: Request, who: Who, name: str, body: NodeState) -> None:
             raise UsageError(f"there is no node {name[:80]!r}", hint=f"did you mean {guess}?" if guess else "")
         records.tell("node", name, {"state": body.state, "reason": body.reason or f"by {who.name}"})
     server.wake()
+    return Response(status_code=202)
 
 
-@router.get("/top")
+@router.get("/top", response_model=answers.Account)
 def top(request: Request, who: Who) -> dict[str, Any]:  # noqa: ARG001
     """The fleet now, as JSON and as text."""
     server = server_of(request)
@@ -106,7 +110,7 @@ def top(request: Request, who: Who) -> dict[str, Any]:  # noqa: ARG001
     return {"json": now_json(now), "text": now_text(now)}
 
 
-@router.get("/cost")
+@router.get("/cost", response_model=answers.Account)
 def cost(
     request: Request,
     who: Who,  # noqa: ARG001

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import IntegrityError
 
 from drivetrain.compute.controller.states import JobState
 from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.server.database import reading
+from drivetrain.server.foresee.answers import WaitAnswer, WhatIfAnswer
+from drivetrain.server.http.answers import answer
 from drivetrain.server.http.who import person_of, server_of
 from drivetrain.server.services import estimates, jobs
 from drivetrain.server.services.people import Person
@@ -28,8 +31,8 @@ class Change(BaseModel):
     over_s: float = Field(default=86400.0, ge=60.0, le=_LONGEST_S)
 
 
-@router.get("/jobs/{name}/estimate")
-def estimate(request: Request, who: Who, name: str) -> dict[str, Any]:  # noqa: ARG001 - anybody with a token may look
+@router.get("/jobs/{name}/estimate", response_model=WaitAnswer)
+def estimate(request: Request, who: Who, name: str) -> Response:  # noqa: ARG001 - anybody with a token may look
     """Why a job waits and when it should start; where nothing can be said of that, why."""
     server = server_of(request)
     with reading(server.database) as connection:
@@ -39,16 +42,18 @@ def estimate(request: Request, who: Who, name: str) -> dict[str, Any]:  # noqa: 
     try:
         found = server.foresight.wait(job.id, server.clock())
     except StoreError as exc:
-        return {"job": job.id, "why_not": exc.message, "text": f"{job.reason}; no estimate: {exc.message}"}
+        text = f"{job.reason}; no estimate: {exc.message}"
+        none = WaitAnswer(job=job.id, attempt="", asked_s=server.clock(), reason=job.reason, position=job.position)
+        return answer(replace(none, why_not=exc.message, text=text))
     if found["low_s"] is not None:
         told = {"at_s": found["asked_s"], "low_s": found["low_s"], "high_s": found["high_s"]}
         with suppress(IntegrityError), server.database.begin() as connection:
             estimates.keep(connection, found["attempt"], **told)
-    return found
+    return answer(found)
 
 
-@router.post("/whatif")
-def what_if(request: Request, who: Who, change: Change) -> dict[str, Any]:  # noqa: ARG001
+@router.post("/whatif", response_model=WhatIfAnswer)
+def what_if(request: Request, who: Who, change: Change) -> Response:  # noqa: ARG001
     """The fleet as it is and as it would be, played forward side by side from this moment."""
     server = server_of(request)
-    return server.foresight.what_if(tuple(change.add), change.over_s, server.clock())
+    return answer(server.foresight.what_if(tuple(change.add), change.over_s, server.clock()))

@@ -15,7 +15,7 @@ router = APIRouter(prefix="/api", tags=["history"])
 Who = Annotated[Person, Depends(person_of)]
 
 
-@router.get("/history")
+@router.get("/history", response_class=Response, responses={200: {"content": {"application/x-ndjson": {}}}})
 def read(
     request: Request,
     who: Who,  # noqa: ARG001 - anybody with a token may look

@@ -14,6 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from drivetrain.compute.controller.states import JobRecord, JobState
 from drivetrain.compute.job import job_of
 from drivetrain.server.database import Records, reading
+from drivetrain.server.http import answers
+from drivetrain.server.http.answers import answer
 from drivetrain.server.http.who import allow, person_of, server_of
 from drivetrain.server.services import jobs, logs
 from drivetrain.server.services.people import Person
@@ -43,8 +45,8 @@ class Cursor(BaseModel):
     wait_s: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
 
 
-@router.post("", status_code=201)
-def submit(request: Request, who: Who, submission: Submission) -> dict[str, Any]:
+@router.post("", status_code=201, response_model=JobRecord)
+def submit(request: Request, who: Who, submission: Submission) -> Response:
     """Take a job."""
     server = server_of(request)
     if not who.may_submit:
@@ -68,10 +70,10 @@ def submit(request: Request, who: Who, submission: Submission) -> dict[str, Any]
     except IntegrityError:  # the same request came twice at once: now there is the job of the other one
         record = take()
     server.wake()
-    return shown(record)
+    return answer(record, 201)
 
 
-@router.get("")
+@router.get("", response_model=list[JobRecord])
 def list_jobs(
     request: Request,
     who: Who,  # noqa: ARG001 - anybody with a token may look
@@ -83,10 +85,10 @@ def list_jobs(
     """The newest first."""
     with reading(server_of(request).database) as connection:
         found = Records(connection).jobs(user=user, team=team, states=state or (), limit=limit)
-    return _json(found)
+    return answer(found)
 
 
-@router.get("/{name}")
+@router.get("/{name}", response_model=answers.Described)
 def describe(request: Request, who: Who, name: str) -> Response:  # noqa: ARG001
     """A job with its attempts and events."""
     with reading(server_of(request).database) as connection:
@@ -94,14 +96,14 @@ def describe(request: Request, who: Who, name: str) -> Response:  # noqa: ARG001
         records = Records(connection)
         attempts = records.attempts_of(job.id)
         events = [
-            {"at_ns": at_ns, "kind": kind, "subject": subject, "data": data}
+            answers.Event(at_ns=at_ns, kind=kind, subject=subject, data=data)
             for _, at_ns, kind, subject, data in records.events(subjects=[job.id, *(each.id for each in attempts)])
         ]
-    return _json(shown(job) | {"attempts": attempts, "events": events})
+    return answer(msgspec.to_builtins(job) | {"attempts": attempts, "events": events})
 
 
-@router.post("/{name}/stop", status_code=202)
-def stop(request: Request, who: Who, name: str) -> dict[str, Any]:
+@router.post("/{name}/stop", status_code=202, response_model=JobRecord)
+def stop(request: Request, who: Who, name: str) -> Response:
     """Have a job save and leave."""
     server = server_of(request)
     with reading(server.database) as connection:
@@ -110,11 +112,11 @@ def stop(request: Request, who: Who, name: str) -> dict[str, Any]:
     with server.database.begin() as connection:
         jobs.stop(connection, who, job)
     server.wake()
-    return shown(job)
+    return answer(job, 202)
 
 
-@router.post("/{name}/logs")
-async def read_logs(request: Request, who: Who, name: str, cursor: Cursor) -> dict[str, Any]:  # noqa: ARG001
+@router.post("/{name}/logs", response_model=answers.Printed)
+async def read_logs(request: Request, who: Who, name: str, cursor: Cursor) -> Response:  # noqa: ARG001
     """What ranks printed since; waits for something where there is nothing yet, but not for long."""
     server = server_of(request)
     loop = asyncio.get_running_loop()
@@ -129,18 +131,6 @@ async def read_logs(request: Request, who: Who, name: str, cursor: Cursor) -> di
     while True:
         job, pieces = await run_in_threadpool(look)
         if pieces or job.state.is_final or loop.time() >= until_s:
-            found = [msgspec.to_builtins(piece) for piece in pieces]
-            return {"job": job.id, "state": job.state, "reason": job.reason, "pieces": found}
+            return answer({"job": job.id, "state": job.state, "reason": job.reason, "pieces": pieces})
         await asyncio.sleep(pause_s)
         pause_s = min(_LONGEST_LOOK_S, pause_s * 1.1)  # many may wait for long
-
-
-def shown(record: JobRecord) -> dict[str, Any]:
-    """A job as JSON."""
-    shown: dict[str, Any] = msgspec.to_builtins(record)
-    return shown
-
-
-def _json(value: object) -> Response:
-    """What is asked for all the time, as it is: to check it and encode it field by field takes longer than all else."""
-    return Response(msgspec.json.encode(value), media_type="application/json")

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from drivetrain.server.database import reading
+from drivetrain.server.http import answers
 from drivetrain.server.http.who import allow, person_of, server_of
 from drivetrain.server.services import people
 from drivetrain.server.services.people import Person, Role
@@ -30,13 +31,13 @@ class NewToken(BaseModel):
     lasts_s: float = 30 * 86400.0
 
 
-@router.get("/me")
+@router.get("/me", response_model=answers.Who)
 def me(who: Who) -> dict[str, Any]:
     """Who asks."""
     return {"name": who.name, "role": who.role, "teams": who.teams}
 
 
-@router.get("/users")
+@router.get("/users", response_model=list[answers.UserKept])
 def list_users(request: Request, who: Who) -> list[dict[str, Any]]:
     """All users, and how long their tokens are good; for operators."""
     allow(request, who, "list", "users", is_allowed=who.role is Role.OPERATOR)
@@ -53,7 +54,7 @@ def set_user(request: Request, who: Who, name: str, user: User) -> None:
         people.set_user(connection, name, user.role, tuple(user.teams))
 
 
-@router.post("/users/{name}/tokens", status_code=201)
+@router.post("/users/{name}/tokens", status_code=201, response_model=answers.Token)
 def give_token(request: Request, who: Who, name: str, wanted: NewToken) -> dict[str, str]:
     """Make a token; it is shown this once."""
     allow(request, who, "make a token for", name, is_allowed=who.role is Role.OPERATOR or who.name == name)
@@ -63,7 +64,7 @@ def give_token(request: Request, who: Who, name: str, wanted: NewToken) -> dict[
     return {"token": token}
 
 
-@router.delete("/users/{name}/tokens")
+@router.delete("/users/{name}/tokens", response_model=answers.Dropped)
 def drop_tokens(request: Request, who: Who, name: str) -> dict[str, int]:
     """Take back all tokens of a user; each may be good for another second. Answers how many there were."""
     allow(request, who, "take back tokens", name, is_allowed=who.role is Role.OPERATOR or who.name == name)
@@ -71,7 +72,7 @@ def drop_tokens(request: Request, who: Who, name: str) -> dict[str, int]:
         return {"num_dropped": people.drop_tokens(connection, name)}
 
 
-@router.get("/audit")
+@router.get("/audit", response_model=list[answers.Audited])
 def read_audit(
     request: Request, who: Who, user: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> list[dict[str, Any]]:
