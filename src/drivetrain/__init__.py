@@ -6,8 +6,6 @@ costs milliseconds and loads neither torch, numpy nor pyarrow. By habit: `import
 
 from __future__ import annotations
 
-import importlib
-
 TYPE_CHECKING = (
     False  # as type checkers know it; `typing` itself takes some milliseconds, which short commands have not
 )
@@ -75,6 +73,8 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Load a public name from its room on first use."""
+    import importlib
+
     if name in _ROOMS:
         return importlib.import_module(f"drivetrain.{name}")
     if name in _HOMES:

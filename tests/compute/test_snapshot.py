@@ -66,7 +66,7 @@ def test_git_says_what_belongs_to_it(code: Path) -> None:
 
 
 def unchanged_id(code: Path) -> str | None:
-    return unchanged(code, begin_listing(code, without=code.parent / "home")())
+    return unchanged(str(code), begin_listing(str(code), without=str(code.parent / "home"))())
 
 
 def age(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,41 @@ def test_an_answer_is_read_to_its_end(answer: bytes, status: int, content: bytes
     assert heard[0].endswith(b"\r\nA: b\r\nContent-Length: 4\r\n\r\nbody")
 
 
+def test_what_was_begun_is_answered_when_it_is_asked() -> None:
+    with saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi") as (connection, heard):
+        connection.begin("POST", "/x", {}, b"body")
+        assert connection.ask("POST", "/x", {}, b"body") == (200, b"hi")
+    assert len(heard) == 1
+
+
+def test_no_question_gets_the_answer_to_another_one_that_was_begun() -> None:
+    def serve(listening: socket.socket) -> None:
+        for _ in range(2):
+            line, _ = listening.accept()
+            with line:
+                path = line.recv(1 << 16).split()[1]
+                with suppress(ConnectionError):
+                    line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + path)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        connection = Connection(f"127.0.0.1:{listening.getsockname()[1]}", timeout_s=10)
+        connection.begin("GET", "/x", {})
+        assert connection.ask("GET", "/y", {}) == (200, b"/y")
+        connection.close()
+        thread.join()
+
+
+def test_what_cannot_be_begun_fails_when_it_is_asked() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    connection = Connection(f"127.0.0.1:{port}", timeout_s=10)
+    connection.begin("GET", "/", {})
+    with pytest.raises(ConnectionRefusedError):
+        connection.ask("GET", "/", {})
+
+
 def test_a_connection_is_kept_for_the_next_question() -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
     with saying(answer, answer) as (connection, heard):

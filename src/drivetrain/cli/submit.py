@@ -104,7 +104,7 @@ def _plan(job: Job, here: bool) -> str:
     root, folder = root_and_folder()
     code: dict[str, object] = {"folder": str(Path.cwd())}
     if not here:
-        manifest = take(root)
+        manifest = take(Path(root))
         code = {
             "snapshot": manifest.id,
             "folder": folder,
@@ -122,13 +122,13 @@ def _send(client: Client, job: Job, here: bool) -> dict[str, Any]:
         return client.submit(job, snapshot="", folder=str(Path.cwd()))
     root, folder = root_and_folder()
     for is_last in (False, False, True):
-        manifest = take(root)
+        manifest = take(Path(root))
         try:
             return client.submit(job, snapshot=manifest.id, folder=folder)
         except NoCodeError:
             pass  # send it, then
         try:
-            client.send_code(manifest, root)
+            client.send_code(manifest, Path(root))
             break
         except ChangedError:
             if is_last:

@@ -56,15 +56,17 @@ def submit_quickly(arguments: list[str]) -> bool:
     if values is None:
         return False
     from drivetrain.compute.snapshot.listing import begin_listing, root_and_folder
-    from drivetrain.compute.snapshot.unchanged import unchanged
-    from drivetrain.core.variables import home
+    from drivetrain.core.variables import home_text
 
     root, folder = root_and_folder()
-    listed = begin_listing(root, without=home())
-    from drivetrain.server.client import NoCodeError, running
+    listed = begin_listing(root, without=home_text())
+    from drivetrain.server.client import NoCodeError, begin_running
 
-    client = running()
+    running = begin_running()
+    from drivetrain.compute.snapshot.unchanged import unchanged
+
     snapshot = unchanged(root, listed())
+    client = running()
     if client is None or snapshot is None:
         return False
     as_json = values.pop("as_json", False)

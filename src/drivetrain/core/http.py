@@ -37,6 +37,7 @@ class Connection:
         self._timeout_s, self._context = timeout_s, context
         self._socket: socket.socket | None = None
         self._reader: BufferedReader | None = None
+        self._begun = b""
 
     @property
     def is_open(self) -> bool:
@@ -48,18 +49,36 @@ class Connection:
 
         Raises: OSError: the server is not there, or what it says is no answer; the connection is closed then.
         """
-        lines = [f"{method} {_one_line(path)} HTTP/1.1", f"Host: {self._netloc}", "Accept-Encoding: identity"]
-        lines += [f"{name}: {_one_line(value)}" for name, value in headers.items()]
-        lines += [f"Content-Length: {len(body)}", "", ""]
+        request = self._request(method, path, headers, body)
+        if self._begun and self._begun != request:
+            self.close()  # what comes on it is the answer to that
         try:
-            self._opened().sendall("\r\n".join(lines).encode("latin-1") + body)
+            if not self._begun:
+                self._opened().sendall(request)
+            self._begun = b""
             return self._answer()
         except OSError:
             self.close()
             raise
 
+    def begin(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> None:
+        """Send what is asked next, which then waits less; what fails here fails again there."""
+        request = self._request(method, path, headers, body)
+        try:
+            self._opened().sendall(request)
+            self._begun = request
+        except OSError:
+            self.close()
+
+    def _request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
+        lines = [f"{method} {_one_line(path)} HTTP/1.1", f"Host: {self._netloc}", "Accept-Encoding: identity"]
+        lines += [f"{name}: {_one_line(value)}" for name, value in headers.items()]
+        lines += [f"Content-Length: {len(body)}", "", ""]
+        return "\r\n".join(lines).encode("latin-1") + body
+
     def close(self) -> None:
         """Let go of the connection. May be called twice."""
+        self._begun = b""
         reader, self._reader = self._reader, None
         held, self._socket = self._socket, None
         for each in (reader, held):

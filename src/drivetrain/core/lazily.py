@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Callable, Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 
 def lazily(package: str, files: Mapping[str, str]) -> Callable[[str], object]:
@@ -18,6 +20,8 @@ def lazily(package: str, files: Mapping[str, str]) -> Callable[[str], object]:
     def load(name: str) -> object:
         if name not in files:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        import importlib
+
         value: object = getattr(importlib.import_module(f"{package}.{files[name]}"), name)
         setattr(sys.modules[package], name, value)
         return value

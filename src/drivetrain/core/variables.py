@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from pathlib import Path
 
 from drivetrain.core.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 HOME = "DRIVETRAIN_HOME"  # the store's root
 RUN = "DRIVETRAIN_RUN"  # the run's id
@@ -24,7 +27,14 @@ TRIAL = "DRIVETRAIN_TRIAL"  # what a trial run does otherwise, see core.trials
 
 
 def home() -> Path:
-    """The store's root: `DRIVETRAIN_HOME`, or `.drivetrain` in the working directory; absolute.
+    """The store's root: `DRIVETRAIN_HOME`, or `.drivetrain` in the working directory; absolute. Raises: UsageError."""
+    from pathlib import Path
+
+    return Path(home_text())
+
+
+def home_text() -> str:
+    """Likewise, for commands that have no time for `pathlib`.
 
     Raises: UsageError: it is the URL of a bucket, which a path would take for folders of that name.
     """
@@ -33,7 +43,8 @@ def home() -> Path:
             f"{HOME} is {os.environ[HOME]}, but must be a folder",
             hint='checkpoints alone go to a bucket: dt.Checkpoint(to="s3://bucket/prefix")',
         )
-    return Path(os.environ.get(HOME) or ".drivetrain").absolute()
+    path = os.path.join(os.getcwd(), os.environ.get(HOME) or ".drivetrain")  # noqa: PTH109, PTH118
+    return path if ".." in path.split("/") else os.path.normpath(path)  # behind a link, `..` is not what it looks like
 
 
 def whole_number(env: Mapping[str, str], name: str, default: int) -> int:

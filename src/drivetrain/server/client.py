@@ -6,10 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
-from urllib.parse import quote, urlencode, urlsplit
 
 from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.core.http import Connection
@@ -17,6 +14,8 @@ from drivetrain.server import here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
     from typing import Any
 
     from drivetrain.compute.job import Job
@@ -42,16 +41,18 @@ class Client:
 
     def __init__(self, url: str, token: str) -> None:
         self.url = url
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
+        scheme, _, netloc = url.partition("://")
+        for mark in "/?#":
+            netloc = netloc.partition(mark)[0]
+        if scheme.lower() not in ("http", "https") or not netloc:
             raise UsageError(f"{url!r} is no server", hint=f"{SERVER}=https://HOST:PORT")
         self._token = token
         context = None
-        if parts.scheme == "https":
+        if scheme.lower() == "https":
             import ssl
 
             context = ssl.create_default_context(cafile=os.environ.get(CA_FILE) or None)
-        self._connection = Connection(parts.netloc, timeout_s=_PATIENCE_S, context=context)
+        self._connection = Connection(netloc, timeout_s=_PATIENCE_S, context=context)
 
     def use(self, token: str) -> None:
         """From now on ask with this token."""
@@ -86,10 +87,12 @@ class Client:
 
     def job(self, name: str) -> dict[str, Any]:
         """A job with its attempts and events."""
-        return self.ask("GET", f"/api/jobs/{quote(name, safe='')}")  # type: ignore[no-any-return]
+        return self.ask("GET", f"/api/jobs/{_quoted(name)}")  # type: ignore[no-any-return]
 
     def jobs(self, **filters: object) -> list[dict[str, Any]]:
         """The newest first."""
+        from urllib.parse import urlencode
+
         query = urlencode({name: value for name, value in filters.items() if value}, doseq=True)
         return self.ask("GET", f"/api/jobs?{query}")  # type: ignore[no-any-return]
 
@@ -105,7 +108,7 @@ class Client:
 
     def stop(self, name: str) -> dict[str, Any]:
         """Have a job save and leave."""
-        return self.ask("POST", f"/api/jobs/{quote(name, safe='')}/stop")  # type: ignore[no-any-return]
+        return self.ask("POST", f"/api/jobs/{_quoted(name)}/stop")  # type: ignore[no-any-return]
 
     def logs(self, name: str, *, rank: int | None, follow: bool) -> Iterator[dict[str, Any]]:
         """Pieces of what ranks print: file, attempt, rank, text; to the end of the job where they are followed."""
@@ -113,7 +116,7 @@ class Client:
         is_last = False
         while True:
             body = {"cursor": cursor, "rank": rank, "wait_s": 15.0 if follow else 0.0}
-            answer = self.ask("POST", f"/api/jobs/{quote(name, safe='')}/logs", body)
+            answer = self.ask("POST", f"/api/jobs/{_quoted(name)}/logs", body)
             name = answer["job"]  # what `latest` means may change meanwhile
             yield from answer["pieces"]
             cursor |= {piece["file"]: piece["end"] for piece in answer["pieces"]}
@@ -136,10 +139,16 @@ class Client:
         except ValueError as exc:
             raise StoreError(f"what answers at {self.url} is no server of ours") from exc
 
+    def begin(self, method: str, path: str) -> None:
+        """Send what is asked next, without a body; its answer is then waited for less."""
+        self._connection.begin(method, path, self._headers("application/json"))
+
+    def _headers(self, kind: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}", "Content-Type": kind}
+
     def _send(self, method: str, path: str, body: bytes = b"", kind: str = "application/octet-stream") -> bytes:
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": kind}
         try:
-            status, content = self._exchange(method, path, headers, body)
+            status, content = self._exchange(method, path, self._headers(kind), body)
         except OSError as exc:
             raise StoreError(f"the server {self.url} does not answer: {exc}", hint="is it running?") from exc
         if status >= 400:
@@ -185,9 +194,15 @@ def connect(*, starts: bool = False) -> Client:
 
 def running() -> Client | None:
     """The server that DRIVETRAIN_SERVER names, or the one that runs on this machine; None where none does."""
+    return begin_running()()
+
+
+def begin_running() -> Callable[[], Client | None]:
+    """Ask for it; what is given waits for the answer."""
     if os.environ.get(SERVER):
-        return Client(os.environ[SERVER], os.environ.get(TOKEN, ""))
-    return here_client(here.server_folder())
+        client = Client(os.environ[SERVER], os.environ.get(TOKEN, ""))
+        return lambda: client
+    return _begin_here(here.server_folder_text())
 
 
 def stop_here() -> bool:
@@ -209,16 +224,26 @@ def stop_here() -> bool:
 
 def here_client(folder: Path) -> Client | None:
     """Of the server of this machine that keeps its things in a folder; None where none runs."""
-    for server in here.servers(folder):
-        client = Client(server.url, "")
-        try:
-            answer = client.ask("GET", "/health")
-        except (StoreError, UsageError):
-            continue
-        if isinstance(answer, dict) and answer.get("identity") == server.identity:
-            client.use(here.read_token(folder))
-            return client
-    return None
+    return _begin_here(str(folder))()
+
+
+def _begin_here(folder: str) -> Callable[[], Client | None]:
+    found = [(server.identity, Client(server.url, "")) for server in here.servers(folder)]
+    if found:
+        found[0][1].begin("GET", "/health")
+
+    def finish() -> Client | None:
+        for identity, client in found:
+            try:
+                answer = client.ask("GET", "/health")
+            except (StoreError, UsageError):
+                continue
+            if isinstance(answer, dict) and answer.get("identity") == identity:
+                client.use(here.read_token(folder))
+                return client
+        return None
+
+    return finish
 
 
 def _started() -> Client:
@@ -255,3 +280,9 @@ def _refusal(status: int, content: bytes) -> UsageError | StoreError:
     if status == NO_CODE:
         return NoCodeError(message, hint=hint)
     return StoreError(message, hint=hint) if status >= 500 else UsageError(message, hint=hint)
+
+
+def _quoted(name: str) -> str:
+    from urllib.parse import quote
+
+    return quote(name, safe="")

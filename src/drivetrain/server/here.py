@@ -1,15 +1,20 @@
 """Servers of this machine, for commands of the same user: where each is, and a token that is good for all."""
 
+# ruff: noqa: PTH108, PTH116, PTH208
+
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from drivetrain.core.host import host_id
-from drivetrain.core.variables import home
+from drivetrain.core.variables import home, home_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 _TOKEN_FILE = "token"  # noqa: S105 - a name of a file
 
@@ -32,12 +37,17 @@ def server_folder() -> Path:
     return home() / "server"
 
 
-def servers(folder: Path) -> list[Here]:
+def server_folder_text() -> str:
+    """Likewise, for commands that have no time for `pathlib`."""
+    return f"{home_text()}/server"
+
+
+def servers(folder: Path | str) -> list[Here]:
     """Those that run on this machine, the newest first; what servers that were killed left is not among them."""
     found = []
-    for path in (folder / "here").glob("*.json"):
+    for path in _files(folder):
         try:
-            here, made_s = Here(**json.loads(path.read_bytes())), path.stat().st_mtime
+            here, made_s = _read(path), os.stat(path).st_mtime
         except (OSError, ValueError, TypeError):
             continue
         if here.host == host_id() and _lives(here.pid):
@@ -60,10 +70,11 @@ def announced(folder: Path, url: str, identity: str) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def read_token(folder: Path) -> str:
+def read_token(folder: Path | str) -> str:
     """That of this machine's commands; empty where there is none."""
     try:
-        return (folder / _TOKEN_FILE).read_text()
+        with open(f"{folder}/{_TOKEN_FILE}", encoding="utf-8") as file:
+            return file.read()
     except OSError:
         return ""
 
@@ -79,11 +90,23 @@ def write_token(folder: Path, token: str) -> None:
 
 
 def _remove_dead(folder: Path) -> None:
-    for path in (folder / "here").glob("*.json"):
+    for path in _files(folder):
         with suppress(OSError, ValueError, TypeError):
-            here = Here(**json.loads(path.read_bytes()))
+            here = _read(path)
             if here.host == host_id() and not _lives(here.pid):
-                path.unlink()
+                os.unlink(path)
+
+
+def _files(folder: Path | str) -> list[str]:
+    try:
+        return [f"{folder}/here/{name}" for name in os.listdir(f"{folder}/here") if name.endswith(".json")]
+    except OSError:
+        return []
+
+
+def _read(path: str) -> Here:
+    with open(path, "rb") as file:
+        return Here(**json.loads(file.read()))
 
 
 def _lives(pid: int) -> bool:

@@ -45,7 +45,7 @@ def take(folder: Path, *, most_bytes: int = MOST_BYTES) -> Manifest:
     known = _recalled(memory)
     now: dict[str, _Known] = {}
     old_ns = settled_ns()
-    files = statuses(folder, begin_listing(folder, without=home())())
+    files = statuses(str(folder), begin_listing(str(folder), without=str(home()))())
     links = [_link(folder, path) for path, status in files.items() if _may_travel(path, status, stat.S_ISLNK)]
     pending = [(path, status) for path, status in files.items() if _may_travel(path, status, stat.S_ISREG)]
     _check_size(pending, most_bytes)
@@ -62,7 +62,7 @@ def take(folder: Path, *, most_bytes: int = MOST_BYTES) -> Manifest:
     if not entries:
         raise UsageError(f"{folder} has no files that could be sent", hint="are all of them ignored by git?")
     manifest = Manifest(tuple(sorted(entries, key=lambda entry: entry.path)))
-    remember(folder, files, manifest.id, old_ns)
+    remember(str(folder), files, manifest.id, old_ns)
     return manifest
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
 
-from drivetrain.core.variables import home
+from drivetrain.core.variables import home_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 _LATELY_NS = 2_000_000_000
 
@@ -28,22 +30,24 @@ def settled_ns() -> int:
     return time.time_ns() - _LATELY_NS
 
 
-def statuses(folder: Path, paths: Iterable[str]) -> dict[str, os.stat_result]:
+def statuses(folder: str, paths: Iterable[str]) -> dict[str, os.stat_result]:
     """Of all that are there; of links, their own."""
     found = {}
     for path in paths:
         with suppress(OSError):  # git knows it, but it is gone
-            found[path] = os.lstat(os.path.join(folder, path))  # noqa: PTH118 - a thousand paths in a moment
+            found[path] = os.lstat(os.path.join(folder, path))  # noqa: PTH118 - as text, a thousand paths in a moment
     return found
 
 
-def remember(folder: Path, files: Mapping[str, os.stat_result], snapshot: str, settled_ns: int) -> None:
+def remember(folder: str, files: Mapping[str, os.stat_result], snapshot: str, settled_ns: int) -> None:
     """Keep the id of the code in a folder, unless a file of it may have changed without any mark.
 
     Args:
       settled_ns: of the moment before the files were looked at.
     """
-    memory = _memory(folder)
+    from pathlib import Path
+
+    memory = Path(_memory(folder))
     try:
         if any(changed_ns(status) >= settled_ns for status in files.values()):
             memory.unlink(missing_ok=True)
@@ -56,20 +60,21 @@ def remember(folder: Path, files: Mapping[str, os.stat_result], snapshot: str, s
         return
 
 
-def unchanged(folder: Path, paths: Iterable[str]) -> str | None:
+def unchanged(folder: str, paths: Iterable[str]) -> str | None:
     """The id of the code in a folder; None where it has to be taken anew."""
     try:
-        snapshot, _, marks = _memory(folder).read_bytes().partition(b"\n")
+        with open(_memory(folder), "rb") as file:
+            snapshot, _, marks = file.read().partition(b"\n")
     except OSError:
         return None
     return snapshot.decode("ascii", "replace") if marks == _marks(folder, statuses(folder, paths)) else None
 
 
-def _memory(folder: Path) -> Path:
-    return home() / "snapshots" / f"{zlib.crc32(os.fsencode(folder)):08x}.last"
+def _memory(folder: str) -> str:
+    return f"{home_text()}/snapshots/{zlib.crc32(os.fsencode(folder)):08x}.last"
 
 
-def _marks(folder: Path, files: Mapping[str, os.stat_result]) -> bytes:
+def _marks(folder: str, files: Mapping[str, os.stat_result]) -> bytes:
     lines = [os.fsencode(folder)]
     for path, status in files.items():
         marks = f"{status.st_mode} {status.st_size} {changed_ns(status)} {status.st_ino} {path}"
