@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from drivetrain.launch import nursery
-from drivetrain.launch.child import die_with
 from drivetrain.launch.nursery_process import NurseryProcess
+from drivetrain.launch.prctl import die_with
 from drivetrain.launch.spec import DEFAULT_PRELOAD
 from drivetrain.launch.wire import Channel
 

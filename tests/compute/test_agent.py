@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from drivetrain.compute.agent.assignment import Assignment, read_assignment, write_assignment
-from drivetrain.compute.agent.beats import GONE
-from drivetrain.compute.agent.client import ServerAwayError, ServerRefusedError
-from drivetrain.compute.agent.main import Agent
+from drivetrain.compute.agent.client import GONE, AgentClient, ServerAwayError, ServerRefusedError
+from drivetrain.compute.agent.work import Agent
 from drivetrain.compute.policy.values import Share
 from drivetrain.launch.claim import claimed
 from drivetrain.store import create_run
@@ -43,7 +44,8 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_an_attempt_begins_when_the_one_before_has_left(told: Path) -> None:
     run = create_run(["true"], 1, run_id="run-1")
-    agent = Agent(told, 0)
+    assignment = read_assignment(told)
+    agent = Agent(assignment, AgentClient.of(told, assignment, 0), lambda: AgentClient.of(told, assignment, 0))
     waiting = threading.Thread(target=agent._await_predecessor)
     with claimed(run):
         waiting.start()
@@ -53,15 +55,16 @@ def test_an_attempt_begins_when_the_one_before_has_left(told: Path) -> None:
 
 
 def test_an_agent_whose_assignment_was_put_away_takes_its_attempt_to_be_over(told: Path) -> None:
-    agent = Agent(told, 0)
+    client = AgentClient.of(told, read_assignment(told), 0)
+    client.begin_beat()
     with pytest.raises(ServerAwayError):
-        agent._client.beat(step=None, saved_step=None)
+        client.beat(step=None, saved_step=None)
     (told / "assignment.json").write_bytes(b"{")  # as a file system shows it that is about to fail
     with pytest.raises(ServerAwayError):
-        agent._client.beat(step=None, saved_step=None)
+        client.beat(step=None, saved_step=None)
     shutil.rmtree(told)
     with pytest.raises(ServerRefusedError) as refused:
-        agent._client.beat(step=None, saved_step=None)
+        client.beat(step=None, saved_step=None)
     assert refused.value.status in GONE
 
 
@@ -72,3 +75,41 @@ def test_an_assignment_that_changes_is_never_seen_in_part(told: Path) -> None:
         assert b"127.0.0.1:9" in reading.read()
     assert read_assignment(told).server == "http://127.0.0.1:10"
     assert [each.name for each in told.iterdir()] == ["assignment.json"]
+
+
+def test_what_comes_before_the_first_rank_imports_nothing_that_takes_long() -> None:
+    begin = "import sys; from drivetrain.compute.agent import main"
+    agent = _modules(
+        f"{begin}; main._import_msgspec(); import drivetrain.compute.agent.work, drivetrain.launch.launcher"
+    )
+    slow = {"dataclasses", "inspect", "ast", "typing_extensions", "logging", "tomllib", "difflib", "random", "tempfile"}
+    assert not (slow | {"subprocess", "shutil", "traceback", "email", "ssl", "http.client"}) & agent
+    forks_ranks = _modules("import sys; from drivetrain.launch import spares, nursery")
+    assert not (slow - {"tempfile"} | {"msgspec", "subprocess"}) & forks_ranks
+
+
+def _modules(program: str) -> set[str]:
+    """What an interpreter has imported after a program."""
+    command = [sys.executable, "-c", f"{program}; print(*sys.modules)"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split())
+
+
+def test_an_agent_told_to_leave_while_it_imports_begins_nothing_and_says_so() -> None:
+    program = """
+import os, signal
+from drivetrain.compute.agent.assignment import Assignment
+from drivetrain.compute.agent.work import Agent
+
+class Server:
+    def beat(self, **how_far): print("asks", flush=True)
+    def exited(self, exit_code, words): print("exited", exit_code, words, flush=True)
+    def close(self): pass
+
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+os.kill(os.getpid(), signal.SIGTERM)
+told = Assignment(attempt="job-1.1", job="job-1", run="run-1", pool="p", name="", server="", token="", home="/nowhere",
+                  shares=(), least_nodes=1, ranks=1, command=("true",))
+print(Agent(told, Server(), Server).work())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == ["exited 143 ", "143"]

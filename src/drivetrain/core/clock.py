@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from typing import NamedTuple
 
 from drivetrain.core.host import host_id as host_id
 
@@ -12,8 +11,7 @@ mono_ns = time.monotonic_ns  # one clock for all processes of a host since its b
 wall_ns = time.time_ns  # UTC since the epoch; may jump
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(NamedTuple):
     """One moment on both clocks of one host: later monotonic times become instants through it.
 
     Attributes:
@@ -36,4 +34,6 @@ class Anchor:
 
 def utc_text(at_wall_ns: int) -> str:
     """An instant for people, to the second: `2026-11-20 12:33:05 UTC`."""
+    from datetime import UTC, datetime
+
     return datetime.fromtimestamp(at_wall_ns // 1_000_000_000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -9,9 +9,10 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
+
+from msgspec import Struct
 
 from drivetrain.core import variables
 from drivetrain.core.errors import UsageError
@@ -22,8 +23,7 @@ _FORM = re.compile(rf"({'|'.join(_KINDS)}):rank=([0-9]+),step=([0-9]+)(?:,attemp
 _FULL_BYTES = 1 << 17  # room for the journal of some thousand steps, and for no checkpoint that is larger
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One rank fails as it is about to begin one step of one attempt.
 
     Attributes:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from drivetrain.core.errors import ConfigError
 from drivetrain.core.protocols import Profiler
@@ -19,8 +20,7 @@ _CAPTURE = "drivetrain.profile.capture"
 _HINT = 'write "steps=20:23" or "steps=3", then where wanted "ranks=0,1" or "ranks=all", "memory", "stacks"'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileSpec:
+class ProfileSpec(Struct, frozen=True, kw_only=True):
     """Which steps of which ranks, and what is recorded besides operators and kernels.
 
     Attributes:
@@ -114,8 +114,7 @@ def _flag(value: str) -> bool | None:
 _READERS: dict[str, Callable[[str], Any]] = {"steps": _steps, "ranks": _ranks, "memory": _flag, "stacks": _flag}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(Struct, frozen=True, kw_only=True):
     """A rank to be profiled, as its loop knows it.
 
     Attributes:

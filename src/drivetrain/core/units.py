@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
@@ -25,8 +26,7 @@ _BYTES: dict[str, int] = {
 _QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]+)\s*")
 
 
-@dataclass(frozen=True, slots=True)
-class Every:
+class Every(Struct, frozen=True):
     """How often something happens: each so many steps, or each so much time.
 
     Attributes:

@@ -33,18 +33,20 @@ which processes that can go on do, or the `Outcome`. How quick that is: benchmar
   spares.py           a nursery in waiting, for programs that want no torch
   nursery.py          the process that imports torch once and forks the ranks
   child.py            a rank's process between the fork and its end
+  prctl.py            what the kernel does with a process when another one ends
   control.py          a rank's line to its launcher: leave an attempt, come back in the next one
 """
 
 from __future__ import annotations
 
 from drivetrain.core.lazily import lazily
-from drivetrain.launch.control import Control, Stay
-from drivetrain.launch.control import current as current_control
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from drivetrain.launch.claim import is_claimed as is_claimed
+    from drivetrain.launch.control import Control as Control
+    from drivetrain.launch.control import Stay as Stay
+    from drivetrain.launch.control import current_control as current_control
     from drivetrain.launch.elastic import parse_range as parse_range
     from drivetrain.launch.launcher import Launcher as Launcher
     from drivetrain.launch.outcome import Outcome as Outcome
@@ -67,6 +69,9 @@ __getattr__ = lazily(
     __name__,
     {
         "is_claimed": "claim",
+        "Control": "control",
+        "Stay": "control",
+        "current_control": "control",
         "parse_range": "elastic",
         "Launcher": "launcher",
         "Outcome": "outcome",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import builtins
-import ctypes
 import gc
 import importlib.machinery
 import importlib.util
@@ -25,28 +24,8 @@ from drivetrain.core.clock import mono_ns
 from drivetrain.core.errors import DrivetrainError
 from drivetrain.launch.control import Control, set_current
 from drivetrain.launch.lost import chain
+from drivetrain.launch.prctl import die_with
 from drivetrain.launch.wire import Channel, Spawn
-
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
-_prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-
-def die_with(parent_pid: int) -> None:
-    """Be killed when the thread that made this process ends; leave at once when it has ended already."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:
-        os._exit(1)
-
-
-def outlive_parent() -> None:
-    """Undo `die_with`."""
-    _prctl(_PR_SET_PDEATHSIG, 0)
-
-
-def adopt_orphans() -> None:
-    """Become the parent of whatever a process below this one leaves behind, instead of init, and so know of its end."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def detach(parent_pid: int, stdout: int, stderr: int) -> None:

@@ -18,9 +18,9 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 from drivetrain.core.errors import AttemptOver
 from drivetrain.launch.lost import chain, is_about_a_lost_peer
@@ -31,8 +31,7 @@ _FIRST_PRESS_MS, _PRESS_MS = 100, 250
 _WORD_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Stay:
+class Stay(NamedTuple):
     """What a rank that outlives its attempts must do.
 
     Attributes:
@@ -191,6 +190,6 @@ def set_current(control: Control | None) -> None:
     _current = control
 
 
-def current() -> Control | None:
+def current_control() -> Control | None:
     """The line of this process; None where no launcher of ours forked it."""
     return _current if _current is not None and _current.is_of_this_process() else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from drivetrain.core.errors import UsageError
 from drivetrain.core.units import NS_PER_MS, count_text
@@ -29,8 +30,7 @@ def parse_range(option: str, text: str) -> tuple[int, int]:
     return least, most
 
 
-@dataclass(frozen=True, slots=True)
-class Next:
+class Next(Struct, frozen=True):
     """What follows a failure.
 
     Attributes:
@@ -56,8 +56,7 @@ def after_failure(failures: Sequence[Failure], *, restarts: int, num_ranks: int,
     return Next(0, why)
 
 
-@dataclass(frozen=True, slots=True)
-class Farewell:
+class Farewell(Struct, frozen=True):
     """Where all ranks leave an attempt together.
 
     Attributes:

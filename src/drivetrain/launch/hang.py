@@ -16,14 +16,14 @@ long as the longest such pause. So silence is held against what the process does
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 PATIENCE = 10  # floors of silence that a rank which is busy, or outside a step, is given
 STEPS = 10  # longest steps that a rank which is idle inside a step is given
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """One rank at one moment.
 
     Attributes:

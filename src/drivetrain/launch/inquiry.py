@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from drivetrain.core.units import NS_PER_S
 from drivetrain.launch.blame import blamed, collectives_begun
@@ -17,8 +18,7 @@ from drivetrain.ledger import Recorder
 _EVIDENCE_NS = 3 * NS_PER_S // 10  # how long ranks have to write down where they are
 
 
-@dataclass(frozen=True, slots=True)
-class Inquiry:
+class Inquiry(Struct, frozen=True):
     """Open until it is known which of the ranks the others wait for.
 
     Attributes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import selectors
 import socket
 from contextlib import suppress
@@ -15,6 +14,8 @@ from drivetrain.launch.program import Program
 from drivetrain.launch.spec import LaunchSpec, preload_of, thread_environment
 from drivetrain.ledger import Recorder
 from drivetrain.store import RunFolder
+
+_FIRST_PORT, _NUM_PORTS, _TRIES = 20_000, 12_768, 64
 
 
 def make_node(
@@ -53,7 +54,8 @@ def free_port() -> int:
 
     From those, a connection of another rank could take it between now and the moment rank 0 listens.
     """
-    for port in random.sample(range(20_000, 32_768), 64):
+    for _ in range(_TRIES):
+        port = _FIRST_PORT + int.from_bytes(os.urandom(4), "big") % _NUM_PORTS
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

@@ -8,9 +8,10 @@ import selectors
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from drivetrain.core.clock import mono_ns
 from drivetrain.core.units import NS_PER_S
@@ -59,8 +60,7 @@ class Listener(Protocol):
         """The process that forks the ranks died, and all of them with it; each has been told as ended."""
 
 
-@dataclass(slots=True)
-class _Process:
+class _Process(Struct):
     """One rank's process.
 
     Attributes:

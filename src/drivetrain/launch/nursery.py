@@ -24,7 +24,8 @@ from typing import NoReturn
 
 from drivetrain.core import variables
 from drivetrain.core.clock import mono_ns
-from drivetrain.launch.child import adopt_orphans, become, detach, die_with, outlive_parent
+from drivetrain.launch.child import become, detach
+from drivetrain.launch.prctl import adopt_orphans, die_with, outlive_parent
 from drivetrain.launch.wire import Channel, Exited, Ready, Signal, Spawn, Started
 
 _LOOK_AGAIN_S = 0.02  # how often leftovers are looked at: no signal tells that a process group is empty

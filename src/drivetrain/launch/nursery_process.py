@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from drivetrain.core.units import NS_PER_S
 from drivetrain.launch import spares
 from drivetrain.launch.wire import Channel, Message, Signal, Spawn
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 class NurseryProcess:
@@ -36,6 +39,8 @@ class NurseryProcess:
             if spare is not None and spare.become(theirs, env=env, cwd=cwd, grace_ns=grace_ns):
                 self._process: subprocess.Popen[bytes] | spares.Spare = spare
             else:
+                import subprocess
+
                 settings = (theirs.fileno(), os.getpid(), grace_ns, list(modules))
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "drivetrain.launch.nursery", *map(json.dumps, settings)],
@@ -86,11 +91,13 @@ class NurseryProcess:
 
     def close(self, *, now: bool = False) -> None:
         """End it and what its ranks left; it gets the grace for that, or none. May be called twice."""
+        from subprocess import TimeoutExpired
+
         self.channel.close()
         if now:
             self._process.kill()
         try:
             self._process.wait(timeout=self._grace_ns / NS_PER_S + 5)
-        except subprocess.TimeoutExpired:
+        except TimeoutExpired:
             self._process.kill()
             self._process.wait()

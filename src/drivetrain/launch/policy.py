@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from drivetrain.core.errors import PERMANENT_EXIT_CODES
 from drivetrain.core.units import count_text, duration_text
@@ -13,8 +14,7 @@ from drivetrain.launch.lost import is_peer_lost
 _FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
 
 
-@dataclass(frozen=True, slots=True)
-class RankEnd:
+class RankEnd(Struct, frozen=True):
     """How one rank of an attempt ended.
 
     Attributes:
@@ -36,8 +36,7 @@ class RankEnd:
         return self.code != 0 and any(is_peer_lost(line) for line in self.last_words)
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why an attempt failed.
 
     Attributes:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from drivetrain.core import ids
 from drivetrain.core.clock import mono_ns
 from drivetrain.core.errors import ConfigError
-from drivetrain.core.profiling import ProfileSpec
 from drivetrain.core.units import NS_PER_S
 from drivetrain.launch.watch import Watch
 from drivetrain.store import RunFolder, publish_bytes
 from drivetrain.store.publish import INCOMPLETE
+
+if TYPE_CHECKING:
+    from drivetrain.core.profiling import ProfileSpec
 
 _AHEAD_NS = 3 * NS_PER_S  # ranks look once a second, and then need some time to begin
 
@@ -48,6 +51,8 @@ def asking_for_profile(run: RunFolder, spec: ProfileSpec) -> Iterator[str]:
 
 def asked_profile(run: RunFolder) -> tuple[str, ProfileSpec] | None:
     """The id and the spec of what is asked now; None where nothing is, or nothing that can be read."""
+    from drivetrain.core.profiling import ProfileSpec
+
     try:
         request = msgspec.json.decode(run.profile_request.read_bytes(), type=ProfileRequest)
         return request.id, ProfileSpec.parse(request.spec)

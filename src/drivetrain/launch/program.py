@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from drivetrain.core.errors import UsageError
 
 Kind = Literal["script", "module", "executable"]
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(NamedTuple):
     """A command, understood.
 
     Attributes:
@@ -42,7 +39,7 @@ def resolve(command: tuple[str, ...], *, cwd: Path, path: str | None) -> Program
     name, *arguments = command
     if name in ("python", "python3"):
         name = sys.executable
-    found = shutil.which(_anchored(name, cwd), path=path)
+    found = _found(_anchored(name, cwd), os.environ.get("PATH", os.defpath) if path is None else path)
     if found is None:
         raise UsageError(f"there is no program {name} to run", hint="is it installed, executable and on PATH?")
     if _is_this_interpreter(found):
@@ -62,6 +59,13 @@ def _script(arguments: list[str], cwd: Path, interpreter: str) -> Program:
     if script.exists():  # a folder or archive with a __main__
         return Program("executable", (interpreter, *arguments))
     raise UsageError(f"there is no script {arguments[0]} in {cwd}", hint="check the path after `python`")
+
+
+def _found(name: str, path: str) -> str | None:
+    """As `shutil.which`, whose module imports three compressors before the first rank could begin."""
+    folders = [""] if os.sep in name else path.split(os.pathsep)
+    candidates = (os.path.join(folder, name) for folder in folders)  # noqa: PTH118 - as PATH has it
+    return next((each for each in candidates if os.access(each, os.X_OK) and not Path(each).is_dir()), None)
 
 
 def _anchored(name: str, cwd: Path) -> str:

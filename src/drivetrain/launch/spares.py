@@ -1,4 +1,4 @@
-"""A nursery in waiting: a fork of a process that has all imported that a nursery needs, made before it has threads.
+"""A nursery in waiting: a fork of a process before it has threads, which imports what a nursery needs beside that.
 
 For a launcher in such a process (an agent) the first rank of a program that wants no torch then is milliseconds away,
 where an interpreter would have to be started.
@@ -11,14 +11,11 @@ import os
 import select
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
-
-from drivetrain.launch.child import die_with
 
 _MOST_BYTES = 1 << 17
 _READ_AT_START = ("PYTHON", "LD_", "MALLOC_", "GLIBC_")
@@ -58,6 +55,8 @@ class Spare:
         if self._has_ended:
             return
         if not select.select([self._pidfd], [], [], timeout)[0]:
+            import subprocess
+
             raise subprocess.TimeoutExpired("nursery", timeout or 0)
         self._has_ended = True
         os.close(self._pidfd)
@@ -95,10 +94,12 @@ def drop() -> None:
 
 def _wait(line: socket.socket, parent_pid: int) -> NoReturn:
     """In the fork: until told what to be, or for the parent's life."""
+    from drivetrain.launch.prctl import die_with
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with(parent_pid)
     os.setsid()
-    from drivetrain.launch.nursery import work  # not before: `python -m` would find it imported by its own package
+    from drivetrain.launch.nursery import work
 
     try:
         content, descriptors, *_ = socket.recv_fds(line, _MOST_BYTES, 1)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from drivetrain.core import variables
 from drivetrain.core.errors import UsageError
-from drivetrain.core.faults import Fault
-from drivetrain.core.profiling import ProfileSpec
 from drivetrain.core.units import NS_PER_S, duration_text
-from drivetrain.launch.imports import may_want_torch
 from drivetrain.launch.layout import Layout
 from drivetrain.launch.program import Program, resolve
 from drivetrain.store import RunFolder
@@ -31,8 +29,7 @@ of a process imports it, which takes as long as torch itself (1.0 s); late impor
 a dead one's place has no time for them (0.1 s of a recovery)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaunchSpec:
+class LaunchSpec(Struct, frozen=True, kw_only=True):
     """What to start and how to look after it.
 
     Attributes:
@@ -87,11 +84,9 @@ class LaunchSpec:
         if self.hang_after_ns <= 0:
             raise UsageError(f"hang_after is {duration_text(self.hang_after_ns)}, expected more than nothing")
         if self.profile:
-            _check_profile(ProfileSpec.parse(self.profile), self.num_ranks * self.num_nodes)
-        for text in self.faults:
-            if Fault.parse(text).rank >= self.num_ranks * self.num_nodes:
-                num_ranks = self.num_ranks * self.num_nodes
-                raise UsageError(f"fault {text} can never strike: there are {num_ranks} ranks, counted from 0")
+            _check_profile(self.profile, self.num_ranks * self.num_nodes)
+        if self.faults:
+            _check_faults(self.faults, self.num_ranks * self.num_nodes)
 
     @property
     def least_ranks(self) -> int:
@@ -118,13 +113,23 @@ class LaunchSpec:
         return resolve(self.command, cwd=self.folder, path=self.env.get("PATH"))
 
 
-def _check_profile(profile: ProfileSpec, num_ranks: int) -> None:
+def _check_profile(text: str, num_ranks: int) -> None:
+    from drivetrain.core.profiling import ProfileSpec
+
+    profile = ProfileSpec.parse(text)
     if profile.ranks is not None and max(profile.ranks) >= num_ranks:
         raise UsageError(f"rank {max(profile.ranks)} cannot be profiled: there are {num_ranks} ranks, counted from 0")
 
 
-@dataclass(frozen=True, slots=True)
-class RankRequest:
+def _check_faults(texts: tuple[str, ...], num_ranks: int) -> None:
+    from drivetrain.core.faults import Fault
+
+    for text in texts:
+        if Fault.parse(text).rank >= num_ranks:
+            raise UsageError(f"fault {text} can never strike: there are {num_ranks} ranks, counted from 0")
+
+
+class RankRequest(Struct, frozen=True):
     """Everything that one rank's process is started with.
 
     Attributes:
@@ -234,6 +239,8 @@ def preload_of(spec: LaunchSpec, program: Program) -> tuple[str, ...]:
         return ()
     if spec.preload is not None:
         return spec.preload
+    from drivetrain.launch.imports import may_want_torch
+
     is_light = program.kind == "script" and not may_want_torch(*_script(spec, program))
     return () if is_light else DEFAULT_PRELOAD
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from drivetrain.core.leaves import Leaf
 from drivetrain.core.units import NS_PER_S
@@ -23,8 +24,7 @@ _APART = frozenset({Leaf.SETUP, Leaf.INIT, Leaf.COMPILE, Leaf.RESTORE, Leaf.CHEC
 _BUSY_SHARE = 0.05  # of one core; what threads that only beat or listen use is far below
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """Where an attempt stands.
 
     Attributes:
@@ -41,8 +41,7 @@ class Progress:
     num_ranks: int
 
 
-@dataclass(slots=True)
-class _Rank:
+class _Rank(Struct):
     """What is known of one rank.
 
     Attributes:

@@ -20,7 +20,8 @@ file descriptors.
        | End ->                    |   there is no next one for this process; it ends well
 
 A message is its length (4 bytes, with the descriptors attached) and JSON: the standard library's and not msgspec's,
-because environments and arguments may hold bytes that are no UTF-8, which Python carries as lone surrogates.
+because environments and arguments may hold bytes that are no UTF-8, which Python carries as lone surrogates. For what
+forks ranks to be there soon, and to leave them little that they did not import, neither it nor `dataclasses` is used.
 """
 
 from __future__ import annotations
@@ -30,16 +31,14 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
-
-from msgspec import Struct
-from msgspec.structs import asdict
+from typing import NamedTuple
 
 from drivetrain.launch.program import Kind
 
 _LENGTH = struct.Struct("!I")
 
 
-class Spawn(Struct, frozen=True):
+class Spawn(NamedTuple):
     """Start one rank; comes with the descriptors of its stdout, its stderr and its line to the launcher.
 
     Attributes:
@@ -54,18 +53,18 @@ class Spawn(Struct, frozen=True):
     cwd: str
 
 
-class Signal(Struct, frozen=True):
+class Signal(NamedTuple):
     """Send a signal to the process group of a rank."""
 
     slot: int
     signum: int
 
 
-class Ready(Struct, frozen=True):
+class Ready(NamedTuple):
     """The nursery has imported what it was told to."""
 
 
-class Started(Struct, frozen=True):
+class Started(NamedTuple):
     """A rank has a process.
 
     Attributes:
@@ -77,7 +76,7 @@ class Started(Struct, frozen=True):
     at_ns: int
 
 
-class Exited(Struct, frozen=True):
+class Exited(NamedTuple):
     """A rank's process has ended.
 
     Attributes:
@@ -91,11 +90,11 @@ class Exited(Struct, frozen=True):
     at_ns: int
 
 
-class Keeps(Struct, frozen=True):
+class Keeps(NamedTuple):
     """The rank's process can go on in another attempt."""
 
 
-class Stumbled(Struct, frozen=True):
+class Stumbled(NamedTuple):
     """The rank lost a peer and has left the program; it waits for `Again`.
 
     Attributes:
@@ -105,13 +104,13 @@ class Stumbled(Struct, frozen=True):
     words: str
 
 
-class Evidence(Struct, frozen=True):
+class Evidence(NamedTuple):
     """Write down where every thread of the rank is, into a folder that exists."""
 
     folder: str
 
 
-class Again(Struct, frozen=True):
+class Again(NamedTuple):
     """The rank's attempt is over; go on in the next one.
 
     Attributes:
@@ -121,7 +120,7 @@ class Again(Struct, frozen=True):
     env: dict[str, str | None]
 
 
-class Leave(Struct, frozen=True):
+class Leave(NamedTuple):
     """Leave the attempt before a step, where all ranks can.
 
     Attributes:
@@ -135,15 +134,15 @@ class Leave(Struct, frozen=True):
     saves: bool = False
 
 
-class Left(Struct, frozen=True):
+class Left(NamedTuple):
     """The rank has left the attempt as it was told to, and waits for `Again` or `End`."""
 
 
-class End(Struct, frozen=True):
+class End(NamedTuple):
     """The run goes on without this rank."""
 
 
-class Back(Struct, frozen=True):
+class Back(NamedTuple):
     """The rank has left its attempt and begins the next one.
 
     Attributes:
@@ -172,7 +171,7 @@ class Channel:
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
         """Send a message and, with it, copies of open descriptors. Raises OSError when the other end is gone."""
-        body = json.dumps([type(message).__name__, asdict(message)]).encode("ascii")
+        body = json.dumps([type(message).__name__, message._asdict()]).encode("ascii")
         head = _LENGTH.pack(len(body))
         if descriptors:
             socket.send_fds(self._socket, [head], list(descriptors))

@@ -10,7 +10,6 @@ Under failure:
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import re
 import threading
@@ -26,8 +25,6 @@ import msgspec
 from drivetrain.core.clock import Anchor, host_id, mono_ns
 from drivetrain.core.leaves import PHASES
 from drivetrain.ledger.journal import Header
-
-logger = logging.getLogger(__name__)
 
 _CLOSED = -1
 _DETAILED = re.compile(r"([a-z_]+)/[a-z0-9_-]{1,40}")  # init/rendezvous
@@ -99,7 +96,7 @@ class Recorder:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             continues = os.fstat(fd).st_size > 0
         except OSError as exc:
-            logger.warning("cannot open the journal %s (%s): nothing of this process is recorded", path, exc)
+            _warn("cannot open the journal %s (%s): nothing of this process is recorded", path, exc)
             fd, continues = _CLOSED, False
         recorder = cls(path, fd, attempt, rank)
         recorder._fence = b"\n" if continues else b""  # the writer before may have been torn off
@@ -255,7 +252,7 @@ class Recorder:
     def _lose(self, exc: Exception) -> None:
         self.num_lost_records += 1
         if self.num_lost_records == 1:
-            logger.warning("a record for the journal %s is lost (%s); others may be, this is said once", self.path, exc)
+            _warn("a record for the journal %s is lost (%s); others may be, this is said once", self.path, exc)
 
     def _leave_to_parent(self) -> None:
         """In a forked child: the file is the parent's. The lock may be held by a thread that does not exist here."""
@@ -330,3 +327,9 @@ def _watch_forks() -> weakref.WeakSet[Recorder]:
 
     os.register_at_fork(after_in_child=let_go)
     return recorders
+
+
+def _warn(message: str, *values: object) -> None:
+    import logging
+
+    logging.getLogger(__name__).warning(message, *values)

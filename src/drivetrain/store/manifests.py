@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(Struct, frozen=True):
     """Size and content of one file, as a manifest names it."""
 
     size_bytes: int
@@ -43,6 +41,8 @@ class StoredFile:
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's content, as hex."""
     with path.open("rb") as file:
+        import hashlib
+
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
-import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -110,7 +108,7 @@ def publish_folder(path: Path) -> Iterator[Path]:
                 yield aside
                 finish_folder(aside, path)
             except BaseException:
-                shutil.rmtree(aside, ignore_errors=True)
+                _remove(aside)
                 raise
     except OSError as exc:
         raise StoreError(f"cannot write {path}: {exc.strerror or exc}", hint=DISK_HINT) from exc
@@ -120,6 +118,8 @@ def publish_folder(path: Path) -> Iterator[Path]:
 def _held(aside: Path) -> Iterator[None]:
     """Make a folder that nobody else writes while the block runs; the system lets go of it when the process ends."""
     with suppress(FileNotFoundError), _locked(aside):
+        import shutil
+
         shutil.rmtree(aside)
     aside.mkdir(parents=True)
     with _locked(aside):
@@ -149,7 +149,7 @@ def publish_into(path: Path) -> Iterator[Path]:
     """
     aside = path / f"next{INCOMPLETE}"
     try:
-        shutil.rmtree(aside, ignore_errors=True)
+        _remove(aside)
         aside.mkdir()
         yield aside
         for file in sorted(aside.iterdir()):
@@ -160,7 +160,7 @@ def publish_into(path: Path) -> Iterator[Path]:
     except OSError as exc:
         raise StoreError(f"cannot write to {path}: {exc.strerror or exc}", hint=DISK_HINT) from exc
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        _remove(aside)
 
 
 def finish_folder(aside: Path, path: Path) -> None:
@@ -182,6 +182,8 @@ def sync_folder(path: Path) -> None:
 
 def _sync_file_system(path: Path) -> None:
     """Flush all that is not yet on the disk, once, which is quicker than many files each for itself."""
+    import ctypes
+
     descriptor = os.open(path, os.O_RDONLY)
     try:
         if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
@@ -196,3 +198,11 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _remove(folder: Path) -> None:
+    """With all that is in it, as far as that can be done."""
+    if folder.exists():
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct, field
 
 from drivetrain.core import clock, ids
-from drivetrain.core.config import nearest
 from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.core.variables import home
 from drivetrain.store.manifests import manifest_json
 from drivetrain.store.publish import publish_bytes
 
-logger = logging.getLogger(__name__)
-
 _PROFILE_FILE = re.compile(r"attempt-[0-9]+\.rank-[0-9]+\.steps-[0-9]+-[0-9]+\.(?:json\.gz|memory\.pickle|stacks\.txt)")
 
 
-@dataclass(frozen=True, slots=True)
-class RunManifest:
+class RunManifest(Struct, frozen=True):
     """What was asked for when the run was made.
 
     Attributes:
@@ -45,8 +40,7 @@ class RunManifest:
     config: dict[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class RunFolder:
+class RunFolder(Struct, frozen=True):
     """Paths of one run; making this value touches no disk."""
 
     path: Path
@@ -210,6 +204,8 @@ def open_run(name: str) -> RunFolder:
         return run_folder(found[0])
     if found:
         raise UsageError(f"{name} fits {len(found)} runs: {', '.join(found[:5])}", hint="write more of the id")
+    from drivetrain.core.config import nearest
+
     guess = nearest(name, known)
     raise UsageError(
         f"there is no run {name}", hint=f"did you mean {guess}?" if guess else "drivetrain runs lists them"
@@ -223,5 +219,7 @@ def list_runs() -> list[RunManifest]:
         try:
             manifests.append(RunFolder(path.parent).manifest())
         except StoreError as exc:
-            logger.warning("left out: %s", exc)
+            import logging
+
+            logging.getLogger(__name__).warning("left out: %s", exc)
     return sorted(manifests, key=lambda manifest: (manifest.made_at_ns, manifest.id), reverse=True)

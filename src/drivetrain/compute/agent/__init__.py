@@ -8,5 +8,6 @@ shipping.py    sends what ranks write to a server that does not see it, in order
 leftovers.py   what a job's processes leave running
 tasks.py       pulls tasks of an array and runs them
 warm.py        has all imported that agents need, and forks them
-main.py        from the assignment to the last word
+main.py        how it begins
+work.py        from the assignment to the last word
 """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct, field
 
 from drivetrain.compute.share import Share
 from drivetrain.core.errors import DataError, StoreError
@@ -15,8 +15,7 @@ from drivetrain.core.errors import DataError, StoreError
 _FILE = "assignment.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
+class Assignment(Struct, frozen=True, kw_only=True):
     """Everything that the agents of one attempt need.
 
     Attributes:

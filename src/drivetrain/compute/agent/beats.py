@@ -7,12 +7,10 @@ import signal
 import threading
 from collections.abc import Callable
 
-from drivetrain.compute.agent.client import AgentClient, ServerAwayError, ServerRefusedError
+from drivetrain.compute.agent.client import GONE, AgentClient, ServerAwayError, ServerRefusedError
 from drivetrain.compute.agent.shipping import Shipping
 
 EVERY_S = 2.0
-GONE = 404, 410
-"""Answers to the agent of an attempt that is over, or was never heard of."""
 
 
 class Beats:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from drivetrain.core.errors import StoreError
+from drivetrain.compute.agent.assignment import Assignment, read_assignment
+from drivetrain.core.errors import DataError, StoreError
 from drivetrain.core.http import Connection
 
 CA_FILE = "DRIVETRAIN_CA"
 MOST_WORDS = 1000
+GONE = 404, 410
+"""Answers to the agent of an attempt that is over, or was never heard of."""
 _PATIENCE_S = 10.0
 
 
@@ -42,9 +47,29 @@ class AgentClient:
         self._base = f"/agent/{quote(attempt)}/{member}"
         self._connection: Connection | None = None
 
+    @classmethod
+    def of(cls, folder: Path, assignment: Assignment, member: int) -> AgentClient:
+        """Of a member. What an agent was told, where the server is among it, is put away when its attempt is over."""
+
+        def find() -> str:
+            try:
+                if folder.is_dir():
+                    return read_assignment(folder).server
+            except (DataError, OSError) as exc:
+                raise ServerAwayError(f"nobody says where the server is: {exc}") from exc
+            raise ServerRefusedError(f"{assignment.attempt} is over", GONE[0])
+
+        return cls(find, assignment.token, assignment.attempt, member)
+
+    def begin_beat(self) -> None:
+        """Send a first beat, which then waits less; what fails here fails again there."""
+        with suppress(OSError, StoreError):
+            self._connection = self._connect()
+            self._connection.begin("POST", self._base + "/beat", self._headers, _beat(None, None))
+
     def beat(self, *, step: int | None, saved_step: int | None) -> str | None:
         """Say how far it is; why it has to leave, where it has to."""
-        return self._ask("POST", "/beat", msgspec.json.encode({"step": step, "saved_step": saved_step}))["leave"]  # type: ignore[no-any-return]
+        return self._ask("POST", "/beat", _beat(step, saved_step))["leave"]  # type: ignore[no-any-return]
 
     def exited(self, exit_code: int, words: str = "") -> None:
         """The last word. Args: words: what went wrong, for people."""
@@ -97,3 +122,7 @@ class AgentClient:
         if status >= 400:
             raise ServerRefusedError(f"the server refuses: {status} {content[:200]!r}", status)
         return content
+
+
+def _beat(step: int | None, saved_step: int | None) -> bytes:
+    return msgspec.json.encode({"step": step, "saved_step": saved_step})

@@ -6,8 +6,10 @@ An agent that is forked is at work after some milliseconds, where one that is st
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import socket
 import subprocess
@@ -17,10 +19,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from drivetrain import launch
 from drivetrain.compute.agent.main import main as be_agent
-from drivetrain.launch.child import die_with
+from drivetrain.launch.prctl import die_with
 
 _MOST_BYTES = 1 << 16
+_OF_PYTHON = "hashlib", "shutil", "subprocess", "traceback"
 _PATIENCE_S = 10.0
 
 
@@ -67,6 +71,7 @@ def main(end: int, parent_pid: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     if not sys.flags.safe_path:
         sys.path.pop(0)  # the folder that `-m` put there
+    _import_all()
     gc.collect()
     gc.freeze()
     line = socket.socket(fileno=end)
@@ -83,6 +88,14 @@ def main(end: int, parent_pid: int) -> None:
             socket.send_fds(line, [b"1"], [pidfd])
         os.close(pidfd)
         os.close(descriptors[0])
+
+
+def _import_all() -> None:
+    """What agents import as they need it."""
+    for name in ("drivetrain.compute.agent.work", *_OF_PYTHON):
+        importlib.import_module(name)
+    for module in pkgutil.iter_modules(launch.__path__):
+        importlib.import_module(f"{launch.__name__}.{module.name}")
 
 
 def _become(told: Mapping[str, object], output: int) -> NoReturn:

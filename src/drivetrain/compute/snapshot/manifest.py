@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import PurePosixPath
 
 import msgspec
@@ -40,6 +39,8 @@ class Manifest(msgspec.Struct, frozen=True):
     @property
     def id(self) -> str:
         """`snapshot-` and the hash of what is in it: equal folders have equal ids."""
+        import hashlib
+
         return "snapshot-" + hashlib.sha256(self.encoded()).hexdigest()
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,6 +25,8 @@ class CodeShelf:
 
     def put_blob(self, sha256: str, content: bytes) -> None:
         """Keep a content; it is durable when its manifest is. Raises: DataError: it is not what its hash says."""
+        import hashlib
+
         from drivetrain.store import publish_quickly
 
         path = self._blob(sha256)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +31,10 @@ def unpack(manifest: Manifest, folder: Path, read: Callable[[str], bytes]) -> No
             fcntl.flock(lock, fcntl.LOCK_EX)
             if folder.is_dir():
                 return
-            shutil.rmtree(aside, ignore_errors=True)  # of a writer that was killed
+            if aside.exists():  # of a writer that was killed
+                import shutil
+
+                shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir()
             _write(manifest, aside, read)
             sync_files([aside / entry.path for entry in manifest.entries if not entry.link])
