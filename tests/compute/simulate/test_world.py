@@ -95,7 +95,7 @@ def test_changes_close_to_each_other_are_planned_for_together() -> None:
     world = World(nodes(4, 8), 0.0, every_s=60.0)
     world.arrive(comes(f"x{at}", at, 100, gpus=1) for at in range(30))
     world.run(until=look)
-    assert plans == [0, 60, 160]
+    assert plans == [0, 60]
     assert {story.outcome for story in world.stories.values()} == {"done"}
 
 
@@ -114,11 +114,30 @@ def test_a_philly_table_becomes_jobs_as_they_came(tmp_path: Path) -> None:
     assert (second.job.submitted_s, second.job.request) == (60, Request(2, 2, 8000))
 
 
+def test_a_philly_table_without_ids_calls_jobs_by_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "philly.csv"
+    rows = ("2017-10-09 07:01:55,66.0,1,66.0,11cb48", "2017-10-09 06:13:03,2951.0,12,35412.0,6214e9")
+    path.write_text("\ufefftimestamp,duration,num_gpus,gpu_time,cluster\n" + "\n".join(rows), encoding="utf-8")
+    first, second = read_philly(path)
+    assert (first.job.job, first.job.team, first.run_s, first.job.request) == (
+        "line 3", "6214e9", 2951, Request(2, 2, 6000)
+    )  # fmt: skip
+    assert (second.job.job, second.job.submitted_s) == ("line 2", 2932)
+
+
+def test_the_published_table_is_read_whole(shared_data: Path) -> None:
+    arrivals = read_philly(shared_data / "pollux" / "traces" / "philly.csv")
+    assert len(arrivals) == 82_247
+    assert Counter(arrival.job.request.min_nodes > 1 for arrival in arrivals)[True] == 289
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "no job in it"),
-        ("a,b\n1,2\n", "no column for job; it has a, b"),
+        ("a,b\n1,2\n", "no column for gpus; it has a, b"),
+        (PHILLY.replace("j2,", "j1,"), "job 'j1' is listed a second time"),
+        (PHILLY.splitlines()[0] + "\n" + PHILLY.splitlines()[3], "none of its 1 jobs asks for GPUs and ran"),
         (PHILLY.replace(",16,", ",many,"), "'many' is no number"),
         (PHILLY.replace("2017-10-03 06:10:00", "yesterday"), "'yesterday' is no time"),
     ],

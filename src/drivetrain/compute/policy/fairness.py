@@ -49,7 +49,8 @@ def in_line(snapshot: Snapshot) -> list[Waiting]:
     decayed = {usage.team: usage.milli_s / lately for usage in snapshot.usage} if lately else {}
     used: dict[str, list[float]] = {}
     by_priority: dict[int, dict[str, list[Waiting | Running]]] = {}
-    jobs: list[Waiting | Running] = [*snapshot.running, *snapshot.waiting]
+    who = {job.team for job in snapshot.waiting}  # what a team uses moves its own jobs alone
+    jobs: list[Waiting | Running] = [*(job for job in snapshot.running if job.team in who), *snapshot.waiting]
     for job in jobs:
         by_priority.setdefault(job.priority, {}).setdefault(job.team, []).append(job)
     order: list[Waiting] = []

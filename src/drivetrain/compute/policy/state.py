@@ -68,8 +68,8 @@ class State:
         """Where it runs; empty where its nodes are gone."""
         pool = self._pool_of_job.get(job.job)
         if pool is None:
-            known = (self._pool_of_node[share.node] for share in job.shares if share.node in self._pool_of_node)
-            pool = self._pool_of_job[job.job] = next(known, "")
+            known = [self._pool_of_node[share.node] for share in job.shares if share.node in self._pool_of_node]
+            pool = self._pool_of_job[job.job] = known[0] if known else ""
         return pool
 
     def start(self, job: Waiting, pool: str, shares: tuple[Share, ...]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drivetrain.compute.policy.packing import WHOLE, Machine, Rule, Shape
-from drivetrain.compute.policy.packing.pack import NOTHING, Events, Packed, models_of, pack
+from drivetrain.compute.policy.packing.pack import NOTHING, Events, Packed, pack
 from drivetrain.compute.simulate.arrivals import Trace, churned, drawn
 from drivetrain.compute.simulate.openb import Pod
 
@@ -69,7 +69,7 @@ def replay(
     began_s = time.perf_counter()
     trace = (churned if has_departures else drawn)(pods, machines, seed=seed, demand_pct=demand_pct)
     there = trace.pods[: trace.num_before].tolist() if rule.learns_by_time else []
-    known = rule.learn([pods[at].shape for at in there] or [pod.shape for pod in pods], models_of(trace.machines))
+    known = rule.learn([pods[at].shape for at in there] or [pod.shape for pod in pods], trace.machines)
     nothing = Events(trace.events.arrivals[:0], trace.events.departures[:0], trace.events.draws[:0])
     pack(trace.machines, trace.shapes, nothing, rule, known)
     cpu_s = time.thread_time()

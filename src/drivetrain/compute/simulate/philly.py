@@ -1,7 +1,8 @@
 """Jobs of the Philly trace (Jeon et al., ATC 2019) from its tables as CSV, one row a job.
 
-Columns go by the names that its published tables have: `job_id`, `user`, `vc`, `gpu_num`, `node_num`, `submit_time`,
-`start_time`, `end_time`, `duration`; where there is no duration it is the time from start to end.
+Columns go by the names that published tables of it have: `job_id`, `user`, `vc`, `gpu_num`, `node_num`, `submit_time`,
+`start_time`, `end_time`, `duration`, or as Pollux has it `timestamp`, `duration`, `num_gpus`, `gpu_time`, `cluster`.
+Where there is no duration it is the time from start to end; where jobs have no ids they are called by their lines.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from drivetrain.compute.policy.values import MILLI, Request, Waiting
@@ -21,9 +23,9 @@ GPUS_PER_NODE = 8
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "job": ("job_id", "jobid"),
     "user": ("user",),
-    "team": ("vc",),
+    "team": ("vc", "cluster"),
     "gpus": ("gpu_num", "num_gpus", "gpus"),
-    "submitted": ("submit_time", "submitted_time"),
+    "submitted": ("submit_time", "submitted_time", "timestamp"),
     "started": ("start_time",),
     "ended": ("end_time",),
     "duration": ("duration", "run_time"),
@@ -33,33 +35,57 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 def read_philly(path: Path, *, gpus_per_node: int = GPUS_PER_NODE) -> list[Arrival]:
     """Its jobs, as they came; seconds from the first. Those without GPUs or that never ran are left out.
 
-    Raises: DataError: a column is missing, or a value is no number or time.
+    Raises: DataError: a column is missing, a value is no number or time, a job comes twice, or no job is left.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as exc:
         raise DataError(f"{path}: cannot be read as CSV: {exc}") from exc
     if not rows:
         raise DataError(f"{path}: no job in it", hint="expected a header and a row for each job")
-    columns = {what: next((name for name in names if name in rows[0]), "") for what, names in _NAMES.items()}
-    missing = [what for what in ("job", "gpus", "submitted") if not columns[what]]
+    columns = _columns(path, rows[0])
+    found: dict[str, Arrival] = {}
+    for line, row in enumerate(rows, start=2):
+        arrival = _arrival(row, columns, f"{path}:{line}", f"line {line}", gpus_per_node)
+        if arrival is None:
+            continue
+        name = arrival.job.job or f"line {line}"
+        if name in found:
+            raise DataError(
+                f"{path}:{line}: job {name[:60]!r} is listed a second time", hint="expected a row for each job"
+            )
+        found[name] = replace(arrival, job=replace(arrival.job, job=name))
+    if not found:
+        raise DataError(f"{path}: none of its {len(rows):,} jobs asks for GPUs and ran")
+    return _from_zero(found.values())
+
+
+def _columns(path: Path, row: Mapping[str, str | None]) -> dict[str, str]:
+    """What each is called in this table; empty where it has none. Raises: DataError: one is missing."""
+    columns = {what: next((name for name in names if name in row), "") for what, names in _NAMES.items()}
+    missing = [what for what in ("gpus", "submitted") if not columns[what]]
     if missing or not (columns["duration"] or (columns["started"] and columns["ended"])):
         what = missing[0] if missing else "duration"
         raise DataError(
-            f"{path}: no column for {what}; it has {', '.join(map(str, rows[0]))}", hint=f"expected {_NAMES[what][0]}"
+            f"{path}: no column for {what}; it has {', '.join(map(str, row))[:200]}",
+            hint=f"expected {' or '.join(_NAMES[what])}",
         )
-    found = [_arrival(row, columns, f"{path}:{line}", gpus_per_node) for line, row in enumerate(rows, start=2)]
-    return _from_zero(arrival for arrival in found if arrival is not None)
+    return columns
 
 
+@lru_cache(maxsize=4096)
 def request_of(num_gpus: int, gpus_per_node: int = GPUS_PER_NODE) -> Request:
     """So many GPUs on as few nodes as can be, all with equally many."""
     num = max(1, math.ceil(num_gpus / gpus_per_node))
     return Request(num, num, math.ceil(num_gpus / num) * MILLI)
 
 
-def _arrival(row: Mapping[str, str | None], columns: Mapping[str, str], where: str, per_node: int) -> Arrival | None:
+def _arrival(
+    row: Mapping[str, str | None], columns: Mapping[str, str], where: str, name: str, per_node: int
+) -> Arrival | None:
+    """Its job, called by `name` where it has none; None where it asks for no GPU or did not run."""
+
     def text(what: str) -> str:
         return (row.get(columns[what]) or "").strip() if columns[what] else ""
 
@@ -71,7 +97,7 @@ def _arrival(row: Mapping[str, str | None], columns: Mapping[str, str], where: s
     if num_gpus < 1 or run_s <= 0:
         return None
     job = Waiting(
-        text("job"),
+        text("job") or name,
         text("team") or "all",
         text("user"),
         request_of(int(num_gpus), per_node),
@@ -82,7 +108,7 @@ def _arrival(row: Mapping[str, str | None], columns: Mapping[str, str], where: s
 
 def _from_zero(arrivals: Iterable[Arrival]) -> list[Arrival]:
     found = sorted(arrivals, key=lambda arrival: (arrival.job.submitted_s, arrival.job.job))
-    first_s = found[0].job.submitted_s if found else 0.0
+    first_s = found[0].job.submitted_s
     return [Arrival(replace(a.job, submitted_s=a.job.submitted_s - first_s), a.run_s) for a in found]
 
 

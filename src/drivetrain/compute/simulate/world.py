@@ -100,6 +100,7 @@ class World:
         self._waiting: dict[str, Waiting] = {}
         self._running: dict[str, Running] = {}
         self._attempts: dict[str, _Attempt] = {}
+        self._elastic: set[str] = set()
         self._events: list[tuple[float, int, str, object]] = []
         self._count = 0
         self._planned_s = -math.inf
@@ -228,7 +229,7 @@ class World:
         """A job that runs already when the world begins."""
         story = Story(_as_waiting(job), run_s, [job.started_s], outcome="running")
         self.stories[job.job] = story
-        self._running[job.job] = job
+        self._runs(job)
         rate = _rate(job)
         ran_s = max(0.0, self.now_s - job.started_s)
         attempt = self._attempts[job.job] = _Attempt(self._number(), job.started_s, self.now_s, rate)
@@ -245,10 +246,15 @@ class World:
         delay_s = job.restart_s if story.starts_s else 0.0
         story.starts_s.append(self.now_s)
         story.outcome = "running"
-        self._running[job.job] = job
+        self._runs(job)
         self._attempts[job.job] = _Attempt(self._number(), self.now_s, self.now_s + delay_s, _rate(job))
         self._foresee(job.job)
         self._looks(job)
+
+    def _runs(self, job: Running) -> None:
+        self._running[job.job] = job
+        if job.request.max_nodes > job.request.min_nodes:
+            self._elastic.add(job.job)
 
     def _looks(self, job: Running) -> None:
         """When something may be decided of the job that no change brings about."""
@@ -264,12 +270,11 @@ class World:
         self._at(max(attempt.since_s, self.now_s) + left_s, "done", (name, attempt.ends))
 
     def _happens(self, kind: str, what: object) -> None:
-        self._due = True
         if isinstance(what, Arrival):
             expected = self._knowledge.expected(what.job)
             self._add(replace(what.job, run_time=expected), what.run_s)
-            return
         if not isinstance(what, tuple):
+            self._due = True
             return
         name, number = what
         attempt = self._attempts.get(name)
@@ -280,6 +285,7 @@ class World:
             self._resized(name)
         else:
             self._ends(name, kind)
+        self._due |= bool(self._waiting or self._behind or self._elastic)  # else nobody could have what became free
 
     def _progress(self, name: str) -> None:
         story, attempt = self.stories[name], self._attempts[name]
@@ -300,6 +306,7 @@ class World:
         job, story, attempt = self._running[name], self.stories[name], self._attempts[name]
         self._move(held(job), 1)
         del self._running[name], self._attempts[name]
+        self._elastic.discard(name)
         story.ends_s.append(self.now_s)
         is_done = kind == "done" or story.done_s >= story.run_s
         if is_done:

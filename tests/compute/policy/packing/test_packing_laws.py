@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from drivetrain.compute.policy.packing import RULES, WHOLE, Machine, Placement, Rule, Shape, arrays
-from drivetrain.compute.policy.packing.pack import NOTHING, Events, Packed, models_of, pack
+from drivetrain.compute.policy.packing.pack import NOTHING, Events, Packed, pack
 
 MODELS = ("A10", "T4")
 
@@ -59,7 +59,7 @@ def stories(draw: st.DrawFn) -> Story:
 
 def packed_by(rule: Rule, story: Story) -> Packed:
     asked = [story.shapes[at] for at in story.events.arrivals if at != NOTHING]
-    return pack(story.machines, story.shapes, story.events, rule, rule.learn(asked, models_of(story.machines)))
+    return pack(story.machines, story.shapes, story.events, rule, rule.learn(asked, story.machines))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

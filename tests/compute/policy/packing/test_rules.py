@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from drivetrain.compute.policy.packing import Machine, Placement, Shape, rule_named
-from drivetrain.compute.policy.packing.pack import NOTHING, Events, models_of, pack
+from drivetrain.compute.policy.packing.pack import NOTHING, Events, pack
 from drivetrain.compute.policy.packing.typical import typical
 from drivetrain.core.errors import UsageError
 
@@ -22,7 +22,7 @@ def places(
     rule = rule_named(rule_name)
     num = len(come)
     events = Events(np.arange(num), np.full(num, NOTHING, np.int64), np.zeros((num, 2)))
-    packed = pack(machines, come, events, rule, rule.learn(seen, models_of(machines)))
+    packed = pack(machines, come, events, rule, rule.learn(seen, machines))
     return [packed.placement(event) for event in range(num)]
 
 
@@ -57,6 +57,18 @@ def test_a_cluster_without_accelerators_still_takes_what_needs_none() -> None:
     assert found == [Placement(0, ()), None]
 
 
+def test_where_cores_run_out_first_a_pod_leaves_those_that_another_can_use() -> None:
+    machines = [Machine("odd", 18_000, 1000, 1), Machine("even", 19_000, 1000, 1)]
+    device, cores = Shape(3000, 1, 1, 1000), Shape(16_000, 1)
+    for seen, node in (([device], 0), ([device, cores], 1)):
+        assert places("priced", machines, [device], seen=seen) == [Placement(node, (0,))]
+
+
+def test_cores_of_a_node_without_end_cost_no_memory() -> None:
+    machines = [Machine("n", 1 << 40, 1000, 1)]
+    assert places("priced", machines, [Shape(1, 1)], seen=[Shape(1 << 39, 1), WHOLE]) == [Placement(0, ())]
+
+
 def test_typical_shapes_are_the_most_frequent_until_95_pct() -> None:
     found = typical([HALF] * 90 + [WHOLE] * 6 + [REST] * 4)
     assert found == {Shape(1000, 0, 1, 500): 90 / 96, Shape(1000, 0, 1, 1000): 6 / 96}
@@ -66,8 +78,8 @@ def test_fragments_are_what_lies_on_devices_with_less_than_a_typical_shape_asks(
     rule, machines = rule_named("fgd"), [Machine("n", 64_000, 1000, 2, "T4")]
     come = [Shape(1000, 1, 1, 800)]
     events = Events(np.array([0]), np.array([NOTHING]), np.zeros((1, 2)))
-    assert pack(machines, come, events, rule, rule.learn([HALF], ["T4"])).fragment_milli == 200
-    assert pack(machines, come, events, rule, rule.learn([HALF, Shape(1, 1)], ["T4"])).fragment_milli == 100 + 600
+    assert pack(machines, come, events, rule, rule.learn([HALF], machines)).fragment_milli == 200
+    assert pack(machines, come, events, rule, rule.learn([HALF, Shape(1, 1)], machines)).fragment_milli == 100 + 600
 
 
 def test_a_rule_is_found_however_its_name_is_written_and_a_miss_names_the_nearest() -> None:

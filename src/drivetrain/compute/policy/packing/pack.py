@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drivetrain.compute.policy.packing.rules import Rule
-from drivetrain.compute.policy.packing.words import Machine, Placement, Shape
+from drivetrain.compute.policy.packing.words import Machine, Placement, Shape, models_of
 
 if TYPE_CHECKING:
     from drivetrain.compute.policy.packing.kernels.costs import Knowledge
@@ -58,11 +58,6 @@ class Packed:
             return None
         bits = int(self.devices[event])
         return Placement(int(self.nodes[event]), tuple(at for at in range(bits.bit_length()) if bits >> at & 1))
-
-
-def models_of(machines: Sequence[Machine]) -> tuple[str, ...]:
-    """Kinds of accelerator, in the order in which rules and kernels number them."""
-    return tuple(sorted({machine.model for machine in machines}))
 
 
 def pack(

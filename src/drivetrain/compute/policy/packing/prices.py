@@ -4,6 +4,9 @@ A device is cut into slots. To serve a demand with the fewest devices is the cut
 its linear program say what share of a device a slot of each size is worth, and a slice is worth what the best slots in
 it are. What is asked for as a whole is worth one.
 
+Cores have a worth only where they run out before devices do: what shapes without devices can fill of a node's free
+cores, so that what is left over of them is of use too. It only decides between places that are otherwise alike.
+
 The program often has many dual solutions, and which of them a solver finds means nothing. A count in a sample is known
 to about its square root, so the program is solved with each count that much higher and lower in turn, and the prices
 are the mean of what it finds: between the corners of the dual solutions, as a trader would want them.
@@ -18,7 +21,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from drivetrain.compute.policy.packing.words import WHOLE, Shape
+from drivetrain.compute.policy.packing.words import WHOLE, Machine, Shape
 
 if TYPE_CHECKING:
     from drivetrain.compute.policy.packing.kernels.worth import Prices
@@ -32,11 +35,24 @@ _TIE = 1e-3
 _IDLE = 0.1
 """What a device without its cores is worth less. Less than any slot, and from 0.02 to 0.5 it makes no difference."""
 
+_CORE = 1e-5
+"""What a core is worth in devices where cores are scarce: less than any difference between slices."""
+
+_SCARCE = 0.95
+"""Cores are scarce if what asks for all devices asks for this part of them. Not 1: of the last few percent, pieces are
+left over on each node that nothing fits in."""
+
+_SMALL = 0.5
+"""What a core is worth less to shapes that need no more than a device does: what lies beside devices often does."""
+
+_MOST_CORES = 1024
+"""Of a node; more are worth no more."""
+
 _TOLERANCE = 1e-9
 
 
-def prices_of(seen: Sequence[Shape]) -> Prices:
-    """Prices from a sample of what is asked for."""
+def prices_of(seen: Sequence[Shape], machines: Sequence[Machine] = ()) -> Prices:
+    """Prices from a sample of what is asked for, and for cores from what there is."""
     import numpy as np
 
     from drivetrain.compute.policy.packing.kernels.worth import DEVICE, Prices
@@ -45,12 +61,38 @@ def prices_of(seen: Sequence[Shape]) -> Prices:
     num_gpus = sum(shape.total_milli for shape in with_gpus) / WHOLE or 1.0
     shares = Counter(shape.gpu_milli for shape in with_gpus if shape.gpu_milli < WHOLE)
     length = np.arange(WHOLE + 1) / WHOLE
+    cpu_per_gpu = max(sum(shape.cpu_milli for shape in with_gpus) / num_gpus, 1.0)
     return Prices(
         slice=np.round(DEVICE * (slice_worth(shares) + _TIE * length**2)).astype(np.int64),
-        cpu_per_gpu=max(sum(shape.cpu_milli for shape in with_gpus) / num_gpus, 1.0),
+        cpu_per_gpu=cpu_per_gpu,
         memory_per_gpu=max(sum(shape.memory_mib for shape in with_gpus) / num_gpus, 1.0),
         idle=round(_IDLE * DEVICE),
+        cores=_cores_worth(seen, machines, cpu_per_gpu),
     )
+
+
+def _cores_worth(seen: Sequence[Shape], machines: Sequence[Machine], cpu_per_gpu: float) -> Any:
+    """Of a node's free cores to shapes without devices, in millionths of a device; int64, by `CORES_STEP`."""
+    import numpy as np
+
+    from drivetrain.compute.policy.packing.kernels.fill import best_fill
+    from drivetrain.compute.policy.packing.kernels.worth import CORES_STEP, DEVICE
+
+    most = max((machine.cpu_milli for machine in machines), default=0)
+    longest = min(most, 1000 * _MOST_CORES) // CORES_STEP
+    steps = sorted({-(-shape.cpu_milli // CORES_STEP) for shape in seen if not shape.num_gpus and shape.cpu_milli})
+    if not steps or not _are_scarce(seen, machines):
+        return np.zeros(longest + 1, np.int64)
+    worth = [step * (1 if step * CORES_STEP > cpu_per_gpu else _SMALL) for step in steps]
+    filled, _ = best_fill(np.array(steps, np.int64), np.array(worth, np.float64), longest)
+    return np.round(filled * CORES_STEP / 1000 * _CORE * DEVICE).astype(np.int64)
+
+
+def _are_scarce(seen: Sequence[Shape], machines: Sequence[Machine]) -> bool:
+    """Whether cores run out before devices do, by what is asked for in all."""
+    asked = sum(shape.cpu_milli for shape in seen) * sum(machine.num_gpus for machine in machines) * WHOLE
+    there = sum(machine.cpu_milli for machine in machines) * sum(shape.total_milli for shape in seen)
+    return asked > _SCARCE * there
 
 
 def slice_worth(demand: Mapping[int, int]) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from drivetrain.compute.policy.packing.words import Shape
+from drivetrain.compute.policy.packing.words import Machine, Shape, models_of
 from drivetrain.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Rule(Protocol):
         """Whether it learns from what is there at a time, rather than from what comes."""
         ...
 
-    def learn(self, seen: Sequence[Shape], models: Sequence[str]) -> Knowledge:
-        """What it makes of a sample of what is asked for, in a cluster with these kinds of accelerator."""
+    def learn(self, seen: Sequence[Shape], machines: Sequence[Machine]) -> Knowledge:
+        """What it makes of a sample of what is asked for, in a cluster of these nodes."""
         ...
 
 
@@ -50,7 +50,7 @@ class Cost:
         """Prices are of what is there; FGD's typical pods are those that come."""
         return self.has_prices
 
-    def learn(self, seen: Sequence[Shape], models: Sequence[str]) -> Knowledge:
+    def learn(self, seen: Sequence[Shape], machines: Sequence[Machine]) -> Knowledge:
         """Typical shapes, and prices for a rule that has them."""
         import numpy as np
 
@@ -61,9 +61,9 @@ class Cost:
 
         frequencies = typical(seen)
         return Knowledge(
-            typical=shapes_arrays(list(frequencies), models),
+            typical=shapes_arrays(list(frequencies), models_of(machines)),
             frequency=np.array(list(frequencies.values()), np.float64),
-            prices=prices_of(seen if self.has_prices else ()),
+            prices=prices_of(seen if self.has_prices else (), machines),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 WHOLE = 1000
@@ -57,3 +58,8 @@ class Placement:
 
     node: int
     devices: tuple[int, ...]
+
+
+def models_of(machines: Iterable[Machine]) -> tuple[str, ...]:
+    """Kinds of accelerator, in the order in which rules and kernels number them."""
+    return tuple(sorted({machine.model for machine in machines}))

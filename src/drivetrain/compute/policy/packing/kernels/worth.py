@@ -10,6 +10,9 @@ from drivetrain.compute.policy.packing.kernels.state import WHOLE, Array, Free
 DEVICE = 1_000_000
 """Millionths of a device; what a whole one is worth."""
 
+CORES_STEP = 500
+"""Milli of cores; free cores have a worth by so many of these."""
+
 
 class Prices(NamedTuple):
     """What is worth what.
@@ -18,12 +21,15 @@ class Prices(NamedTuple):
       slice: a free slice of a device, by its milli; int64 [WHOLE + 1].
       cpu_per_gpu, memory_per_gpu: what comes with a whole device in the mean; milli of cores, MiB.
       idle: what a device that is left without its cores or memory is worth less.
+      cores: of a node's free cores, by `CORES_STEP`, to shapes without devices; int64 [C], the last one for all
+        beyond, and all 0 where cores suffice.
     """
 
     slice: Array
     cpu_per_gpu: float
     memory_per_gpu: float
     idle: int
+    cores: Array
 
 
 @compiled
@@ -38,4 +44,5 @@ def worth(prices: Prices, free: Free, node: int, cpu: int, memory: int, milli: i
         total += left
     served = min((free.cpu[node] - cpu) / prices.cpu_per_gpu, (free.memory[node] - memory) / prices.memory_per_gpu)
     less: int = value - int(prices.idle * max(0.0, total / WHOLE - served))
-    return less
+    cores = min((free.cpu[node] - cpu) // CORES_STEP, len(prices.cores) - 1)
+    return less + int(prices.cores[cores])
