@@ -12,9 +12,11 @@ import uuid
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.server.conftest import printed, raw, somebody, submit
 from tests.server_process import ServerProcess, wait_for, wait_for_state
 
+from drivetrain.cli.group import drivetrain
 from drivetrain.compute.agent.assignment import read_assignment
 from drivetrain.compute.job import Job
 from drivetrain.compute.snapshot import take
@@ -68,8 +70,28 @@ def test_a_job_is_stopped_while_it_runs_and_while_it_waits(server: ServerProcess
 
 def test_a_job_that_no_pool_can_ever_give_is_refused_with_the_nearest_that_could_be(server: ServerProcess) -> None:
     client = server.client()
-    told = wait_for_state(client, submit(client, "true", cpus=10**6), "refused")
-    assert "nearest" in told["reason"]
+    wait_for(lambda: client.ask("GET", "/api/nodes"), "nodes")
+    said = client.submit(Job(command=("true",), cpus=10**6), snapshot="", folder="/")
+    assert said["state"] == "refused"
+    assert "nearest that could be: a node with" in said["reason"]
+    assert "nearest" in wait_for_state(client, said["id"], "refused")["reason"]
+    array = client.submit(Job(command=("true",), array="0-9", gpu="H100", gpus=1), snapshot="", folder="/")
+    assert array["state"] == "refused"
+    array = client.submit(Job(command=("true",), array="0-9", nodes="1:9"), snapshot="", folder="/")
+    assert array["state"] == "waiting"
+
+
+def test_who_submits_what_can_never_be_hears_it_at_once(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRIVETRAIN_SERVER", server.url)
+    monkeypatch.setenv("DRIVETRAIN_TOKEN", server.token)
+    monkeypatch.setenv("DRIVETRAIN_HOME", str(tmp_path / "home"))
+    (tmp_path / "a.txt").write_text("a")
+    monkeypatch.chdir(tmp_path)
+    wait_for(lambda: server.client().ask("GET", "/api/nodes"), "nodes")
+    with pytest.raises(UsageError, match=r"is refused: pool local has 4 nodes .*; nearest that could be: 4 nodes"):
+        CliRunner().invoke(drivetrain, ["submit", "--nodes", "5", "--", "true"], catch_exceptions=False)
 
 
 def test_a_request_that_comes_again_makes_no_second_job(server: ServerProcess) -> None:

@@ -79,11 +79,15 @@ def submit_quickly(arguments: list[str]) -> bool:
 
 
 def tell(record: dict[str, Any], *, as_json: bool) -> None:
-    """Print a job that was submitted."""
+    """Print a job that was submitted. Raises: UsageError: it was refused, since no pool can ever give it."""
     if as_json:
         import json
 
         print(json.dumps(record))
-    else:
+    if record["state"] == "refused":
+        from drivetrain.core.errors import UsageError
+
+        raise UsageError(f"{record['id']} is refused: {record['reason']}")
+    if not as_json:
         print(record["id"])
         print(f"follow it with: drivetrain logs -f {record['id']}", file=sys.stderr)

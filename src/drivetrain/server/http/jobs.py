@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -47,7 +48,7 @@ class Cursor(BaseModel):
 
 @router.post("", status_code=201, response_model=JobRecord)
 def submit(request: Request, who: Who, submission: Submission) -> Response:
-    """Take a job."""
+    """Take a job; of one that no pool can ever give, the answer is `refused` already, as it is about to be."""
     server = server_of(request)
     if not who.may_submit:
         allow(request, who, "submit", "jobs", is_allowed=False)
@@ -70,6 +71,8 @@ def submit(request: Request, who: Who, submission: Submission) -> Response:
     except IntegrityError:  # the same request came twice at once: now there is the job of the other one
         record = take()
     server.wake()
+    if record.state is JobState.WAITING and (why := server.fitting.refusal(server.database, record)):
+        record = replace(record, state=JobState.REFUSED, reason=why)
     return answer(record, 201)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from drivetrain.compute.snapshot import CodeShelf
 from drivetrain.server.foresee import Foresight
 from drivetrain.server.services.agents import AgentDesk
+from drivetrain.server.services.fitting import Fitting
 from drivetrain.server.services.people import Bearers
 from drivetrain.server.steady import SteadyClock
 
@@ -28,7 +29,7 @@ class Server:
       foresight: plays forward what is now.
       identity: what it says who it is, so that nobody tells a token to another one at its port.
       clock: of the server.
-      desk, bearers: what this process remembers of agents and of tokens.
+      desk, bearers, fitting: what this process remembers of agents, of tokens and of what there is.
     """
 
     database: Engine
@@ -41,3 +42,4 @@ class Server:
     clock: SteadyClock = field(default_factory=SteadyClock)
     desk: AgentDesk = field(default_factory=AgentDesk)
     bearers: Bearers = field(default_factory=Bearers)
+    fitting: Fitting = field(default_factory=Fitting)
