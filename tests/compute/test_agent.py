@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from drivetrain.compute.agent.assignment import Assignment, read_assignment, write_assignment
 from drivetrain.compute.agent.client import GONE, AgentClient, ServerAwayError, ServerRefusedError
 from drivetrain.compute.agent.work import Agent
-from drivetrain.compute.policy.values import Share
 from drivetrain.launch.claim import claimed
 from drivetrain.store import create_run
 
@@ -33,7 +32,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         server="http://127.0.0.1:9",
         token="",
         home=str(home),
-        shares=(Share("a", ((0, 1000),)),),
+        nodes=("a",),
         least_nodes=1,
         ranks=1,
         command=("true",),
@@ -108,7 +107,7 @@ class Server:
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 os.kill(os.getpid(), signal.SIGTERM)
 told = Assignment(attempt="job-1.1", job="job-1", run="run-1", pool="p", name="", server="", token="", home="/nowhere",
-                  shares=(), least_nodes=1, ranks=1, command=("true",))
+                  nodes=(), least_nodes=1, ranks=1, command=("true",))
 print(Agent(told, Server(), Server).work())
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

@@ -113,4 +113,6 @@ def test_what_has_not_begun_is_gone_where_its_node_takes_no_new_work(
 
 def told(attempt: str, *shares: Share) -> Assignment:
     told = {"job": "job-1", "run": "run-1", "pool": "slurm", "name": "", "server": "", "token": "", "home": "/home"}
-    return Assignment(attempt=attempt, shares=shares, least_nodes=2, ranks=1, command=("true",), **told)
+    return Assignment(
+        attempt=attempt, nodes=tuple(share.node for share in shares), least_nodes=2, ranks=1, command=("true",), **told
+    )

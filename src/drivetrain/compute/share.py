@@ -1,4 +1,4 @@
-"""What a member of a gang has of its node; in a file of its own, since agents need no more of what policies know."""
+"""What a member of a gang has of its node."""
 
 from __future__ import annotations
 

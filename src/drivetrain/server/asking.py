@@ -180,7 +180,7 @@ class Asking:
             server=self._server,
             token=attempt_token(self._key, attempt.id),
             home=str(self._home),
-            shares=attempt.shares,
+            nodes=attempt.nodes,
             least_nodes=job.job.nodes_range[0] if len(attempt.shares) > 1 else 1,
             ranks=job.job.num_ranks,
             command=job.job.command,

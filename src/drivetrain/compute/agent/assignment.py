@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
-from drivetrain.compute.share import Share
 from drivetrain.core.errors import DataError, StoreError
 
 _FILE = "assignment.json"
@@ -22,7 +21,7 @@ class Assignment(Struct, frozen=True, kw_only=True):
       attempt, job, run: ids; pool: where the attempt is.
       server: URL of the server; token: for it, good for this attempt alone.
       home: the store's root where the server keeps runs; an agent that does not see it sends what ranks write.
-      shares: one a member of the gang, in the order of their ranks.
+      nodes: one a member of the gang, in the order of their ranks.
       least_nodes: with fewer it does not go on.
       ranks: processes of each node.
       command: of the ranks.
@@ -43,7 +42,7 @@ class Assignment(Struct, frozen=True, kw_only=True):
     server: str
     token: str
     home: str
-    shares: tuple[Share, ...]
+    nodes: tuple[str, ...]
     least_nodes: int
     ranks: int
     command: tuple[str, ...]

@@ -116,7 +116,7 @@ class Agent:
         return LaunchSpec(
             command=command,
             num_ranks=do.ranks,
-            num_nodes=len(do.shares),
+            num_nodes=len(do.nodes),
             min_nodes=do.least_nodes,
             restarts=do.restarts,
             env={**env, **secrets_of(do.secrets, os.environ)},
@@ -153,7 +153,7 @@ class Agent:
                 spec, self._run, lambda results: persistently(lambda: client.tasks(results, spec.num_ranks))
             )
             return worker.work()
-        if len(self._do.shares) == 1:
+        if len(self._do.nodes) == 1:
             return self._lead(spec, "")
         from drivetrain.launch import run_together
 

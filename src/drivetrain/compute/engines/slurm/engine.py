@@ -94,7 +94,7 @@ class SlurmEngine:
     def _members(self, attempt: str) -> list[str]:
         """Of each member, its node; none where it is not ours."""
         try:
-            return [share.node for share in read_assignment(self._folder / attempt).shares]
+            return list(read_assignment(self._folder / attempt).nodes)
         except DataError:
             return []
 
