@@ -2,49 +2,98 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from tests.server_process import wait_for
+from tests.slurm_cluster import PROGRAMS, SlurmCluster
 
+from drivetrain.compute.agent.assignment import Assignment, write_assignment
 from drivetrain.compute.agent.leftovers import marked
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines import Engine, StartRequest
 from drivetrain.compute.engines.fake import FakeEngine
 from drivetrain.compute.engines.local import LocalEngine
+from drivetrain.compute.engines.slurm import SlurmEngine
 from drivetrain.compute.policy.values import Share
 
 NODES = (NodeRecord(name="a", pool="p", gpu="cpu", num_gpus=2), NodeRecord(name="b", pool="p", gpu="cpu", num_gpus=2))
 AGENT = """\
-import signal, subprocess, sys, time
+import subprocess, sys, time
 from pathlib import Path
 from drivetrain.compute.agent.claim import claim, claim_file
 folder, member = Path(sys.argv[1]), int(sys.argv[2])
 if claim(claim_file(folder, member)) is None:
     sys.exit()
 with (folder / "started").open("a") as file:
-    file.write(f"{member}\\n")
-subprocess.Popen(["sleep", "600"], start_new_session=True)  # what a killed agent leaves
+    file.write(f"{{member}}\\n")
+{leaves}
 time.sleep(600)
 """
+LEAVES = 'subprocess.Popen(["sleep", "600"], start_new_session=True)  # what a killed agent leaves'
 
 
-@pytest.fixture(params=["fake", "local"])
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    """A real Slurm; a test that wants it is skipped where it is not installed, and fails in CI."""
+    if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
+        end: Callable[[str], None] = pytest.fail if os.environ.get("CI") else pytest.skip
+        end(f"{', '.join(missing)} is not installed: apt-get install slurm-wlm munge")
+    cluster = SlurmCluster(tmp_path_factory.mktemp("slurm"))
+    try:
+        cluster.up()
+        yield cluster
+    finally:
+        cluster.down()
+
+
+def made(name: str, folder: Path, request: pytest.FixtureRequest) -> Engine:
+    """An engine by name, with two nodes or more; another one needs another line here."""
+    if name == "slurm":
+        monkeypatch = request.getfixturevalue("monkeypatch")
+        for variable, value in request.getfixturevalue("cluster").env.items():
+            monkeypatch.setenv(variable, value)
+        return SlurmEngine("p", partition="main", folder=folder)
+    return FakeEngine(NODES) if name == "fake" else LocalEngine(folder, NODES)
+
+
+@pytest.fixture(params=["fake", "local", pytest.param("slurm", marks=pytest.mark.slow)])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    made = FakeEngine(NODES) if request.param == "fake" else LocalEngine(tmp_path, NODES)
-    yield made
-    made.kill("job-1.0")
-    wait_for(lambda: not made.living(), "the agents to end")
+    engine = made(request.param, tmp_path, request)
+    yield engine
+    engine.kill("job-1.0")
+    wait_for(lambda: not engine.living(), "the agents to end")
+    engine.close()
+    engine.close()
 
 
 @pytest.fixture
-def asked(tmp_path: Path) -> StartRequest:
-    (tmp_path / "job-1.0").mkdir()
-    shares = (Share("a", ((0, 1000),)), Share("b", ((0, 1000),)))
-    agent = (sys.executable, "-c", AGENT, str(tmp_path / "job-1.0"))
-    return StartRequest(attempt="job-1.0", job_name="job", pool="p", shares=shares, agent=agent, env={})
+def asked(engine: Engine, tmp_path: Path) -> StartRequest:
+    return request_of(tmp_path, [node.name for node in engine.nodes()[:2]], leaves=not isinstance(engine, SlurmEngine))
+
+
+def request_of(folder: Path, nodes: Sequence[str], *, leaves: bool = True) -> StartRequest:
+    """An attempt on these nodes. Args: leaves: whether agents leave something running, as Slurm sees to by itself."""
+    shares = tuple(Share(node, ((0, 1000),)) for node in nodes)
+    told = {"job": "job-1", "run": "run-1", "pool": "p", "name": "", "server": "", "token": "", "home": str(folder)}
+    assignment = Assignment(
+        attempt="job-1.0", shares=shares, least_nodes=len(nodes), ranks=1, command=("true",), **told
+    )
+    write_assignment(folder / "job-1.0", assignment)
+    agent = folder / "agent.py"
+    agent.write_text(AGENT.format(leaves=LEAVES if leaves else ""))
+    return StartRequest(
+        attempt="job-1.0",
+        job_name="job",
+        pool="p",
+        shares=shares,
+        agent=(sys.executable, str(agent), str(folder / "job-1.0")),
+        env={},
+    )
 
 
 def num_started(engine: Engine, folder: Path) -> int:
@@ -76,7 +125,7 @@ def test_what_was_killed_is_gone_with_all_that_it_left_and_never_starts_again(
     wait_for(lambda: engine.living() == {}, "the agents to end")
     assert not {agent for agent in marked() if agent.startswith("job-1.0.")}
     engine.start(asked)
-    assert engine.living() == {}
+    wait_for(lambda: engine.living() == {}, "nothing to live")
     assert num_started(engine, tmp_path) == 2
 
 
@@ -84,18 +133,26 @@ def test_of_an_attempt_that_it_never_had_it_makes_nothing(engine: Engine) -> Non
     engine.leave("job-2.0")
     engine.kill("job-2.0")
     assert engine.living() == {}
-    assert [node.name for node in engine.nodes()] == ["a", "b"]
+    names = [node.name for node in engine.nodes()]
+    assert len(set(names)) == len(names) >= 2
+    assert all(node.pool == "p" and node.state == "up" and node.num_gpus for node in engine.nodes())
 
 
-def test_an_engine_that_begins_anew_knows_its_agents_again(asked: StartRequest, tmp_path: Path) -> None:
-    first, second = LocalEngine(tmp_path, NODES), LocalEngine(tmp_path, NODES)
+@pytest.mark.parametrize("name", ["local", pytest.param("slurm", marks=pytest.mark.slow)])
+def test_an_engine_that_begins_anew_knows_its_agents_again(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    first, second = made(name, tmp_path, request), made(name, tmp_path, request)
+    asked = request_of(tmp_path, [node.name for node in first.nodes()[:2]], leaves=name == "local")
     first.start(asked)
     wait_for(lambda: num_started(first, tmp_path) == 2, "the agents")
     second.start(asked)
-    assert second.living() == {"job-1.0": frozenset({0, 1})}
+    wait_for(lambda: second.living() == {"job-1.0": frozenset({0, 1})}, "the agents to be known")
     second.kill("job-1.0")
     wait_for(lambda: not second.living() and not first.living(), "the agents to end")
-    assert num_started(first, tmp_path) == 2
+    assert num_started(second, tmp_path) == 2
+    for engine in (first, second):
+        engine.close()
 
 
 def test_a_claim_that_another_server_puts_away_meanwhile_is_none(

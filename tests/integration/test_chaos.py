@@ -25,9 +25,11 @@ _CLOCK_STEPS_S = (-3600.0, -20.0, -1.0, 0.0, 1.0, 20.0, 3600.0)
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
     _need("a real Slurm", all(map(shutil.which, PROGRAMS)))
     cluster = SlurmCluster(tmp_path_factory.mktemp("slurm"))
-    cluster.up()
-    yield cluster
-    cluster.down()
+    try:
+        cluster.up()
+        yield cluster
+    finally:
+        cluster.down()
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from tests.docs.shown import check
+from tests.postgres_server import PostgresServer
+from tests.slurm_cluster import SlurmCluster
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,9 +26,12 @@ FILE = re.compile(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
 
 @pytest.fixture
 def cluster() -> Iterator[None]:
-    yield
-    for target in ("slurm-down", "postgres-down"):
-        subprocess.run(["make", "--silent", target], cwd=ROOT, check=False, capture_output=True)
+    try:
+        yield
+    finally:
+        with ExitStack() as ends:
+            ends.callback(PostgresServer(ROOT / ".postgres").down)
+            ends.callback(SlurmCluster(ROOT / ".slurm").down)
     for name in (".slurm", ".postgres"):
         shutil.rmtree((ROOT / name).resolve(), ignore_errors=True)
         if (ROOT / name).is_symlink():
@@ -61,7 +68,7 @@ def run(command: str, env: dict[str, str], folder: Path, servers: list[subproces
         server = subprocess.Popen(words, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
         servers.append(server)
         assert server.stderr is not None
-        return server.stderr.readline()
+        return server.stderr.readline() if select.select([server.stderr], [], [], 60)[0] else ""
     where = ROOT if command.startswith("make ") else folder
     command = command.replace("make ", "make --old-file .venv/.installed ", 1)  # the set-up that runs this test
     words = ["bash", "-c", command]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from drivetrain.core import config
 from drivetrain.core.errors import ConfigError
 
 _NUM_NODES = 4
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,7 @@ class PoolConfig:
     """One pool.
 
     Attributes:
-      engine: `local` or `slurm`.
+      engine: one of `ENGINES`.
       kind, price_per_gpu_h, interruptions_per_h: as in `policy.values.Pool`; the price in whole units of money.
       nodes: of a local pool: how many nodes this machine counts as.
       gpus: of each of them; 0 for as many as the machine has, divided.
@@ -43,12 +45,21 @@ class PoolConfig:
     partition: str = ""
 
     def __post_init__(self) -> None:
-        if self.engine not in ("local", "slurm"):
-            raise ConfigError(f"pool {self.name}: engine {self.engine!r} is not known", hint="local or slurm")
+        if not _LABEL.fullmatch(self.name):
+            raise ConfigError(f"pool {self.name[:70]!r}: expected letters, digits, '.', '_' and '-'")
+        if self.engine not in ENGINES:
+            guess = config.nearest(self.engine, list(ENGINES))
+            hint = f"did you mean {guess}?" if guess else f"one of {', '.join(ENGINES)}"
+            raise ConfigError(f"pool {self.name}: engine {self.engine!r} is not known", hint=hint)
         if self.kind not in ("reserved", "on-demand", "spot"):
             raise ConfigError(f"pool {self.name}: kind {self.kind!r}, expected reserved, on-demand or spot")
         if not 1 <= self.nodes <= 10_000:
-            raise ConfigError(f"pool {self.name}: {self.nodes} nodes, expected 1 or more")
+            raise ConfigError(f"pool {self.name}: {self.nodes} nodes, expected 1 to 10,000")
+        if not 0 <= self.gpus <= 1000:
+            raise ConfigError(f"pool {self.name}: {self.gpus} gpus of each node, expected 0 to 1000")
+        for what in ("price_per_gpu_h", "interruptions_per_h"):
+            if not 0 <= getattr(self, what) <= 1e6:
+                raise ConfigError(f"pool {self.name}: {what} is {getattr(self, what)}, expected 0 to 1,000,000")
 
     @property
     def pool(self) -> Pool:
@@ -60,7 +71,7 @@ class PoolConfig:
 class ServerConfig:
     """The file. Attributes: pools: each of its own name."""
 
-    pools: tuple[PoolConfig, ...] = (PoolConfig(name="local"),)
+    pools: tuple[PoolConfig, ...] = field(default_factory=lambda: (PoolConfig(name="local"),))
 
 
 def read_config(path: Path | None) -> ServerConfig:
@@ -74,14 +85,25 @@ def read_config(path: Path | None) -> ServerConfig:
 
 def engine_of(pool: PoolConfig, agents: Path) -> Engine:
     """The engine of a pool. Args: agents: folder where agents find what they are told."""
-    if pool.engine == "slurm":
-        from drivetrain.compute.engines.slurm import SlurmEngine
+    return ENGINES[pool.engine](pool, agents)
 
-        return SlurmEngine(pool.name, partition=pool.partition, folder=agents)
+
+def _slurm(pool: PoolConfig, agents: Path) -> Engine:
+    from drivetrain.compute.engines.slurm import SlurmEngine
+
+    return SlurmEngine(pool.name, partition=pool.partition, folder=agents)
+
+
+def _local(pool: PoolConfig, agents: Path) -> Engine:
     from drivetrain.compute.engines.local import LocalEngine
 
     nodes = local_nodes(pool, os.sched_getaffinity(0), accelerators())
     return LocalEngine(agents, nodes, first_device=first_devices(nodes), is_warm=True)
+
+
+ENGINES: Mapping[str, Callable[[PoolConfig, Path], Engine]] = {"local": _local, "slurm": _slurm}
+"""Name in server.toml -> what makes it. Another one is a folder in `compute/engines` that keeps the Protocol there, a
+line here, and one in `tests/compute/test_engines.py`, whose tests it has to pass."""
 
 
 def local_nodes(pool: PoolConfig, cores: set[int], found: Mapping[str, int]) -> list[NodeRecord]:
