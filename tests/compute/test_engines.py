@@ -81,7 +81,7 @@ def request_of(folder: Path, nodes: Sequence[str], *, leaves: bool = True) -> St
     shares = tuple(Share(node, ((0, 1000),)) for node in nodes)
     told = {"job": "job-1", "run": "run-1", "pool": "p", "name": "", "server": "", "token": "", "home": str(folder)}
     assignment = Assignment(
-        attempt="job-1.0", shares=shares, least_nodes=len(nodes), ranks=1, command=("true",), **told
+        attempt="job-1.0", nodes=tuple(nodes), least_nodes=len(nodes), ranks=1, command=("true",), **told
     )
     write_assignment(folder / "job-1.0", assignment)
     agent = folder / "agent.py"
