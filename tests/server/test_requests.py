@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,30 @@ def test_a_name_and_arguments_never_reach_a_shell(server: ServerProcess) -> None
     job = submit(client, "echo", nasty, name=nasty)
     assert printed(client, job) == nasty + "\n"
     assert not Path("/tmp/pwned-by-name").exists()
+
+
+def test_a_secret_reaches_its_ranks_and_is_kept_and_shown_nowhere(
+    make_server: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    of_file, of_environment = uuid.uuid4().hex, uuid.uuid4().hex
+    (tmp_path / "secret").write_text(f"{of_file}\n")
+    hashes = [hashlib.sha256(text.encode()).hexdigest() for text in (of_file, of_environment)]
+    script = (
+        "import hashlib, os, sys\n"
+        "found = [hashlib.sha256(os.environ[name].encode()).hexdigest() for name in 'AB']\n"
+        f"sys.exit(3 if found == {hashes!r} else 4)\n"
+    )
+    server = make_server(env={"OF_SERVER": of_environment})
+    client, secrets = server.client(), {"A": f"file:{tmp_path / 'secret'}", "B": "env:OF_SERVER"}
+    job = submit(client, sys.executable, "-c", script, secrets=secrets, retries=1)
+    array = submit(client, sys.executable, "-c", script, secrets=secrets, retries=0, array="0-1")
+    assert wait_for_state(client, job, "failed")["exit_code"] == 3
+    assert wait_for_state(client, array, "failed")["reason"] == "2 of 2 tasks failed"
+    wait_for(lambda: not list((server.home / "agents").iterdir()), "the agents' folders to be put away")
+    server.stop()
+    kept = [path for path in server.home.rglob("*") if path.is_file()]
+    assert any(b"env:OF_SERVER" in path.read_bytes() for path in kept)
+    assert [path for path in kept for text in (of_file, of_environment) if text.encode() in path.read_bytes()] == []
 
 
 def test_code_travels_and_a_second_job_sends_nothing(server: ServerProcess, tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from drivetrain.core.errors import UsageError
 
 if TYPE_CHECKING:
     from drivetrain.compute.job import Job
-    from drivetrain.server.client import Client
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -65,10 +64,9 @@ def command(
         click.echo(_plan(job, here))
         return
     from drivetrain.server.client import connect
+    from drivetrain.server.submitting import send
 
-    client = connect(starts=True)
-    record = _send(client, job, here)
-    tell(record, as_json=as_json)
+    tell(send(connect(starts=True), job, here=here), as_json=as_json)
 
 
 def _job(
@@ -112,25 +110,3 @@ def _plan(job: Job, here: bool) -> str:
             "size_bytes": manifest.size_bytes,
         }
     return json.dumps({"job": msgspec.to_builtins(job), **code}, indent=2)
-
-
-def _send(client: Client, job: Job, here: bool) -> dict[str, Any]:
-    from drivetrain.compute.snapshot import take
-    from drivetrain.server.client import ChangedError, NoCodeError
-
-    if here:
-        return client.submit(job, snapshot="", folder=str(Path.cwd()))
-    root, folder = root_and_folder()
-    for is_last in (False, False, True):
-        manifest = take(Path(root))
-        try:
-            return client.submit(job, snapshot=manifest.id, folder=folder)
-        except NoCodeError:
-            pass  # send it, then
-        try:
-            client.send_code(manifest, Path(root))
-            break
-        except ChangedError:
-            if is_last:
-                raise
-    return client.submit(job, snapshot=manifest.id, folder=folder)

@@ -6,9 +6,9 @@ imported then.
 listing.py    which files of a folder are its code
 unchanged.py  the id of code that is as it was, without a look at what is in it
 manifest.py   what a snapshot is; its id says all that is in it
-take.py       a folder -> a manifest, quickly where little has changed
+taking.py     a folder -> a manifest, quickly where little has changed
 shelf.py      where contents and manifests are kept
-unpack.py     a manifest and its blobs -> a folder, whole or not at all
+unpacking.py  a manifest and its blobs -> a folder, whole or not at all
 """
 
 from __future__ import annotations
