@@ -106,7 +106,7 @@ def top(request: Request, who: Who) -> dict[str, Any]:  # noqa: ARG001
     """The fleet now, as JSON and as text."""
     server = server_of(request)
     with reading(server.database) as connection:
-        now = fleet_now(read_fleet(connection, server.clock()))
+        now = fleet_now(read_fleet(connection, server.clock(), server.past))
     return {"json": now_json(now), "text": now_text(now)}
 
 
@@ -121,7 +121,7 @@ def cost(
     """Device time and money of a window, as JSON and as text."""
     server = server_of(request)
     with reading(server.database) as connection:
-        fleet = read_fleet(connection, server.clock())
+        fleet = read_fleet(connection, server.clock(), server.past)
     chosen = dict(text.partition("=")[::2] for text in where or ())
     since_ns = max(0, fleet.read_at_ns - int(since_s * NS_PER_S))
     names = tuple(filter(None, (name.strip() for name in by.split(","))))

@@ -12,6 +12,7 @@ from drivetrain.compute.snapshot import CodeShelf
 from drivetrain.server.foresee import Foresight
 from drivetrain.server.services.agents import AgentDesk
 from drivetrain.server.services.fitting import Fitting
+from drivetrain.server.services.fleet import FleetMemory
 from drivetrain.server.services.people import Bearers
 from drivetrain.server.steady import SteadyClock
 
@@ -29,7 +30,7 @@ class Server:
       foresight: plays forward what is now.
       identity: what it says who it is, so that nobody tells a token to another one at its port.
       clock: of the server.
-      desk, bearers, fitting: what this process remembers of agents, of tokens and of what there is.
+      desk, bearers, fitting, past: what this process remembers of agents, of tokens, of what there is, and was.
     """
 
     database: Engine
@@ -43,3 +44,4 @@ class Server:
     desk: AgentDesk = field(default_factory=AgentDesk)
     bearers: Bearers = field(default_factory=Bearers)
     fitting: Fitting = field(default_factory=Fitting)
+    past: FleetMemory = field(default_factory=FleetMemory)

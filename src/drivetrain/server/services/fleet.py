@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -31,23 +32,51 @@ from drivetrain.server.database import Records
 from drivetrain.store import run_folder
 
 _AT_ONCE = 5000
+_OVER = ("job succeeded", "job failed", "job stopped")
+_SETTLED_NS = 600 * NS_PER_S
+_MOST_REMEMBERED = 50_000
 _STATES = {"up": "up", "draining": "draining", "cordoned": "cordoned", "down": "down"}
 
 
-def read_fleet(connection: Connection, now_s: float) -> Fleet:
-    """The fleet up to now, with what each attempt did."""
-    records = Records(connection)
+@dataclass(slots=True)
+class FleetMemory:
+    """Of jobs that are over, what cannot change any more: read once. Attributes: jobs: (user, team, run) by id."""
+
+    jobs: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    told: dict[str, list[Told]] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """So that it does not grow for ever; it is only quicker with it."""
+        for kept in (self.jobs, self.told):
+            if len(kept) > _MOST_REMEMBERED:
+                kept.clear()
+
+
+def read_fleet(connection: Connection, now_s: float, memory: FleetMemory | None = None) -> Fleet:
+    """The fleet up to now, with what each attempt did. Args: memory: of earlier calls."""
+    records, memory = Records(connection), memory or FleetMemory()
+    memory.forget()
     at_ns = max(int(now_s * NS_PER_S), records.newest_event_ns())  # another server's clock may be ahead
     prices = [PriceEvent(0, pool.name, pool.price_per_gpu_h) for pool in records.settings("pool", Pool)]
     events: list[FleetEvent] = [*prices]
     told: list[Told] = []
-    runs: dict[str, str] = {}
+    ended: list[AttemptRecord] = []
+    over_ns: dict[str, int] = {}
     for happened_ns, kind, subject, data in _history(records):
-        events += _event(happened_ns, kind, subject, data, lambda job: _owner(records, job))
+        events += _event(happened_ns, kind, subject, data, lambda job: _job(records, job, memory)[:2])
         if kind == "attempt ended":
-            told += _told(records, msgspec.convert(data, AttemptRecord, str_keys=True), runs, at_ns)
+            ended.append(msgspec.convert(data, AttemptRecord, str_keys=True))
+        elif kind in _OVER:
+            over_ns[subject] = happened_ns
+    for attempt in ended:  # after another attempt, more of its work may count as done again
+        is_settled = at_ns - over_ns.get(attempt.job, at_ns) > _SETTLED_NS
+        known = memory.told.get(attempt.id)
+        found = _told(records, attempt, memory, at_ns) if known is None else known
+        if is_settled:
+            memory.told[attempt.id] = found
+        told += found
     for attempt in records.living_attempts():
-        told += _told(records, attempt, runs, at_ns)
+        told += _told(records, attempt, memory, at_ns)
     return fleet_of((*events, *told), at_ns)
 
 
@@ -82,18 +111,18 @@ def _event(at_ns: int, kind: str, subject: str, data: Any, owner: Callable[[str]
     return []
 
 
-def _owner(records: Records, job_id: str) -> tuple[str, str]:
-    job = records.job(job_id)
-    return ("", "") if job is None else (job.user, job.team)
+def _job(records: Records, job_id: str, memory: FleetMemory) -> tuple[str, str, str]:
+    """User, team and run of a job."""
+    if job_id not in memory.jobs:
+        job = records.job(job_id)
+        memory.jobs[job_id] = ("", "", "") if job is None else (job.user, job.team, job.run)
+    return memory.jobs[job_id]
 
 
-def _told(records: Records, attempt: AttemptRecord, runs: dict[str, str], at_ns: int) -> list[Told]:
+def _told(records: Records, attempt: AttemptRecord, memory: FleetMemory, at_ns: int) -> list[Told]:
     """What the run's account says of this attempt; nothing where it never began, or cannot be read."""
-    if attempt.job not in runs:
-        job = records.job(attempt.job)
-        runs[attempt.job] = "" if job is None else job.run
     try:
-        account = ledger.account(run_folder(runs[attempt.job]))
+        account = ledger.account(run_folder(_job(records, attempt.job, memory)[2]))
     except (StoreError, LedgerError, OSError):
         return []
     until_ns = at_ns if attempt.ended_s is None else int(attempt.ended_s * NS_PER_S)
