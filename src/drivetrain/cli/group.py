@@ -20,6 +20,7 @@ VERBS = {
     "top": "The fleet now: who has what, who waits, what it yields.",
     "pools": "Pools and nodes: what there is, and what is free.",
     "quota": "What teams own, and who may borrow from whom.",
+    "budget": "What teams may spend, and what they have.",
     "cost": "Device time and money, by pool, team, user or job.",
     "users": "Who may do what, by which tokens, and who did it.",
     "server": "Take jobs and run them: the control plane.",

@@ -11,6 +11,7 @@ from drivetrain.compute.policy import values
 from drivetrain.server.database import Records
 
 _USED = 20_000  # attempts, for what teams have used lately
+_PAID = 200_000  # attempts, where teams have budgets: those of a month
 _LEARNED = 2_000  # jobs of each way to end, for how long they ran
 
 
@@ -27,6 +28,6 @@ def load_world(records: Records, pools: Container[str]) -> World:
         records.living_attempts(),
         nodes,
         settings,
-        used=records.ended_lately(_USED),
+        used=records.ended_lately(_PAID if settings.budgets else _USED),
         ended=records.ended_jobs(_LEARNED),
     )

@@ -19,14 +19,13 @@ _KINDS: dict[str, type[Any]] = {
         values.Stop,
         values.Refuse,
         values.Cordon,
-        values.Warn,
     )
 }
 
 
 def doing(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
-    """Those that change something: to wait does not."""
-    return tuple(decision for decision in decisions if not isinstance(decision, values.Wait))
+    """Those that change something: to wait does not, nor to warn."""
+    return tuple(decision for decision in decisions if not isinstance(decision, values.Wait | values.Warn))
 
 
 def plan_data(decisions: Sequence[Decision], now_s: float, most_of_a_kind: int | None) -> dict[str, object]:
@@ -37,5 +36,6 @@ def plan_data(decisions: Sequence[Decision], now_s: float, most_of_a_kind: int |
 
 def plan_of(data: Any) -> tuple[float, int | None, tuple[Decision, ...]]:
     """When, told of how many of a kind, and what was decided."""
-    decisions = tuple(msgspec.convert(fields, _KINDS[kind]) for kind, fields in data["decisions"])
+    told = [(kind, fields) for kind, fields in data["decisions"] if kind != "Warn"]  # written down before 0.1
+    decisions = tuple(msgspec.convert(fields, _KINDS[kind]) for kind, fields in told)
     return data["now_s"], data["most_of_a_kind"], decisions

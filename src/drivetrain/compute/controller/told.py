@@ -9,6 +9,8 @@ from drivetrain.compute.controller.states import AttemptRecord, AttemptState, Jo
 from drivetrain.compute.policy.values import MILLI, Request, Running, RunTime, Waiting
 
 SHORTEST_S = 1.0
+SAVED_EVERY_S = 600.0
+"""How often a job that agrees to be preempted is taken to save; what interruptions cost it goes by that."""
 
 
 def request_of(record: JobRecord, *, has_cores: bool) -> Request:
@@ -44,6 +46,7 @@ def waiting_of(record: JobRecord, request: Request) -> Waiting:
         max_runtime_s=job.max_runtime_s,
         deadline_s=None if job.deadline_s is None else record.submitted_s + job.deadline_s,
         name=job.name,
+        save_every_s=SAVED_EVERY_S if job.preemptible else None,
         min_runtime_s=job.min_runtime_s,
         grace_s=job.grace_s,
         idle_after_s=job.idle_after_s,

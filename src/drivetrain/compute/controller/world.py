@@ -11,6 +11,7 @@ from drivetrain.compute.controller.decided import doing, plan_data
 from drivetrain.compute.controller.expected import ExpectedRunTimes
 from drivetrain.compute.controller.line import Line
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
+from drivetrain.compute.controller.spending import SpendBook
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why
 from drivetrain.compute.controller.told import request_of, running_of, waiting_of, what_is_left
 from drivetrain.compute.controller.usage import UsageBook
@@ -47,6 +48,8 @@ class World:
         self.settings = settings
         self.failures: list[values.Failure] = []
         self.used = UsageBook()
+        self._spent = SpendBook(settings.pools, settings.budgets)
+        self._warned: dict[str, bool] = {}
         self._line = Line()
         self._expected = ExpectedRunTimes(self._told)
         self._changes = Changes()
@@ -81,7 +84,7 @@ class World:
         """
         world = cls((), attempts, nodes, settings)
         for team, attempt in used:
-            world.used.add(team, attempt)
+            world._used(team, attempt)
         for job in ended:
             world.learn(job)
         for job in jobs:
@@ -170,13 +173,14 @@ class World:
     def snapshot(self, now_s: float, *, most_of_a_kind: int | None = None) -> Snapshot:
         """What a policy is told: of jobs that wait and ask for the same, of the oldest alone where a number says so."""
         living = list(self.attempts.values())
+        whose = [(self.jobs[each.job].team, each) for each in living]
         waiting = [self.jobs[job_id] for job_id in self._line.first(most_of_a_kind)]
         return Snapshot(
             nodes=with_what_is_free(self.nodes.values(), living),
             pools=self.settings.pools,
             quotas=self.settings.quotas,
-            budgets=self.settings.budgets,
-            usage=self.used.at(now_s, [(self.jobs[each.job].team, each) for each in living]),
+            budgets=self._spent.counted(self.settings.budgets, whose, now_s),
+            usage=self.used.at(now_s, whose),
             waiting=tuple(self.as_waiting(job) for job in waiting if job.eligible_s <= now_s),
             running=tuple(self._running_of(attempt, now_s) for attempt in living),
             failures=tuple(self.failures),
@@ -217,6 +221,8 @@ class World:
 
     def apply(self, decisions: Sequence[Decision], now_s: float) -> None:
         """Do what a policy decided."""
+        near = {decision.team for decision in decisions if isinstance(decision, values.Warn)}
+        self._warned = {team: is_over for team, is_over in self._warned.items() if team in near}
         for decision in decisions:
             self._apply(decision, now_s)
 
@@ -227,7 +233,9 @@ class World:
             )
             return
         if isinstance(decision, values.Warn):
-            self._note("warn", decision.team, decision)
+            if self._warned.get(decision.team) != decision.is_over:
+                self._warned[decision.team] = decision.is_over
+                self._note("warn", decision.team, decision)
             return
         job, attempt = self.jobs[decision.job], self.attempts.get(decision.job)
         if isinstance(decision, values.Start):
@@ -289,9 +297,13 @@ class World:
         self._changes.attempts[attempt.id] = attempt
         if attempt.state is AttemptState.ENDED:
             self.attempts.pop(attempt.job, None)
-            self.used.add(team, attempt)
+            self._used(team, attempt)
         else:
             self.attempts[attempt.job] = attempt
+
+    def _used(self, team: str, attempt: AttemptRecord) -> None:
+        self.used.add(team, attempt)
+        self._spent.add(team, attempt)
 
     def _is_watched_for(self, before: AttemptRecord, attempt: AttemptRecord) -> bool:
         """Whether it got on, where the policy asks whether or how fast it does."""

@@ -10,7 +10,8 @@ from drivetrain.compute.policy.values import Budget, Pool, Preempt, Running, Sna
 def warnings(snapshot: Snapshot) -> list[Warn]:
     """Of budgets that come to their end, or have."""
     budgets = sorted(snapshot.budgets, key=lambda budget: (budget.team, budget.limit))
-    return [Warn(budget.team, text(budget)) for budget in budgets if budget.spent >= budget.limit * budget.warn_at]
+    near = [budget for budget in budgets if budget.spent >= budget.limit * budget.warn_at]
+    return [Warn(budget.team, text(budget), budget.spent >= budget.limit) for budget in near]
 
 
 def spent(snapshot: Snapshot) -> Mapping[str, Budget]:

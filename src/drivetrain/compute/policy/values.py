@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from drivetrain.compute.share import Share as Share
 
@@ -88,12 +89,18 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a team may spend in a window, and what it has; millionths of the currency."""
+    """What a team may spend each day, week or month, by UTC, and what it has; millionths of the currency.
+
+    Attributes:
+      spent: on paid pools since `per` began, as the controller counts it; as an operator writes it, what came besides.
+      warn_at: the part of it from which on the team is warned.
+    """
 
     team: str
     limit: int
-    spent: int
+    spent: int = 0
     warn_at: float = 0.8
+    per: Literal["day", "week", "month"] = "month"
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,10 +320,11 @@ class Cordon:
 
 @dataclass(frozen=True, slots=True)
 class Warn:
-    """Tell a team that its budget comes to its end."""
+    """Tell a team that its budget comes to its end. Attributes: is_over: nothing is left of it."""
 
     team: str
     reason: str
+    is_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,12 @@ import msgspec
 from drivetrain.compute.controller.changes import Settings
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
 from drivetrain.compute.controller.states import AttemptRecord, JobRecord, JobState
-from drivetrain.compute.controller.told import request_of, waiting_of
+from drivetrain.compute.controller.told import SAVED_EVERY_S, request_of, waiting_of
 from drivetrain.compute.policy.values import Snapshot
 from drivetrain.compute.simulate.values import Arrival
 from drivetrain.core.errors import DataError
 
 HEAD = '{"format":"drivetrain history","version":1}'
-SAVED_EVERY_S = 600.0
 _FINAL = {f"job {state}" for state in JobState if state.is_final}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -9,11 +10,12 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
+from drivetrain.compute.controller.spending import began_s
 from drivetrain.compute.policy.values import Budget, Pool, Quota
 from drivetrain.core.config import nearest
 from drivetrain.core.errors import UsageError
 from drivetrain.core.units import NS_PER_S
-from drivetrain.ledger.fleet import cost_text, fleet_now, now_json, now_text, statement, statement_json
+from drivetrain.ledger.fleet import Fleet, cost_text, fleet_now, now_json, now_text, statement, statement_json
 from drivetrain.server.database import Records, reading
 from drivetrain.server.http import answers
 from drivetrain.server.http.answers import answer
@@ -53,6 +55,22 @@ def settings(request: Request, who: Who, kind: str) -> Response:  # noqa: ARG001
     """Pools, quotas or budgets."""
     with reading(server_of(request).database) as connection:
         return answer(Records(connection).settings(kind, _kind(kind)))
+
+
+@router.get("/budgets", response_model=list[Budget])
+def budgets(request: Request, who: Who) -> Response:  # noqa: ARG001
+    """What teams may spend, and what they have since the day, week or month began."""
+    server = server_of(request)
+    with reading(server.database) as connection:
+        listed = Records(connection).settings("budget", Budget)
+        fleet = read_fleet(connection, server.clock()) if listed else None
+    return answer([budget if fleet is None else _counted(budget, fleet) for budget in listed])
+
+
+def _counted(budget: Budget, fleet: Fleet) -> Budget:
+    since_ns = int(began_s(budget.per, fleet.read_at_ns / NS_PER_S) * NS_PER_S)
+    whole = statement(fleet, since_ns, fleet.read_at_ns, where={"team": budget.team}).whole
+    return replace(budget, spent=budget.spent + whole.cost)
 
 
 @router.put("/settings/{kind}/{name}", status_code=204)

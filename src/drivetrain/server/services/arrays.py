@@ -144,7 +144,9 @@ def _again(connection: Connection, job: str, want: int) -> list[int]:
 
 
 def _slow(connection: Connection, array: Row[Any], worker: str, num: int, now_s: float) -> list[int]:
-    """Tasks that one other worker has had for much longer than any took."""
+    """Tasks that one other worker has had for much longer than any took; none before it is known what they take."""
+    if not array.num_succeeded:
+        return []
     leases = tables.task_leases
     before_s = now_s - max(_LEAST_SLOW_S, _SLOW_TIMES * array.longest_s)
     query = (

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from drivetrain import ledger
+from drivetrain.compute.controller.changes import Settings
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.controller.states import AttemptRecord
 from drivetrain.compute.policy.values import Pool
@@ -89,6 +90,9 @@ def _history(records: Records) -> Iterator[tuple[int, str, str, Any]]:
 
 
 def _event(at_ns: int, kind: str, subject: str, data: Any, owner: Callable[[str], tuple[str, str]]) -> list[FleetEvent]:
+    if kind == "controller begins":  # which it does whenever settings change
+        pools = msgspec.convert(data, Settings).pools
+        return [PriceEvent(at_ns, pool.name, pool.price_per_gpu_h) for pool in pools]
     if kind == "node":
         node = msgspec.convert(data, NodeRecord)
         state = _STATES[node.state]

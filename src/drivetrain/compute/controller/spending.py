@@ -1,0 +1,79 @@
+"""What teams have paid for devices in the day, week or month that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from drivetrain.compute.controller.states import AttemptRecord
+from drivetrain.compute.policy.values import MILLI, Budget, Pool
+
+Per = Literal["day", "week", "month"]
+_LONGEST_S = 31 * 86400.0
+
+
+def began_s(per: Per, now_s: float) -> float:
+    """When the present day, week (on Monday) or month began, by UTC; seconds since the epoch."""
+    day = datetime.fromtimestamp(now_s, tz=UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if per == "week":
+        day -= timedelta(days=day.weekday())
+    return (day.replace(day=1) if per == "month" else day).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class _Paid:
+    """Devices of a paid pool that somebody had. Attributes: per_s: millionths of the currency a second."""
+
+    begin_s: float
+    end_s: float
+    per_s: float
+
+    def since(self, at_s: float) -> float:
+        """What it cost from then on."""
+        return self.per_s * max(0.0, self.end_s - max(at_s, self.begin_s))
+
+
+class SpendBook:
+    """Money of teams that have a budget, at the pools' present prices; a reserved pool may have one too."""
+
+    def __init__(self, pools: Iterable[Pool], budgets: Iterable[Budget]) -> None:
+        self._prices = {pool.name: pool.price_per_gpu_h for pool in pools}
+        self._ended: dict[str, list[_Paid]] = {budget.team: [] for budget in budgets}
+        self._sums: dict[tuple[str, float], float] = {}
+
+    def add(self, team: str, attempt: AttemptRecord) -> None:
+        """An attempt that has ended."""
+        if attempt.ended_s is None or team not in self._ended or not self._prices.get(attempt.pool):
+            return
+        paid = self._paid(attempt, attempt.ended_s)
+        self._ended[team].append(paid)
+        for (other, at_s), before in self._sums.items():
+            if other == team:
+                self._sums[other, at_s] = before + paid.since(at_s)
+
+    def counted(
+        self, budgets: Sequence[Budget], living: Sequence[tuple[str, AttemptRecord]], now_s: float
+    ) -> tuple[Budget, ...]:
+        """Budgets with what was spent of them. Args: living: team and attempt of all that hold something now."""
+        found = []
+        for budget in budgets:
+            since_s = began_s(budget.per, now_s)
+            spent = self._ended_since(budget.team, since_s)
+            spent += sum(self._paid(each, now_s).since(since_s) for team, each in living if team == budget.team)
+            found.append(replace(budget, spent=budget.spent + round(spent)))
+        return tuple(found)
+
+    def _ended_since(self, team: str, at_s: float) -> float:
+        """Kept while a day, week or month lasts; what ended long before it is forgotten."""
+        if (team, at_s) not in self._sums:
+            self._sums = {key: amount for key, amount in self._sums.items() if key[1] > at_s - _LONGEST_S}
+            kept = [paid for paid in self._ended[team] if paid.end_s > at_s - _LONGEST_S]
+            self._ended[team] = kept
+            self._sums[team, at_s] = sum(paid.since(at_s) for paid in kept)
+        return self._sums[team, at_s]
+
+    def _paid(self, attempt: AttemptRecord, end_s: float) -> _Paid:
+        devices = sum(milli for share in attempt.shares for _, milli in share.milli) / MILLI or len(attempt.shares)
+        return _Paid(attempt.placed_s, end_s, devices * self._prices.get(attempt.pool, 0) / 3600)
