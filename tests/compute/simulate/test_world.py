@@ -181,6 +181,8 @@ def test_a_trace_is_played_by_two_policies_from_the_command_line(tmp_path: Path)
     assert shown.exit_code == 0
     assert "2 done; 0.0 days" in shown.stdout
     assert [line.split()[0] for line in shown.stdout.splitlines()[3:5]] == ["plan", "fifo"]
+    assert "took, p50 / p90 / p99 s" in shown.stdout
+    assert "kept" in shown.stdout.splitlines()[2]
     told = json.loads(CliRunner().invoke(command, [*words, "--json"]).stdout)
     assert [one["took"]["all"]["p50_s"] for one in told["policies"]] == [600, 600]
 

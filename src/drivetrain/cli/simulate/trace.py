@@ -75,9 +75,19 @@ def _played(arrivals: Sequence[Arrival], policy: str, fleet: Snapshot) -> Summar
 
 
 def _text(found: Sequence[Summary]) -> str:
-    """A line for each policy, and under them how long each class waited."""
+    """A line for each policy, and under them how long each class waited and took; lost is device-hours done again."""
     jobs = ", ".join(f"{count:,} {what}" for what, count in sorted(found[0].num_jobs.items()))
-    head = ("policy", "allocated", "free while some wait", "mean wait", "mean time", "preempted")
+    head = (
+        "policy",
+        "allocated",
+        "free while some wait",
+        "mean wait",
+        "mean time",
+        "preempted",
+        "lost",
+        "kept",
+        "cost",
+    )
     rows = [
         (
             one.policy,
@@ -86,10 +96,14 @@ def _text(found: Sequence[Summary]) -> str:
             f"{one.waited['all'].mean_s:,.0f} s",
             f"{one.took['all'].mean_s:,.0f} s",
             f"{one.num_preempted:,}",
+            f"{one.lost_device_s / 3600:,.1f} h",
+            f"{one.kept_pct:.1f} %",
+            f"{one.cost / 1e6:,.2f}",
         )
         for one in found
     ]
     waits = [(kind, *(_cell(one.waited.get(kind)) for one in found)) for kind in found[0].waited]
+    took = [(kind, *(_cell(one.took.get(kind)) for one in found)) for kind in found[0].took]
     return "\n".join(
         [
             f"{jobs}; {found[0].span_s / 86400:.1f} days",
@@ -97,6 +111,8 @@ def _text(found: Sequence[Summary]) -> str:
             *_table([head, *rows]),
             "",
             *_table([("waited, p50 / p90 / p99 s", *(one.policy for one in found)), *waits]),
+            "",
+            *_table([("took, p50 / p90 / p99 s", *(one.policy for one in found)), *took]),
         ]
     )
 
