@@ -1,4 +1,4 @@
-"""Jobs of the shape of the Philly trace, which is not shared here (Jeon et al., ATC 2019, figures 2 to 4 and table 6).
+"""Jobs of the shape of the Philly trace, with the users that its table at hand does not name (Jeon et al., ATC 2019).
 
 Most jobs ask for one GPU; larger ones run longer; run times are heavy-tailed, with medians from a quarter of an hour to
 hours and one in 200 over a week; a few users and virtual clusters submit most; they do so by day, and several at once.
