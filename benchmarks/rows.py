@@ -481,9 +481,10 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             "the same on Slurm",
             "submit/slurm:first_line_s",
             None,
-            (("`sbatch` alone", "submit/slurm:sbatch_s"),),
+            (("`sbatch` alone", "submit/slurm:sbatch_s"), ("without a step", "submit/slurm:sbatch_script_s")),
         ),
         Row("the same: more than `sbatch`", "submit/slurm:added_s", at_most(0.06)),
+        Row("the same: more than `sbatch` without a step", "submit/slurm:added_to_script_s"),
         Row(
             "the server before its first job: resident memory",
             "submit/local[command=python]:idle_bytes",
