@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +27,7 @@ _NAME = re.compile(r"[^\x00-\x1f\x7f]{0,200}")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _VARIABLE = re.compile(r"[!-<>-~]{1,200}")
 _TOPOLOGIES = ("any", "rack", "fabric", "node")
+_WAS_ACCEPTED = ContextVar("was_accepted", default=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,8 @@ class Job:
     lock: str = ""
 
     def __post_init__(self) -> None:
+        if _WAS_ACCEPTED.get():
+            return
         _check_words(self.command, self.env)
         _check_names(self)
         _check_numbers(self)
@@ -194,6 +199,16 @@ class Job:
             return parse_duration_ns(text) / NS_PER_S if text else None
         except (ValueError, OverflowError) as exc:
             raise UsageError(f"{what}: {_short(exc)}") from exc
+
+
+@contextmanager
+def accepted_before() -> Iterator[None]:
+    """Jobs that are read within were accepted once, and are not judged again, though this version is stricter."""
+    token = _WAS_ACCEPTED.set(True)
+    try:
+        yield
+    finally:
+        _WAS_ACCEPTED.reset(token)
 
 
 def job_values(path: Path) -> dict[str, object]:

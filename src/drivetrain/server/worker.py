@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,8 @@ _PLAN_SHARE, _LONG_S = 1.0, 0.02
 _FEW, _WHOLE_SHARE = 4, 30.0
 """Plans over the first few of each kind of waiting jobs are followed by one over all, but for so many times as long as
 that takes not by another."""
+_TRIES = 3
+"""So often a message that comes with an error is taken; then it is dropped, so that the others are heard."""
 Plan = Callable[[values.Snapshot, float], list[values.Decision]]
 
 
@@ -75,6 +78,7 @@ class Worker:
         self._looked_s = self._planned_s = self._plan_pause_s = self._whole_s = self._whole_pause_s = 0.0
         self._is_dirty = True
         self._refused: dict[str, str] = {}
+        self._failed: Counter[int] = Counter()
 
     def start(self) -> None:
         """Begin to work."""
@@ -136,13 +140,15 @@ class Worker:
         for job in submitted:
             if not job.state.is_final:
                 world.add(job)
-        for _, kind, subject, data in messages:
-            self._take(world, kind, subject, data, now_s)
+        for number, kind, subject, data in messages:
+            if self._failed[number] < _TRIES:
+                self._try(world, number, (kind, subject, data), now_s)
         if abs(now_s - self._looked_s) >= _LOOK_S:
             self._looked_s = now_s
             self._is_dirty |= self._watching.look(world, now_s)
         self._decide(world, now_s)
         self._make_durable(world.take_changes(), [number for number, *_ in messages], now_s)
+        self._failed.clear()
         self._ask_engines(world, now_s)
         return self._due_s(world, now_s)
 
@@ -173,6 +179,15 @@ class Worker:
         self._asking.forget(attempt.id for attempt in self._world.attempts.values())
         self._refused.clear()
         return self._world
+
+    def _try(self, world: World, number: int, message: tuple[str, str, Any], now_s: float) -> None:
+        try:
+            self._take(world, *message, now_s)
+        except Exception:
+            self._failed[number] += 1
+            if self._failed[number] == _TRIES:
+                self._note(f"a message is dropped, since it comes with an error each time: {message[:2]}")
+            raise
 
     def _take(self, world: World, kind: str, subject: str, data: Any, now_s: float) -> None:
         self._is_dirty |= kind != "alive"

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, insert, selec
 from sqlalchemy.dialects import postgresql, sqlite
 
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState
+from drivetrain.compute.job import accepted_before
 from drivetrain.server.database import tables
 
 T = TypeVar("T")
@@ -216,7 +217,8 @@ def encoded(record: object) -> str:
 
 def decoded(text: str, of: type[T]) -> T:
     """From JSON text."""
-    return msgspec.json.decode(text, type=of)
+    with accepted_before():
+        return msgspec.json.decode(text, type=of)
 
 
 def _job_row(job: JobRecord) -> dict[str, Any]:
