@@ -19,6 +19,7 @@ from drivetrain.compute.snapshot.manifest import link_stays_inside, stays_inside
 from drivetrain.compute.snapshot.unchanged import unchanged
 from drivetrain.core.errors import DataError, UsageError
 from drivetrain.core.units import NS_PER_S
+from drivetrain.store import make_home
 
 
 @pytest.fixture
@@ -121,6 +122,48 @@ def test_the_store_is_no_code(code: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert not [entry.path for entry in take(code).entries if entry.path.startswith("store")]
 
 
+@pytest.mark.parametrize("is_git", [False, True])
+def test_no_store_is_code_at_any_depth_under_any_name(
+    is_git: bool, code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes = (code / ".drivetrain", code / "package" / ".drivetrain", code / "package" / "work")
+    for home in homes:
+        monkeypatch.setenv("DRIVETRAIN_HOME", str(home))
+        assert make_home() == home
+        (home / "token").write_text("secret")
+    (code / "package" / ".drivetrain" / ".gitignore").unlink()
+    if is_git:
+        subprocess.run(["git", "init", "-q", str(code)], check=True)
+        subprocess.run(["git", "-C", str(code), "add", "-f", "package/.drivetrain/token"], check=True)
+    for home in (*homes, code.parent / "home"):
+        monkeypatch.setenv("DRIVETRAIN_HOME", str(home))
+        paths = [entry.path for entry in take(code).entries]
+        assert paths == ["latest", "package/model.py", "run.sh", "train.py"]
+
+
+def test_a_store_behind_a_link_is_no_code(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code / "there").mkdir()
+    (code / "there" / "token").write_text("secret")
+    (code.parent / "link").symlink_to(code / "there")
+    monkeypatch.setenv("DRIVETRAIN_HOME", str(code.parent / "link"))
+    assert "there/token" not in [entry.path for entry in take(code).entries]
+
+
+def test_git_add_takes_nothing_of_a_store(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIVETRAIN_HOME", str(code / ".drivetrain"))
+    take(code)
+    subprocess.run(["git", "init", "-q", str(code)], check=True)
+    told = subprocess.run(["git", "-C", str(code), "add", "-n", "."], check=True, capture_output=True, text=True).stdout
+    assert ".drivetrain" not in told
+    assert "train.py" in told
+
+
+def test_a_folder_that_was_there_before_keeps_what_git_sees_of_it(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIVETRAIN_HOME", str(code))
+    make_home()
+    assert not (code / ".gitignore").exists()
+
+
 def test_what_is_too_large_is_named(code: Path) -> None:
     (code / "weights.bin").write_bytes(b"0" * 5000)
     with pytest.raises(UsageError, match=r"its largest files: weights.bin \(4.88 KiB"):
@@ -173,3 +216,9 @@ def test_a_wrong_content_leaves_nothing(code: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not what was sent"):
         unpack(take(code), tmp_path / "there", lambda _: b"other")
     assert not (tmp_path / "there").exists()
+
+
+def test_a_folder_that_is_the_store_itself_is_not_sent(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIVETRAIN_HOME", str(code))
+    with pytest.raises(UsageError, match="is the store, which is no code"):
+        take(code)

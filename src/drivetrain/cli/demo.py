@@ -62,10 +62,10 @@ def _make_dataset(log: Log) -> DataSet:
     from drivetrain.cli.progress import bar
     from drivetrain.core import ids
     from drivetrain.data import build_dataset
-    from drivetrain.store import home
+    from drivetrain.store import make_home
 
     with bar("data set", log.num_frames) as advance:
-        dataset = build_dataset(log, home() / "datasets" / ids.new_id("ds"), on_progress=advance)
+        dataset = build_dataset(log, make_home() / "datasets" / ids.new_id("ds"), on_progress=advance)
     manifest = dataset.manifest
     splits = ", ".join(f"{number} {split}" for split, number in manifest.num_samples.items())
     facts = manifest.facts

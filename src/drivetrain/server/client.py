@@ -249,6 +249,9 @@ def _begin_here(folder: str) -> Callable[[], Client | None]:
 def _started() -> Client:
     import subprocess
 
+    from drivetrain.store import make_home
+
+    make_home()
     folder = here.server_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "server.log").open("ab") as log:

@@ -37,7 +37,7 @@ from drivetrain.server.services.people import Role
 from drivetrain.server.steady import SteadyClock
 from drivetrain.server.sweeping import sweeping
 from drivetrain.server.worker import Worker
-from drivetrain.store import home
+from drivetrain.store import home, make_home
 
 _LOCAL_TOKEN_S = 30 * 86400.0
 _IDLE_S = 10.0
@@ -76,6 +76,7 @@ def serve(spec: ServeSpec, on_ready: Callable[[str], None], on_note: Callable[[s
 
     Raises: UsageError: the address is taken. StoreError: the database does not answer as it begins.
     """
+    make_home()
     database, clock = open_database(spec.database), SteadyClock()
     try:
         with reading(database) as connection:

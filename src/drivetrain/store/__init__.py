@@ -1,5 +1,6 @@
 """What was made, whole or invisible: folders of runs, checkpoints and data sets under one root.
 
+root.py         the root itself, which git leaves alone
 publish.py      write aside, flush, rename
 manifests.py    values as readable JSON, files as size and hash
 local.py        bytes by key on the local disk, behind the Protocol that buckets will use
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from drivetrain.store.retention import Known as Known
     from drivetrain.store.retention import Retention as Retention
     from drivetrain.store.retention import what_to_delete as what_to_delete
+    from drivetrain.store.root import make_home as make_home
     from drivetrain.store.runs import RunFolder as RunFolder
     from drivetrain.store.runs import RunManifest as RunManifest
     from drivetrain.store.runs import create_run as create_run
@@ -91,6 +93,7 @@ __getattr__ = lazily(
         "Known": "retention",
         "Retention": "retention",
         "what_to_delete": "retention",
+        "make_home": "root",
         "RunFolder": "runs",
         "RunManifest": "runs",
         "create_run": "runs",
@@ -127,6 +130,7 @@ __all__ = [
     "home",
     "list_checkpoints",
     "list_runs",
+    "make_home",
     "manifest_json",
     "newest_good",
     "open_run",

@@ -14,6 +14,7 @@ from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.core.variables import home
 from drivetrain.store.manifests import manifest_json
 from drivetrain.store.publish import publish_bytes
+from drivetrain.store.root import make_home
 
 _PROFILE_FILE = re.compile(r"attempt-[0-9]+\.rank-[0-9]+\.steps-[0-9]+-[0-9]+\.(?:json\.gz|memory\.pickle|stacks\.txt)")
 
@@ -182,6 +183,7 @@ def create_run(
         environment=environment or {},
         config=config or {},
     )
+    make_home()
     folder = run_folder(run_id)
     publish_bytes(folder.manifest_file, manifest_json(manifest))
     return folder

@@ -39,12 +39,14 @@ def command(
     from drivetrain.cli.progress import bar
     from drivetrain.data import DataSet, labelled_frames, open_log
     from drivetrain.data.pipeline import run, stage_table
+    from drivetrain.store import make_home
 
     width_height, tolerance_ns = width_and_height("--size", size), duration_ns("--tolerance", tolerance)
     workers = how(on, address, threads, memory)
     folder = dataset_folder(out)
     if folder.exists():
         raise UsageError(f"{folder} exists already", hint="choose another --out, or remove it first")
+    make_home()
     opened = open_log(log)
     pipeline = labelled_frames(opened if on == "local" else log, folder, size=width_height, tolerance_ns=tolerance_ns)
     with bar("data set", opened.num_frames) as advance:

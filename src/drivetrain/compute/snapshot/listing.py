@@ -1,5 +1,7 @@
 """Which files of a folder are its code: those that git knows or does not ignore; without git, all but caches.
 
+A store is never code, whatever git says: a server's key and tokens lie in it.
+
 Paths are text here, since `drivetrain submit` has no time for `pathlib`.
 """
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 _PATIENCE_S = 60.0
 _LEFT_OUT = {".git", ".drivetrain", ".venv", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 """Where there is no git to ask."""
+_STORE, _ALL = "/.drivetrain/", b"*\n"
 
 
 def root_and_folder() -> tuple[str, str]:
@@ -70,13 +73,23 @@ def begin_listing(folder: str, *, without: str) -> Callable[[], list[str]]:
 
 def _sorted(paths: Iterable[str], folder: str, without: str) -> list[str]:
     above = folder.rstrip("/") + "/"
-    own = f"{without.removeprefix(above)}/" if without.startswith(above) else "\0"
-    return sorted(path for path in paths if not path.startswith(own))
+    homes = {each for each in (without, os.path.realpath(without)) if each.startswith(above)}
+    own = tuple(f"{each.removeprefix(above)}/" for each in homes)
+    return sorted(path for path in paths if not path.startswith(own) and _STORE not in f"/{path}/")
 
 
 def _walk(folder: str) -> Iterator[str]:
     for above, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in _LEFT_OUT]
+        folders[:] = [n for n in folders if n not in _LEFT_OUT and not _ignores_itself(os.path.join(above, n))]
         inside = os.path.relpath(above, folder)
         yield from (name if inside == "." else f"{inside}/{name}" for name in names)
         yield from (f"{inside}/{name}" for name in folders if os.path.islink(os.path.join(above, name)))
+
+
+def _ignores_itself(folder: str) -> bool:
+    """Whether git would ignore all that is in it, by its own word: stores of other names, environments."""
+    try:
+        with open(os.path.join(folder, ".gitignore"), "rb") as file:
+            return file.read(len(_ALL) + 1) == _ALL
+    except OSError:
+        return False

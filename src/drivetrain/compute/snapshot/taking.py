@@ -36,11 +36,13 @@ def take(folder: Path, *, most_bytes: int = MOST_BYTES) -> Manifest:
     Args:
       folder: in a git repository, its tracked files and those that are not ignored; else all but caches.
       most_bytes: of all files together.
-    Raises: UsageError: it is larger (the largest files are named), has no files, or a link leads out of it.
+    Raises: UsageError: it is larger (the largest files are named), has no files, is the store, or a link leads out.
     """
     folder = folder.absolute()
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
+    if home().resolve() == folder.resolve():
+        raise UsageError(f"{folder} is the store, which is no code", hint="set DRIVETRAIN_HOME to a folder of its own")
     memory = home() / "snapshots" / (hashlib.sha256(os.fsencode(folder)).hexdigest()[:16] + ".known")
     known = _recalled(memory)
     now: dict[str, _Known] = {}
@@ -119,8 +121,9 @@ def _recalled(memory: Path) -> dict[str, _Known]:
 
 
 def _remember(memory: Path, known: dict[str, _Known]) -> None:
-    from drivetrain.store import publish_bytes
+    from drivetrain.store import make_home, publish_bytes
 
+    make_home()
     try:
         publish_bytes(memory, msgspec.json.encode(known))
     except StoreError:  # it is only quicker with it
