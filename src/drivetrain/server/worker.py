@@ -196,6 +196,8 @@ class Worker:
         elif kind == "alive":
             world.alive(subject, now_s)
             world.progressed(subject, data["step"], data["saved_step"], now_s)
+            if data.get("is_busy"):
+                world.used_devices(subject, now_s)
         elif kind == "exit":
             world.alive(subject, now_s)
             world.exited(subject, data["member"], data["exit_code"], now_s, data.get("words", ""))

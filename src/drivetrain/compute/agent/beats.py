@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from drivetrain.compute.agent.client import GONE, AgentClient, ServerAwayError, ServerRefusedError
 from drivetrain.compute.agent.shipping import Shipping
+from drivetrain.compute.agent.use import DeviceUse
 
 EVERY_S = 2.0
 
@@ -22,6 +23,7 @@ class Beats:
         self._client, self._how_far, self._shipping = client, how_far, shipping
         self._over = threading.Event()
         self._was_told = False
+        self._use = DeviceUse()
         self._thread = threading.Thread(target=self._run, name="drivetrain beats", daemon=True)
 
     def __enter__(self) -> Beats:
@@ -42,7 +44,7 @@ class Beats:
         step, saved_step = self._how_far()
         is_all = True
         try:
-            self._obey(self._client.beat(step=step, saved_step=saved_step))
+            self._obey(self._client.beat(step=step, saved_step=saved_step, is_busy=self._use.is_busy()))
             if self._shipping is not None:
                 is_all = self._shipping.send(self._client)
         except ServerAwayError:

@@ -67,9 +67,9 @@ class AgentClient:
             self._connection = self._connect()
             self._connection.begin("POST", self._base + "/beat", self._headers, _beat(None, None))
 
-    def beat(self, *, step: int | None, saved_step: int | None) -> str | None:
-        """Say how far it is; why it has to leave, where it has to."""
-        return self._ask("POST", "/beat", _beat(step, saved_step))["leave"]  # type: ignore[no-any-return]
+    def beat(self, *, step: int | None, saved_step: int | None, is_busy: bool = False) -> str | None:
+        """Say how far it is, and whether it uses its devices; why it has to leave, where it has to."""
+        return self._ask("POST", "/beat", _beat(step, saved_step, is_busy=is_busy))["leave"]  # type: ignore[no-any-return]
 
     def exited(self, exit_code: int, words: str = "") -> None:
         """The last word. Args: words: what went wrong, for people."""
@@ -124,5 +124,5 @@ class AgentClient:
         return content
 
 
-def _beat(step: int | None, saved_step: int | None) -> bytes:
-    return msgspec.json.encode({"step": step, "saved_step": saved_step})
+def _beat(step: int | None, saved_step: int | None, *, is_busy: bool = False) -> bytes:
+    return msgspec.json.encode({"step": step, "saved_step": saved_step, "is_busy": is_busy})

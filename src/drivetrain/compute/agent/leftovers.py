@@ -21,7 +21,7 @@ def end_descendants(grace_s: float) -> None:
     told: set[int] = set()
     while _has_children():
         is_late = time.monotonic() >= kill_at_s
-        for pid in _descendants(os.getpid()):
+        for pid in descendants(os.getpid()):
             if is_late or pid not in told:
                 told.add(pid)
                 with suppress(ProcessLookupError):
@@ -52,7 +52,8 @@ def _has_children() -> bool:
     return True
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """All that came from a process and are not orphans of others."""
     children = defaultdict(list)
     for folder in _processes():
         with suppress(OSError, ValueError, IndexError):

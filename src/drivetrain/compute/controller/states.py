@@ -115,6 +115,7 @@ class AttemptRecord:
       why: it was told to leave; empty while it may stay.
       leave_by_s: when it is killed if it has not left.
       saved_s: when its last checkpoint was complete; progress_s: when it was last seen to get on.
+      used_s: when it was last seen to use its devices, of a job that gives them up where it does not.
       saved_step, step: of that checkpoint, and the furthest one seen.
       first_step, first_step_s: the first one seen, and when; before it came what is not training.
       lost_s: device-seconds that a preemption cost.
@@ -137,6 +138,7 @@ class AttemptRecord:
     leave_by_s: float | None = None
     saved_s: float | None = None
     progress_s: float | None = None
+    used_s: float | None = None
     saved_step: int | None = None
     step: int | None = None
     first_step: int | None = None

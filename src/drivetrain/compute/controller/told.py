@@ -87,7 +87,7 @@ def running_of(record: JobRecord, attempt: AttemptRecord, request: Request, run_
         grace_s=job.grace_s,
         max_runtime_s=job.max_runtime_s,
         deadline_s=None if job.deadline_s is None else record.submitted_s + job.deadline_s,
-        progress_s=attempt.progress_s or started_s,
+        progress_s=max(attempt.progress_s or started_s, attempt.used_s or 0.0),
         idle_after_s=job.idle_after_s,
         name=job.name,
         run_time=run_time,

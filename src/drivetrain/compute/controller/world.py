@@ -123,6 +123,12 @@ class World:
         if (both := self._both(attempt_id)) is not None:
             self._put(*transitions.alive(*both, now_s))
 
+    def used_devices(self, attempt_id: str, now_s: float) -> None:
+        """An agent saw its devices used."""
+        if (both := self._both(attempt_id)) is not None and both[0].job.idle_after_s is not None:
+            job, attempt = both
+            self._put(job, replace(attempt, used_s=now_s))
+
     def progressed(self, attempt_id: str, step: int | None, saved_step: int | None, now_s: float) -> None:
         """An agent said how far it is."""
         if (both := self._both(attempt_id)) is not None:

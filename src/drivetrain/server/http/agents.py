@@ -30,6 +30,7 @@ class Beat(BaseModel):
 
     step: Step | None = None
     saved_step: Step | None = None
+    is_busy: bool = False
 
 
 class Tasks(BaseModel):
@@ -54,7 +55,7 @@ def beat(request: Request, record: Attempt, said: Beat) -> dict[str, str | None]
         raise HTTPException(410, f"{record.id} has ended")
     if server.desk.is_news(record, said.saved_step, server.clock()):
         with server.database.begin() as connection:
-            agents.alive(connection, record, said.step, said.saved_step)
+            agents.alive(connection, record, said.step, said.saved_step, is_busy=said.is_busy)
         server.wake()
     return {"leave": record.reason if record.state is AttemptState.LEAVING else None}
 

@@ -41,9 +41,12 @@ class AgentDesk:
             self._told.pop(attempt, None)
 
 
-def alive(connection: Connection, attempt: AttemptRecord, step: int | None, saved_step: int | None) -> None:
-    """An agent lives, and is so far."""
-    Records(connection).tell("alive", attempt.id, {"step": step, "saved_step": saved_step})
+def alive(
+    connection: Connection, attempt: AttemptRecord, step: int | None, saved_step: int | None, *, is_busy: bool = False
+) -> None:
+    """An agent lives, is so far, and uses its devices or does not."""
+    said = {"step": step, "saved_step": saved_step, "is_busy": is_busy}
+    Records(connection).tell("alive", attempt.id, said)
 
 
 def exited(connection: Connection, attempt: AttemptRecord, member: int, exit_code: int, words: str) -> None:
