@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import update
 from tests.server.known import NODES, NOW_S
 
+from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.controller.states import JobState
 from drivetrain.compute.engines.fake import FakeEngine
 from drivetrain.compute.job import Job
 from drivetrain.compute.policy.plan import plan
-from drivetrain.compute.policy.values import Pool
+from drivetrain.compute.policy.values import Failure, Pool
 from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, open_database, reading, tables
 from drivetrain.server.services import jobs
@@ -92,3 +93,17 @@ def test_a_message_that_comes_with_an_error_each_time_is_dropped_and_the_others_
     assert "dropped" in controller.notes[0]
     with reading(controller.database) as connection:
         assert not Records(connection).messages()
+
+
+def test_failures_of_nodes_are_known_to_a_controller_that_begins(controller: Controller) -> None:
+    node = NODES[0].name
+    found = [Failure(node, NOW_S - 60 * number, f"job-{number % 2}", "its agent was lost") for number in range(3)]
+    with controller.database.begin() as connection:
+        old = Failure(node, NOW_S - 90_000, "job-7", "its agent was lost")
+        events = ((int(each.at_s * 1e9), "failure", each.node, each) for each in (old, *found))
+        Records(connection).add_events(events)
+    controller.submit("job")
+    controller.worker.turn()
+    with reading(controller.database) as connection:
+        states = {each.name: each.evidence for each in Records(connection).settings("node", NodeRecord)}
+    assert states[node].startswith("3 failures of 2 jobs in 24 h")

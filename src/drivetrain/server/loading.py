@@ -8,6 +8,8 @@ from drivetrain.compute.controller.changes import Settings
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.controller.world import World
 from drivetrain.compute.policy import values
+from drivetrain.compute.policy.health import WINDOW_S
+from drivetrain.core.units import NS_PER_S
 from drivetrain.server.database import Records
 
 _USED = 20_000  # attempts, for what teams have used lately
@@ -30,4 +32,5 @@ def load_world(records: Records, pools: Container[str]) -> World:
         settings,
         used=records.ended_lately(_PAID if settings.budgets else _USED),
         ended=records.ended_jobs(_LEARNED),
+        failures=records.failures(records.newest_event_ns() - round(WINDOW_S * NS_PER_S)),
     )

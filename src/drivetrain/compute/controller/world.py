@@ -17,9 +17,9 @@ from drivetrain.compute.controller.told import request_of, running_of, waiting_o
 from drivetrain.compute.controller.usage import UsageBook
 from drivetrain.compute.learn.run_times import History
 from drivetrain.compute.policy import values
+from drivetrain.compute.policy.health import WINDOW_S
 from drivetrain.compute.policy.values import Decision, Running, Snapshot, Waiting
 
-_REMEMBERED_S = 86400.0
 _SAID_EVERY_S, _SAID_PER_S = 2.0, 100.0
 
 
@@ -74,6 +74,7 @@ class World:
         *,
         used: Iterable[tuple[str, AttemptRecord]],
         ended: Iterable[JobRecord],
+        failures: Iterable[values.Failure] = (),
     ) -> World:
         """As it is when a controller begins.
 
@@ -81,8 +82,10 @@ class World:
           jobs, attempts, nodes: that are not over.
           used: attempts that are, with their teams.
           ended: jobs that ran to some end, in that order.
+          failures: of nodes, of late.
         """
         world = cls((), attempts, nodes, settings)
+        world.failures += failures
         for team, attempt in used:
             world._used(team, attempt)
         for job in ended:
@@ -143,7 +146,7 @@ class World:
     def lost(self, attempt_id: str, member: int, now_s: float) -> None:
         """Nothing of an agent is left."""
         if (both := self._both(attempt_id)) is not None:
-            self.failures = [failure for failure in self.failures if now_s - failure.at_s < _REMEMBERED_S]
+            self.failures = [failure for failure in self.failures if now_s - failure.at_s < WINDOW_S]
             self.failures.append(values.Failure(both[1].nodes[member], now_s, both[0].id, "its agent was lost"))
             self._note("failure", both[1].nodes[member], self.failures[-1])
             self._put(*transitions.member_lost(*both, member, now_s))
@@ -314,7 +317,7 @@ class World:
     def _is_watched_for(self, before: AttemptRecord, attempt: AttemptRecord) -> bool:
         """Whether it got on, where the policy asks whether or how fast it does."""
         job = self.jobs.get(attempt.job)
-        if before.progress_s == attempt.progress_s or job is None:
+        if (before.progress_s, before.used_s) == (attempt.progress_s, attempt.used_s) or job is None:
             return False
         least, most = job.job.nodes_range
         return least < most or job.job.idle_after_s is not None

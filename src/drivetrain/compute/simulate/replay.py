@@ -97,6 +97,7 @@ class _Past:
             settings,
             used=[self._used[attempt] for attempt in sorted(self._used, reverse=True)],
             ended=sorted(self._ended.values(), key=lambda job: (job.ended_s or 0.0, job.id)),
+            failures=self.world.failures,
         )
 
     def _job(self, event: Event) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState
 from drivetrain.compute.job import accepted_before
+from drivetrain.compute.policy.values import Failure
 from drivetrain.server.database import tables
 
 T = TypeVar("T")
@@ -175,6 +176,12 @@ class Records:
             query = query.where(table.c.subject.in_(subjects))
         rows = self.connection.execute(query)
         return [(seq, at_ns, kind, about, msgspec.json.decode(data)) for seq, at_ns, kind, about, data in rows]
+
+    def failures(self, since_ns: int) -> list[Failure]:
+        """Those of nodes since then, in order."""
+        table = tables.events
+        query = select(table.c.data).where((table.c.at_ns >= since_ns) & (table.c.kind == "failure"))
+        return [decoded(text, Failure) for text in self.connection.scalars(query.order_by(table.c.seq))]
 
     def newest_event_ns(self) -> int:
         """When the last thing happened that history tells; 0 where it is empty."""
