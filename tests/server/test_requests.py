@@ -21,6 +21,7 @@ from drivetrain.cli.group import drivetrain
 from drivetrain.compute.agent.assignment import read_assignment
 from drivetrain.compute.job import Job
 from drivetrain.compute.snapshot import take
+from drivetrain.compute.snapshot.batches import MOST_BATCH_BYTES
 from drivetrain.core.errors import UsageError
 from drivetrain.server.client import Client
 
@@ -240,6 +241,25 @@ def test_a_folder_that_leads_out_of_the_code_and_code_that_was_not_sent_are_refu
 def test_a_content_that_is_not_what_its_hash_says_is_refused(server: ServerProcess) -> None:
     assert raw(server, "PUT", f"/api/blobs/{'0' * 64}", b"else")[0] == 422
     assert raw(server, "PUT", "/api/blobs/..%2F..%2Fkey", b"else")[0] in (404, 422)
+    assert raw(server, "POST", "/api/blobs", b"0" * 64 + (4).to_bytes(8, "big") + b"else")[0] == 422
+    assert raw(server, "POST", "/api/blobs", b"../../key".ljust(64, b"x") + (4).to_bytes(8, "big") + b"else")[0] == 422
+    assert raw(server, "POST", "/api/blobs", b"0" * 70)[0] == 422
+    assert raw(server, "POST", "/api/blobs", b"", **{"Content-Length": str(MOST_BATCH_BYTES + 1)})[0] == 413
+
+
+def test_small_and_large_contents_are_sent_and_told(server: ServerProcess, tmp_path: Path) -> None:
+    for number in range(2500):
+        (tmp_path / f"{number}.txt").write_text(str(number))
+    (tmp_path / "large.bin").write_bytes(os.urandom(MOST_BATCH_BYTES + 1))
+    client, manifest = server.client(), take(tmp_path)
+    told: list[tuple[int, int]] = []
+    num_sent = client.send_code(manifest, tmp_path, on_progress=lambda done, total: told.append((done, total)))
+    assert num_sent >= 2400  # others may have sent some of these
+    assert told == sorted(told)
+    assert told[-1] == (num_sent, num_sent)
+    assert len(told) > 2
+    assert client.ask("POST", "/api/blobs/missing", sorted(manifest.hashes)) == []
+    assert client.send_code(manifest, tmp_path) == 0
 
 
 def test_an_agent_s_token_is_good_for_its_attempt_and_its_files_alone(server: ServerProcess) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+_SHORT_S = 1.0
 Advance = Callable[[int, str], None]
 """`advance(done, note)`: how much is done in all, and a few words on how it goes."""
 
@@ -31,3 +33,19 @@ def bar(what: str, total: int) -> Iterator[Advance]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=total, note="")
         yield lambda done, note: progress.update(task, completed=done, note=note)
+
+
+@contextmanager
+def late_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Likewise, of work that is not done within a second; what is given is told how much is done, of how much."""
+    begun_s = time.monotonic()
+    shown: list[Advance] = []
+    with ExitStack() as stack:
+
+        def advance(done: int, total: int) -> None:
+            if not shown and done < total and time.monotonic() - begun_s > _SHORT_S:
+                shown.append(stack.enter_context(bar(what, total)))
+            if shown:
+                shown[0](done, "")
+
+        yield advance

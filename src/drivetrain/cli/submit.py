@@ -63,10 +63,12 @@ def command(
     if dry_run:
         click.echo(_plan(job, here))
         return
-    from drivetrain.server.client import connect
+    from drivetrain.cli.progress import late_bar
     from drivetrain.server.submitting import send
 
-    tell(send(connect(starts=True), job, here=here), as_json=as_json)
+    with late_bar("send code") as advance:
+        sent = send(job, here=here, on_progress=advance)
+    tell(sent.record, as_json=as_json)
 
 
 def _job(

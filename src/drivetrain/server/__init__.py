@@ -6,6 +6,7 @@ the controller takes messages in order, asks the policy, commits what changes, a
 database/  tables, opened by URL
 services/  what people and agents may ask, a file each
 worker.py  the controller at work: one of all servers at a time
+idle.py    the end of a server that nobody needs any more
 foresee/   waits and what-if, played in a process apart
 http/      the application: routes, who asks, limits
 """

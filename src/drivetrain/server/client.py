@@ -69,19 +69,34 @@ class Client:
         body = {"job": job, "snapshot": snapshot, "folder": folder, "key": key or os.urandom(16).hex()}
         return self.ask("POST", "/api/jobs", body)  # type: ignore[no-any-return]
 
-    def send_code(self, manifest: Manifest, folder: Path) -> int:
-        """Send what the server has not got; how many contents that was."""
-        import hashlib
+    def send_code(
+        self, manifest: Manifest, folder: Path, *, on_progress: Callable[[int, int], None] = lambda *_: None
+    ) -> int:
+        """Send what the server has not got; how many contents that was.
+
+        Args:
+          on_progress: told how many were sent, and of how many.
+        """
+        from drivetrain.compute.snapshot.batches import Batch
 
         if self.ask("GET", f"/api/snapshots/{manifest.id}")["is_there"]:
             return 0
         missing = self.ask("POST", "/api/blobs/missing", sorted(manifest.hashes))
         paths = {entry.sha256: entry.path for entry in manifest.entries if not entry.link}
-        for sha256 in missing:
-            content = (folder / paths[sha256]).read_bytes()
-            if hashlib.sha256(content).hexdigest() != sha256:
-                raise ChangedError(f"{paths[sha256]} changes while it is sent", hint="have git ignore what is written")
-            self._send("PUT", f"/api/blobs/{sha256}", content)
+        batch = Batch()
+        for number, sha256 in enumerate(missing):
+            content = _as_taken(folder, paths[sha256], sha256)
+            if not batch.has_room(len(content)) and batch.num_contents:
+                self._send("POST", "/api/blobs", batch.encoded())
+                batch = Batch()
+                on_progress(number, len(missing))
+            if batch.has_room(len(content)):
+                batch.add(sha256, content)
+            else:
+                self._send("PUT", f"/api/blobs/{sha256}", content)
+        if batch.num_contents:
+            self._send("POST", "/api/blobs", batch.encoded())
+        on_progress(len(missing), len(missing))
         self._send("POST", "/api/snapshots", manifest.encoded())
         return len(missing)
 
@@ -270,6 +285,18 @@ def _started() -> Client:
             break
         time.sleep(0.02)
     raise StoreError("a server for this machine did not come up", hint=f"see {folder / 'server.log'}")
+
+
+def _as_taken(folder: Path, path: str, sha256: str) -> bytes:
+    import hashlib
+
+    try:
+        content = (folder / path).read_bytes()
+    except FileNotFoundError:
+        content = None
+    if content is None or hashlib.sha256(content).hexdigest() != sha256:
+        raise ChangedError(f"{path} changes while it is sent", hint="have git ignore what is written")
+    return content
 
 
 def _refusal(status: int, content: bytes) -> UsageError | StoreError:

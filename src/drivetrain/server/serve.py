@@ -7,9 +7,8 @@ import getpass
 import secrets
 import signal
 import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from drivetrain.server.foresee import Foresight
 from drivetrain.server.http import make_app
 from drivetrain.server.http.patience import PatientProtocol
 from drivetrain.server.http.state import Server
+from drivetrain.server.idle import ending_when_idle
 from drivetrain.server.keys import server_key
 from drivetrain.server.pools import ServerConfig, engine_of
 from drivetrain.server.services import people
@@ -40,7 +40,6 @@ from drivetrain.server.worker import Worker
 from drivetrain.store import home, make_home
 
 _LOCAL_TOKEN_S = 30 * 86400.0
-_IDLE_S = 10.0
 _UNFINISHED = [state.value for state in JobState if not state.is_final]
 
 
@@ -54,7 +53,7 @@ class ServeSpec:
       config: pools.
       url: under which agents of other machines find it; by default as it listens.
       certificate, private_key: files, for TLS.
-      until_idle: ends when no job is left and none came for a while.
+      until_idle: ends when no job is left and nothing was asked for a while.
     """
 
     host: str = "127.0.0.1"
@@ -114,7 +113,7 @@ def _serve_once(
             with (
                 here.announced(folder, url, identity),
                 _signals_end_only_serving(running),
-                _ending_when_idle(spec, running, database),
+                _ending(spec, running, database),
                 sweeping(database, home(), clock),
             ):
                 on_ready(url)
@@ -123,6 +122,12 @@ def _serve_once(
             foresight.close()
             worker.stop()
     return spec.until_idle and not running._captured_signals
+
+
+def _ending(spec: ServeSpec, running: uvicorn.Server, database: Engine) -> AbstractContextManager[None]:
+    if not spec.until_idle:
+        return contextlib.nullcontext()
+    return ending_when_idle(running, lambda: _num_unfinished(database))
 
 
 def _url(spec: ServeSpec, listening: socket.socket) -> str:
@@ -198,27 +203,3 @@ def _see_to_token(database: Engine, folder: Path, now_s: float) -> None:
 def _num_unfinished(database: Engine) -> int:
     with reading(database) as connection:
         return Records(connection).count_jobs(_UNFINISHED)
-
-
-@contextlib.contextmanager
-def _ending_when_idle(spec: ServeSpec, running: uvicorn.Server, database: Engine) -> Iterator[None]:
-    over = threading.Event()
-
-    def watch() -> None:
-        idle_since_s = time.monotonic()
-        while not over.wait(1.0):
-            if _num_unfinished(database):
-                idle_since_s = time.monotonic()
-            elif time.monotonic() - idle_since_s > _IDLE_S:
-                running.should_exit = True
-                return
-
-    thread = threading.Thread(target=watch, name="drivetrain idle", daemon=True)
-    if spec.until_idle:
-        thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        if spec.until_idle:
-            thread.join()

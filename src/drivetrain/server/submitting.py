@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ class Submitted:
 
     Attributes:
       id: as `drivetrain describe` and the other commands take it.
+      record: as the server took it.
     """
 
-    def __init__(self, client: Client, job_id: str) -> None:
-        self.id = job_id
+    def __init__(self, client: Client, record: dict[str, Any]) -> None:
+        self.id, self.record = str(record["id"]), record
         self._client = client
 
     def __repr__(self) -> str:
@@ -57,33 +59,36 @@ class Job(AskedJob):
           here: send no code and run in this folder, which the nodes must see.
         Raises: UsageError: the server refuses it. StoreError: the server does not answer.
         """
-        client = connect(starts=True)
-        return Submitted(client, send(client, self, here=here)["id"])
+        return send(self, here=here)
 
 
-def send(client: Client, job: AskedJob, *, here: bool = False) -> dict[str, Any]:
+def send(job: AskedJob, *, here: bool = False, on_progress: Callable[[int, int], None] = lambda *_: None) -> Submitted:
     """Submit a job; of the code of this folder, what the server has not got is sent before.
 
     Args:
       here: run in this folder as it is, and send nothing.
+      on_progress: told how many contents were sent, and of how many.
     """
     from drivetrain.compute.snapshot import take
     from drivetrain.compute.snapshot.listing import root_and_folder
 
     if here:
-        return client.submit(job, snapshot="", folder=str(Path.cwd()))
+        client = connect(starts=True)
+        return Submitted(client, client.submit(job, snapshot="", folder=str(Path.cwd())))
     found, folder = root_and_folder()
     root = Path(found)
+    manifest = take(root)  # before a server is started for it, which would not wait for long
+    client = connect(starts=True)
     for is_last in (False, False, True):
-        manifest = take(root)
         try:
-            return client.submit(job, snapshot=manifest.id, folder=folder)
+            return Submitted(client, client.submit(job, snapshot=manifest.id, folder=folder))
         except NoCodeError:
             pass  # send it, then
         try:
-            client.send_code(manifest, root)
+            client.send_code(manifest, root, on_progress=on_progress)
             break
         except ChangedError:
             if is_last:
                 raise
-    return client.submit(job, snapshot=manifest.id, folder=folder)
+            manifest = take(root)
+    return Submitted(client, client.submit(job, snapshot=manifest.id, folder=folder))

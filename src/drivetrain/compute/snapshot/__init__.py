@@ -7,6 +7,7 @@ listing.py    which files of a folder are its code
 unchanged.py  the id of code that is as it was, without a look at what is in it
 manifest.py   what a snapshot is; its id says all that is in it
 taking.py     a folder -> a manifest, quickly where little has changed
+batches.py    many small contents in one message
 shelf.py      where contents and manifests are kept
 unpacking.py  a manifest and its blobs -> a folder, whole or not at all
 """

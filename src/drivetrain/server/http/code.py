@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 
 from drivetrain.compute.snapshot import decode_manifest
+from drivetrain.compute.snapshot.batches import decode_batch
 from drivetrain.compute.snapshot.manifest import MOST_FILES
 from drivetrain.server.database import reading
 from drivetrain.server.http import answers
@@ -42,6 +43,19 @@ async def put_blob(request: Request, who: Who, sha256: str) -> None:
     _may_send(who)
     content = await request.body()
     await run_in_threadpool(server_of(request).shelf.put_blob, sha256, content)
+
+
+@router.post("/blobs", status_code=204)
+async def put_blobs(request: Request, who: Who) -> None:
+    """Take many small contents: of each its hash, its size in eight bytes (big-endian), and itself."""
+    _may_send(who)
+    shelf, data = server_of(request).shelf, await request.body()
+
+    def put() -> None:
+        for sha256, content in decode_batch(data):
+            shelf.put_blob(sha256, content)
+
+    await run_in_threadpool(put)
 
 
 @router.post("/snapshots", response_model=answers.Sent)

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from drivetrain.compute.snapshot import MOST_BYTES as MOST_CODE_BYTES
+from drivetrain.compute.snapshot.batches import MOST_BATCH_BYTES
 
 REQUESTS_PER_S, BURST = 500.0, 2000.0
 TRIES_PER_S, TRIES_BURST = 5.0, 100.0
@@ -19,7 +20,7 @@ _MOST_REMEMBERED = 10_000
 _NO_TOKEN = 401
 _NEED_TOKENS = ("/api/", "/agent/")
 _MOST_BYTES = (("PUT", "/api/blobs/", MOST_CODE_BYTES), ("POST", "/api/blobs/missing", 32 * _MIB),
-               ("POST", "/api/snapshots", 128 * _MIB))  # fmt: skip
+               ("POST", "/api/blobs", MOST_BATCH_BYTES), ("POST", "/api/snapshots", 128 * _MIB))  # fmt: skip
 _MOST_BYTES_ELSE = 4 * _MIB
 PIECE_S, BODY_S = 30.0, 600.0
 """How long the next piece of a body, and all of it, may be on the way."""
