@@ -35,6 +35,7 @@ from drivetrain.compute.simulate.carry import carry_out
 
 NOW_S = 10_000.0
 TEAMS = ("perception", "planning", "maps")
+GUESTS = ("guests", "others")
 
 
 @st.composite
@@ -55,7 +56,7 @@ def waiting(draw: st.DrawFn, number: int, priorities: tuple[int, ...] = (50, 100
     median_s = draw(st.none() | st.sampled_from([60.0, 600.0, 6000.0]))
     return Waiting(
         f"w{number}",
-        draw(st.sampled_from(TEAMS)),
+        draw(st.sampled_from((*TEAMS, *TEAMS, *GUESTS))),
         "ana",
         draw(requests()),
         priority=draw(st.sampled_from(priorities)),
@@ -162,6 +163,26 @@ def test_no_quota_is_passed_but_by_what_others_lend(snapshot: Snapshot) -> None:
             max(0, min(used[q.team], q.nominal_milli) - (q.nominal_milli - lent[q.team])) for q in quotas
         )
         assert spare >= 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(snapshot=snapshots())
+def test_who_owns_nothing_uses_what_nobody_owns_and_what_others_lend_and_do_not_use(snapshot: Snapshot) -> None:
+    after = carry_out(snapshot, plan(snapshot, NOW_S), NOW_S)
+    if not snapshot.quotas:
+        return
+    used = Counter(dict.fromkeys((*TEAMS, *GUESTS), 0))
+    for job in after.running:
+        used[job.team] += job.request.gpu_milli * len(job.shares)
+    owned = sum(quota.nominal_milli for quota in snapshot.quotas)
+    kept = sum(
+        max(0, q.nominal_milli - q.most_lent_milli - used[q.team])
+        for q in snapshot.quotas
+        if q.most_lent_milli is not None
+    )
+    guests = sum(used[team] for team in GUESTS)
+    capacity = MILLI * sum(node.num_gpus for node in snapshot.nodes)
+    assert not guests or guests + sum(used[team] for team in TEAMS) + kept <= max(capacity, owned)
 
 
 @settings(max_examples=40, deadline=None)

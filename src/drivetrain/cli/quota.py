@@ -15,7 +15,7 @@ MILLI = 1000
 
 @click.command()
 @click.option("--set", "team", metavar="TEAM", help="Write this team's quota; needs --own.")
-@click.option("--drop", metavar="TEAM", help="Take this team's quota back.")
+@click.option("--remove", "--drop", "removed", metavar="TEAM", help="Take this team's quota back.")
 @click.option("--own", type=float, help="Accelerators that are its own.")
 @click.option("--cohort", default="", help="Teams of one cohort borrow from each other.")
 @click.option("--pool", default="", help="Of this pool alone.")
@@ -24,7 +24,7 @@ MILLI = 1000
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
 def command(
     team: str | None,
-    drop: str | None,
+    removed: str | None,
     own: float | None,
     cohort: str,
     pool: str,
@@ -32,15 +32,23 @@ def command(
     lend: float | None,
     as_json: bool,
 ) -> None:
-    """List quotas, set one, or take one back. Where anybody has a quota in a pool, nobody uses it without."""
+    """List quotas, set one, or take one back.
+
+    A team without a quota, where others have one, owns nothing: it may use what nobody owns, and borrow what owners
+    lend, until they ask it back. A quota that changes ends no job: what waits goes on to wait, with the reason.
+    """
     from urllib.parse import quote
 
     from drivetrain.server.client import connect
 
+    if team is not None and removed is not None:
+        raise UsageError(f"--set {team} and --remove {removed} are both given", hint="one at a time")
+    if team is None and (own is not None or borrow is not None or lend is not None):
+        raise UsageError("whose quota is this?", hint="drivetrain quota --set TEAM --own 8")
+    if team is not None and own is None:
+        raise UsageError(f"what does team {team} own?", hint=f"drivetrain quota --set {team} --own 8")
     client = connect()
-    if team is not None:
-        if own is None:
-            raise UsageError(f"what does team {team} own?", hint=f"drivetrain quota --set {team} --own 8")
+    if team is not None and own is not None:
         body = {
             "team": team,
             "cohort": cohort,
@@ -50,8 +58,8 @@ def command(
             "most_lent_milli": None if lend is None else _milli("--lend", lend),
         }
         client.ask("PUT", f"/api/settings/quota/{quote(f'{team}@{pool}', safe='')}", body)
-    if drop is not None:
-        client.ask("DELETE", f"/api/settings/quota/{quote(f'{drop}@{pool}', safe='')}")
+    if removed is not None:
+        client.ask("DELETE", f"/api/settings/quota/{quote(f'{removed}@{pool}', safe='')}")
     quotas = client.ask("GET", "/api/settings/quota")
     if as_json:
         click.echo(json.dumps(quotas))

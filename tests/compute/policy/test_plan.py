@@ -106,13 +106,51 @@ def test_what_is_lent_is_asked_back_from_whom_it_costs_least() -> None:
 def test_what_is_not_lent_stays_and_what_is_past_the_limit_is_not_borrowed() -> None:
     waits = (job("w", 2, team="maps"),)
     kept = (Quota("maps", "all"), Quota("planning", "all", nominal_milli=8000, most_lent_milli=1000))
-    refused = of(plan(fleet(node("n1"), quotas=kept, waiting=waits), NOW_S), "w")
-    assert isinstance(refused, Refuse)
-    assert "team maps may never use more than 1" in refused.reason
+    waiting = of(plan(fleet(node("n1"), quotas=kept, waiting=waits), NOW_S), "w")
+    assert isinstance(waiting, Wait)
+    assert "needs 2 GPUs in pool a, of which team maps may use no more than 1" in waiting.reason
     few = (Quota("maps", "all", most_borrowed_milli=3000), Quota("planning", "all", nominal_milli=8000))
     decisions = plan(fleet(node("n1"), quotas=few, waiting=(*waits, job("x", 2, team="maps"))), NOW_S)
     assert isinstance(of(decisions, "w"), Start)
     assert "may have 1 more now" in reason(decisions, "x")
+
+
+def test_a_team_without_a_quota_borrows_what_nobody_owns_and_what_others_lend_and_gives_it_back() -> None:
+    quotas = (Quota("planning", nominal_milli=8000), Quota("maps", nominal_milli=4000, most_lent_milli=0))
+    waits = tuple(job(f"w{number}", gpus=4, team="guests") for number in range(4))
+    snapshot = fleet(node("n1"), node("n2"), quotas=quotas, waiting=waits)
+    decisions = plan(snapshot, NOW_S)
+    assert [d.job for d in decisions if isinstance(d, Start)] == ["w0", "w1", "w2"]
+    assert reason(decisions, "w0") == "n1 of pool a; team guests owns nothing here and borrows from planning"
+    assert "team guests owns nothing here and may have 0 more now" in reason(decisions, "w3")
+    after = carry_out(snapshot, decisions, NOW_S)
+    ran = tuple(replace(r, started_s=NOW_S - 3000, saved_s=NOW_S - 60, restart_s=30) for r in after.running)
+    after = replace(after, waiting=(job("own", team="planning"), job("mine", gpus=4, team="maps")), running=ran)
+    asked = plan(after, NOW_S)
+    assert isinstance(of(asked, "mine"), Start)
+    assert len([d for d in asked if isinstance(d, Preempt) and d.beneficiary == "own"]) in (1, 2)
+
+
+def test_no_quota_refuses_a_job_that_waits() -> None:
+    quotas = (Quota("planning", "all", nominal_milli=8000, most_lent_milli=0),)
+    waits = (job("guest", team="guests"), job("more", nodes=2, team="planning"))
+    decisions = plan(fleet(node("n1"), node("n2", state="down"), quotas=quotas, waiting=waits), NOW_S)
+    assert "team guests may use no more than 0 by its quota and what others lend" in reason(decisions, "guest")
+    assert isinstance(of(decisions, "more"), Wait)
+
+
+def test_cores_are_not_given_to_who_asks_for_gpus() -> None:
+    cores = replace(node("n1", gpus=2), gpu="cpu")
+    waits = (job("w", gpus=1), replace(job("c"), request=Request(gpu_milli=1000, gpu="cpu")))
+    decisions = plan(fleet(cores, waiting=waits), NOW_S)
+    assert isinstance(of(decisions, "c"), Start)
+    assert reason(decisions, "w") == (
+        "no node of any pool has a GPU; nearest that could be: a node with 1 core (cores are asked for with --cpus)"
+    )
+    both = plan(fleet(cores, replace(node("n2", gpus=1), gpu="H100"), waiting=waits[:1]), NOW_S)
+    found = of(both, "w")
+    assert isinstance(found, Start)
+    assert [share.node for share in found.shares] == ["n2"]
 
 
 def test_a_job_of_higher_priority_has_a_preemptible_one_save_and_leave_once_it_has_run_its_time() -> None:

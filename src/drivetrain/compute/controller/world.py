@@ -253,8 +253,7 @@ class World:
         elif isinstance(decision, values.Wait):
             self._wait(job, decision, now_s)
         elif isinstance(decision, values.Refuse):
-            reason = f"{decision.reason}; {decision.nearest}" if decision.nearest else decision.reason
-            self._put(transitions.refused(job, reason, now_s), None)
+            self._put(transitions.refused(job, decision.reason, now_s), None)
         elif isinstance(decision, values.Stop):
             self.stop(job.id, decision.reason, now_s, why=Why.OVER_TIME)
         elif attempt is not None:

@@ -3,7 +3,8 @@
 Teams take turns as in dominant-resource fairness (Ghodsi et al., NSDI 2011): the next job is of the team that has the
 least of the resource it has most of, by its weight, with what it used lately (given decayed). A team's running and
 waiting jobs count in the order they were submitted, so that the line does not change when some of it starts: a job is
-never pushed back because a later one of its team found a gap. A team that uses what it owns is behind all that do not.
+never pushed back because a later one of its team found a gap. A team that uses what it owns, or owns nothing where
+others do, is behind all that do not.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def in_line(snapshot: Snapshot) -> list[Waiting]:
         def turn(team: str) -> tuple[bool, float, str]:
             had = used.get(team, [0.0])
             share = (max(had) + decayed.get(team, 0.0)) / weights.get(team, 1.0)
-            return team in owned and had[0] * capacity.milli >= owned[team], share, team
+            return bool(owned) and had[0] * capacity.milli >= owned.get(team, 0), share, team
 
         turns = [turn(team) for team in teams]
         heapq.heapify(turns)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivetrain.compute.policy.shelves import Shelves
-from drivetrain.compute.policy.values import MILLI, Node, Request, Share
+from drivetrain.compute.policy.values import CORES, MILLI, Node, Request, Share
 
 Numbers = NDArray[np.float64]
 Whole = NDArray[np.int32]
@@ -133,6 +133,8 @@ class Fleet:
             found &= (part >= request.gpu_milli) | (whole > 0)
         if request.gpu:
             found &= self.kind == (self.kinds.index(request.gpu) if request.gpu in self.kinds else -1)
+        elif request.gpu_milli and CORES in self.kinds:
+            found &= self.kind != self.kinds.index(CORES)
         return found
 
     def num_with_room(self, request: Request, *, held: bool) -> int:
@@ -148,7 +150,8 @@ class Fleet:
         memory = self.memory[at] - (self._held_memory[at] if late else 0.0)
         if not (self.up[at] and cpus >= request.cpus and memory >= request.memory_bytes):
             return False
-        if request.gpu and self.kinds[self.kind[at]] != request.gpu:
+        kind = self.kinds[self.kind[at]]
+        if kind != request.gpu and (request.gpu or (request.gpu_milli and kind == CORES)):
             return False
         whole, part = (self._unheld_whole, self._unheld_part) if late else (self.whole, self.part)
         if request.gpu_milli >= MILLI:

@@ -19,7 +19,7 @@ from drivetrain.compute.policy.preempt import price_s
 from drivetrain.compute.policy.quota import Book
 from drivetrain.compute.policy.round import Round
 from drivetrain.compute.policy.state import InLine, State, amount_milli
-from drivetrain.compute.policy.values import Decision, Preempt, Refuse, Request, Snapshot, Start, Stop, Wait
+from drivetrain.compute.policy.values import Decision, Preempt, Refuse, Request, Snapshot, Start, Stop, Wait, Waiting
 
 MOST_ROUNDS = 20
 
@@ -107,6 +107,10 @@ def _looked_at(
         elif job.team in over:
             pools = tuple(pool for pool in pools if pool in unpaid)
             reason = "" if pools else f"{budget.text(over[job.team])}; it waits until there is more"
+        if not reason:
+            allowed = tuple(pool for pool in pools if _may_ever(state.book, job, pool))
+            reason = "" if allowed else reasons.over_quota(state.book, job.team, pools, job.request)
+            pools = allowed
         if reason:
             waits[name] = Wait(name, reason, 0)
             continue
@@ -116,9 +120,18 @@ def _looked_at(
     return line, waits
 
 
+def _may_ever(book: Book, job: Waiting, pool: str) -> bool:
+    """Whether the team's quota would have room for it, were nobody else there."""
+    most = book.most(job.team, pool)
+    return most is None or most >= amount_milli(job.request)
+
+
 def _possible(snapshot: Snapshot) -> tuple[list[Refuse], dict[str, tuple[str, ...]]]:
-    """What no pool can ever give, and for the other jobs the pools that can; none where no node is known yet."""
-    possible = Possible(snapshot.nodes, [pool.name for pool in snapshot.pools], Book(snapshot.quotas))
+    """What no pool can ever give, and for the other jobs the pools that can; none where no node is known yet.
+
+    Quotas refuse nothing here: they change, and a job that waits then has it.
+    """
+    possible = Possible(snapshot.nodes, [pool.name for pool in snapshot.pools], Book(()))
     refused, pools = [], {}
     for job in snapshot.waiting:
         pools[job.job] = possible.pools(job)

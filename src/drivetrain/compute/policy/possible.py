@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from drivetrain.compute.policy.quota import NO_LIMIT, Book
-from drivetrain.compute.policy.reasons import gpus
+from drivetrain.compute.policy.reasons import devices, gpus
 from drivetrain.compute.policy.state import amount_milli
-from drivetrain.compute.policy.values import MILLI, Node, Request, Waiting
+from drivetrain.compute.policy.values import CORES, MILLI, Node, Request, Waiting
 from drivetrain.core.config import nearest
 from drivetrain.core.units import bytes_text, count_text
 
@@ -32,7 +32,7 @@ class Shape(NamedTuple):
             self.num_gpus * MILLI >= request.gpu_milli
             and self.cpus >= request.cpus
             and self.memory_bytes >= request.memory_bytes
-            and request.gpu in ("", self.gpu)
+            and (request.gpu == self.gpu or (not request.gpu and (not request.gpu_milli or self.gpu != CORES)))
         )
 
 
@@ -66,10 +66,10 @@ class Possible:
         return tuple(pool for pool in found if need <= self._most(job.team, pool))
 
     def _most(self, team: str, pool: str) -> int:
-        """What a team may use of a pool in all."""
+        """What a team may use of a pool in all; one without a quota may borrow all, once it is lent."""
         key = (team, pool)
         if key not in self._mosts:
-            most = self._book.most(team, pool)
+            most = None if self._book.is_guest(team, pool) else self._book.most(team, pool)
             self._mosts[key] = NO_LIMIT if most is None else most
         return self._mosts[key]
 
@@ -92,6 +92,9 @@ class Possible:
         asked = [request.pool] if request.pool else sorted(self._shapes)
         kinds = sorted({shape.gpu for pool in asked for shape in self._shapes[pool] if shape.num_gpus})
         where = f"pool {request.pool}" if request.pool else "any pool"
+        if request.gpu_milli and not request.gpu and kinds == [CORES]:
+            near = self._largest(asked, replace(request, gpu=CORES))
+            return f"no node of {where} has a GPU", f"{near} (cores are asked for with --cpus)"
         if request.gpu and request.gpu not in kinds:
             return f"no node of {where} has a GPU of kind {request.gpu!r}", nearest(request.gpu, kinds) or ", ".join(
                 kinds
@@ -111,10 +114,11 @@ class Possible:
             near = f" of one {request.topology}" if request.topology_required and request.topology != "any" else ""
             why = f"pool {pool} has {count_text(nodes, 'node')}{near} that can take {_member(request)}"
             return nodes, why, f"{count_text(nodes, 'node')} with {_member(request)} in pool {pool}"
-        why = f"needs {gpus(amount_milli(request))} GPUs in pool {pool}, of which team {job.team} may never use"
+        needs = devices(amount_milli(request), request.gpu)
+        why = f"needs {needs} in pool {pool}, of which team {job.team} may never use"
         nearest = f"{count_text(by_quota, 'node')} with {_member(request)} in pool {pool}"
         if not by_quota:
-            nearest = f"{gpus(most)} GPUs in pool {pool}" if most else ""
+            nearest = f"{devices(most, request.gpu)} in pool {pool}" if most else ""
         return nodes, f"{why} more than {gpus(most)}", nearest
 
     def _most_nodes(self, request: Request, pool: str) -> int:
@@ -131,7 +135,9 @@ class Possible:
 
     def _largest(self, pools: list[str], request: Request) -> str:
         """The biggest node there is, in words."""
+        unfit = CORES if request.gpu_milli and not request.gpu else ""
         shapes = {shape for pool in pools for shape in self._shapes[pool] if request.gpu in ("", shape.gpu)}
+        shapes = {shape for shape in shapes if not unfit or shape.gpu != unfit}
         if not shapes:
             return ""
         found = max(shapes, key=lambda shape: (shape.num_gpus, shape.cpus, shape.memory_bytes, shape.gpu))
@@ -163,7 +169,9 @@ def _copies(shape: Shape, request: Request) -> int:
 def _member(request: Request) -> str:
     """What one node must give, in words."""
     parts = []
-    if request.gpu_milli:
+    if request.gpu_milli and request.gpu == CORES:
+        parts.append(devices(request.gpu_milli, CORES))
+    elif request.gpu_milli:
         parts.append(
             f"{gpus(request.gpu_milli)} {request.gpu or 'GPU'}"
             + ("s" if request.gpu_milli > MILLI and not request.gpu else "")

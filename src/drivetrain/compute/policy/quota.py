@@ -1,17 +1,19 @@
 """What teams may use: what each owns, what it lends, what it borrows, in one cohort; milli-devices.
 
 The rule is Kueue's: a team may always use what it owns and does not lend; all that is lent lies in one pot of the
-cohort, from which a team takes what it uses on top, its own lent part among it.
+cohort, from which a team takes what it uses on top, its own lent part among it. A team without a quota, a guest, owns
+nothing: it borrows what nobody owns, and then of all pots, and gives it back when an owner asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from drivetrain.compute.policy.values import Quota
 
 NO_LIMIT = 1 << 62
+_GUESTS = "guests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class _Limit:
 class Book:
     """Who uses how much of which quota, while a plan is made."""
 
-    def __init__(self, quotas: Iterable[Quota]) -> None:
+    def __init__(self, quotas: Iterable[Quota], capacity_milli: Mapping[str, int] | None = None) -> None:
+        """Args: capacity_milli: what each pool has in all, so that it is known what of it nobody owns."""
         self._limits = {(quota.team, quota.pool): _limit(quota) for quota in quotas}
         self._members: dict[tuple[str, str], list[_Limit]] = {}
         for _, limit in sorted(self._limits.items()):
@@ -47,29 +50,34 @@ class Book:
         self._of: dict[tuple[str, str], tuple[_Limit, ...]] = {}
         self._used = dict.fromkeys(self._limits, 0)
         self._taken = dict.fromkeys(self._members, 0)
+        self._accounts = {pool: [name for name in self._members if name[1] == pool] for pool in self._limited}
+        for pool in self._limited:
+            has = sum(milli for name, milli in (capacity_milli or {}).items() if pool in ("", name))
+            owned = sum(limit.owned for limit in self._limits.values() if limit.key[1] == pool)
+            self._pot[_GUESTS, pool], self._taken[_GUESTS, pool] = max(0, has - owned), 0
 
     def copy(self) -> Book:
         """Another that changes by itself."""
         other = Book(())
         other._limits, other._members, other._pot = self._limits, self._members, self._pot
-        other._limited, other._of = self._limited, self._of
+        other._limited, other._of, other._accounts = self._limited, self._of, self._accounts
         other._used, other._taken = self._used.copy(), self._taken.copy()
         return other
 
     def use(self, team: str, pool: str, milli: int) -> None:
         """The team uses so much more; less, where it is negative."""
         for limit in self._limits_of(team, pool):
-            before = self._used[limit.key]
+            before = self._used.get(limit.key, 0)
             self._used[limit.key] = before + milli
             self._taken[limit.account] += max(0, before + milli - limit.kept) - max(0, before - limit.kept)
 
     def is_limited(self, pool: str) -> bool:
-        """Whether anybody has a quota there: then nobody uses it without one."""
+        """Whether anybody has a quota there: then who has none borrows."""
         return pool in self._limited or "" in self._limited
 
-    def has_quota(self, team: str, pool: str) -> bool:
-        """Whether the team has one there."""
-        return bool(self._limits_of(team, pool))
+    def is_guest(self, team: str, pool: str) -> bool:
+        """Whether others have a quota there, and the team has none."""
+        return any(_is_guest(limit) for limit in self._limits_of(team, pool))
 
     def used(self, team: str, pool: str) -> tuple[int, int]:
         """How much of how much that it owns a team uses, by the quota that binds it most; it has one."""
@@ -80,40 +88,39 @@ class Book:
     def room(self, team: str, pool: str) -> int | None:
         """How much more the team may use now; None where nothing limits it."""
         limits = self._limits_of(team, pool)
-        if not limits:
-            return 0 if self.is_limited(pool) else None
         if len(limits) == 1:
             return self._room(limits[0])
-        return min([self._room(limit) for limit in limits])
+        return min([self._room(limit) for limit in limits], default=None)
 
     def most(self, team: str, pool: str) -> int | None:
         """How much the team could use were nobody else there; None where nothing limits it."""
-        limits = self._limits_of(team, pool)
-        if not limits:
-            return 0 if self.is_limited(pool) else None
-        return min(min(limit.kept + self._pot[limit.account], limit.most) for limit in limits)
+        return min((self._most(limit) for limit in self._limits_of(team, pool)), default=None)
 
     def owns(self, team: str, pool: str, milli: int) -> bool:
         """Whether the team would use no more than its own with so much more: then it may ask back what it lent."""
         limits = self._limits_of(team, pool)
-        return bool(limits) and all(self._used[limit.key] + milli <= limit.owned for limit in limits)
+        return bool(limits) and all(self._used.get(limit.key, 0) + milli <= limit.owned for limit in limits)
 
     def borrowed(self, team: str, pool: str, more_milli: int = 0) -> int:
         """How much more than its own the team uses, with so much more."""
-        over = [self._used[limit.key] + more_milli - limit.owned for limit in self._limits_of(team, pool)]
+        over = [self._used.get(limit.key, 0) + more_milli - limit.owned for limit in self._limits_of(team, pool)]
         return max(0, *over) if over else 0
 
     def is_lent(self, team: str, pool: str) -> bool:
-        """Whether others of its cohorts use more than they own."""
-        members = (other for limit in self._limits_of(team, pool) for other in self._members[limit.account])
+        """Whether others of its cohorts, or guests, use more than they own."""
+        limits = self._limits_of(team, pool)
+        if any(self._taken[_GUESTS, limit.key[1]] > 0 for limit in limits):
+            return True
+        members = (other for limit in limits for other in self._members.get(limit.account, ()))
         return any(self._used[other.key] > other.owned for other in members)
 
     def lender(self, team: str, pool: str) -> str:
-        """Who of its cohorts has most to lend now; empty where nobody has."""
+        """Who has most to lend to it now; empty where nobody has."""
         idle = [
             (min(other.lent, other.owned - self._used[other.key]), other.key[0])
             for limit in self._limits_of(team, pool)
-            for other in self._members[limit.account]
+            for account in self._lenders(limit)
+            for other in self._members[account]
             if other.key[0] != team
         ]
         most, name = max(idle, default=(0, ""), key=lambda found: (found[0], found[1]))
@@ -125,6 +132,8 @@ class Book:
 
     def shares_cohort(self, team: str, other: str, pool: str) -> bool:
         """Whether one may borrow from the other there."""
+        if self.is_guest(team, pool) or self.is_guest(other, pool):
+            return True
         return not set(self.accounts(team, pool)).isdisjoint(self.accounts(other, pool))
 
     def _limits_of(self, team: str, pool: str) -> tuple[_Limit, ...]:
@@ -132,14 +141,43 @@ class Book:
         found = self._of.get((team, pool))
         if found is None:
             found = tuple(self._limits[key] for key in ((team, pool), (team, "")) if key in self._limits)
-            self._of[team, pool] = found
+            scopes = [scope for scope in (pool, "") if scope in self._limited]
+            self._of[team, pool] = found = found or tuple(_guest(team, scope) for scope in scopes)
         return found
 
+    def _lenders(self, limit: _Limit) -> list[tuple[str, str]]:
+        """Whose pots it may take from."""
+        return self._accounts[limit.key[1]] if _is_guest(limit) else [limit.account]
+
+    def _left(self, account: tuple[str, str]) -> int:
+        return self._pot[account] - self._taken[account]
+
+    def _lent_to_guests(self, pool: str) -> int:
+        """What guests have of what others own."""
+        return max(0, -self._left((_GUESTS, pool)))
+
     def _room(self, limit: _Limit) -> int:
-        used = self._used[limit.key]
-        pot = self._pot[limit.account] - self._taken[limit.account]
+        used, scope = self._used.get(limit.key, 0), limit.key[1]
+        idle = sum(max(0, self._left(account)) for account in self._accounts[scope])
+        if _is_guest(limit):
+            return self._left(limit.account) + idle
+        pot = min(self._left(limit.account), idle - self._lent_to_guests(scope))
         own = limit.kept - used
         return min(own + pot if own > 0 else pot, limit.most - used)
+
+    def _most(self, limit: _Limit) -> int:
+        if _is_guest(limit):
+            return self._pot[limit.account] + sum(self._pot[account] for account in self._accounts[limit.key[1]])
+        return min(limit.kept + self._pot[limit.account], limit.most)
+
+
+def _guest(team: str, scope: str) -> _Limit:
+    """What limits a team that owns nothing there."""
+    return _Limit((team, scope), (_GUESTS, scope), 0, 0, 0, NO_LIMIT)
+
+
+def _is_guest(limit: _Limit) -> bool:
+    return limit.account[0] == _GUESTS
 
 
 def _limit(quota: Quota) -> _Limit:

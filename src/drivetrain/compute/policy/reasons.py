@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from drivetrain.compute.policy.quota import Book
-from drivetrain.compute.policy.values import MILLI, Request, Share
+from drivetrain.compute.policy.values import CORES, MILLI, Request, Share
 from drivetrain.core.units import count_text
 
 
 def need(request: Request, num: int | None = None) -> str:
     """Such as `2 free 8-GPU nodes`."""
     num = num or request.min_nodes
-    kind = f"{request.gpu} " if request.gpu not in ("", "cpu") else ""
-    if request.gpu == "cpu":
+    kind = f"{request.gpu} " if request.gpu not in ("", CORES) else ""
+    if request.gpu == CORES:
         text = f"{count_text(num, 'node')} with {count_text_of(request.gpu_milli / MILLI)}"
     elif request.gpu_milli >= MILLI:
         text = count_text(num, f"free {request.gpu_milli // MILLI}-GPU node")
@@ -48,13 +48,31 @@ def start(shares: Sequence[Share], pool: str, quota: str) -> str:
     return f"{where} of pool {pool}; {quota}" if quota else f"{where} of pool {pool}"
 
 
+def devices(milli: int, kind: str = "") -> str:
+    """Such as `8 GPUs` or `1 core`."""
+    what = "core" if kind == CORES else "GPU"
+    return f"{gpus(milli)} {what}{'' if milli == MILLI else 's'}"
+
+
+def over_quota(book: Book, team: str, pools: Sequence[str], request: Request) -> str:
+    """Why a team's quota has no room for a job even when nobody else is there; it waits for another quota."""
+    most, pool = max((book.most(team, pool) or 0, pool) for pool in pools)
+    needs = devices(request.gpu_milli * request.min_nodes, request.gpu)
+    return (
+        f"needs {needs} in pool {pool}, of which team {team} may use no more than {gpus(most)} by its quota and what "
+        "others lend; it waits until that is more"
+    )
+
+
 def quota(book: Book, team: str, pool: str, more_milli: int) -> str:
     """How a team stands in a pool with so much more; empty where nothing limits it."""
     if not book.is_limited(pool) or not more_milli:
         return ""
-    if not book.has_quota(team, pool):
-        return f"team {team} has no quota in pool {pool}"
     room = book.room(team, pool) or 0
+    if book.is_guest(team, pool):
+        lender = book.lender(team, pool)
+        free = f"and may have {gpus(max(0, room))} more now" if room < more_milli else "and borrows"
+        return f"team {team} owns nothing here {free}" + (f" from {lender}" if lender and room >= more_milli else "")
     if room < more_milli:
         over = book.borrowed(team, pool)
         used, owned = book.used(team, pool)

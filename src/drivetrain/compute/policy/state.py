@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from drivetrain.compute.policy.fleet import Fleet
 from drivetrain.compute.policy.quota import Book
-from drivetrain.compute.policy.values import Node, Pool, Request, Running, Share, Snapshot, Waiting
+from drivetrain.compute.policy.values import MILLI, Node, Pool, Request, Running, Share, Snapshot, Waiting
 
 MOST_SEARCHES = 100
 
@@ -15,6 +15,14 @@ MOST_SEARCHES = 100
 def amount_milli(request: Request, num: int | None = None) -> int:
     """What so many members of a gang use of a quota; the fewest by default."""
     return request.gpu_milli * (num or request.min_nodes)
+
+
+def capacity_milli(nodes: Iterable[Node]) -> dict[str, int]:
+    """What the devices of each pool's nodes come to, but of those that are down."""
+    found: dict[str, int] = {}
+    for node in nodes:
+        found[node.pool] = found.get(node.pool, 0) + (MILLI * node.num_gpus if node.state != "down" else 0)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,7 @@ class State:
         self.fleets = {name: Fleet(by_pool[name], snapshot.slice_worth) for name in self.pools}
         self._pool_of_node = {node.name: node.pool for node in snapshot.nodes}
         self._pool_of_job: dict[str, str] = {}
-        self.book = Book(snapshot.quotas)
+        self.book = Book(snapshot.quotas, capacity_milli(snapshot.nodes))
         self.running = {job.job: job for job in sorted(snapshot.running, key=lambda job: job.job)}
         self.waiting = {job.job: job for job in waiting}
         for job in self.running.values():

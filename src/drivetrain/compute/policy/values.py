@@ -13,6 +13,8 @@ from typing import Literal
 from drivetrain.compute.share import Share as Share
 
 MILLI = 1000
+CORES = "cpu"
+"""The kind of what a node without accelerators has in their place; only who asks for cores is given these."""
 
 
 @dataclass(frozen=True, slots=True)
