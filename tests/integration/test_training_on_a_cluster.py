@@ -131,3 +131,80 @@ def test_a_job_that_is_preempted_saves_first_and_goes_on_with_the_next_step(
     [leaves] = [row["leaves_device_ms"] for row in rows if name in row.values()]
     assert leaves.get("lost", 0) == 0
     assert leaves["productive"] > 0
+
+
+SAVER = """
+import signal, sys, time
+from pathlib import Path
+
+def save(signum, frame):
+    for _ in range(40):
+        time.sleep(0.1)
+    Path(sys.argv[1] + ".saved").touch()
+    sys.exit()
+
+signal.signal(signal.SIGTERM, save)
+print("ready", flush=True)
+while True:
+    time.sleep(1)
+"""
+STUBBORN = """
+import signal, sys, time
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+while True:
+    time.sleep(0.1)
+    with open(sys.argv[1] + ".lived", "w") as file:
+        print(time.time(), file=file)
+"""
+SLOW = """
+import sys, time
+import torch
+import drivetrain as dt
+
+run = dt.Run(checkpoint=dt.Checkpoint(every="100000step"))
+network = torch.nn.Linear(8, 1)
+model, _, batches = run.setup(network, torch.optim.SGD(network.parameters(), lr=0.01), [torch.ones(4, 8)])
+for x in run.steps(batches, until=1000):
+    time.sleep(2)
+    run.step(model(x).mean())
+    print("ready" if run.step_index >= 2 else "soon", run.step_index, flush=True)
+"""
+
+
+def test_a_job_that_is_stopped_has_all_its_grace_to_save_in_and_not_more(server: ServerProcess, tmp_path: Path) -> None:
+    client = server.client()
+    jobs = {}
+    for pool in ("local", "slurm"):
+        for what, script, nodes, grace_s in (
+            ("saver", SAVER, 1, 30),
+            ("gang", SAVER, 2, 30),
+            ("stubborn", STUBBORN, 1, 6),
+            ("slow", SLOW, 1, 30),
+        ):
+            (tmp_path / f"{what}.py").write_text(script)
+            words = (sys.executable, f"{what}.py", f"{pool}-{what}")
+            job = Job(command=words, pool=pool, nodes=nodes, grace=f"{grace_s}s", env=ENV)
+            jobs[pool, what] = client.submit(job, snapshot="", folder=str(tmp_path))["id"]
+    for key, name in jobs.items():
+        wait_for(lambda n=name: "ready" in _text(server, n), f"{key} to be ready", patience_s=LONGEST_S)  # type: ignore[misc]
+    for name in jobs.values():
+        client.stop(name)
+    told = {
+        key: wait_for(lambda n=name: _ended(server, n), f"the end of {key}", patience_s=LONGEST_S)  # type: ignore[misc]
+        for key, name in jobs.items()
+    }
+    assert {each["state"] for each in told.values()} == {"stopped"}
+    for pool in ("local", "slurm"):
+        assert (tmp_path / f"{pool}-saver.saved").exists()
+        assert (tmp_path / f"{pool}-gang.saved").exists()
+        lived_s = float((tmp_path / f"{pool}-stubborn.lived").read_text())
+        attempt = told[pool, "stubborn"]["attempts"][-1]
+        assert -1 < lived_s - attempt["leave_by_s"] < 5
+        run = server.home / "runs" / told[pool, "slow"]["run"]
+        assert LocalShelf(run / "checkpoints").steps(), f"{pool} saved nothing"
+
+
+def _text(server: ServerProcess, job: str) -> str:
+    return "".join(piece["text"] for piece in server.client().logs(job, rank=None, follow=False))

@@ -21,9 +21,9 @@ from pathlib import Path
 from drivetrain.core.units import NS_PER_S
 from drivetrain.launch import Launcher, LaunchSpec
 from drivetrain.store import create_run
-script, grace_s, *preload = sys.argv[1:]
+script, grace_s, leave_s, *preload = sys.argv[1:]
 spec = LaunchSpec(command=("python", script), num_ranks=2, preload=tuple(preload),
-    grace_ns=int(float(grace_s) * NS_PER_S))
+    grace_ns=int(float(grace_s) * NS_PER_S), leave_ns=int(float(leave_s) * NS_PER_S) or None)
 print("launching", flush=True)
 outcome = Launcher(spec, create_run(list(spec.command), 2)).run()
 print("outcome", outcome.exit_code, outcome.reason)
@@ -57,9 +57,10 @@ class Started:
 def start(tmp_path: Path) -> Iterator:
     started: list[Started] = []
 
-    def run(script: str, *preload: str, grace_s: float = 3, under: tuple[str, ...] = ()) -> Started:
+    def run(script: str, *preload: str, grace_s: float = 3, leave_s: float = 0, under: tuple[str, ...] = ()) -> Started:
         (tmp_path / "script.py").write_text(textwrap.dedent(script))
-        command = [*under, sys.executable, "-c", LAUNCH, str(tmp_path / "script.py"), str(grace_s), *preload]
+        settings = [str(tmp_path / "script.py"), str(grace_s), str(leave_s), *preload]
+        command = [*under, sys.executable, "-c", LAUNCH, *settings]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
         started.append(Started(process))
         return started[-1]
@@ -100,6 +101,41 @@ def test_a_second_ctrl_c_kills_at_once_what_ignores_the_first(start) -> None:
     launcher.wait_for_line("told", times=2)
     launcher.process.send_signal(signal.SIGINT)
     assert "outcome 130" in launcher.end()[1]
+
+
+SAVES = """
+import os, signal, sys, time
+def save(signum, frame):
+    print("saving", flush=True)
+    while not os.path.exists("go"): time.sleep(0.01)
+    print("saved", flush=True)
+    sys.exit()
+signal.signal(signal.SIGTERM, save)
+print("ready", flush=True)
+while True: time.sleep(1)
+"""
+
+
+def test_with_a_time_to_leave_in_all_of_it_is_the_ranks_however_often_they_are_told(start, tmp_path: Path) -> None:
+    launcher = start(SAVES, grace_s=0.01, leave_s=100)
+    launcher.wait_for_line("ready", times=2)
+    launcher.process.send_signal(signal.SIGTERM)
+    launcher.wait_for_line("saving", times=2)
+    for _ in range(3):
+        launcher.process.send_signal(signal.SIGTERM)
+    (tmp_path / "go").touch()
+    _, rest = launcher.end()
+    assert rest.count("saved") == 2
+    assert "outcome 143" in rest
+
+
+def test_what_ignores_that_it_has_to_leave_is_killed_when_the_time_for_it_is_over(start) -> None:
+    launcher = start(SAVES, grace_s=100, leave_s=0.3)
+    launcher.wait_for_line("ready", times=2)
+    launcher.process.send_signal(signal.SIGTERM)
+    _, rest = launcher.end()
+    assert "saved" not in rest
+    assert "outcome 143" in rest
 
 
 @pytest.fixture

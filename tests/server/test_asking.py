@@ -52,9 +52,9 @@ def asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asking:
     return Asking(tmp_path, "http://127.0.0.1:1", b"key")
 
 
-def test_one_that_cannot_be_told_to_leave_is_killed_when_its_time_is_over(asking: Asking) -> None:
+def test_one_that_cannot_be_told_to_leave_is_killed_soon_after_its_grace(asking: Asking) -> None:
     engine = Stubborn([NODE])
-    for now_s, num_kills in ((99.0, 0), (100.0, 1), (101.0, 1), (103.0, 2)):
+    for now_s, num_kills in ((99.0, 0), (104.9, 0), (105.0, 1), (106.0, 1), (108.0, 2)):
         with suppress(StoreError):
             asking.ask(engine, JOB, LEAVING, now_s)
         assert engine.kills == num_kills

@@ -22,6 +22,7 @@ class Attempt:
     Attributes:
       has_begun: whether ranks were asked for.
       failure: why it failed, once concluded; None when every rank ended well, or a person stopped it.
+      grace_ns: how long ranks that are told to end have until they are killed.
       is_leaving: whether its ranks were asked to leave together, for another number of ranks.
     """
 
@@ -32,7 +33,7 @@ class Attempt:
         self.watch = watch
         self.failure: Failure | None = None
         self.is_leaving = False
-        self._grace_ns = grace_ns
+        self.grace_ns = grace_ns
         self._ends: dict[int, RankEnd] = {}
         self._stumbles: dict[int, RankEnd] = {}
         self._kept: frozenset[int] = frozenset()
@@ -132,7 +133,7 @@ class Attempt:
         untold = sorted(self._to_tell - self._told - self._ends.keys())
         if untold:
             self._told |= set(untold)
-            self._kill_at_ns = now_ns + self._grace_ns
+            self._kill_at_ns = now_ns + self.grace_ns
             return signal.SIGTERM, untold
         if self._kill_at_ns is not None and now_ns >= self._kill_at_ns:
             self._kill_at_ns = None

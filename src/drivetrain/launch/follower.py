@@ -40,7 +40,8 @@ class Follower:
     What holds, whatever fails:
     1. Without a word from the leader for 10 s, or without a line, the ranks are ended.
     2. Ctrl-C, SIGTERM and SIGHUP have all leave together where the leader gets one too, so that it can have all ranks
-       save. Where it does not, or at the second one, the ranks here end, and the leader goes on without this node.
+       save. Where it does not, or at the second one, the ranks here end, and the leader goes on without this node;
+       a run that is given a time to leave in may be told twice.
     3. When this process is killed, its nursery ends the ranks.
     """
 
@@ -146,10 +147,11 @@ class Follower:
 
     def _on_signal(self) -> None:
         for signum in self._signals.read():
-            if self._leaves is not None:
+            if self._leaves is None:
+                self._leaves = signum, mono_ns() + _TOGETHER_NS
+            elif self._spec.leave_ns is None:
                 self._leave_alone(signum)
                 return
-            self._leaves = signum, mono_ns() + _TOGETHER_NS
 
     def _leave_alone(self, signum: int) -> None:
         self._on_note("leaving; the others go on where they can")
@@ -166,7 +168,7 @@ class Follower:
     def _leave_with_all(self) -> None:
         """The leader has ranks leave: whoever was told to as well gives it the time that it takes."""
         if self._leaves is not None:
-            self._leaves = self._leaves[0], mono_ns() + _SAVING_NS
+            self._leaves = self._leaves[0], mono_ns() + _SAVING_NS + (self._spec.leave_ns or 0)
 
     def _on_bye(self, said: dict[str, Any]) -> None:
         self._exit_code = int(said["exit_code"])

@@ -28,13 +28,7 @@ from drivetrain.launch.policy import Failure, failure_text, hint_for
 from drivetrain.launch.profile_request import profiles_of
 from drivetrain.launch.resize import offer_range, take_request, withdraw_range
 from drivetrain.launch.signals import SignalPipe
-from drivetrain.launch.spec import (
-    LEASE_NS,
-    LaunchSpec,
-    RankRequest,
-    meeting_request,
-    rank_requests,
-)
+from drivetrain.launch.spec import LEASE_NS, LaunchSpec, RankRequest, meeting_request, rank_requests
 from drivetrain.launch.watch import Progress, Watch
 from drivetrain.launch.wire import Leave
 from drivetrain.ledger import Recorder
@@ -48,7 +42,6 @@ if TYPE_CHECKING:  # what only runs of several nodes need
 _WAIT_FOR_NODES_NS = 300 * NS_PER_S
 _EARLY_NS = 60 * NS_PER_S  # how long a node that comes waits for ranks that have not begun a step yet
 _POLL_NS = NS_PER_S // 5
-_SAVING_NS = 20 * NS_PER_S  # most that a save takes before the run is stopped; Slurm and Kubernetes kill after 30 s
 
 
 class Launcher:
@@ -60,7 +53,8 @@ class Launcher:
     2. A rank that stays and has not come back within the grace is killed, and forked anew in the same attempt.
     3. A rank that hangs (see `hang`) is killed, after all ranks have written down where they are.
     4. Ctrl-C, SIGTERM and SIGHUP have ranks that can save do so at a step that all reach; the others, and those that
-       have not within the patience, end by SIGTERM and SIGKILL. Each further signal leaves one of these kindnesses out.
+       have not within the patience, end by SIGTERM and SIGKILL. Each further signal leaves one of these kindnesses out,
+       unless the run is given a time to leave in: then all of it is theirs, and further signals mean the same.
     5. When the launcher itself is killed, its nursery ends the ranks and all they started.
     6. Every start and exit is in the journal; without a `release`, the lease says until when the run lived.
     7. A nursery that does not listen (stopped, say) is killed, and its ranks with it, when they should have been.
@@ -388,10 +382,13 @@ class Launcher:
         for signum in self._signals.read():
             name = signal.Signals(signum).name
             is_first, self._stopped_by = self._stopped_by is None, self._stopped_by or signum
+            if not is_first and self._spec.leave_ns is not None:
+                continue
             if is_first and self._save_and_leave():
                 self._note(f"{name}: saving, then ending the ranks; once more ends them at once")
             elif not self._attempt.is_concluded:
                 self._nodes.replace(False)
+                self._attempt.grace_ns = self._spec.leave_ns or self._spec.grace_ns
                 self._attempt.conclude(None, ())
                 self._note(f"{name}: ending the ranks; once more kills them")
             else:
@@ -406,8 +403,9 @@ class Launcher:
         at = farewell(attempt.watch.furthest_step, attempt.watch.turn_ns)
         if at is None or attempt.watch.furthest_step is None or len(self._nodes.kept) < attempt.num_ranks:
             return False
-        attempt.ask_to_leave(now_ns + at.within_ns + _SAVING_NS)
-        self._nodes.leave(Leave(at.at_step, (at.within_ns + _SAVING_NS) // NS_PER_MS, saves=True))
+        saving_ns = self._spec.saving_ns(at.within_ns)
+        attempt.ask_to_leave(now_ns + saving_ns)
+        self._nodes.leave(Leave(at.at_step, saving_ns // NS_PER_MS, saves=True))
         return True
 
     def on_ready(self) -> None:

@@ -16,6 +16,7 @@ from drivetrain.launch.program import Program, resolve
 from drivetrain.store import RunFolder
 
 LEASE_NS = 10 * NS_PER_S  # how long after its last beat a launcher is taken to live
+_SAVING_NS = 20 * NS_PER_S  # most that a save takes before the run is stopped; Slurm and Kubernetes kill after 30 s
 DEFAULT_PRELOAD = (
     "numpy",
     "torch",
@@ -43,6 +44,8 @@ class LaunchSpec(Struct, frozen=True, kw_only=True):
       hang_after_ns: the shortest silence that counts as a hang, see `hang`. A program that keeps no journal is never
         taken to hang.
       grace_ns: how long ranks that were told to end have until they are killed.
+      leave_ns: how long the whole run has to save and end from the first signal that tells it to; for whoever kills
+        then, and may say it twice. None where a person does, whose every further signal leaves a kindness out.
       env: variables for the ranks, over those of this process.
       preload: modules the nursery imports before it forks ranks; None means `DEFAULT_PRELOAD` for Python commands.
       cwd: where the ranks run; None is this process's own folder.
@@ -59,6 +62,7 @@ class LaunchSpec(Struct, frozen=True, kw_only=True):
     restarts: int = 3
     hang_after_ns: int = 30 * NS_PER_S
     grace_ns: int = 3 * NS_PER_S
+    leave_ns: int | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     preload: tuple[str, ...] | None = None
     cwd: Path | None = None
@@ -102,6 +106,12 @@ class LaunchSpec(Struct, frozen=True, kw_only=True):
     def least_nodes(self) -> int:
         """The fewest nodes that the run may go on with."""
         return self.num_nodes if self.min_nodes is None else self.min_nodes
+
+    def saving_ns(self, within_ns: int) -> int:
+        """How long ranks have to reach a step, in so long, and to save there, before they are told to end."""
+        if self.leave_ns is None:
+            return within_ns + _SAVING_NS
+        return max(self.leave_ns // 2, self.leave_ns - self.grace_ns)
 
     @property
     def folder(self) -> Path:

@@ -22,6 +22,8 @@ _PATIENCE_S = 20.0
 """How long an engine may fail to start an attempt."""
 _LAST_WORD_S = 2.0
 """How long a last word may be on its way from an agent that is gone: it ends when the server has taken that."""
+_MARGIN_S = 5.0
+"""How long after the grace, all of which is the job's, its agents may take to end what has not ended and to say so."""
 _KILL_EVERY_S = 2.0
 _REMAINS_S = 10.0
 
@@ -82,7 +84,7 @@ class Asking:
             self._started.add(attempt.id)
         if attempt.state is not AttemptState.LEAVING:
             return
-        is_late = attempt.leave_by_s is not None and now_s >= attempt.leave_by_s
+        is_late = attempt.leave_by_s is not None and now_s >= attempt.leave_by_s + _MARGIN_S
         if is_late and now_s - self._killed.get(attempt.id, 0.0) >= _KILL_EVERY_S:
             self._killed[attempt.id] = now_s
             engine.kill(attempt.id)
@@ -190,6 +192,7 @@ class Asking:
             secrets=job.job.secrets,
             restarts=0 if job.parent else job.job.retries,
             takes_tasks=bool(job.parent),
+            grace_s=job.job.grace_s,
             venv=job.job.venv,
             lock=job.job.lock,
         )

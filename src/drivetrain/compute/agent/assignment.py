@@ -28,6 +28,7 @@ class Assignment(Struct, frozen=True, kw_only=True):
       snapshot: id of the code; empty to run in `folder` as it is.
       folder: where ranks run; within the snapshot, where there is one.
       env: variables; secrets: variables whose values are found on the node.
+      grace_s: how long ranks have to save and end once the job is told to leave.
       restarts: that the launcher makes by itself before the attempt fails.
       takes_tasks: whether the command is for each task of an array, rather than for ranks.
       venv: of the ranks' python; empty for the agent's own.
@@ -52,6 +53,7 @@ class Assignment(Struct, frozen=True, kw_only=True):
     secrets: Mapping[str, str] = field(default_factory=dict)
     restarts: int = 0
     takes_tasks: bool = False
+    grace_s: float = 30.0
     venv: str = ""
     lock: str = ""
 

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import FrameType
 from typing import BinaryIO
 
@@ -21,6 +22,7 @@ from drivetrain.store import RunFolder
 TASK = "DRIVETRAIN_TASK"
 _PAUSE_S = 0.5
 _REPORT_S = 1.0
+_LOOK_S = 0.05
 _BEAT_S = 3.0
 _LEASE_NS = 10 * NS_PER_S
 
@@ -32,7 +34,8 @@ Exchange = Callable[[list[Result]], tuple[list[int], int]]
 class TaskWorker:
     """Slots that run tasks side by side, each with a journal of its own as if it were a rank.
 
-    SIGTERM has it take no more tasks and end those that run; they are given out again.
+    SIGTERM has it take no more tasks and end those that run, by SIGKILL where they still do after the time that there
+    is to leave in; they are given out again.
     """
 
     def __init__(self, spec: LaunchSpec, run: RunFolder, exchange: Exchange) -> None:
@@ -58,6 +61,7 @@ class TaskWorker:
             finally:
                 for _ in slots:
                     self._waiting.put(None)
+                self._await_tasks()
                 for number, thread in enumerate(slots):
                     thread.join()
                     recorder.exit(number, 0)
@@ -145,9 +149,19 @@ class TaskWorker:
         return {**os.environ, **self._spec.env, TASK: str(task)}
 
     def _leave(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
-        self._leaving.set()
+        if not self._leaving.is_set():
+            self._leaving.set()
+            self._signal_tasks(signal.SIGTERM)
+
+    def _await_tasks(self) -> None:
+        """Where it leaves: until those that run have ended, or are killed."""
+        until_s = time.monotonic() + (self._spec.leave_ns or self._spec.grace_ns) / NS_PER_S
+        while self._leaving.is_set() and self._running and time.monotonic() < until_s:
+            time.sleep(_LOOK_S)
+        if self._leaving.is_set():
+            self._signal_tasks(signal.SIGKILL)
+
+    def _signal_tasks(self, signum: signal.Signals) -> None:
         for process in list(self._running.values()):
-            try:
-                os.killpg(process.pid, signal.SIGTERM)
-            except ProcessLookupError:
-                continue
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signum)

@@ -17,6 +17,7 @@ from drivetrain.compute.agent.shipping import Shipping
 from drivetrain.compute.snapshot import CodeShelf, decode_manifest, unpack
 from drivetrain.core import variables
 from drivetrain.core.errors import DrivetrainError, StoreError, UsageError
+from drivetrain.core.units import NS_PER_S
 from drivetrain.launch import Launcher, LaunchSpec, Progress, is_claimed, spares
 from drivetrain.launch.prctl import adopt_orphans
 from drivetrain.store import run_folder
@@ -44,6 +45,7 @@ class Agent:
     2. From then on it needs the server no more: it goes on while that is away, and looks for it at the address that
        the assignment has then.
     3. How it ended is said last, after all that ranks wrote has been sent.
+    4. Told to leave, by the engine or the server or both, ranks have the whole grace of the job.
 
     Args:
       client: that may have begun to beat.
@@ -80,7 +82,7 @@ class Agent:
             traceback.print_exc()
             self._tell(f"a bug in drivetrain: {exc!r}")
             exit_code = _BUG
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         spares.drop()
         end_descendants(_GRACE_S)
         self._last_word(exit_code)
@@ -101,6 +103,7 @@ class Agent:
         shipping = self._shipping()
         with Beats(self._client, self._how_far, shipping):
             exit_code = self._launch(self._spec())
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # nothing is left that could leave
         while shipping is not None and not persistently(lambda: shipping.send(self._client)):
             pass
         return exit_code
@@ -119,6 +122,7 @@ class Agent:
             num_nodes=len(do.nodes),
             min_nodes=do.least_nodes,
             restarts=do.restarts,
+            leave_ns=round(do.grace_s * NS_PER_S),
             env={**env, **secrets_of(do.secrets, os.environ)},
             cwd=folder,
         )
@@ -231,6 +235,7 @@ def secrets_of(sources: Mapping[str, str], environment: Mapping[str, str]) -> di
 
 
 def _leave(signum: int, frame: object) -> None:  # noqa: ARG001 - signal's signature
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the engine says it, and the server too
     raise _LeaveError
 
 

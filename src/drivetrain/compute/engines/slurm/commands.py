@@ -79,7 +79,7 @@ def batch_arguments(request: StartRequest, partition: str, log: str) -> list[str
     if num_gpus and request.takes_gpus:
         arguments.append(f"--gpus-per-node={num_gpus}")
     if request.max_runtime_s is not None:
-        arguments.append(f"--time={max(1, round(request.max_runtime_s / 60) + 1)}")
+        arguments.append(f"--time={round((request.max_runtime_s + request.grace_s) / 60) + 1}")
     return arguments
 
 

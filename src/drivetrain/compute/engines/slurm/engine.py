@@ -74,9 +74,12 @@ class SlurmEngine:
         return found
 
     def leave(self, attempt: str) -> None:
-        """SIGTERM to its agents."""
-        is_batch = len(self._members(attempt)) == 1
-        self._cancel(attempt, "--signal=TERM", *(["--batch"] if is_batch else []))
+        """SIGTERM to the agent of a single node; those of several hear it from the server when they beat next.
+
+        Slurm signals all processes of a step at once, so that ranks would end before their agents can have them save.
+        """
+        if len(self._members(attempt)) == 1:
+            self._cancel(attempt, "--signal=TERM", "--batch")
 
     def kill(self, attempt: str) -> None:
         """SIGKILL to its agents, and the job is gone; one that has not begun has no agents and is gone too."""
