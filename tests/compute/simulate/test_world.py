@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,12 @@ from drivetrain.cli.simulate import command
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.values import MILLI, Node, Pool, Request, Running, RunTime, Share, Snapshot, Waiting
 from drivetrain.compute.simulate.fifo import fifo
+from drivetrain.compute.simulate.history import on_equal_nodes
 from drivetrain.compute.simulate.philly import read_philly
 from drivetrain.compute.simulate.summary import summary
 from drivetrain.compute.simulate.values import Arrival
 from drivetrain.compute.simulate.world import World
-from drivetrain.core.errors import DataError, UsageError
+from drivetrain.core.errors import DataError, DrivetrainError, UsageError
 
 
 def nodes(num: int, gpus: int = 8) -> Snapshot:
@@ -156,6 +158,45 @@ def test_a_summary_says_what_the_devices_did_and_who_waited() -> None:
     assert found.waited["all"].mean_s == 50
     assert found.took["several GPUs"].p99_s == 200
     assert found.cost == 12 * 100 * 1000
+
+
+def test_a_limit_to_how_long_a_job_may_run_is_not_how_long_it_runs() -> None:
+    world = played(nodes(1), comes("x", 0, 1, max_runtime_s=21_600.0), until_s=math.inf)
+    assert summary(world, "plan", ()).span_s == 1
+
+
+def test_jobs_that_cannot_be_placed_are_counted_with_the_reason() -> None:
+    for policy in (plan, fifo):
+        world = World(nodes(1), 0.0, policy=policy)
+        world.arrive([comes("x", 0, 1, gpus=16), comes("y", 0, 1, gpus=16), comes("z", 0, 1)])
+        world.run()
+        found = summary(world, "plan", ())
+        assert list(found.refused.values()) == [2]
+        assert "can take 16 GPUs; nearest that could be: a node with 8 GPUs" in next(iter(found.refused))
+
+
+def test_jobs_of_cores_are_played_on_as_many_nodes_as_one_likes() -> None:
+    cores = Arrival(Waiting("c", "t", "u", Request(gpu_milli=2000, gpu="cpu", pool="local")), 1.0)
+    gpus = Arrival(Waiting("g", "t", "u", Request(gpu_milli=1000, gpu="H100", cpus=4)), 1.0)
+    assert [a.job.request for a in on_equal_nodes([cores])] == [Request(gpu_milli=2000)]
+    assert [a.job.request for a in on_equal_nodes([cores, gpus])] == [Request(), Request(gpu_milli=1000)]
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "message"),
+    [
+        ("none.csv", ["--nodes", "2"], "there is no such file"),
+        ("", [], "is a folder"),
+        ("garbage.jsonl", [], "garbage.jsonl"),
+        ("garbage.jsonl", ["--replay", "--policy", "fifo"], "--replay and --policy fifo are both given"),
+    ],
+)
+def test_a_file_that_is_none_is_named_before_anything_else(
+    tmp_path: Path, name: str, more: list[str], message: str
+) -> None:
+    (tmp_path / "garbage.jsonl").write_bytes(bytes(range(256)))
+    with pytest.raises(DrivetrainError, match=message):
+        CliRunner().invoke(command, [str(tmp_path / name), *more], standalone_mode=False, catch_exceptions=False)
 
 
 def test_first_come_first_served_lets_nobody_pass() -> None:

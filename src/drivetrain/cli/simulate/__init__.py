@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from drivetrain.core.errors import UsageError
+from drivetrain.core.errors import DataError, UsageError
 
 
 @click.command()
@@ -141,6 +141,12 @@ def _replay_jobs(
     from drivetrain.cli.simulate import trace as of_trace
     from drivetrain.compute.simulate.history import is_history
 
+    if is_replay and policies:
+        raise UsageError(
+            f"--replay and --policy {policies[0]} are both given", hint="--replay asks the policy that decided: plan"
+        )
+    if not trace.is_file():
+        raise DataError(f"{trace}: {'is a folder' if trace.is_dir() else 'there is no such file'}")
     if is_replay:
         of_history.run_replay(trace, as_json=as_json)
     elif is_history(trace):

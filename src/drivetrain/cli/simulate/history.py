@@ -23,11 +23,11 @@ def run(history: Path, policies: Sequence[str], *, nodes: str, gpus_per_node: in
 
     require("numpy", extra="compute")
     from drivetrain.cli.simulate.trace import fleet_of_size, play_all
-    from drivetrain.compute.simulate.history import arrivals_of, fleet_of, read_history
+    from drivetrain.compute.simulate.history import arrivals_of, fleet_of, on_equal_nodes, read_history
 
     events = read_history(history)
     fleet = fleet_of_size(nodes, gpus_per_node) if nodes else fleet_of(events)
-    arrivals = arrivals_of(events)
+    arrivals = on_equal_nodes(arrivals_of(events)) if nodes else arrivals_of(events)
     if not arrivals:
         raise DataError(f"{history}: no job in it ran to an end yet")
     play_all(arrivals, fleet, policies, as_json=as_json)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 POLICIES = ("plan", "fifo")
 MOST_NODES = 100_000
+MOST_REASONS = 5
 
 
 def run(trace: Path, policies: Sequence[str], *, nodes: str, gpus_per_node: int, as_json: bool) -> None:
@@ -24,10 +25,10 @@ def run(trace: Path, policies: Sequence[str], *, nodes: str, gpus_per_node: int,
     from drivetrain.core.extras import require
 
     require("numpy", extra="compute")
-    fleet = fleet_of_size(nodes, gpus_per_node)
     from drivetrain.compute.simulate.philly import read_philly
 
-    play_all(read_philly(trace, gpus_per_node=gpus_per_node), fleet, policies, as_json=as_json)
+    arrivals = read_philly(trace, gpus_per_node=gpus_per_node)
+    play_all(arrivals, fleet_of_size(nodes, gpus_per_node), policies, as_json=as_json)
 
 
 def fleet_of_size(nodes: str, gpus_per_node: int) -> Snapshot:
@@ -107,6 +108,7 @@ def _text(found: Sequence[Summary]) -> str:
     return "\n".join(
         [
             f"{jobs}; {found[0].span_s / 86400:.1f} days",
+            *(f"{count:,} refused: {why}" for why, count in list(found[0].refused.items())[:MOST_REASONS]),
             "",
             *_table([head, *rows]),
             "",

@@ -107,7 +107,7 @@ def _looked_at(
         elif job.team in over:
             pools = tuple(pool for pool in pools if pool in unpaid)
             reason = "" if pools else f"{budget.text(over[job.team])}; it waits until there is more"
-        if not reason:
+        if snapshot.quotas and not reason:
             allowed = tuple(pool for pool in pools if _may_ever(state.book, job, pool))
             reason = "" if allowed else reasons.over_quota(state.book, job.team, pools, job.request)
             pools = allowed

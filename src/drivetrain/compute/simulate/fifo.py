@@ -21,7 +21,8 @@ def fifo(snapshot: Snapshot, now_s: float) -> list[Decision]:
         places = [] if is_blocked else [(pool, place_gang(state.fleets[pool], job.request)) for pool in pools]
         place = next(((pool, shares) for pool, shares in places if shares), None)
         if not pools:
-            found.append(Refuse(job.job, *possible.refusal(job)))
+            why, nearest = possible.refusal(job)
+            found.append(Refuse(job.job, f"{why}; nearest that could be: {nearest or 'none'}", nearest))
         elif place is None:
             is_blocked = True
             found.append(Wait(job.job, "others came before it", position))

@@ -17,7 +17,7 @@ from drivetrain.compute.controller.changes import Settings
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
 from drivetrain.compute.controller.states import AttemptRecord, JobRecord, JobState
 from drivetrain.compute.controller.told import SAVED_EVERY_S, request_of, waiting_of
-from drivetrain.compute.policy.values import Snapshot
+from drivetrain.compute.policy.values import CORES, Snapshot
 from drivetrain.compute.simulate.values import Arrival
 from drivetrain.core.errors import DataError
 
@@ -127,6 +127,21 @@ def arrivals_of(events: Sequence[Event]) -> list[Arrival]:
             every_s = SAVED_EVERY_S if job in saved else None
             shifted = replace(waiting, submitted_s=at_s - first_s, eligible_s=0.0, save_every_s=every_s)
             found.append(Arrival(shifted, ran_s[job]))
+    return found
+
+
+def on_equal_nodes(arrivals: Sequence[Arrival]) -> list[Arrival]:
+    """The same jobs for nodes of which only a number of devices is known: in any pool, of any kind.
+
+    Where nobody asks for GPUs a device is a core; else jobs that take cores alone take no device.
+    """
+    has_gpus = any(a.job.request.gpu_milli and a.job.request.gpu != CORES for a in arrivals)
+    found = []
+    for arrival in arrivals:
+        asked = arrival.job.request
+        milli = 0 if has_gpus and asked.gpu == CORES else asked.gpu_milli
+        request = replace(asked, gpu="", gpu_milli=milli, cpus=0, memory_bytes=0, pool="")
+        found.append(replace(arrival, job=replace(arrival.job, request=request)))
     return found
 
 

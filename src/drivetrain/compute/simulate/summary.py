@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from drivetrain.compute.policy.values import MILLI, Pool, Request
 from drivetrain.compute.simulate.values import Story
@@ -44,6 +45,7 @@ class Summary:
       lost_device_s: work done again.
       cost: of all that was given, in millionths of the currency.
       span_s: from the first submission to the last end.
+      refused: why jobs could not be placed, and how many each.
     """
 
     policy: str
@@ -57,6 +59,7 @@ class Summary:
     lost_device_s: float
     cost: int
     span_s: float
+    refused: Mapping[str, int] = field(default_factory=dict)
 
 
 def summary(world: World, policy: str, pools: Sequence[Pool]) -> Summary:
@@ -81,6 +84,7 @@ def summary(world: World, policy: str, pools: Sequence[Pool]) -> Summary:
         lost_s,
         round(sum(use.allocated / MILLI / 3600 * price.get(pool, 0) for pool, use in world.use.items())),
         world.now_s - min((story.job.submitted_s for story in stories), default=world.now_s),
+        dict(Counter(story.reason for story in stories if story.outcome == "refused").most_common()),
     )
 
 

@@ -55,6 +55,7 @@ class Story:
       starts_s, ends_s: of each attempt; the last one may not have ended.
       lost_s: device-seconds of work that was done again.
       outcome: `waiting`, `running`, `done`, `stopped` or `refused`.
+      reason: why it is refused.
     """
 
     job: Waiting
@@ -64,6 +65,7 @@ class Story:
     lost_s: float = 0.0
     outcome: str = "waiting"
     done_s: float = 0.0
+    reason: str = ""
 
     @property
     def wait_s(self) -> float | None:

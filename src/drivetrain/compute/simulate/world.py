@@ -102,7 +102,7 @@ class World:
         self._attempts: dict[str, _Attempt] = {}
         self._elastic: set[str] = set()
         self._events: list[tuple[float, int, str, object]] = []
-        self._count = 0
+        self._count = self._num_coming = 0
         self._planned_s = -math.inf
         self._due = True
         self._runs_s = runs_s or {}
@@ -140,6 +140,7 @@ class World:
         """These come at their times."""
         for arrival in arrivals:
             self._at(arrival.job.submitted_s, "arrival", arrival)
+            self._num_coming += 1
 
     def run(self, until_s: float = math.inf, *, until: Callable[[World], bool] | None = None) -> None:
         """Go on until the time, or until something is so, or until nothing happens any more."""
@@ -148,7 +149,7 @@ class World:
                 self._plan()
                 if until is not None and until(self):
                     return
-            next_s = self._events[0][0] if self._events else math.inf
+            next_s = self._events[0][0] if self._events and self._has_work() else math.inf
             if self._due:
                 next_s = min(next_s, self._planned_s + self._gap_s())
             if next_s > until_s or math.isinf(next_s):
@@ -159,6 +160,10 @@ class World:
             while self._events and self._events[0][0] <= self.now_s:
                 _, _, kind, what = heapq.heappop(self._events)
                 self._happens(kind, what)
+
+    def _has_work(self) -> bool:
+        """Whether any job is there or comes still; looks at those that are gone change nothing."""
+        return bool(self._num_coming or self._waiting or self._running or self._behind)
 
     def _advance(self, to_s: float) -> None:
         past_s = max(0.0, to_s - self.now_s)
@@ -210,9 +215,9 @@ class World:
                     self._running[job] = replace(self._running[job], leaving=True)
                     kind = "left" if isinstance(decision, Preempt) else "stopped"
                     self._at(self.now_s + grace_s, kind, (job, self._attempts[job].number))
-                case Refuse(job):
+                case Refuse(job, reason):
                     del self._waiting[job]
-                    self.stories[job].outcome = "refused"
+                    self.stories[job].outcome, self.stories[job].reason = "refused", reason
                 case Cordon(node):
                     self._nodes[node] = replace(self._nodes[node], state="cordoned")
                 case Wait():
@@ -271,6 +276,7 @@ class World:
 
     def _happens(self, kind: str, what: object) -> None:
         if isinstance(what, Arrival):
+            self._num_coming -= 1
             expected = self._knowledge.expected(what.job)
             self._add(replace(what.job, run_time=expected), what.run_s)
         if not isinstance(what, tuple):

@@ -29,10 +29,18 @@ def statement_json(found: Statement) -> dict[str, Value]:
         "by": list(found.by),
         **whole,
         "rows": [
-            {**dict(zip(found.by, names, strict=True)), **_account_json(account, leaves, cost)}
+            {**dict(zip(found.by, names, strict=True)), **_row_json(account, leaves, cost)}
             for (names, account), leaves, cost in zip(rows, times, money, strict=True)
         ],
     }
+
+
+def _row_json(account: FleetAccount, leaves: Mapping[str, int], cost: Mapping[str, int]) -> dict[str, Value]:
+    """A row's account, with a capacity where all of it is the row's own: then rows sum to the whole in this too."""
+    told = _account_json(account, leaves, cost)
+    if sum(account.leaves.values()) != account.capacity:
+        del told["capacity_device_ms"]
+    return told
 
 
 def now_json(now: FleetNow) -> dict[str, Value]:
