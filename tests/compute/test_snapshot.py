@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from drivetrain.compute.snapshot import Entry, Manifest, decode_manifest, take, unpack
 from drivetrain.compute.snapshot import unchanged as unchanged_module
-from drivetrain.compute.snapshot.listing import begin_listing
+from drivetrain.compute.snapshot.listing import begin_listing, root_and_folder
 from drivetrain.compute.snapshot.manifest import link_stays_inside, stays_inside
 from drivetrain.compute.snapshot.unchanged import unchanged
 from drivetrain.core.errors import DataError, UsageError
@@ -222,3 +222,23 @@ def test_a_folder_that_is_the_store_itself_is_not_sent(code: Path, monkeypatch: 
     monkeypatch.setenv("DRIVETRAIN_HOME", str(code))
     with pytest.raises(UsageError, match="is the store, which is no code"):
         take(code)
+
+
+def test_an_empty_folder_names_the_way_without_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIVETRAIN_HOME", str(tmp_path / "home"))
+    (tmp_path / "code").mkdir()
+    with pytest.raises(UsageError) as told:
+        take(tmp_path / "code")
+    assert "--here" in told.value.hint
+
+
+def test_a_folder_that_was_removed_under_us_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(UsageError, match="the folder that you stand in has been removed"):
+        root_and_folder()
+    monkeypatch.delenv("DRIVETRAIN_HOME", raising=False)
+    with pytest.raises(UsageError, match="the folder that you stand in has been removed"):
+        make_home()

@@ -13,6 +13,8 @@ from drivetrain.core.clock import utc_text
 from drivetrain.core.errors import UsageError
 from drivetrain.core.units import NS_PER_S, duration_text
 
+_MOST_SHOWN = 10
+
 
 @click.command()
 @click.argument("job")
@@ -39,8 +41,28 @@ def _lines(job: dict[str, Any]) -> list[str]:
         lines.append(f"  reason     {reason}")
     if job["exit_code"] is not None:
         lines.append(f"  exit code  {job['exit_code']}")
-    lines.append(f"  run        {job['run']}")
+    if job["tasks"] is None:
+        lines.append(f"  run        {job['run']}")
+    else:
+        lines += _tasks(job)
     lines += [f"  attempt {attempt['number']}  {_attempt(attempt)}" for attempt in job["attempts"]]
+    return lines
+
+
+def _tasks(job: dict[str, Any]) -> list[str]:
+    tasks, failed = job["tasks"], job["failed_tasks"]
+    num_waiting = tasks["num_tasks"] - sum(tasks[f"num_{what}"] for what in ("succeeded", "failed", "given_out"))
+    lines = [
+        f"  tasks      {tasks['num_succeeded']:,} of {tasks['num_tasks']:,} succeeded, {tasks['num_failed']:,} failed,"
+        f" {tasks['num_given_out']:,} given out, {max(0, num_waiting):,} waiting"
+    ]
+    for failure in failed[:_MOST_SHOWN]:
+        said = f": {failure['said']}" if failure["said"] else ""
+        lines.append(f"  failed     task {failure['task']} with {failure['exit_code']}{said}")
+    if tasks["num_failed"] > _MOST_SHOWN:
+        lines.append(f"             and {tasks['num_failed'] - _MOST_SHOWN:,} more: --json")
+    if failed:
+        lines.append(f"  output     drivetrain logs {job['id']} --task {failed[0]['task']}")
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -30,7 +31,15 @@ def command(mine: bool, team: str, states: tuple[str, ...], limit: int, history:
     if as_json:
         click.echo(json.dumps(jobs))
     elif jobs:
-        rows = [(j["id"], j["user"], j["team"], j["state"], j["job"]["name"], j["reason"]) for j in jobs]
+        rows = [(j["id"], j["user"], j["team"], _state(j), j["job"]["name"], j["reason"]) for j in jobs]
         click.echo(table(("id", "user", "team", "state", "name", "reason"), rows))
     else:
         click.echo("there are no jobs; make one: drivetrain submit -- python train.py", err=True)
+
+
+def _state(job: dict[str, Any]) -> str:
+    """With how many tasks have a result, where it is an array."""
+    tasks = job["tasks"]
+    if tasks is None:
+        return str(job["state"])
+    return f"{job['state']} {tasks['num_succeeded'] + tasks['num_failed']}/{tasks['num_tasks']}"

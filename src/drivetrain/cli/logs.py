@@ -1,27 +1,93 @@
-"""`drivetrain logs`: what a job's ranks print."""
+"""`drivetrain logs`: what a job's ranks print, or the tasks of an array."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 import click
+
+if TYPE_CHECKING:
+    from drivetrain.server.client import Client
 
 
 @click.command()
 @click.argument("job")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
 @click.option("--rank", type=click.IntRange(min=0), help="Of one rank alone.")
-def command(job: str, follow: bool, rank: int | None) -> None:
-    """Show what JOB's ranks print: an id, the beginning of one, or `latest`."""
+@click.option("--task", type=click.IntRange(min=0), help="Of one task of an array alone.")
+@click.pass_context
+def command(context: click.Context, job: str, follow: bool, rank: int | None, task: int | None) -> None:
+    """Show what JOB's ranks print: an id, the beginning of one, or `latest`. Of an array, what its tasks print.
+
+    Exit codes: 0; with -f, 1 where the job failed, was stopped or was refused, and stderr says so.
+    """
     from drivetrain.server.client import connect
 
     client = connect()
-    unfinished: dict[str, str] = {}
-    for piece in client.logs(job, rank=rank, follow=follow):
-        prefix = "" if rank is not None else f"[{piece['rank']}] "
-        text = unfinished.pop(piece["file"], "") + piece["text"]
-        whole, newline, rest = text.rpartition("\n")
-        if rest:
-            unfinished[piece["file"]] = rest
-        if newline:
-            click.echo("\n".join(prefix + line for line in whole.split("\n")))
-    for rest in unfinished.values():
+    job_id = client.job(job)["id"]  # what `latest` means may change meanwhile
+    lines = _Lines(is_plain=rank is not None, task=task)
+    for piece in client.logs(job_id, rank=rank, follow=follow):
+        if text := "\n".join(lines.of(piece)):
+            click.echo(text)
+    for rest in lines.rest():
         click.echo(rest)
+    if follow:
+        context.exit(_outcome(client, job_id))
+
+
+def _outcome(client: Client, job: str) -> int:
+    ended = client.job(job)
+    if ended["state"] == "succeeded":
+        return 0
+    reason = f": {ended['reason']}" if ended["reason"] else ""
+    click.echo(f"{job} {'was ' if ended['state'] != 'failed' else ''}{ended['state']}{reason}", err=True)
+    return 1
+
+
+class _Lines:
+    """Whole lines of pieces, each with whose it is.
+
+    Args:
+      is_plain: they say nothing of a rank.
+      task: of one alone.
+    """
+
+    def __init__(self, *, is_plain: bool, task: int | None) -> None:
+        from drivetrain.compute.agent.tasks import TASK_MARK
+
+        self._is_plain, self._task, self._mark = is_plain, task, TASK_MARK
+        self._unfinished: dict[str, str] = {}
+        self._prefixes: dict[str, str] = {}
+        self._tasks: dict[str, int] = {}
+
+    def of(self, piece: dict[str, Any]) -> Iterator[str]:
+        """Those that end in a piece."""
+        file = piece["file"]
+        self._prefixes.setdefault(file, "" if self._is_plain else f"[{piece['rank']}] ")
+        text = self._unfinished.pop(file, "") + piece["text"]
+        *whole, rest = text.split("\n")
+        if rest:
+            self._unfinished[file] = rest
+        for line in whole:
+            before, mark, task = line.partition(self._mark)
+            if not mark or before:  # the end of what printed before may have no end of line
+                yield from self._shown(file, before)
+            if mark and task.isdecimal():
+                self._tasks[file] = int(task)
+
+    def rest(self) -> Iterator[str]:
+        """What has no end of line."""
+        for file, line in self._unfinished.items():
+            yield from self._shown(file, line)
+
+    def _shown(self, file: str, line: str) -> Iterator[str]:
+        task = self._tasks.get(file)
+        if self._task is None or task == self._task:
+            yield (
+                line
+                if self._task is not None
+                else f"[task {task}] {line}"
+                if task is not None
+                else (self._prefixes[file] + line)
+            )

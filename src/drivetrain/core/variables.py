@@ -26,6 +26,14 @@ PROFILE = "DRIVETRAIN_PROFILE"  # which steps are to be profiled, see core.profi
 TRIAL = "DRIVETRAIN_TRIAL"  # what a trial run does otherwise, see core.trials
 
 
+def working_folder() -> str:
+    """Where we are, whole. Raises: UsageError: it has been removed."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - for commands that have no time for `pathlib`
+    except FileNotFoundError as exc:
+        raise UsageError("the folder that you stand in has been removed", hint="cd to one that is there") from exc
+
+
 def home() -> Path:
     """The store's root: `DRIVETRAIN_HOME`, or `.drivetrain` in the working directory; absolute. Raises: UsageError."""
     from pathlib import Path
@@ -36,14 +44,15 @@ def home() -> Path:
 def home_text() -> str:
     """Likewise, for commands that have no time for `pathlib`.
 
-    Raises: UsageError: it is the URL of a bucket, which a path would take for folders of that name.
+    Raises: UsageError: it is the URL of a bucket, which a path would take for folders of that name; or see
+      `working_folder`.
     """
     if "://" in os.environ.get(HOME, ""):
         raise UsageError(
             f"{HOME} is {os.environ[HOME]}, but must be a folder",
             hint='checkpoints alone go to a bucket: dt.Checkpoint(to="s3://bucket/prefix")',
         )
-    path = os.path.join(os.getcwd(), os.environ.get(HOME) or ".drivetrain")  # noqa: PTH109, PTH118
+    path = os.path.join(working_folder(), os.environ.get(HOME) or ".drivetrain")  # noqa: PTH118
     return path if ".." in path.split("/") else os.path.normpath(path)  # behind a link, `..` is not what it looks like
 
 

@@ -20,6 +20,8 @@ from drivetrain.ledger import Recorder
 from drivetrain.store import RunFolder
 
 TASK = "DRIVETRAIN_TASK"
+TASK_MARK = "\x1edrivetrain task "
+"""In a worker's log: the number of the task whose output follows comes after it, and ends the line."""
 _PAUSE_S = 0.5
 _REPORT_S = 1.0
 _LOOK_S = 0.05
@@ -114,6 +116,7 @@ class TaskWorker:
             while (task := self._waiting.get()) is not None and not self._leaving.is_set():
                 recorder.step_begin(step, end="data_wait")
                 begun_ns = mono_ns()
+                output.write(f"{TASK_MARK}{task}\n".encode())
                 exit_code = self._execute(number, task, output)
                 recorder.step_end(step, then="data_wait")
                 if exit_code:

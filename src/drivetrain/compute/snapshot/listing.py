@@ -5,11 +5,13 @@ A store is never code, whatever git says: a server's key and tokens lie in it.
 Paths are text here, since `drivetrain submit` has no time for `pathlib`.
 """
 
-# ruff: noqa: PTH109, PTH110, PTH114, PTH118, PTH120
+# ruff: noqa: PTH110, PTH114, PTH118, PTH120
 
 from __future__ import annotations
 
 import os
+
+from drivetrain.core.variables import working_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ _STORE, _ALL = "/.drivetrain/", b"*\n"
 
 def root_and_folder() -> tuple[str, str]:
     """The folder whose code is sent, and where in it we are."""
-    here = os.getcwd()
+    here = working_folder()
     root = git_root(here) or here
     return root, here.removeprefix(root).strip("/")
 

@@ -62,7 +62,9 @@ def take(folder: Path, *, most_bytes: int = MOST_BYTES) -> Manifest:
     if now != known:
         _remember(memory, now)
     if not entries:
-        raise UsageError(f"{folder} has no files that could be sent", hint="are all of them ignored by git?")
+        raise UsageError(
+            f"{folder} has no files that could be sent", hint="are all of them ignored by git? --here sends none"
+        )
     manifest = Manifest(tuple(sorted(entries, key=lambda entry: entry.path)))
     remember(str(folder), files, manifest.id, old_ns)
     return manifest

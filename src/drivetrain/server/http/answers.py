@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.controller.states import AttemptRecord, JobRecord, JobState
+from drivetrain.server.services.arrays import Failure, Standing
 from drivetrain.server.services.logs import Piece
 from drivetrain.server.services.people import Role
 
@@ -97,11 +98,19 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Described(JobRecord):
-    """A job with its attempts, in order, and all that happened."""
+class Listed(JobRecord):
+    """A job, and of an array how far its tasks are."""
+
+    tasks: Standing | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described(Listed):
+    """A job with its attempts, in order, and all that happened; of an array, the first tasks that failed for good."""
 
     attempts: list[AttemptRecord]
     events: list[Event]
+    failed_tasks: list[Failure]
 
 
 class Printed(BaseModel):

@@ -18,12 +18,14 @@ from drivetrain.server.database import Records, reading
 from drivetrain.server.http import answers
 from drivetrain.server.http.answers import answer
 from drivetrain.server.http.who import allow, person_of, server_of
-from drivetrain.server.services import jobs, logs
+from drivetrain.server.services import arrays, jobs, logs
 from drivetrain.server.services.people import Person
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 Who = Annotated[Person, Depends(person_of)]
 _LONGEST_WAIT_S = 20.0
+_MOST_LOOKED_AT = 10
+"""Of tasks that failed: what they printed last."""
 _LOOK_S, _LONGEST_LOOK_S = 0.02, 0.5
 
 
@@ -76,7 +78,7 @@ def submit(request: Request, who: Who, submission: Submission) -> Response:
     return answer(record, 201)
 
 
-@router.get("", response_model=list[JobRecord])
+@router.get("", response_model=list[answers.Listed])
 def list_jobs(
     request: Request,
     who: Who,  # noqa: ARG001 - anybody with a token may look
@@ -88,7 +90,8 @@ def list_jobs(
     """The newest first."""
     with reading(server_of(request).database) as connection:
         found = Records(connection).jobs(user=user, team=team, states=state or (), limit=limit)
-    return answer(found)
+        tasks = arrays.standings(connection, [job.id for job in found if job.job.array])
+    return answer([msgspec.to_builtins(job) | {"tasks": tasks.get(job.id)} for job in found])
 
 
 @router.get("/{name}", response_model=answers.Described)
@@ -102,7 +105,14 @@ def describe(request: Request, who: Who, name: str) -> Response:  # noqa: ARG001
             answers.Event(at_ns=at_ns, kind=kind, subject=subject, data=data)
             for _, at_ns, kind, subject, data in records.events(subjects=[job.id, *(each.id for each in attempts)])
         ]
-    return answer(msgspec.to_builtins(job) | {"attempts": attempts, "events": events})
+        tasks = arrays.standing(connection, job.id) if job.job.array else None
+        failed = arrays.failed(connection, job.id) if job.job.array else []
+        runs = {worker.id: worker.run for worker in records.family([job.id])} if failed else {}
+    for number, failure in enumerate(failed[:_MOST_LOOKED_AT]):
+        if run := runs.get(failure.worker):
+            failed[number] = replace(failure, said=logs.last_line(run, failure.task))
+    found = {"attempts": attempts, "events": events, "tasks": tasks, "failed_tasks": failed}
+    return answer(msgspec.to_builtins(job) | found)
 
 
 @router.post("/{name}/stop", status_code=202, response_model=JobRecord)
@@ -129,6 +139,10 @@ async def read_logs(request: Request, who: Who, name: str, cursor: Cursor) -> Re
     def look() -> tuple[JobRecord, list[logs.Piece]]:
         with reading(server.database) as connection:
             job = jobs.find(connection, name)
+            family = Records(connection).family([job.id]) if job.job.array else []
+        if job.job.array:
+            runs = [worker.run for worker in family if worker.parent]
+            return job, logs.pieces_of_workers(runs, cursor.cursor, rank=cursor.rank)
         return job, logs.pieces(job.run, cursor.cursor, rank=cursor.rank)
 
     while True:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, Table, delete, func, insert, select, upd
 from drivetrain.server.database import tables
 
 MOST_AT_ONCE = 1000
+MOST_NAMED = 1000
 _BATCH_S = 2.0
 _SLOW_TIMES, _LEAST_SLOW_S = 3.0, 5.0
 _FEW = 500
@@ -42,6 +43,21 @@ class Standing:
     def num_left(self) -> int:
         """Tasks that have no result yet."""
         return self.num_tasks - self.num_succeeded - self.num_failed
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A task that failed for good.
+
+    Attributes:
+      worker: id of the job that it ran in.
+      said: the last line that it printed; empty where that is not looked for, or was not kept.
+    """
+
+    task: int
+    exit_code: int
+    worker: str
+    said: str = ""
 
 
 def create(connection: Connection, job: str, tasks: range) -> None:
@@ -124,6 +140,24 @@ def standing(connection: Connection, job: str) -> Standing:
         select(func.count(func.distinct(leases.c.task))).select_from(leases).where(leases.c.job == job)
     )
     return Standing(array.end - array.first, array.num_succeeded, array.num_failed, count or 0)
+
+
+def standings(connection: Connection, jobs: Sequence[str]) -> dict[str, Standing]:
+    """Likewise, of those of these jobs that are arrays."""
+    table = tables.arrays
+    found: dict[str, Standing] = {}
+    for begin in range(0, len(jobs), _FEW):
+        arrays = connection.scalars(select(table.c.job).where(table.c.job.in_(jobs[begin : begin + _FEW])))
+        found |= {job: standing(connection, job) for job in arrays.all()}
+    return found
+
+
+def failed(connection: Connection, job: str) -> list[Failure]:
+    """The first tasks that failed for good, by number: up to `MOST_NAMED`."""
+    table = tables.task_results
+    query = select(table.c.task, table.c.exit_code, table.c.worker).where(table.c.job == job, table.c.exit_code != 0)
+    rows = connection.execute(query.order_by(table.c.task).limit(MOST_NAMED))
+    return [Failure(row.task, row.exit_code, row.worker.rpartition(".")[0]) for row in rows]
 
 
 def _locked(connection: Connection, job: str) -> Row[Any] | None:

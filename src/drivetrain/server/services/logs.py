@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from drivetrain.compute.agent.tasks import TASK_MARK
 from drivetrain.store import run_folder
 
 MOST_BYTES = 1 << 20
+_MOST_LINE_CHARS = 300
 _LOG = re.compile(r"attempt-([0-9]+)\.rank-([0-9]+)\.log")
 
 
@@ -43,6 +45,32 @@ def pieces(run: str, cursor: Mapping[str, int], *, rank: int | None, most_bytes:
         left -= len(data)
         parts.append(Piece(path.name, attempt, of_rank, data.decode(errors="replace"), begin + len(data)))
     return parts
+
+
+def pieces_of_workers(runs: Sequence[str], cursor: Mapping[str, int], *, rank: int | None) -> list[Piece]:
+    """Likewise of an array: of the runs of its workers. Files are named `NUMBER/FILE`, by number of the run."""
+    found: list[Piece] = []
+    left = MOST_BYTES
+    for number, run in enumerate(runs):
+        begin = f"{number}/"
+        own = {name.removeprefix(begin): end for name, end in cursor.items() if name.startswith(begin)}
+        new = pieces(run, own, rank=rank, most_bytes=left)
+        found += [replace(piece, file=begin + piece.file) for piece in new]
+        left -= sum(piece.end - own.get(piece.file, 0) for piece in new)
+    return found
+
+
+def last_line(run: str, task: int) -> str:
+    """What a worker's task printed last; empty where it printed nothing, or all too much has been printed since."""
+    for path in sorted(run_folder(run).logs.glob("*.log")):
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - MOST_BYTES))
+            _, mark, since = file.read(MOST_BYTES).rpartition(f"{TASK_MARK}{task}\n".encode())
+        lines = since.partition(TASK_MARK.encode())[0].decode(errors="replace").split("\n")
+        said = [line.strip() for line in lines if line.strip()]
+        if mark and said:
+            return said[-1][:_MOST_LINE_CHARS]
+    return ""
 
 
 def _whole_characters(data: bytes) -> bytes:

@@ -1,0 +1,72 @@
+"""What people see of arrays and of jobs that end badly: how far they are, what failed, and what it said."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.server.conftest import submit
+from tests.server_process import ServerProcess, wait_for, wait_for_state
+
+from drivetrain.cli.group import drivetrain
+
+SCRIPT = 'echo begin $DRIVETRAIN_TASK; if [ $DRIVETRAIN_TASK = 2 ]; then printf "gone wrong"; exit 3; fi'
+
+
+@pytest.fixture(autouse=True)
+def ours(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIVETRAIN_SERVER", server.url)
+    monkeypatch.setenv("DRIVETRAIN_TOKEN", server.token)
+
+
+def said(*arguments: str) -> Result:
+    return CliRunner().invoke(drivetrain, arguments, catch_exceptions=False)
+
+
+def test_an_array_that_failed_names_its_tasks_and_what_they_said(server: ServerProcess) -> None:
+    client = server.client()
+    array = submit(client, "sh", "-c", SCRIPT, array="0-9", nodes=1, retries=0)
+    wait_for_state(client, array, "failed")
+    wait_for(lambda: "gone wrong" in said("logs", array).stdout, "what the last task said")
+    lines = said("describe", array).stdout.splitlines()
+    assert "  tasks      9 of 10 succeeded, 1 failed, 0 given out, 0 waiting" in lines
+    assert "  failed     task 2 with 3: gone wrong" in lines
+    assert f"  output     drivetrain logs {array} --task 2" in lines
+    assert not [line for line in lines if line.startswith("  run ")]
+    (failed,) = json.loads(said("describe", "--json", array).stdout)["failed_tasks"]
+    assert failed.pop("worker").startswith(f"{array}-")
+    assert failed == {"task": 2, "exit_code": 3, "said": "gone wrong"}
+    assert sorted(said("logs", array).stdout.splitlines()) == sorted(
+        [f"[task {number}] begin {number}" for number in range(10)] + ["[task 2] gone wrong"]
+    )
+    assert said("logs", "--task", "2", array).stdout == "begin 2\ngone wrong\n"
+    (row,) = [line for line in said("jobs").stdout.splitlines() if array in line]
+    assert "failed 10/10" in row
+
+
+def test_an_array_that_runs_shows_how_far_it_is(server: ServerProcess) -> None:
+    client = server.client()
+    script = "[ $DRIVETRAIN_TASK = 0 ] || sleep 600"
+    array = submit(client, "sh", "-c", script, array="0-4999", nodes=1)
+    wait_for(lambda: client.job(array)["tasks"]["num_succeeded"] == 1, "a task")
+    assert "  tasks      1 of 5,000 succeeded, 0 failed, " in said("describe", array).stdout
+    assert f"{array}" in said("jobs").stdout
+    assert "running 1/5000" in said("jobs").stdout
+    client.stop(array)
+    wait_for_state(client, array, "stopped")
+
+
+def test_following_a_job_that_ends_badly_says_so(server: ServerProcess) -> None:
+    client = server.client()
+    good, bad = submit(client, "echo", "well"), submit(client, "false", retries=0)
+    refused = submit(client, "true", nodes=99)
+    followed = said("logs", "-f", good)
+    assert (followed.exit_code, followed.stdout, followed.stderr) == (0, "[0] well\n", "")
+    followed = said("logs", "-f", bad)
+    assert followed.exit_code == 1
+    assert followed.stderr.startswith(f"{bad} failed: ended with 1")
+    assert said("logs", bad).exit_code == 0
+    followed = said("logs", "-f", refused)
+    assert (followed.exit_code, followed.stdout) == (1, "")
+    assert followed.stderr.startswith(f"{refused} was refused: ")
