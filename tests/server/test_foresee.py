@@ -195,7 +195,7 @@ def test_plays_run_in_a_process_apart_that_is_asked_once_for_the_same(full: Engi
         foresight.end()
         assert foresight.wait(WAITING[2].id, NOW_S)["position"] == 3
         with pytest.raises(UsageError, match="no node with GPUs of kind"):
-            foresight.what_if(("B200:8",), 3600.0, NOW_S)
+            foresight.what_if(("H10:8",), 3600.0, NOW_S)
     finally:
         foresight.close()
     with pytest.raises(StoreError, match="has ended"):

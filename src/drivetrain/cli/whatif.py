@@ -37,7 +37,8 @@ def command(add: tuple[str, ...], over: str, as_json: bool) -> None:
     `drivetrain whatif "--add h100:16"`
 
     What runs and waits now is played on by the policy that schedules it, with run times as those of ended jobs were;
-    what came in the last hours comes again. The figures are means of several plays, the same draws for both fleets.
+    what came in the last hours comes again. A kind that the fleet has none of comes on nodes of 8. The figures are
+    means of several plays, the same draws for both fleets; devices are cores on nodes without accelerators.
     """
     from drivetrain.server.client import connect
 
@@ -52,7 +53,7 @@ def command(add: tuple[str, ...], over: str, as_json: bool) -> None:
 def _text(found: dict[str, Any]) -> str:
     over = duration_text(int(found["over_s"] * NS_PER_S))
     rows = [_row("as it is", found["now"]), _row(f"with {' and '.join(found['added'])}", found["then"])]
-    head = (f"over {over}", "GPUs", "mean wait", "started", "allocated")
+    head = (f"over {over}", "devices", "mean wait", "started", "allocated")
     return table(head, rows, (1, 2, 3, 4))
 
 

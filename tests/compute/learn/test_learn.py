@@ -134,6 +134,21 @@ def test_more_devices_are_played_beside_those_that_are() -> None:
     assert (then.num_gpus, then.mean_wait_s) == (16, 0)
 
 
+def test_a_kind_that_the_fleet_has_none_of_comes_on_nodes_of_its_own() -> None:
+    cores = Snapshot((Node("n0", "a", (1000,) * 4, "cpu", 64, 64, 1 << 38, 1 << 38),), full().pools)
+    added = with_more(cores, "h100", 12).nodes[1:]
+    assert [(node.pool, node.gpu, node.num_gpus, node.cpus) for node in added] == [
+        ("new h100", "h100", 8, 64),
+        ("new h100", "h100", 4, 64),
+    ]
+
+
+def test_what_can_never_be_placed_waits_for_nothing() -> None:
+    never = replace(job(gpus=800), job="never")
+    found = outlook(replace(full(), running=(), waiting=(never,)), 1000.0, History(), over_s=3600)
+    assert (found.mean_wait_s, found.num_started) == (0, 0)
+
+
 def test_a_change_that_cannot_be_read_or_made_says_what_can() -> None:
     assert parse_change("H100:16") == ("H100", 16)
     for text in ("H100", ":3", "H100:0", "H100:-1", "H100:x", "H100:9999999"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from drivetrain.cli.simulate import command
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.values import MILLI, Node, Pool, Request, Running, RunTime, Share, Snapshot, Waiting
 from drivetrain.compute.simulate.fifo import fifo
+from drivetrain.compute.simulate.front import Front, by_age, by_request
 from drivetrain.compute.simulate.history import on_equal_nodes
 from drivetrain.compute.simulate.philly import read_philly
 from drivetrain.compute.simulate.summary import summary
 from drivetrain.compute.simulate.values import Arrival
-from drivetrain.compute.simulate.world import World
+from drivetrain.compute.simulate.world import Policy, World
 from drivetrain.core.errors import DataError, DrivetrainError, UsageError
 
 
@@ -158,6 +160,19 @@ def test_a_summary_says_what_the_devices_did_and_who_waited() -> None:
     assert found.waited["all"].mean_s == 50
     assert found.took["several GPUs"].p99_s == 200
     assert found.cost == 12 * 100 * 1000
+
+
+@pytest.mark.parametrize(("policy", "kind"), [(plan, by_request), (fifo, by_age)])
+def test_a_policy_that_is_told_of_the_front_alone_starts_the_same_jobs_at_the_same_times(
+    policy: Policy, kind: Callable[[Waiting], object]
+) -> None:
+    def starts(front: Front | None) -> dict[str, list[float]]:
+        world = World(nodes(2), 0.0, policy=policy, front=front)
+        world.arrive(comes(f"x{at}", at // 9, 20 + at % 3, gpus=(1, 2, 4, 8, 16)[at % 5]) for at in range(400))
+        world.run()
+        return {name: story.starts_s for name, story in world.stories.items()}
+
+    assert starts(Front(kind)) == starts(None)
 
 
 def test_a_limit_to_how_long_a_job_may_run_is_not_how_long_it_runs() -> None:

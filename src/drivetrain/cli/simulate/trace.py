@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,11 @@ import click
 from drivetrain.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from drivetrain.cli.progress import Advance
     from drivetrain.compute.policy.values import Snapshot
     from drivetrain.compute.simulate.summary import Quantiles, Summary
     from drivetrain.compute.simulate.values import Arrival
+    from drivetrain.compute.simulate.world import World
 
 POLICIES = ("plan", "fifo")
 MOST_NODES = 100_000
@@ -52,26 +55,34 @@ def play_all(arrivals: Sequence[Arrival], fleet: Snapshot, policies: Sequence[st
         raise UsageError(f"no policy {unknown[0]!r} for a trace", hint=f"one of {', '.join(POLICIES)}")
     names = policies or POLICIES[:1]
     found: list[Summary] = []
-    with bar("simulate", len(names)) as advance:
+    with bar("simulate", len(names) * len(arrivals)) as advance:
         for name in names:
-            advance(len(found), name)
-            found.append(_played(arrivals, name, fleet))
+            before = len(found) * len(arrivals)
+            found.append(_played(arrivals, name, fleet, partial(_tell, advance, before, name)))
     if as_json:
         click.echo(msgspec.json.encode(found[0] if len(found) == 1 else {"policies": found}).decode())
     else:
         click.echo(_text(found))
 
 
-def _played(arrivals: Sequence[Arrival], policy: str, fleet: Snapshot) -> Summary:
+def _tell(advance: Advance, before: int, name: str, world: World) -> bool:
+    """How many jobs are over; the play goes on."""
+    advance(before + world.num_over, name)
+    return False
+
+
+def _played(arrivals: Sequence[Arrival], policy: str, fleet: Snapshot, told: Callable[[World], bool]) -> Summary:
     from drivetrain.compute.learn.run_times import History
     from drivetrain.compute.policy.plan import plan
     from drivetrain.compute.simulate.fifo import fifo
+    from drivetrain.compute.simulate.front import Front, by_age, by_request
     from drivetrain.compute.simulate.summary import summary
     from drivetrain.compute.simulate.world import World
 
-    world = World(fleet, 0.0, policy={"plan": plan, "fifo": fifo}[policy], knowledge=History())
+    decides, kind = {"plan": (plan, by_request), "fifo": (fifo, by_age)}[policy]
+    world = World(fleet, 0.0, policy=decides, knowledge=History(), front=Front(kind))
     world.arrive(arrivals)
-    world.run()
+    world.run(until=told)
     return summary(world, policy, fleet.pools)
 
 

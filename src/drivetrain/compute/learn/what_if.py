@@ -17,6 +17,7 @@ from drivetrain.core.errors import UsageError
 
 NUM_PLAYS = 5
 MOST_ADDED = 100_000
+NEW_GPUS_PER_NODE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,8 @@ class Outlook:
     """What is to be expected over a time.
 
     Attributes:
-      num_gpus: in all.
-      mean_wait_s: of jobs that wait now or come, until they start or the time is over.
+      num_gpus: in all; cores, where nodes have no accelerators.
+      mean_wait_s: of jobs that wait now or come and can be placed, until they start or the time is over.
       num_started: of these.
       allocated_pct: of the devices' time.
     """
@@ -45,13 +46,18 @@ def parse_change(text: str) -> tuple[str, int]:
 
 
 def with_more(snapshot: Snapshot, kind: str, num_gpus: int) -> Snapshot:
-    """The fleet with more nodes of a kind, such as it has most of; the last one may be smaller. Raises: UsageError."""
+    """The fleet with more nodes of a kind, such as it has most of; the last one may be smaller.
+
+    A kind that is new comes on nodes of `NEW_GPUS_PER_NODE`, in a pool of its own. Raises: UsageError.
+    """
     same = [node for node in snapshot.nodes if node.gpu.lower() == kind.lower() and node.num_gpus]
     if not same:
-        kinds = sorted({node.gpu for node in snapshot.nodes if node.gpu})
-        guess = nearest(kind, kinds)
-        hint = f"did you mean {guess}?" if guess else f"there are {', '.join(kinds) or 'none'}"
-        raise UsageError(f"there is no node with GPUs of kind {kind!r} to add more of", hint=hint)
+        guess = nearest(kind, sorted({node.gpu for node in snapshot.nodes if node.gpu}))
+        if guess:
+            raise UsageError(
+                f"there is no node with GPUs of kind {kind!r} to add more of", hint=f"did you mean {guess}?"
+            )
+        same = [_new_node(snapshot, kind)]
     sizes = Counter((node.num_gpus, node.pool, node.cpus, node.memory_bytes, node.gpu) for node in same)
     (per_node, pool, cpus, memory_bytes, gpu), _ = max(sizes.items(), key=lambda entry: (entry[1], entry[0]))
     added = []
@@ -60,6 +66,13 @@ def with_more(snapshot: Snapshot, kind: str, num_gpus: int) -> Snapshot:
         free = (MILLI,) * here
         added.append(Node(f"added-{len(snapshot.nodes) + at}", pool, free, gpu, cpus, cpus, memory_bytes, memory_bytes))
     return replace(snapshot, nodes=(*snapshot.nodes, *added))
+
+
+def _new_node(snapshot: Snapshot, kind: str) -> Node:
+    """A node of a kind that the fleet has none of, with as many cores and as much memory as the largest there is."""
+    cpus = max((node.cpus for node in snapshot.nodes), default=0.0)
+    memory_bytes = max((node.memory_bytes for node in snapshot.nodes), default=0)
+    return Node("", f"new {kind}", (MILLI,) * NEW_GPUS_PER_NODE, kind, cpus, cpus, memory_bytes, memory_bytes)
 
 
 def outlook(
@@ -99,7 +112,7 @@ def outlook(
             raise UsageError("this is too much to play forward in the time there is", hint="--over 1h looks less far")
         before = {job.job for job in snapshot.running}
         for name, story in world.stories.items():
-            if name not in before:
+            if name not in before and story.outcome != "refused":
                 num_jobs += 1
                 started += bool(story.starts_s)
                 end_s = story.starts_s[0] if story.starts_s else world.now_s

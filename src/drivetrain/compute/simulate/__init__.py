@@ -11,5 +11,6 @@ summary.py   what came of a play, as figures
 philly.py    jobs of the Philly trace
 history.py   what our own servers wrote down, as jobs that come and as the fleet that was there
 replay.py    the policy asked again, at each moment at which a server decided something
+front.py     of whom a policy is told while many wait
 fifo.py      first come, first served, to be held against
 """

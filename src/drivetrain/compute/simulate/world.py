@@ -30,6 +30,7 @@ from drivetrain.compute.policy.values import (
     Waiting,
 )
 from drivetrain.compute.simulate.carry import told_to_have, with_less
+from drivetrain.compute.simulate.front import Front
 from drivetrain.compute.simulate.values import Arrival, AsSaid, Knowledge, Story, Use
 
 Policy = Callable[[Snapshot, float], list[Decision]]
@@ -70,6 +71,7 @@ class World:
         idle_part: float = 1.0,
         behind: Sequence[Waiting] = (),
         most_waiting: int = 0,
+        front: Front | None = None,
     ) -> None:
         """Start from a snapshot.
 
@@ -82,6 +84,7 @@ class World:
           idle_part: unless so large a part of all devices has become free since the last plan.
           behind: who waits too, in this order, behind those of the snapshot: the policy is told of them as fewer than
             `most_waiting` are left before them, for of a long line only the front can start.
+          front: of whom the policy is told while many wait, again as long as any of them starts; of all by default.
         """
         self.now_s = now_s
         self.decisions: list[Decision] = []
@@ -106,6 +109,7 @@ class World:
         self._planned_s = -math.inf
         self._due = True
         self._runs_s = runs_s or {}
+        self._front = front
         self._behind, self._most_waiting = deque(behind), most_waiting
         for waits in snapshot.waiting:
             self._add(waits, self._runs_s.get(waits.job, _expected_s(waits.run_time)))
@@ -117,12 +121,19 @@ class World:
         """What the policy would be told now."""
         for name, job in self._running.items():
             self._running[name] = self._as_of_now(job)
+        first = self._front.first(len(self._waiting)) if self._front else None
         return replace(
             self._given,
             nodes=tuple(self._nodes.values()),
-            waiting=tuple(self._waiting.values()),
+            waiting=tuple(self._waiting.values() if first is None else [self._waiting[job] for job in first]),
             running=tuple(self._running.values()),
+            is_part=first is not None,
         )
+
+    @property
+    def num_over(self) -> int:
+        """Jobs that came, and neither wait nor run any longer."""
+        return len(self.stories) - len(self._waiting) - len(self._running)
 
     def _as_of_now(self, job: Running) -> Running:
         """With its last save, its last step, and what can be expected of one that ran longer than most."""
@@ -200,11 +211,13 @@ class World:
         while self._behind and len(self._waiting) < self._most_waiting:
             waits = self._behind.popleft()
             self._add(waits, self._runs_s.get(waits.job, _expected_s(waits.run_time)))
-        self.decisions = self._policy(self.snapshot, self.now_s)
+        snapshot = self.snapshot
+        self.decisions = self._policy(snapshot, self.now_s)
+        self._due = snapshot.is_part and any(isinstance(decision, Start | Refuse) for decision in self.decisions)
         for decision in self.decisions:
             match decision:
                 case Start(job, shares):
-                    waits = self._waiting.pop(job)
+                    waits = self._leaves_line(job)
                     self._move(shares, -1)
                     self._begin(started(waits, shares, self.now_s))
                 case Resize(job, shares):
@@ -216,7 +229,7 @@ class World:
                     kind = "left" if isinstance(decision, Preempt) else "stopped"
                     self._at(self.now_s + grace_s, kind, (job, self._attempts[job].number))
                 case Refuse(job, reason):
-                    del self._waiting[job]
+                    self._leaves_line(job)
                     self.stories[job].outcome, self.stories[job].reason = "refused", reason
                 case Cordon(node):
                     self._nodes[node] = replace(self._nodes[node], state="cordoned")
@@ -224,9 +237,20 @@ class World:
                     pass
         self._free_then = sum(self._free.values())
 
+    def _joins_line(self, job: Waiting) -> None:
+        self._waiting[job.job] = job
+        if self._front:
+            self._front.put(job)
+
+    def _leaves_line(self, job: str) -> Waiting:
+        waits = self._waiting.pop(job)
+        if self._front:
+            self._front.drop(waits)
+        return waits
+
     def _add(self, job: Waiting, run_s: float) -> None:
         self.stories[job.job] = Story(job, run_s)
-        self._waiting[job.job] = job
+        self._joins_line(job)
         if job.eligible_s > self.now_s:
             self._at(job.eligible_s, "look", None)
 
@@ -279,6 +303,8 @@ class World:
             self._num_coming -= 1
             expected = self._knowledge.expected(what.job)
             self._add(replace(what.job, run_time=expected), what.run_s)
+            if self._front and self._front.is_behind(what.job, len(self._waiting)):
+                return
         if not isinstance(what, tuple):
             self._due = True
             return
@@ -333,7 +359,7 @@ class World:
         if left is not None:
             rest = [max(1.0, run_s - story.done_s) for run_s in (left.p10_s, left.p50_s, left.p90_s)]
             left = RunTime(*rest)
-        self._waiting[name] = replace(story.job, run_time=left)
+        self._joins_line(replace(story.job, run_time=left))
 
     def _at(self, at_s: float, kind: str, what: object) -> None:
         heapq.heappush(self._events, (at_s, self._number(), kind, what))
