@@ -10,28 +10,36 @@ from pathlib import Path
 import pytest
 
 from drivetrain.compute.agent.assignment import Assignment, write_assignment
-from drivetrain.compute.engines import StartRequest
+from drivetrain.compute.engines import CannotStartError, StartRequest
 from drivetrain.compute.engines.slurm import SlurmEngine, commands
 from drivetrain.compute.policy.values import Share
+from drivetrain.core.errors import StoreError
 
 NODES = "".join(
     f"NodeName={name} Partitions=main State={state} CPUTot=2\n"
     for name, state in (("n1", "IDLE"), ("n2", "DOWN*"), ("n3", "IDLE+DRAIN"))
 )
+REFUSALS = (
+    ("sbatch: error: invalid partition specified: nope", True),
+    ("sbatch: error: Batch job submission failed: Requested node configuration is not available", True),
+    ("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation", False),
+    ("sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)", False),
+)
 SHARES = (Share("n1", ((0, 1000),)), Share("n2", ((0, 1000),)))
+
+REQUEST = StartRequest(
+    attempt="job-1.0",
+    job_name="it's; rm -rf $HOME",
+    pool="slurm",
+    shares=SHARES,
+    agent=("/venv/bin/python", "-m", "drivetrain.compute.agent.main", "/home/agents/job-1.0"),
+    env={"DRIVETRAIN_HOME": "/home"},
+    max_runtime_s=600.0,
+)
 
 
 def test_a_request_is_this_batch_job_and_names_no_word_of_a_user_to_a_shell() -> None:
-    request = StartRequest(
-        attempt="job-1.0",
-        job_name="it's; rm -rf $HOME",
-        pool="slurm",
-        shares=SHARES,
-        agent=("/venv/bin/python", "-m", "drivetrain.compute.agent.main", "/home/agents/job-1.0"),
-        env={"DRIVETRAIN_HOME": "/home"},
-        max_runtime_s=600.0,
-    )
-    assert commands.batch_arguments(request, "main", "/log") == [
+    assert commands.batch_arguments(REQUEST, "main", "/log") == [
         "sbatch",
         "--parsable",
         "--job-name=it_s_ rm -rf _HOME",
@@ -49,12 +57,12 @@ def test_a_request_is_this_batch_job_and_names_no_word_of_a_user_to_a_shell() ->
         "--partition=main",
         "--time=11",
     ]
-    assert commands.script(request) == (
+    assert commands.script(REQUEST) == (
         "#!/bin/sh\nexec srun --kill-on-bad-exit=0 --no-kill sh -c 'trap : TERM; /venv/bin/python -m"
         ' drivetrain.compute.agent.main /home/agents/job-1.0 "$SLURM_PROCID";'
         ' touch /home/agents/job-1.0/"$SLURM_PROCID".ended\'\n'
     )
-    assert commands.script(replace(request, shares=SHARES[:1])) == (
+    assert commands.script(replace(REQUEST, shares=SHARES[:1])) == (
         "#!/bin/sh\nexec /venv/bin/python -m drivetrain.compute.agent.main /home/agents/job-1.0 0\n"
     )
 
@@ -66,7 +74,7 @@ def test_slurm_is_asked_for_an_attempt_unless_nobody_can_have_asked_for_it_befor
     heard: list[tuple[str, object]] = []
 
     def run(arguments: Sequence[str], *, text: str = "", env: object = None) -> str:
-        heard.append((arguments[0], env if text else None))
+        heard.append((arguments[0], dict(env)["DRIVETRAIN_HOME"] if text else None))  # type: ignore[call-overload]
         return NODES if arguments[0] == "scontrol" else "7|drivetrain:job-1.0|RUNNING\n"
 
     monkeypatch.setattr(commands, "run", run)
@@ -76,7 +84,7 @@ def test_slurm_is_asked_for_an_attempt_unless_nobody_can_have_asked_for_it_befor
     )
     with closing(SlurmEngine("slurm", partition="main", folder=tmp_path)) as engine:
         engine.start(request)
-    assert [each for each in heard if each[0] == "sbatch"] == ([("sbatch", env)] if is_first else [])
+    assert [each for each in heard if each[0] == "sbatch"] == ([("sbatch", env["DRIVETRAIN_HOME"])] if is_first else [])
 
 
 def test_of_a_cluster_that_several_servers_use_each_sees_its_own_jobs(
@@ -116,3 +124,26 @@ def told(attempt: str, *shares: Share) -> Assignment:
     return Assignment(
         attempt=attempt, nodes=tuple(share.node for share in shares), least_nodes=2, ranks=1, command=("true",), **told
     )
+
+
+@pytest.mark.parametrize(("said", "is_for_good"), REFUSALS)
+def test_what_slurm_refuses_for_good_is_told_from_what_may_pass(
+    said: str, is_for_good: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(arguments: Sequence[str], **settings: object) -> str:
+        raise StoreError(said)
+
+    monkeypatch.setattr(commands, "run", run)
+    with pytest.raises(StoreError) as refused:
+        commands.submit(["sbatch"], REQUEST)
+    assert isinstance(refused.value, CannotStartError) == is_for_good
+
+
+def test_a_batch_job_sees_no_variable_of_the_server_that_was_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, str] = {}
+    monkeypatch.setattr(commands, "run", lambda arguments, *, text, env: seen.update(env))
+    for name in ("DATABASE", "PGPASSWORD", "DRIVETRAIN_TOKEN", "TOLD", "SLURM_CONF"):
+        monkeypatch.setenv(name, "value")
+    commands.submit(["sbatch"], replace(REQUEST, secrets=("TOLD",)))
+    assert {"PATH", "TOLD", "SLURM_CONF", "DRIVETRAIN_HOME"} <= seen.keys()
+    assert not {"DATABASE", "PGPASSWORD", "DRIVETRAIN_TOKEN"} & seen.keys()

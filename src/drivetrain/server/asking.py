@@ -200,7 +200,7 @@ class Asking:
     def request(self, job: JobRecord, attempt: AttemptRecord, *, is_first: bool = False) -> StartRequest:
         """What the engine is told."""
         python = str(Path(job.job.venv) / "bin" / "python") if job.job.venv else sys.executable
-        env = {"DRIVETRAIN_HOME": str(self._home)}
+        env, sources = {"DRIVETRAIN_HOME": str(self._home)}, job.job.secrets.values()
         if ca_file := self._ca_file or os.environ.get(CA_FILE, ""):
             env[CA_FILE] = ca_file
         return StartRequest(
@@ -210,6 +210,7 @@ class Asking:
             shares=attempt.shares,
             agent=(python, "-m", "drivetrain.compute.agent.main", str(self.folder / attempt.id)),
             env=env,
+            secrets=tuple(name for kind, _, name in (each.partition(":") for each in sources) if kind == "env"),
             max_runtime_s=job.job.max_runtime_s,
             grace_s=job.job.grace_s,
             takes_gpus=job.job.gpu_milli > 0,

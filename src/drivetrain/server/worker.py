@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from drivetrain.compute.controller.changes import Changes
 from drivetrain.compute.controller.states import AttemptState
 from drivetrain.compute.controller.world import World
-from drivetrain.compute.engines import Engine
+from drivetrain.compute.engines import CannotStartError, Engine
 from drivetrain.compute.policy import values
 from drivetrain.core.errors import StoreError
 from drivetrain.core.units import NS_PER_S
@@ -237,6 +237,11 @@ class Worker:
                 continue
             try:
                 self._asking.ask(engine, world.jobs[attempt.job], attempt, now_s)
+            except CannotStartError as exc:
+                self._note(f"{attempt.id}: {exc.message}")
+                world.cannot_start(attempt.id, exc.message, now_s)  # durable by the next turn, or found again
+                self._is_dirty = True
+                self._wake.set()
             except StoreError as exc:
                 if self._refused.get(attempt.id) != exc.message:
                     self._note(f"{attempt.id}: {exc.message}")

@@ -31,7 +31,8 @@ _PATIENCE_S = 10.0
 class WarmAgents:
     """The process that forks agents, seen from who wants some; lives as long as the thread that began it."""
 
-    def __init__(self) -> None:
+    def __init__(self, env: Mapping[str, str]) -> None:
+        """Start it. Args: env: its variables, none of which agents have by that."""
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._line.settimeout(_PATIENCE_S)
         with theirs:
@@ -40,13 +41,14 @@ class WarmAgents:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 cwd="/",
+                env=dict(env),
             )
 
     def fork(self, folder: Path, member: int, env: Mapping[str, str], output: int) -> int:
         """Start an agent; a descriptor of its process.
 
         Args:
-          env: variables that are not as they are in this process.
+          env: its variables, all of them.
           output: descriptor of where it writes.
         Raises: OSError: it does not fork any more.
         """
@@ -107,6 +109,7 @@ def _become(told: Mapping[str, object], output: int) -> NoReturn:
     os.close(output)
     env = told["env"]
     assert isinstance(env, dict)
+    os.environ.clear()
     os.environ.update(env)
     code = 70
     try:

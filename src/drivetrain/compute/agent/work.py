@@ -136,7 +136,9 @@ class Agent:
         shelf = CodeShelf(Path(do.home) / "server")  # where this node sees the server's disk
         manifest, read = self._asked(shelf.manifest, self._client.snapshot), self._asked(shelf.blob, self._client.blob)
         unpack(decode_manifest(manifest(do.snapshot)), folder, read)
-        return folder / do.folder
+        ranks_folder = folder / do.folder
+        ranks_folder.mkdir(parents=True, exist_ok=True)  # one without a file is not in the snapshot
+        return ranks_folder
 
     @staticmethod
     def _asked(near: Callable[[str], bytes], far: Callable[[str], bytes]) -> Callable[[str], bytes]:

@@ -21,6 +21,7 @@ from drivetrain.compute.policy.health import WINDOW_S
 from drivetrain.compute.policy.values import Decision, Running, Snapshot, Waiting
 
 _SAID_EVERY_S, _SAID_PER_S = 2.0, 100.0
+_NO_PROGRAM = 127  # as a shell says it
 
 
 class World:
@@ -142,6 +143,12 @@ class World:
         """An agent said how its ranks ended, and why in words."""
         if (both := self._both(attempt_id)) is not None:
             self._put(*transitions.exited(*both, member, exit_code, now_s, words))
+
+    def cannot_start(self, attempt_id: str, words: str, now_s: float) -> None:
+        """Its engine can never start it, on any of its nodes."""
+        if (both := self._both(attempt_id)) is not None:
+            for member in range(len(both[1].shares)):
+                self.exited(attempt_id, member, _NO_PROGRAM, now_s, words)
 
     def lost(self, attempt_id: str, member: int, now_s: float) -> None:
         """Nothing of an agent is left."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.policy.values import Share
+from drivetrain.core.errors import StoreError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +21,8 @@ class StartRequest:
       pool: where.
       shares: one a member of the gang, in the order of their ranks.
       agent: program and arguments of the agent; the engine adds the member's number.
-      env: variables of the agent.
+      env: variables of the agent, over the few of the server that it sees.
+      secrets: further variables of the server, which the job named as where its secrets are.
       max_runtime_s: after which the engine may end it; None for never.
       grace_s: between being told to leave and being killed.
       takes_gpus: whether devices of `shares` are accelerators, rather than cores.
@@ -33,10 +35,15 @@ class StartRequest:
     shares: tuple[Share, ...]
     agent: tuple[str, ...]
     env: Mapping[str, str]
+    secrets: tuple[str, ...] = ()
     max_runtime_s: float | None = None
     grace_s: float = 30.0
     takes_gpus: bool = False
     is_first: bool = False
+
+
+class CannotStartError(StoreError):
+    """An attempt can never start as it was asked for: its own fault, and asking again is vain."""
 
 
 class Engine(Protocol):
@@ -46,7 +53,10 @@ class Engine(Protocol):
         """The machines it has, as they are now. Raises: StoreError: it does not answer."""
 
     def start(self, request: StartRequest) -> None:
-        """Start an agent for each member, unless that was done before. Raises: StoreError: it would not."""
+        """Start an agent for each member, unless that was done before.
+
+        Raises: CannotStartError: it never can. StoreError: it would not now.
+        """
 
     def living(self) -> Mapping[str, frozenset[int]]:
         """Attempt -> members whose agent lives, is about to, or has left something running.

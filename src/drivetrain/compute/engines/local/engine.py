@@ -16,7 +16,8 @@ from drivetrain.compute.agent.claim import claim_file, claims, holder
 from drivetrain.compute.agent.leftovers import MARK, marked
 from drivetrain.compute.agent.warm import WarmAgents
 from drivetrain.compute.controller.nodes import NodeRecord
-from drivetrain.compute.engines.protocol import StartRequest
+from drivetrain.compute.engines.protocol import CannotStartError, StartRequest
+from drivetrain.compute.engines.surroundings import surroundings
 from drivetrain.compute.policy.values import Share
 from drivetrain.core.errors import StoreError
 
@@ -75,7 +76,7 @@ class LocalEngine:
     def nodes(self) -> Sequence[NodeRecord]:
         """What this machine is divided into."""
         if self._is_warm and self._warm is None:
-            self._warm = WarmAgents()
+            self._warm = WarmAgents(surroundings())
         return self._nodes
 
     def close(self) -> None:
@@ -90,10 +91,19 @@ class LocalEngine:
             claim = claim_file(self._folder / request.attempt, member)
             if (request.attempt, member) in self._children or claim.exists():
                 continue
-            env = {**request.env, **self._devices(share), MARK: f"{request.attempt}.{member}"}
+            env = {
+                **surroundings(request.secrets),
+                **request.env,
+                **self._devices(share),
+                MARK: f"{request.attempt}.{member}",
+            }
             try:
                 with claim.with_suffix(".log").open("ab") as output:
                     self._children[request.attempt, member] = self._agent(request, member, env, output.fileno())
+            except (FileNotFoundError, NotADirectoryError, PermissionError) as exc:
+                if exc.filename != request.agent[0]:
+                    raise StoreError(f"cannot start an agent for {request.attempt}: {exc}") from exc
+                raise CannotStartError(f"there is no python to start at {exc.filename}: {exc.strerror}") from exc
             except OSError as exc:
                 raise StoreError(f"cannot start an agent for {request.attempt}: {exc.strerror}") from exc
 
@@ -109,7 +119,7 @@ class LocalEngine:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **env},
+            env=env,
             start_new_session=True,
         )
 

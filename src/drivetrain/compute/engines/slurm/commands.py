@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from drivetrain.compute.controller.nodes import NodeRecord
-from drivetrain.compute.engines.protocol import StartRequest
+from drivetrain.compute.engines.protocol import CannotStartError, StartRequest
+from drivetrain.compute.engines.surroundings import surroundings
 from drivetrain.core.errors import StoreError
 
 _TIMEOUT_S = 20.0
@@ -17,6 +18,8 @@ _MIB = 1 << 20
 _GRES = re.compile(r"gpu(?::([A-Za-z0-9_.-]+))?:([0-9]+)")
 _DOWN = ("DOWN", "FAIL", "NO_RESPOND", "NOT_RESPONDING", "POWERED_DOWN", "POWERING_DOWN", "UNKNOWN", "REBOOT")
 _DRAINING = ("DRAIN", "DRAINING", "DRAINED", "MAINT", "RESERVED")
+_NEVER = re.compile(r"[Ii]nvalid |[Rr]equested node configuration is not available|not permitted|[Pp]ermission denied")
+"""In what `sbatch` says where the request is at fault; anything else may pass."""
 _ATTEMPT = re.compile(r"[a-z0-9-]+\.[0-9]+")
 _COMMENT = "drivetrain:"
 ENDED = ".ended"
@@ -28,14 +31,14 @@ def run(arguments: Sequence[str], *, text: str = "", env: Mapping[str, str] | No
 
     Args:
       text: for it to read.
-      env: variables that it has besides ours.
+      env: its variables, where they are not ours.
     Raises: StoreError: it is not there, fails or does not answer.
     """
     try:
         done = subprocess.run(
             list(arguments),
             input=text,
-            env={**os.environ, **(env or {})},
+            env=None if env is None else dict(env),
             capture_output=True,
             text=True,
             timeout=_TIMEOUT_S,
@@ -48,6 +51,21 @@ def run(arguments: Sequence[str], *, text: str = "", env: Mapping[str, str] | No
     if done.returncode:
         raise StoreError(f"{arguments[0]}: {done.stderr.strip()[:500] or done.returncode}")
     return done.stdout
+
+
+def submit(arguments: Sequence[str], request: StartRequest) -> None:
+    """Submit a batch job. Raises: CannotStartError: Slurm will never take it. StoreError: it does not now."""
+    try:
+        run(arguments, text=script(request), env={**_of_sbatch(), **surroundings(request.secrets), **request.env})
+    except StoreError as exc:
+        if _NEVER.search(exc.message):
+            raise CannotStartError(exc.message) from exc
+        raise
+
+
+def _of_sbatch() -> dict[str, str]:
+    """What a site has told `sbatch` by variables."""
+    return {name: value for name, value in os.environ.items() if name.startswith("SBATCH_")}
 
 
 def batch_arguments(request: StartRequest, partition: str, log: str) -> list[str]:

@@ -51,7 +51,7 @@ class SlurmEngine:
         if request.is_first or request.attempt not in self._jobs():
             log = self._folder / request.attempt / "slurm.log"
             arguments = commands.batch_arguments(request, self._partition, str(log))
-            commands.run(arguments, text=commands.script(request), env=request.env)
+            commands.submit(arguments, request)
         self._started_s[request.attempt] = time.monotonic()
 
     def living(self) -> Mapping[str, frozenset[int]]:
