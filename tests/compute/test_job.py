@@ -42,7 +42,7 @@ def test_a_file_says_the_same_as_flags(tmp_path: Path) -> None:
         ({"nodes": "many"}, "expected a number or a range"),
         ({"gpus": 1.5}, "whole ones, or a part of one"),
         ({"gpus": -1}, "expected 0 or more"),
-        ({"gpus": "eight"}, "Expected `float`"),
+        ({"gpus": "eight"}, "gpus is a text, expected a number"),
         ({"memory": "much"}, "memory: 'much' is not a size"),
         ({"max_runtime": "6 fortnights"}, "max_runtime: .* is not a duration"),
         ({"priority": "hihg"}, "priority 'hihg' is not known"),

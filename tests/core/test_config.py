@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,3 +71,40 @@ def test_a_file_is_read_and_its_faults_name_it(tmp_path: Path) -> None:
     path.write_text("steps = = 4")
     with pytest.raises(ConfigError, match=r"train\.toml is not valid TOML"):
         config.load_file(Training, path)
+
+
+@dataclass(frozen=True)
+class Command:
+    words: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    parts: tuple[Optimizer, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("values", "message", "hint"),
+    [
+        ({"words": "python x.py"}, "it: words is a text, expected a list", 'words = ["python", "x.py"]'),
+        ({"env": {"B": "b", "A": 1}}, "it: env.A is a whole number, expected a text", ""),
+        ({"parts": [{}, {"learning_rate": "x"}]}, "it: parts[1].learning_rate is a text, expected a number", ""),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_key_in_words(values: dict[str, object], message: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load(Command, values, where="it")
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_a_missing_value_is_named_in_words() -> None:
+    with pytest.raises(ConfigError, match=r"^it: steps is missing$"):
+        config.load(Training, {}, where="it")
+
+
+def test_what_is_no_small_file_is_not_read(tmp_path: Path) -> None:
+    large = tmp_path / "large.toml"
+    with large.open("wb") as file:
+        file.truncate(1 << 30)
+    with pytest.raises(ConfigError, match="larger than 1 MiB"):
+        config.read_toml(large)
+    for none in (Path("/dev/zero"), tmp_path):
+        with pytest.raises(ConfigError, match="is no file"):
+            config.read_toml(none)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from drivetrain.core.errors import ConfigError
-from drivetrain.server.pools import ENGINES, read_config
+from drivetrain.server.pools import ENGINES, read_config, unknown_partitions
 
 
 def config(folder: Path, *lines: str) -> Path:
@@ -30,6 +31,9 @@ def config(folder: Path, *lines: str) -> Path:
         (["[[pools]]", 'name = "a"', "interruptions_per_h = inf"], "expected 0 to 1,000,000"),
         (["[[pools]]", 'name = "a"', "[[pools]]", 'name = "a"'], "of different names"),
         (["pools = []"], "one or more"),
+        ([""], "names no pool"),
+        (["[[pools]]", 'name = "a"', 'nodes = "four"'], "pools[0].nodes is a text, expected a whole number"),
+        (["[[pools]]", 'engine = "local"'], "pools[0].name is missing"),
         (["[[pools]"], "is not valid TOML"),
     ],
 )
@@ -41,3 +45,15 @@ def test_what_cannot_be_is_refused_with_the_nearest_that_could(lines: list[str],
 
 def test_without_a_file_there_is_one_pool_of_this_machine() -> None:
     assert [(pool.name, pool.engine) for pool in read_config(None).pools] == [("local", "local")]
+
+
+def test_a_partition_that_slurm_has_not_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sinfo = tmp_path / "bin" / "sinfo"
+    sinfo.parent.mkdir()
+    sinfo.write_text("#!/bin/sh\nprintf 'main\\ndebug\\n'\n")
+    sinfo.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{sinfo.parent}:{os.environ['PATH']}")
+    lines = ["[[pools]]", 'name = "a"', 'engine = "slurm"']
+    assert not list(unknown_partitions(read_config(config(tmp_path, *lines, 'partition = "main,debug"'))))
+    (said,) = unknown_partitions(read_config(config(tmp_path, *lines, 'partition = "mian"')))
+    assert said == "pool a: Slurm has no partition 'mian'; did you mean main?"

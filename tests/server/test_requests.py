@@ -156,7 +156,7 @@ def test_a_member_takes_the_quota_of_their_own_teams_alone(server: ServerProcess
         ({"command": ["true"], "nods": 2}, "did you mean nodes?"),
         ({"command": ["true"], "nodes": "4:2"}, "the smaller number first"),
         ({"command": ["true"], "priority": "hihg"}, "did you mean high?"),
-        ({"command": "true"}, "Expected `array`"),
+        ({"command": "true"}, "command is a text, expected a list"),
         ({"command": []}, "no command"),
         ({"command": ["a\0b"]}, "zero byte"),
         ({"command": ["true"], "gpus": 1e9}, "expected 0 or more"),

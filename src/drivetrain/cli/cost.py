@@ -17,10 +17,9 @@ from drivetrain.core.units import NS_PER_S
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, whole milliseconds and millionths.")
 def command(by: str, since: str, where: tuple[str, ...], as_json: bool) -> None:
     """Show where capacity and money went; what rows say sums to the whole exactly."""
-    from urllib.parse import urlencode
-
+    from drivetrain.server.addresses import query_text
     from drivetrain.server.client import connect
 
-    query = urlencode({"by": by, "since_s": duration_ns("--since", since) / NS_PER_S, "where": where}, doseq=True)
+    query = query_text({"by": by, "since_s": duration_ns("--since", since) / NS_PER_S, "where": where})
     found = connect().ask("GET", f"/api/cost?{query}")
     click.echo(json.dumps(found["json"]) if as_json else found["text"])

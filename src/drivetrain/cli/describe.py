@@ -36,6 +36,7 @@ def _lines(job: dict[str, Any]) -> list[str]:
     if job["job"]["name"]:
         lines.append(f"  name       {job['job']['name']}")
     lines.append(f"  whose      {job['user']}, team {job['team']}")
+    lines.append(f"  asks for   {_asked(job['job'])}")
     lines.append(f"  submitted  {utc_text(int(job['submitted_s'] * NS_PER_S))}")
     if reason := job.get("estimate", {}).get("text") or job["reason"]:
         lines.append(f"  reason     {reason}")
@@ -45,7 +46,7 @@ def _lines(job: dict[str, Any]) -> list[str]:
         lines.append(f"  run        {job['run']}")
     else:
         lines += _tasks(job)
-    lines += [f"  attempt {attempt['number']}  {_attempt(attempt)}" for attempt in job["attempts"]]
+    lines += [f"  attempt {attempt['number']}  {_attempt(attempt, job['reason'])}" for attempt in job["attempts"]]
     return lines
 
 
@@ -66,13 +67,29 @@ def _tasks(job: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _attempt(attempt: dict[str, Any]) -> str:
+def _asked(asked: dict[str, Any]) -> str:
+    """Its size, where and how urgently."""
+    nodes = str(asked["nodes"])
+    words = ["1 node" if nodes == "1" else f"{nodes} nodes"]
+    for what, unit in (("gpus", "GPU"), ("cpus", "core"), ("ranks", "rank")):
+        if asked[what]:
+            kind = f" {asked['gpu']}" if what == "gpus" and asked["gpu"] else ""
+            words.append(f"{asked[what]:g} {unit}{'' if asked[what] <= 1 else 's'}{kind}")
+    words += [asked["memory"]] if asked["memory"] else []
+    size = words[0] + (f" of {', '.join(words[1:])} each" if words[1:] else "")
+    preemptible = ", preemptible" if asked["preemptible"] else ""
+    return f"{size}; pool {asked['pool'] or 'any'}; priority {asked['priority']}{preemptible}"
+
+
+def _attempt(attempt: dict[str, Any], of_job: str) -> str:
+    """In one line. Args: of_job: the job's reason, which is not said twice."""
     nodes = ", ".join(share["node"] for share in attempt["shares"])
-    words = [f"{attempt['state']} on {nodes}"]
+    pool = f" of pool {attempt['pool']}" if attempt["pool"] else ""
+    words = [f"{attempt['state']} on {nodes}{pool}"]
     if attempt["started_s"] and attempt["ended_s"]:
         words.append(f"took {duration_text(int((attempt['ended_s'] - attempt['started_s']) * NS_PER_S))}")
     if attempt["step"] is not None:
-        words.append(f"reached step {attempt['step']}")
-    if attempt["why"]:
+        words.append(f"reached step {attempt['step'] + 1}")  # as checkpoints count: after the first one it is step 1
+    if attempt["why"] and attempt["reason"] != of_job:
         words.append(attempt["reason"])
     return "; ".join(words)

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from typing import Any
 
 import click
 
-from drivetrain.cli.tables import table
+from drivetrain.cli.tables import clipped, table
+from drivetrain.core.units import NS_PER_S, duration_text
+
+_STATES = ("waiting", "starting", "running", "leaving", "succeeded", "failed", "stopped", "refused")
+_HEAD = ("id", "user", "team", "state", "age", "name", "reason")
+_WIDTH, _LEAST_REASON, _MOST_NAME, _MOST_WHO = 120, 12, 16, 12
 
 
 @click.command()
 @click.option("--mine", is_flag=True, help="Only my own.")
 @click.option("--team", default="", help="Of this team alone.")
 @click.option("--state", "states", multiple=True, help="In this state: waiting, running, succeeded, ...")
-@click.option("--limit", default=50, show_default=True, help="The newest so many.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000), help="The newest so many.")
 @click.option("--history", is_flag=True, help="All that ever happened, as JSON Lines for `drivetrain simulate`.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array of objects.")
 def command(mine: bool, team: str, states: tuple[str, ...], limit: int, history: bool, as_json: bool) -> None:
     """List jobs, newest first."""
     from drivetrain.server.client import connect
 
+    for state in states:
+        _check_state(state)
     client = connect()
     if history:
         for line in client.history():
@@ -31,10 +40,41 @@ def command(mine: bool, team: str, states: tuple[str, ...], limit: int, history:
     if as_json:
         click.echo(json.dumps(jobs))
     elif jobs:
-        rows = [(j["id"], j["user"], j["team"], _state(j), j["job"]["name"], j["reason"]) for j in jobs]
-        click.echo(table(("id", "user", "team", "state", "name", "reason"), rows))
+        click.echo(jobs_text(jobs, time.time(), shutil.get_terminal_size((_WIDTH, 0)).columns))
+    elif user or team or states:
+        click.echo("there are no such jobs; drivetrain jobs lists all", err=True)
     else:
         click.echo("there are no jobs; make one: drivetrain submit -- python train.py", err=True)
+
+
+def jobs_text(jobs: list[dict[str, Any]], now_s: float, width: int) -> str:
+    """A line a job, of `width` characters at most where that leaves room for a reason; --json has them whole."""
+    rows = [
+        (
+            job["id"],
+            clipped(job["user"], _MOST_WHO),
+            clipped(job["team"], _MOST_WHO),
+            _state(job),
+            duration_text(max(1, round(now_s - job["submitted_s"])) * NS_PER_S),
+            clipped(job["job"]["name"], _MOST_NAME),
+            "",
+        )
+        for job in jobs
+    ]
+    before = max(map(len, table(_HEAD, [(*row[:-1], "reason") for row in rows]).split("\n"))) - len("reason")
+    most = max(_LEAST_REASON, width - before)
+    return table(_HEAD, [(*row[:-1], clipped(job["reason"], most)) for row, job in zip(rows, jobs, strict=True)])
+
+
+def _check_state(state: str) -> None:
+    """Raises: UsageError: jobs are in no such state."""
+    if state not in _STATES:
+        from drivetrain.core.config import nearest
+        from drivetrain.core.errors import UsageError
+
+        guess = nearest(state, list(_STATES))
+        hint = f"did you mean {guess}?" if guess else f"one of {', '.join(_STATES)}"
+        raise UsageError(f"--state is {state[:40]!r}, which no job is in", hint=hint)
 
 
 def _state(job: dict[str, Any]) -> str:

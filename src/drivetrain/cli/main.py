@@ -20,9 +20,9 @@ def main() -> None:
     except DrivetrainError as exc:
         _show_error(exc.message, exc.hint)
         code = exc.exit_code
-    except BrokenPipeError:  # `| head` has read enough; click ends so too
+    except BrokenPipeError:  # `| head` has read enough
         _abandon_output()
-        code = 1
+        code = 0
     except OSError as exc:
         _abandon_output()
         where = f"{exc.filename}: " if exc.filename else "the output cannot be written: "

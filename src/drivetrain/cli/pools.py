@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from drivetrain.cli.tables import table
 
+if TYPE_CHECKING:
+    from drivetrain.server.client import Client
+
 MILLI = 1000
+_PATIENCE_S, _LOOK_S = 3.0, 0.05
 
 
 @click.command()
@@ -19,15 +24,12 @@ MILLI = 1000
 @click.option("--json", "as_json", is_flag=True, help="One JSON array of nodes.")
 def command(drain: str | None, resume: str | None, why: str, as_json: bool) -> None:
     """List pools and their nodes."""
-    from urllib.parse import quote
-
     from drivetrain.server.client import connect
 
     client = connect()
     for name, state in ((drain, "draining"), (resume, "up")):
-        if name:
-            client.ask("POST", f"/api/nodes/{quote(name, safe='')}/state", {"state": state, "reason": why})
-            click.echo(f"{name} is told to be {state}", err=True)
+        if name is not None:
+            _tell(client, name, state, why)
     nodes = client.ask("GET", "/api/nodes")
     if as_json:
         click.echo(json.dumps(nodes))
@@ -36,6 +38,19 @@ def command(drain: str | None, resume: str | None, why: str, as_json: bool) -> N
     click.echo(table(("pool", "kind", "an hour", "nodes", "free", "of"), _pools(nodes, prices), (2, 3, 4, 5)))
     rows = [(n["name"], n["pool"], n["gpu"], _free(n), n["state"], n["evidence"]) for n in nodes]
     click.echo("\n" + table(("node", "pool", "kind", "free", "state", "why"), rows, (3,)))
+
+
+def _tell(client: Client, name: str, state: str, why: str) -> None:
+    """Have a node be in a state, and wait a moment until it is."""
+    from drivetrain.server.addresses import in_path
+
+    client.ask("POST", f"/api/nodes/{in_path('node', name)}/state", {"state": state, "reason": why})
+    click.echo(f"{name} is told to be {state}", err=True)
+    until_s = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < until_s:
+        if any(node["name"] == name and node["state"] == state for node in client.ask("GET", "/api/nodes")):
+            return
+        time.sleep(_LOOK_S)
 
 
 def _pools(nodes: list[dict[str, Any]], prices: dict[str, dict[str, Any]]) -> list[tuple[str, ...]]:

@@ -15,19 +15,21 @@ if TYPE_CHECKING:
 
 
 @click.command("report")
-@click.argument("targets", nargs=-1, required=True, metavar="RUN | --timeline FILE...")
+@click.argument("targets", nargs=-1, metavar="[RUN] | --timeline FILE...")
 @click.option("--timeline", "are_timelines", is_flag=True, help="Account for timeline files instead of a run.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for a run, one a line for timelines.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")
 def command(targets: tuple[str, ...], are_timelines: bool, as_json: bool, open_page: bool) -> None:
     """Say where a run's device time went, and write its report.html.
 
-    RUN is an id, the beginning of one, a path to a run's folder, or `latest`.
+    RUN is an id, the beginning of one, a path to a run's folder, or `latest`, which is meant where none is said.
     """
+    if are_timelines and not targets:
+        raise click.UsageError("--timeline is given without a FILE")
     if are_timelines:
         _report_timelines(targets, as_json=as_json)
-    elif len(targets) == 1:
-        _report_run(targets[0], as_json=as_json, open_page=open_page)
+    elif len(targets) <= 1:
+        _report_run(*(targets or ("latest",)), as_json=as_json, open_page=open_page)
     else:
         raise click.UsageError(f"one RUN at a time, not {len(targets)}; for timeline files add --timeline")
 

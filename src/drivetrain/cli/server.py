@@ -13,7 +13,13 @@ from drivetrain.core.units import NS_PER_S
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", default=8400, show_default=True, help="Port to listen at; 0 for a free one.")
+@click.option(
+    "--port",
+    default=8400,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen at; 0 for a free one.",
+)
 @click.option("--database", default="", help="postgresql://USER@HOST/NAME; SQLite in DRIVETRAIN_HOME by default.")
 @click.option("--config", "config", type=click.Path(path_type=Path), help="A server.toml with pools.")
 @click.option("--url", default="", help="Under which agents of other machines find it.")
@@ -47,13 +53,12 @@ def command(stop: bool, user: str | None, role: str | None, teams: str | None, l
 
 def _token(user: str, role: str | None, teams: str | None, lasts_s: float) -> str:
     """A user who is there stays as he is in what is not said."""
-    from urllib.parse import quote
-
     from drivetrain.cli.users import set_user
+    from drivetrain.server.addresses import in_path
     from drivetrain.server.client import connect
 
     client = connect()
-    path = f"/api/users/{quote(user, safe='')}"
+    path = f"/api/users/{in_path('user', user)}"
     set_user(client, user, role, teams)
     token: str = client.ask("POST", f"{path}/tokens", {"label": "by hand", "lasts_s": lasts_s})["token"]
     return token

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import click
 
@@ -30,13 +29,14 @@ def command(
 
     A token is made by `drivetrain server --token USER`, which shows it once.
     """
+    from drivetrain.server.addresses import in_path
     from drivetrain.server.client import connect
 
     client = connect()
     if user is not None:
         set_user(client, user, role, teams)
     if revoke is not None:
-        answer = client.ask("DELETE", f"/api/users/{quote(revoke, safe='')}/tokens")
+        answer = client.ask("DELETE", f"/api/users/{in_path('user', revoke)}/tokens")
         click.echo(f"{count_text(answer['num_dropped'], 'token')} of {revoke} taken back", err=True)
     found = client.ask("GET", "/api/audit" if audit else "/api/users")
     click.echo(json.dumps(found) if as_json else _audit(found) if audit else _users(found))
@@ -44,6 +44,9 @@ def command(
 
 def set_user(client: Client, name: str, role: str | None, teams: str | None) -> None:
     """Write a user; of one who is there, what is None stays as it is, and a new one is a member."""
+    from drivetrain.server.addresses import in_path
+
+    path = f"/api/users/{in_path('user', name)}"
     known = {user["name"]: user for user in client.ask("GET", "/api/users")}
     before = known.get(name, {"role": "member", "teams": []})
     if name in known and role is None and teams is None:
@@ -52,7 +55,7 @@ def set_user(client: Client, name: str, role: str | None, teams: str | None) -> 
         "role": role or before["role"],
         "teams": before["teams"] if teams is None else [team for team in teams.split(",") if team],
     }
-    client.ask("PUT", f"/api/users/{quote(name, safe='')}", body)
+    client.ask("PUT", path, body)
 
 
 def _users(found: list[dict[str, Any]]) -> str:

@@ -34,6 +34,13 @@ class Verbs(click.Group):
         command: click.Command = importlib.import_module(f"{self._package}.{cmd_name}").command
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run what was chosen; a reader that has read enough (`| head`) ends it as if it were done."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as exc:
+            raise click.exceptions.Exit(0) from exc
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Names and help, with nothing imported."""
         with formatter.section("Commands"):

@@ -71,9 +71,9 @@ def parse_bytes(text: str) -> int:
     """
     match = _QUANTITY.fullmatch(text)
     factor = _BYTES.get(match[2].lower()) if match else None
-    if match is None or factor is None or round(float(match[1]) * factor) < 1:
+    if match is None or factor is None or not 1 <= (amount := float(match[1]) * factor) < float("inf"):
         raise ValueError(f"{text!r} is not a size such as 512MiB or 1.5GiB")
-    return round(float(match[1]) * factor)
+    return round(amount)
 
 
 def duration_text(duration_ns: int) -> str:
@@ -114,7 +114,10 @@ def _parse_ns(text: str, wanted: str) -> int:
     match = _QUANTITY.fullmatch(text)
     if match is None or match[2] not in _TIME_NS:
         raise ValueError(f"{text!r} is not {wanted}; units are {', '.join(_TIME_NS)}")
-    return round(float(match[1]) * _TIME_NS[match[2]])
+    amount = float(match[1]) * _TIME_NS[match[2]]
+    if amount == float("inf"):
+        raise ValueError("the number is too large")
+    return round(amount)
 
 
 def _figures(value: float) -> str:

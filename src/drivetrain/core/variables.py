@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from drivetrain.core.errors import UsageError
 
@@ -23,6 +24,7 @@ LEASE_NS = "DRIVETRAIN_LEASE_NS"  # how long after its last beat the launcher is
 MEETING = "DRIVETRAIN_MEETING"  # HOST:PORT of the store where ranks meet
 FAULT = "DRIVETRAIN_FAULT"  # planned failures, see core.faults
 PROFILE = "DRIVETRAIN_PROFILE"  # which steps are to be profiled, see core.profiling
+_FOLDER = ".drivetrain"
 TRIAL = "DRIVETRAIN_TRIAL"  # what a trial run does otherwise, see core.trials
 
 
@@ -35,14 +37,17 @@ def working_folder() -> str:
 
 
 def home() -> Path:
-    """The store's root: `DRIVETRAIN_HOME`, or `.drivetrain` in the working directory; absolute. Raises: UsageError."""
+    """The store's root: `DRIVETRAIN_HOME`, or `.drivetrain` here or above, see `home_text`. Raises: UsageError."""
     from pathlib import Path
 
     return Path(home_text())
 
 
 def home_text() -> str:
-    """Likewise, for commands that have no time for `pathlib`.
+    """The store's root, absolute; for commands that have no time for `pathlib`.
+
+    Without `DRIVETRAIN_HOME` it is the nearest `.drivetrain` from the working directory up to the root of its git
+    repository or the user's own folder; where there is none, it is to be made in the working directory.
 
     Raises: UsageError: it is the URL of a bucket, which a path would take for folders of that name; or see
       `working_folder`.
@@ -52,8 +57,31 @@ def home_text() -> str:
             f"{HOME} is {os.environ[HOME]}, but must be a folder",
             hint='checkpoints alone go to a bucket: dt.Checkpoint(to="s3://bucket/prefix")',
         )
-    path = os.path.join(working_folder(), os.environ.get(HOME) or ".drivetrain")  # noqa: PTH118
+    here = working_folder()
+    path = os.path.join(here, os.environ[HOME]) if os.environ.get(HOME) else _nearest_home(here)  # noqa: PTH118
     return path if ".." in path.split("/") else os.path.normpath(path)  # behind a link, `..` is not what it looks like
+
+
+def _nearest_home(here: str) -> str:
+    """Nobody else's is taken: what lies above a repository or the user's folder may be anybody's, as in /tmp."""
+    found, folder, own = "", here, os.path.expanduser("~")  # noqa: PTH111
+    while True:
+        candidate = f"{folder.rstrip('/')}/{_FOLDER}"
+        if not found and _is_own_folder(candidate):
+            found = candidate
+        if folder == own or os.path.exists(f"{folder}/.git"):  # noqa: PTH110
+            return found or f"{here.rstrip('/')}/{_FOLDER}"
+        if folder == os.path.dirname(folder):  # noqa: PTH120
+            return f"{here.rstrip('/')}/{_FOLDER}"
+        folder = os.path.dirname(folder)  # noqa: PTH120
+
+
+def _is_own_folder(path: str) -> bool:
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def whole_number(env: Mapping[str, str], name: str, default: int) -> int:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.core.http import Connection
 from drivetrain.server import here
+from drivetrain.server.addresses import in_path, query_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,13 +103,11 @@ class Client:
 
     def job(self, name: str) -> dict[str, Any]:
         """A job with its attempts and events."""
-        return self.ask("GET", f"/api/jobs/{_quoted(name)}")  # type: ignore[no-any-return]
+        return self.ask("GET", f"/api/jobs/{in_path('job', name)}")  # type: ignore[no-any-return]
 
     def jobs(self, **filters: object) -> list[dict[str, Any]]:
         """The newest first."""
-        from urllib.parse import urlencode
-
-        query = urlencode({name: value for name, value in filters.items() if value}, doseq=True)
+        query = query_text({name: value for name, value in filters.items() if value})
         return self.ask("GET", f"/api/jobs?{query}")  # type: ignore[no-any-return]
 
     def history(self) -> Iterator[str]:
@@ -123,7 +122,7 @@ class Client:
 
     def stop(self, name: str) -> dict[str, Any]:
         """Have a job save and leave."""
-        return self.ask("POST", f"/api/jobs/{_quoted(name)}/stop")  # type: ignore[no-any-return]
+        return self.ask("POST", f"/api/jobs/{in_path('job', name)}/stop")  # type: ignore[no-any-return]
 
     def logs(self, name: str, *, rank: int | None, follow: bool) -> Iterator[dict[str, Any]]:
         """Pieces of what ranks print: file, attempt, rank, text; to the end of the job where they are followed."""
@@ -131,7 +130,7 @@ class Client:
         is_last = False
         while True:
             body = {"cursor": cursor, "rank": rank, "wait_s": 15.0 if follow else 0.0}
-            answer = self.ask("POST", f"/api/jobs/{_quoted(name)}/logs", body)
+            answer = self.ask("POST", f"/api/jobs/{in_path('job', name)}/logs", body)
             name = answer["job"]  # what `latest` means may change meanwhile
             yield from answer["pieces"]
             cursor |= {piece["file"]: piece["end"] for piece in answer["pieces"]}
@@ -310,9 +309,3 @@ def _refusal(status: int, content: bytes) -> UsageError | StoreError:
     if status == NO_CODE:
         return NoCodeError(message, hint=hint)
     return StoreError(message, hint=hint) if status >= 500 else UsageError(message, hint=hint)
-
-
-def _quoted(name: str) -> str:
-    from urllib.parse import quote
-
-    return quote(name, safe="")

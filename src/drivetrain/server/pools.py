@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines import Engine
 from drivetrain.compute.policy.values import Pool
 from drivetrain.core import config
-from drivetrain.core.errors import ConfigError
+from drivetrain.core.errors import ConfigError, StoreError
 
 _NUM_NODES = 4
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -77,6 +77,8 @@ class ServerConfig:
 def read_config(path: Path | None) -> ServerConfig:
     """Read it; without a path, one local pool. Raises: ConfigError."""
     found = ServerConfig() if path is None else config.load_file(ServerConfig, path)
+    if path is not None and "pools" not in config.read_toml(path):
+        raise ConfigError(f"{path} names no pool", hint='[[pools]], and below it name = "local", engine = "local"')
     names = [pool.name for pool in found.pools]
     if len(set(names)) < len(names) or not names:
         raise ConfigError(f"pools are called {', '.join(names) or 'nothing'}: expected one or more, of different names")
@@ -86,6 +88,24 @@ def read_config(path: Path | None) -> ServerConfig:
 def engine_of(pool: PoolConfig, agents: Path) -> Engine:
     """The engine of a pool. Args: agents: folder where agents find what they are told."""
     return ENGINES[pool.engine](pool, agents)
+
+
+def unknown_partitions(found: ServerConfig) -> Iterator[str]:
+    """What is to be said of pools whose partition Slurm does not have; nothing where Slurm does not answer."""
+    wanted = [pool for pool in found.pools if pool.engine == "slurm" and pool.partition]
+    if not wanted:
+        return
+    from drivetrain.compute.engines.slurm.commands import run
+
+    try:
+        known = run(["sinfo", "--noheader", "--all", "--format=%R"]).split()
+    except StoreError:
+        return
+    for pool in wanted:
+        if missing := [name for name in pool.partition.split(",") if name not in known]:
+            guess = config.nearest(missing[0], known)
+            hint = f"did you mean {guess}?" if guess else f"it has {', '.join(known[:10]) or 'none'}"
+            yield f"pool {pool.name}: Slurm has no partition {missing[0]!r}; {hint}"
 
 
 def _slurm(pool: PoolConfig, agents: Path) -> Engine:

@@ -31,7 +31,7 @@ from drivetrain.server.http.patience import PatientProtocol
 from drivetrain.server.http.state import Server
 from drivetrain.server.idle import ending_when_idle
 from drivetrain.server.keys import server_key
-from drivetrain.server.pools import ServerConfig, engine_of
+from drivetrain.server.pools import ServerConfig, engine_of, unknown_partitions
 from drivetrain.server.services import people
 from drivetrain.server.services.people import Role
 from drivetrain.server.steady import SteadyClock
@@ -77,6 +77,8 @@ def serve(spec: ServeSpec, on_ready: Callable[[str], None], on_note: Callable[[s
     """
     make_home()
     database, clock = open_database(spec.database), SteadyClock()
+    for note in unknown_partitions(spec.config):
+        on_note(note)
     try:
         with reading(database) as connection:
             clock.not_before(Records(connection).newest_event_ns() / NS_PER_S)
@@ -170,8 +172,9 @@ def _settings(spec: ServeSpec, app: object) -> uvicorn.Config:
 def _listen(spec: ServeSpec) -> socket.socket:
     try:
         listening = socket.create_server((spec.host, spec.port), backlog=1024)
-    except OSError as exc:
-        raise UsageError(f"cannot listen at {spec.host}:{spec.port}: {exc.strerror}", hint="another --port?") from exc
+    except (OSError, OverflowError, UnicodeError) as exc:
+        why = getattr(exc, "strerror", None) or exc
+        raise UsageError(f"cannot listen at {spec.host}:{spec.port}: {why}", hint="another --port or --host?") from exc
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)  # else the end of each answer waits for 40 ms
     return listening
 

@@ -81,7 +81,7 @@ def engine_at(address: str) -> Engine:
     """Of a database as it is; nothing is asked of it yet. Raises: UsageError: this is no such URL."""
     try:
         url = make_url(address)
-    except ArgumentError as exc:
+    except (ArgumentError, ValueError) as exc:
         raise UsageError("this is no database URL", hint="sqlite:///FILE or postgresql://USER@HOST/NAME") from exc
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
