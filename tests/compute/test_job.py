@@ -63,6 +63,7 @@ def test_a_file_says_the_same_as_flags(tmp_path: Path) -> None:
         ({"array": "0-9", "nodes": "1:1001"}, "up to 1000 workers"),
         ({"array": "0-2147483647"}, "expected numbers such as"),
         ({"max_runtime": "9" * 400 + "d"}, "max_runtime: the number is too large"),
+        ({"max_runtime": "0s"}, "expected more than nothing"),
         ({"max_runtime": "4000d"}, "expected at most 3650d"),
         ({"priority": 10**9}, "expected -1,000,000 to 1,000,000"),
     ],

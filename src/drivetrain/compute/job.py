@@ -278,6 +278,8 @@ def _check_numbers(job: Job) -> None:
         seconds = job._seconds(what)
         if seconds is not None and seconds > _LONGEST_S:
             raise UsageError(f"{what} is {getattr(job, what)[:40]!r}, expected at most {_LONGEST_S / 86400:g}d")
+        if seconds == 0 and what in ("max_runtime", "deadline", "idle_after"):
+            raise UsageError(f"{what} is {getattr(job, what)[:40]!r}, expected more than nothing, or leave it out")
 
 
 def _is_whole(text: str) -> bool:

@@ -268,6 +268,7 @@ def _started() -> Client:
     make_home()
     folder = here.server_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    print("starting a server on this machine ...", file=sys.stderr)
     with (folder / "server.log").open("ab") as log:
         started = subprocess.Popen(
             [sys.executable, "-m", "drivetrain", "server", "--until-idle"],
