@@ -141,7 +141,10 @@ def test_no_quota_refuses_a_job_that_waits() -> None:
 
 def test_cores_are_not_given_to_who_asks_for_gpus() -> None:
     cores = replace(node("n1", gpus=2), gpu="cpu")
-    waits = (job("w", gpus=1), replace(job("c"), request=Request(gpu_milli=1000, gpu="cpu")))
+    waits = (
+        replace(job("w"), request=Request(gpu_milli=1000, cpus=1)),
+        replace(job("c"), request=Request(gpu_milli=1000, gpu="cpu")),
+    )
     decisions = plan(fleet(cores, waiting=waits), NOW_S)
     assert isinstance(of(decisions, "c"), Start)
     assert reason(decisions, "w") == (

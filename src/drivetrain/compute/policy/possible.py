@@ -93,7 +93,7 @@ class Possible:
         kinds = sorted({shape.gpu for pool in asked for shape in self._shapes[pool] if shape.num_gpus})
         where = f"pool {request.pool}" if request.pool else "any pool"
         if request.gpu_milli and not request.gpu and kinds == [CORES]:
-            near = self._largest(asked, replace(request, gpu=CORES))
+            near = self._largest(asked, replace(request, gpu=CORES, cpus=0))
             return f"no node of {where} has a GPU", f"{near} (cores are asked for with --cpus)"
         if request.gpu and request.gpu not in kinds:
             return f"no node of {where} has a GPU of kind {request.gpu!r}", nearest(request.gpu, kinds) or ", ".join(
