@@ -68,5 +68,8 @@ def _not_kept(_: Request, exc: Exception) -> JSONResponse:  # noqa: ARG001 - sta
     return JSONResponse({"detail": "a text or a number in this request is none that can be kept"}, 422)
 
 
-def _away(_: Request, exc: Exception) -> JSONResponse:  # noqa: ARG001 - starlette's signature
-    return JSONResponse({"detail": "the database does not answer"}, 503, {"Retry-After": "1"})
+def _away(_: Request, exc: Exception) -> JSONResponse:
+    said = str(getattr(exc, "orig", ""))
+    is_full = "disk is full" in said or "No space left" in said
+    why = "no space is left where the database is" if is_full else "the database does not answer"
+    return JSONResponse({"detail": why}, 503, {"Retry-After": "1"})
