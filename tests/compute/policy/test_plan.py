@@ -150,7 +150,7 @@ def test_cores_are_not_given_to_who_asks_for_gpus() -> None:
     assert reason(decisions, "w") == (
         "no node of any pool has a GPU; nearest that could be: a node with 1 core (cores are asked for with --cpus)"
     )
-    both = plan(fleet(cores, replace(node("n2", gpus=1), gpu="H100"), waiting=waits[:1]), NOW_S)
+    both = plan(fleet(cores, replace(node("n2", gpus=1), gpu="H100"), waiting=(job("w", gpus=1),)), NOW_S)
     found = of(both, "w")
     assert isinstance(found, Start)
     assert [share.node for share in found.shares] == ["n2"]
