@@ -245,3 +245,13 @@ def test_without_a_server_one_is_started_that_ends_when_nothing_is_left(tmp_path
     wait_for(lambda: here_client(tmp_path / "home" / "server") is None, "the server to end")
     assert drivetrain("logs", "latest") == "[0] hello\n"  # which needs one again
     assert "ended" in drivetrain("server", "--stop")
+
+
+def test_a_second_server_of_a_store_that_has_another_database_does_not_begin(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
+    first = make_server()
+    with pytest.raises(RuntimeError, match=r"runs with another database, sqlite:///.*drivetrain\.sqlite"):
+        make_server(first.home, database=f"sqlite:///{tmp_path}/other.sqlite")
+    first.kill()
+    make_server(first.home, database=f"sqlite:///{tmp_path}/other.sqlite")

@@ -24,12 +24,13 @@ class Here:
 
     Attributes:
       identity: what it says at `/health`, to know it from others at its port.
+      database: its URL, without a password.
     """
 
-    __slots__ = ("host", "identity", "pid", "url")
+    __slots__ = ("database", "host", "identity", "pid", "url")
 
-    def __init__(self, url: str, identity: str, pid: int, host: str) -> None:
-        self.url, self.identity, self.pid, self.host = url, identity, pid, host
+    def __init__(self, url: str, identity: str, pid: int, host: str, database: str = "") -> None:
+        self.url, self.identity, self.pid, self.host, self.database = url, identity, pid, host, database
 
 
 def server_folder() -> Path:
@@ -56,18 +57,30 @@ def servers(folder: Path | str) -> list[Here]:
 
 
 @contextmanager
-def announced(folder: Path, url: str, identity: str) -> Iterator[None]:
+def announced(folder: Path, url: str, identity: str, database: str) -> Iterator[None]:
     """While the block runs, commands of this machine find the server."""
     from drivetrain.store import publish_bytes
 
     path = folder / "here" / f"{os.getpid()}.json"
     _remove_dead(folder)
-    said = {"url": url, "identity": identity, "pid": os.getpid(), "host": host_id()}
+    said = {"url": url, "identity": identity, "pid": os.getpid(), "host": host_id(), "database": database}
     publish_bytes(path, json.dumps(said).encode())
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
+
+
+def refuse_another_database(folder: Path, database: str) -> None:
+    """Two servers of one store would give its nodes away twice. Raises: UsageError: one lives that has another."""
+    for other in servers(folder):
+        if other.database not in ("", database):
+            from drivetrain.core.errors import UsageError
+
+            raise UsageError(
+                f"a server of this store runs with another database, {other.database}: {other.url}",
+                hint="end it with drivetrain server --stop, use its database, or have another DRIVETRAIN_HOME",
+            )
 
 
 def read_token(folder: Path | str) -> str:

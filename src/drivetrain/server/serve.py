@@ -98,7 +98,8 @@ def _serve_once(
     on_note: Callable[[str], None],
 ) -> bool:
     """Whether it ended because nothing was left to do."""
-    folder = here.server_folder()
+    folder, named = here.server_folder(), database.url.render_as_string(hide_password=True)
+    here.refuse_another_database(folder, named)
     with contextlib.closing(_listen(spec)) as listening:
         url = _url(spec, listening)
         key, identity = server_key(folder), secrets.token_hex(16)
@@ -113,7 +114,7 @@ def _serve_once(
         worker.start()
         try:
             with (
-                here.announced(folder, url, identity),
+                here.announced(folder, url, identity, named),
                 _signals_end_only_serving(running),
                 _ending(spec, running, database),
                 sweeping(database, home(), clock),
