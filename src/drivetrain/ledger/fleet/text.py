@@ -142,7 +142,10 @@ def _remarks(account: FleetAccount) -> list[str]:
     unknown = account.leaves.get(Leaf.UNKNOWN, 0)
     if 100 * unknown > _UNKNOWN_ALARM_PCT * account.allocated:
         share = _pct(unknown / account.allocated)
-        remarks.append(f"warning: {share} of allocated time is unknown (over {_UNKNOWN_ALARM_PCT:.0f} %)")
+        remarks.append(
+            f"warning: {share} of allocated time is unknown (over {_UNKNOWN_ALARM_PCT:.0f} %):"
+            " its ranks say nothing of their steps, as dt.Run, dt.step_done and callbacks would"
+        )
     if account.uncarried:
         remarks.append(
             f"warning: {_hours(account.uncarried)} device h were given to attempts and not there:"
