@@ -77,7 +77,7 @@ def test_what_people_wrote_is_shown_and_never_markup(run: RunFolder) -> None:
     hostile = "</title><script>alert(1)</script>"
     publish_bytes(run.kept / "results.json", json.dumps({hostile: 1.0}).encode())
     publish_bytes(run.kept / "captions.json", json.dumps({"held-out/000.jpg": hostile}).encode())
-    manifest = replace(run.manifest(), name=hostile, command=[hostile], environment={hostile: hostile})
+    manifest = msgspec.structs.replace(run.manifest(), name=hostile, command=[hostile], environment={hostile: hostile})
     publish_bytes(run.manifest_file, msgspec.json.encode(manifest))
     page = run_page(run)
     assert page.count("<script>") == 1
