@@ -18,6 +18,7 @@ from tests.server_process import ServerProcess, wait_for, wait_for_state
 
 from drivetrain.compute.agent.claim import holder
 from drivetrain.core.errors import StoreError
+from drivetrain.server import here
 from drivetrain.server.client import Client, here_client
 
 pytestmark = pytest.mark.slow
@@ -242,7 +243,7 @@ def test_without_a_server_one_is_started_that_ends_when_nothing_is_left(tmp_path
 
     job = drivetrain("submit", "--here", "--", "echo", "hello").strip()
     assert drivetrain("logs", "-f", job) == "[0] hello\n"
-    wait_for(lambda: here_client(tmp_path / "home" / "server") is None, "the server to end")
+    wait_for(lambda: not here.servers(tmp_path / "home" / "server"), "the server to end, which nobody asks")
     assert drivetrain("logs", "latest") == "[0] hello\n"  # which needs one again
     assert "ended" in drivetrain("server", "--stop")
 
