@@ -75,7 +75,6 @@ def _of_this_run(spec: ProfileSpec, run: RunFolder) -> tuple[ProfileSpec, list[i
 
     Waits until they make steps. Raises: UsageError: it does not run, or has no such rank.
     """
-    import dataclasses
 
     from drivetrain.cli.progress import bar
     from drivetrain.launch import reachable_step
@@ -94,7 +93,7 @@ def _of_this_run(spec: ProfileSpec, run: RunFolder) -> tuple[ProfileSpec, list[i
             advance(0, "waiting for its first steps")
             time.sleep(_POLL_S)
     if spec.first is None and len(chosen) > 1:
-        spec = dataclasses.replace(spec, first=first)
+        spec = msgspec.structs.replace(spec, first=first)
     return spec, chosen
 
 
