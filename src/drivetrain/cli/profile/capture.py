@@ -93,6 +93,8 @@ def _of_this_run(spec: ProfileSpec, run: RunFolder) -> tuple[ProfileSpec, list[i
             advance(0, "waiting for its first steps")
             time.sleep(_POLL_S)
     if spec.first is None and len(chosen) > 1:
+        import msgspec
+
         spec = msgspec.structs.replace(spec, first=first)
     return spec, chosen
 
