@@ -38,7 +38,7 @@ print(lives(pid))
 """,
     "an interpreter would be another": """
 print(spares.take({**os.environ, "PYTHONHASHSEED": "7"}), spares.take({**os.environ, "LD_PRELOAD": "x.so"}))
-print(spares.take({**os.environ, "OTHER": "1"}) is not None)
+print(spares.take({**os.environ, "OTHER": "1"}) is not None, flush=True)
 os._exit(0)
 """,
     "it is told too much": """

@@ -23,22 +23,25 @@ def statement_json(found: Statement) -> dict[str, Value]:
     times = _rounded([account.leaves for _, account in rows], PER_DEVICE_MS)
     money = _rounded([account.money for _, account in rows], MONEY_PER_MICRO)
     whole = _account_json(found.whole, _sum(times), _sum(money))
+    have_own = all(sum(account.leaves.values()) == account.capacity for _, account in rows)
     return {
         "start_ns": found.whole.start_ns,
         "end_ns": found.whole.end_ns,
         "by": list(found.by),
         **whole,
         "rows": [
-            {**dict(zip(found.by, names, strict=True)), **_row_json(account, leaves, cost)}
+            {**dict(zip(found.by, names, strict=True)), **_row_json(account, leaves, cost, has_own=have_own)}
             for (names, account), leaves, cost in zip(rows, times, money, strict=True)
         ],
     }
 
 
-def _row_json(account: FleetAccount, leaves: Mapping[str, int], cost: Mapping[str, int]) -> dict[str, Value]:
-    """A row's account, with a capacity where all of it is the row's own: then rows sum to the whole in this too."""
+def _row_json(
+    account: FleetAccount, leaves: Mapping[str, int], cost: Mapping[str, int], *, has_own: bool
+) -> dict[str, Value]:
+    """A row's account, with a capacity where each row's is its own, as pools' are: these sum to the whole's."""
     told = _account_json(account, leaves, cost)
-    if sum(account.leaves.values()) != account.capacity:
+    if not has_own:
         del told["capacity_device_ms"]
     return told
 
