@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import uvicorn
+
+from drivetrain.server.repeating import repeating
 
 IDLE_S = 10.0
 _LOOK_S = 1.0
@@ -33,32 +34,22 @@ class Idleness:
         return now_s - self._since_s
 
 
-@contextlib.contextmanager
-def ending_when_idle(running: uvicorn.Server, num_unfinished: Callable[[], int]) -> Iterator[None]:
+def ending_when_idle(running: uvicorn.Server, num_unfinished: Callable[[], int]) -> AbstractContextManager[None]:
     """While the block runs, end the serving once it is idle.
 
     Args:
       num_unfinished: gives how many jobs are left.
     """
-    over = threading.Event()
+    idleness, state = Idleness(time.monotonic()), running.server_state
 
-    def watch() -> None:
-        idleness, state = Idleness(time.monotonic()), running.server_state
-        while not over.wait(_LOOK_S):
-            idle_s = idleness.seconds(
-                time.monotonic(),
-                num_unfinished=num_unfinished(),
-                num_asked=state.total_requests,
-                num_open=len(state.tasks),
-            )
-            if idle_s > IDLE_S:
-                running.should_exit = True
-                return
+    def look() -> None:
+        idle_s = idleness.seconds(
+            time.monotonic(),
+            num_unfinished=num_unfinished(),
+            num_asked=state.total_requests,
+            num_open=len(state.tasks),
+        )
+        if idle_s > IDLE_S:
+            running.should_exit = True
 
-    thread = threading.Thread(target=watch, name="drivetrain idle", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return repeating(look, every_s=_LOOK_S, name="idle")

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import shutil
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from drivetrain.server.database import Records, reading
+from drivetrain.server.repeating import repeating
 
 KEPT_S = 86_400.0
 _EVERY_S = 600.0
 
 
-@contextmanager
-def sweeping(database: Engine, home: Path, clock: Callable[[], float]) -> Iterator[None]:
+def sweeping(database: Engine, home: Path, clock: Callable[[], float]) -> AbstractContextManager[None]:
     """While the block runs, now and then."""
-    over = threading.Event()
 
-    def run() -> None:
-        while not over.wait(_EVERY_S):
-            with suppress(SQLAlchemyError, OSError):
-                sweep(database, home, clock())
+    def once() -> None:
+        with suppress(SQLAlchemyError, OSError):
+            sweep(database, home, clock())
 
-    thread = threading.Thread(target=run, name="drivetrain sweeping", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return repeating(once, every_s=_EVERY_S, name="sweeping")
 
 
 def sweep(database: Engine, home: Path, now_s: float) -> None:
