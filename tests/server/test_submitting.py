@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.server_process import ServerProcess, wait_for_state
+from click.testing import CliRunner
+from tests.server_process import ServerProcess, wait_for, wait_for_state
 
 import drivetrain as dt
+from drivetrain.cli.group import drivetrain
 from drivetrain.compute.job import Job
 from drivetrain.core.errors import UsageError
 
@@ -31,6 +33,32 @@ def test_a_job_of_a_program_runs_with_the_code_of_its_folder(
     in_place.stop()
     assert in_place.wait() == "stopped"
     assert in_place.describe()["folder"] == str(code)
+
+
+def test_what_ran_runs_again_with_the_code_it_had(
+    make_server: Callable[..., ServerProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = make_server()
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "word.txt").write_text("as it was\n")
+    monkeypatch.setenv("DRIVETRAIN_HOME", str(server.home))
+    monkeypatch.chdir(code)
+    first = dt.Job(command=("sh", "-c", 'cat word.txt; echo "$WITH"'), name="words", env={"WITH": "this"}).submit()
+    assert first.wait() == "succeeded"
+    (code / "word.txt").write_text("changed since\n")
+    again = CliRunner().invoke(drivetrain, ["resubmit", first.id], catch_exceptions=False).stdout.strip()
+    client = server.client()
+    wait_for_state(client, again, "succeeded")
+
+    def said() -> list[str]:
+        return CliRunner().invoke(drivetrain, ["logs", "--rank", "0", again]).stdout.splitlines()
+
+    wait_for(lambda: said() == ["as it was", "this"], "its output")
+    before, after = client.job(first.id), client.job(again)
+    assert {key: after[key] for key in ("job", "snapshot", "folder")} == {
+        key: before[key] for key in ("job", "snapshot", "folder")
+    }
 
 
 def test_it_is_the_job_of_files_and_flags_with_the_same_checks() -> None:
