@@ -78,7 +78,7 @@ class SlurmCluster:
         if not (self.folder / "slurm.conf").exists():
             self._write()
         self.start()
-        self._wait(self._answer, "the nodes")
+        self._wait(self.is_whole, "the nodes")
 
     def start(self) -> None:
         """Start all that does not run; it works a while later."""
@@ -87,7 +87,7 @@ class SlurmCluster:
         for node in NODES:
             self.start_node(node)
 
-    def _answer(self) -> bool:
+    def is_whole(self) -> bool:
         """Whether all nodes do; those that Slurm took out of service, as after a lost task, are taken back."""
         states = self._states()
         if any(state.rstrip("*").startswith(("drain", "drng", "down")) for state in states):
@@ -100,7 +100,7 @@ class SlurmCluster:
 
         Else it does so each minute; if it was killed it may not know of ends.
         """
-        self._answer()
+        self.is_whole()
         with suppress(RuntimeError):
             self._run(["scontrol", "reconfigure"])
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,13 @@ from tests.slurm_cluster import PROGRAMS, SlurmCluster
 from drivetrain.compute.agent.assignment import Assignment, write_assignment
 from drivetrain.compute.agent.leftovers import marked
 from drivetrain.compute.controller.nodes import NodeRecord
-from drivetrain.compute.engines import Engine, StartRequest
+from drivetrain.compute.controller.states import Why
+from drivetrain.compute.engines import Ending, Engine, StartRequest
 from drivetrain.compute.engines.fake import FakeEngine
 from drivetrain.compute.engines.local import LocalEngine
-from drivetrain.compute.engines.slurm import SlurmEngine
+from drivetrain.compute.engines.slurm import SlurmEngine, commands
 from drivetrain.compute.policy.values import Share
+from drivetrain.core.errors import StoreError
 
 NODES = (NodeRecord(name="a", pool="p", gpu="cpu", num_gpus=2), NodeRecord(name="b", pool="p", gpu="cpu", num_gpus=2))
 AGENT = """\
@@ -167,3 +170,41 @@ def test_a_claim_that_another_server_puts_away_meanwhile_is_none(
 
     monkeypatch.setattr("drivetrain.compute.engines.local.engine.holder", put_away)
     assert LocalEngine(tmp_path, NODES).living() == {}
+
+
+def test_of_what_it_was_told_to_end_or_never_had_an_engine_says_no_ending(engine: Engine, asked: StartRequest) -> None:
+    assert engine.ending("job-2.0") is None
+    assert engine.known_as("job-2.0") == ""
+    engine.start(asked)
+    assert engine.ending("job-1.0") is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("num_nodes", [1, 2])
+def test_slurm_says_that_it_took_a_node_or_that_somebody_cancelled_a_job(
+    num_nodes: int, tmp_path: Path, request: pytest.FixtureRequest, cluster: SlurmCluster
+) -> None:
+    with closing(made("slurm", tmp_path, request)) as engine:
+        names = [node.name for node in engine.nodes()[:num_nodes]]
+    for what, why in (("cancel", Why.STOPPED), ("down", Why.LOST)):
+        folder = tmp_path / what
+        with closing(SlurmEngine("p", partition="main", folder=folder)) as engine:
+            engine.start(request_of(folder, names, leaves=False))
+            wait_for(lambda of=folder, by=engine: num_started(by, of) == num_nodes, "the agents")  # type: ignore[misc]
+            number = engine.known_as("job-1.0").removeprefix("Slurm job ")
+            if what == "cancel":
+                commands.run(["scancel", number])
+            else:
+                commands.run(["scontrol", "update", f"nodename={names[0]}", "state=down", "reason=a fan"])
+            ending = wait_for(lambda by=engine: _ending(by), "what Slurm says", patience_s=60)  # type: ignore[misc]
+            assert ending.why is why
+            assert ending.nodes == (() if what == "cancel" else (names[0],))
+            engine.kill("job-1.0")
+    wait_for(cluster.is_whole, "the node to be back", patience_s=60)
+
+
+def _ending(engine: Engine) -> Ending | None:
+    try:
+        return engine.ending("job-1.0")
+    except StoreError:
+        return None

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from drivetrain.compute.agent.assignment import Assignment, write_assignment
+from drivetrain.compute.controller.states import Why
 from drivetrain.compute.engines import CannotStartError, StartRequest
-from drivetrain.compute.engines.slurm import SlurmEngine, commands
+from drivetrain.compute.engines.slurm import SlurmEngine, commands, endings
 from drivetrain.compute.policy.values import Share
 from drivetrain.core.errors import StoreError
 
@@ -141,9 +142,41 @@ def test_what_slurm_refuses_for_good_is_told_from_what_may_pass(
 
 def test_a_batch_job_sees_no_variable_of_the_server_that_was_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, str] = {}
-    monkeypatch.setattr(commands, "run", lambda arguments, *, text, env: seen.update(env))
+    monkeypatch.setattr(commands, "run", lambda arguments, *, text, env: seen.update(env) or "7")
     for name in ("DATABASE", "PGPASSWORD", "DRIVETRAIN_TOKEN", "TOLD", "SLURM_CONF"):
         monkeypatch.setenv(name, "value")
     commands.submit(["sbatch"], replace(REQUEST, secrets=("TOLD",)))
     assert {"PATH", "TOLD", "SLURM_CONF", "DRIVETRAIN_HOME"} <= seen.keys()
     assert not {"DATABASE", "PGPASSWORD", "DRIVETRAIN_TOKEN"} & seen.keys()
+
+
+@pytest.mark.parametrize(
+    ("state", "why", "nodes"),
+    [
+        ("CANCELLED", Why.STOPPED, ()),
+        ("PREEMPTED", Why.PREEMPTED, ()),
+        ("TIMEOUT", Why.OVER_TIME, ()),
+        ("NODE_FAIL", Why.LOST, ("n1",)),
+        ("FAILED", None, ()),
+        ("RUNNING", None, ()),
+    ],
+)
+def test_what_slurm_did_by_itself_is_told_from_what_became_of_the_job(
+    state: str, why: Why | None, nodes: tuple[str, ...]
+) -> None:
+    others = "8|drivetrain:job-1.10|CANCELLED|None|n3|n3\n9||CANCELLED|None|n3|n3\n"
+    said = endings.said_of(f"{others}7|drivetrain:job-1.1|{state}|None|n1|n[1-2]\n", "job-1.1")
+    assert said is not None
+    ending = endings.ending_of(said, {})
+    assert (ending and ending.why, ending.nodes if ending else ()) == (why, nodes)
+    assert endings.said_of(others, "job-1.1") is None, "Slurm has forgotten it"
+
+
+def test_a_node_that_is_gone_is_named_whatever_slurm_calls_the_end_and_what_is_not_over_is_not_told() -> None:
+    for state in ("FAILED", "RUNNING", "COMPLETING"):
+        said = endings.SaidOfJob(7, state, "JobLaunchFailure", "n1", "n2")
+        ending = endings.ending_of(said, {"n1": "a fan"})
+        assert ending is not None
+        assert (ending.why, ending.words) == (Why.LOST, "node n1 was taken down by Slurm (a fan)")
+    with pytest.raises(StoreError):
+        endings.ending_of(said, {})

@@ -36,7 +36,7 @@ def test_a_lost_node_has_it_wait_for_another_once_the_rest_has_left() -> None:
     job, attempt = transitions.member_lost(*started(), 1, 3.0)
     assert (job.state, attempt.why, attempt.leave_by_s) == (JobState.LEAVING, Why.LOST, 33.0)
     job, attempt = transitions.exited(job, attempt, 0, 143, 4.0)
-    assert (job.state, job.reason, attempt.state) == (JobState.WAITING, "lost b", AttemptState.ENDED)
+    assert (job.state, job.reason, attempt.state) == (JobState.WAITING, "node b is lost", AttemptState.ENDED)
 
 
 def test_a_preempted_job_waits_again_and_a_stopped_one_does_not() -> None:

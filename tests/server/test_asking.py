@@ -16,6 +16,7 @@ from drivetrain.compute.job import Job
 from drivetrain.compute.policy.values import Cordon, Share
 from drivetrain.core.errors import StoreError
 from drivetrain.server.asking import Asking
+from drivetrain.server.endings import Endings
 from drivetrain.server.watching import Watching
 
 NODE = NodeRecord(name="a", pool="p", gpu="cpu", num_gpus=1)
@@ -64,7 +65,7 @@ def test_a_pool_is_there_though_something_in_it_cannot_be_ended(asking: Asking) 
     engine = Stubborn([NODE])
     world = World([], [], [], Settings())
     asking.ask(engine, JOB, PLACED, 0.0)
-    watching = Watching({"p": engine}, asking, lambda _: None)
+    watching = Watching({"p": engine}, asking, Endings({"p": engine}), lambda _: None)
     for now_s in range(0, 60, 5):
         watching.look(world, float(now_s))
     assert engine.kills > 1
@@ -83,7 +84,7 @@ class Changing(FakeEngine):
 @pytest.mark.parametrize("gone", ["draining", "down"])
 def test_a_node_that_its_engine_takes_back_is_used_again(asking: Asking, gone: str) -> None:
     engine, world = Changing([]), World([], [], [], Settings())
-    watching = Watching({"p": engine}, asking, lambda _: None)
+    watching = Watching({"p": engine}, asking, Endings({"p": engine}), lambda _: None)
     for state in ("up", gone, "up"):
         engine.node = replace(NODE, state=state)
         watching.look(world, 0.0)
@@ -92,7 +93,7 @@ def test_a_node_that_its_engine_takes_back_is_used_again(asking: Asking, gone: s
 
 def test_a_node_that_was_taken_out_here_is_not_taken_back_by_its_engine(asking: Asking) -> None:
     engine, world = Changing([]), World([], [], [], Settings())
-    watching = Watching({"p": engine}, asking, lambda _: None)
+    watching = Watching({"p": engine}, asking, Endings({"p": engine}), lambda _: None)
     watching.look(world, 0.0)
     world.apply([Cordon("a", "failed thrice")], 0.0)
     watching.look(world, 0.0)
@@ -103,7 +104,7 @@ def test_what_agents_were_told_is_gone_when_their_attempt_is_over_though_a_serve
     asking: Asking, tmp_path: Path
 ) -> None:
     engine = Stubborn([NODE])
-    watching = Watching({"p": engine}, asking, lambda _: None)
+    watching = Watching({"p": engine}, asking, Endings({"p": engine}), lambda _: None)
     asking.ask(engine, JOB, PLACED, 0.0)
     (tmp_path / "agents.over" / "job-0.0").mkdir(parents=True)
     (tmp_path / "agents.over" / "job-0.0" / "0.claim").touch()
@@ -118,7 +119,7 @@ def test_what_agents_were_told_is_gone_when_their_attempt_is_over_though_a_serve
 def test_a_folder_in_which_a_full_disk_left_no_assignment_goes(asking: Asking, tmp_path: Path) -> None:
     (tmp_path / "agents" / PLACED.id).mkdir(parents=True)
     (tmp_path / "agents" / PLACED.id / ".assignment.json.17").touch()
-    watching = Watching({"p": FakeEngine([NODE])}, asking, lambda _: None)
+    watching = Watching({"p": FakeEngine([NODE])}, asking, Endings({}), lambda _: None)
     watching.look(World([JOB], [PLACED], [], Settings()), 0.0)
     assert (tmp_path / "agents" / PLACED.id).is_dir(), "its attempt is not over: it is written there again"
     watching.look(World([], [], [], Settings()), 0.0)

@@ -10,11 +10,13 @@ from sqlalchemy import update
 from tests.server.known import NODES, NOW_S
 
 from drivetrain.compute.controller.nodes import NodeRecord
-from drivetrain.compute.controller.states import JobState
+from drivetrain.compute.controller.states import AttemptState, JobRecord, JobState, Why
+from drivetrain.compute.engines import Ending
 from drivetrain.compute.engines.fake import FakeEngine
 from drivetrain.compute.job import Job
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.values import Failure, Pool
+from drivetrain.core.errors import StoreError
 from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, open_database, reading, tables
 from drivetrain.server.services import jobs
@@ -33,13 +35,15 @@ class Controller:
         with self.database.begin() as connection:
             Records(connection).set_setting("pool", "p", Pool("p"))
         self.notes: list[str] = []
+        self.now_s = NOW_S
+        self.engine = FakeEngine(NODES)
         self.worker = Worker(
             self.database,
-            {"p": FakeEngine(NODES)},
+            {"p": self.engine},
             plan,
             Asking(folder, "http://127.0.0.1:1", b"key"),
             folder,
-            clock=SteadyClock(lambda: NOW_S, lambda: NOW_S),
+            clock=SteadyClock(lambda: self.now_s, lambda: self.now_s),
             on_note=self.notes.append,
         )
 
@@ -49,10 +53,18 @@ class Controller:
             return jobs.submit(connection, WHO, job, snapshot="", folder="/", key="", now_s=NOW_S).id
 
     def state(self, job: str) -> JobState:
+        return self.job(job).state
+
+    def job(self, job: str) -> JobRecord:
         with reading(self.database) as connection:
             found = Records(connection).job(job)
         assert found is not None
-        return found.state
+        return found
+
+    def tell(self, kind: str, subject: str, data: object) -> None:
+        with self.database.begin() as connection:
+            Records(connection).tell(kind, subject, data)
+        self.worker.turn()
 
 
 @pytest.fixture
@@ -107,3 +119,59 @@ def test_failures_of_nodes_are_known_to_a_controller_that_begins(controller: Con
     with reading(controller.database) as connection:
         states = {each.name: each.evidence for each in Records(connection).settings("node", NodeRecord)}
     assert states[node].startswith("3 failures of 2 jobs in 24 h")
+
+
+ENDINGS = (
+    (Ending(Why.LOST, "node a was taken down by Slurm", (NODES[0].name,)), JobState.WAITING, 1),
+    (Ending(Why.STOPPED, "cancelled in Slurm"), JobState.STOPPED, 0),
+    (Ending(Why.PREEMPTED, "preempted by Slurm"), JobState.WAITING, 0),
+    (Ending(Why.OVER_TIME, "ended by Slurm at its limit of time"), JobState.STOPPED, 0),
+)
+
+
+@pytest.mark.parametrize(("ending", "state", "num_failures"), ENDINGS)
+def test_what_an_engine_ended_by_itself_is_told_as_that_and_not_as_a_failure_of_the_job(
+    controller: Controller, ending: Ending, state: JobState, num_failures: int
+) -> None:
+    job = controller.submit("job")
+    controller.worker.turn()
+    node = controller.engine.agents[f"{job}.0", 0]
+    controller.tell("alive", f"{job}.0", {"step": None, "saved_step": None})
+    nodes = (node,) if ending.nodes else ()
+    controller.engine.endings[f"{job}.0"] = Ending(ending.why, ending.words, nodes)
+    controller.tell("exit", f"{job}.0", {"member": 0, "exit_code": 143, "words": "stopped by SIGTERM"})
+    with reading(controller.database) as connection:
+        [attempt, *_] = Records(connection).attempts_of(job)
+        assert (attempt.state, attempt.why, attempt.reason) == (AttemptState.ENDED, ending.why, ending.words)
+        assert len(Records(connection).failures(0)) == num_failures
+    found = controller.job(job)
+    assert found.state is state or (state is JobState.WAITING and found.num_attempts == 2)
+
+
+def test_an_end_is_heard_once_the_engine_says_how_it_came_but_not_never(controller: Controller) -> None:
+    job = controller.submit("job")
+    controller.worker.turn()
+    controller.tell("alive", f"{job}.0", {"step": None, "saved_step": None})
+    ending = controller.engine.ending
+
+    def says_nothing(attempt: str) -> Ending | None:
+        raise StoreError(f"{attempt} is being ended")
+
+    controller.engine.ending = says_nothing  # type: ignore[method-assign]
+    controller.tell("exit", f"{job}.0", {"member": 0, "exit_code": 143})
+    assert controller.state(job) is JobState.RUNNING
+    controller.now_s += 5
+    controller.worker.turn()
+    assert controller.state(job) is JobState.RUNNING
+    controller.engine.ending = ending  # type: ignore[method-assign]
+    controller.engine.endings[f"{job}.0"] = Ending(Why.STOPPED, "cancelled in Slurm")
+    controller.now_s += 5
+    controller.worker.turn()
+    assert controller.job(job).reason == "cancelled in Slurm"
+    other = controller.submit("other")
+    controller.worker.turn()
+    controller.engine.ending = says_nothing  # type: ignore[method-assign]
+    controller.tell("exit", f"{other}.0", {"member": 0, "exit_code": 3})
+    controller.now_s += 30
+    controller.worker.turn()
+    assert controller.state(other) is JobState.FAILED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from contextlib import suppress
+from itertools import zip_longest
 from typing import Any
 
 import click
@@ -46,7 +47,8 @@ def _lines(job: dict[str, Any]) -> list[str]:
         lines.append(f"  run        {job['run']}")
     else:
         lines += _tasks(job)
-    lines += [f"  attempt {attempt['number']}  {_attempt(attempt, job['reason'])}" for attempt in job["attempts"]]
+    for attempt, after in zip_longest(job["attempts"], job["attempts"][1:]):
+        lines.append(f"  attempt {attempt['number']}  {_attempt(attempt, after, job['reason'])}")
     return lines
 
 
@@ -81,15 +83,21 @@ def _asked(asked: dict[str, Any]) -> str:
     return f"{size}; pool {asked['pool'] or 'any'}; priority {asked['priority']}{preemptible}"
 
 
-def _attempt(attempt: dict[str, Any], of_job: str) -> str:
-    """In one line. Args: of_job: the job's reason, which is not said twice."""
-    nodes = ", ".join(share["node"] for share in attempt["shares"])
+def _attempt(attempt: dict[str, Any], after: dict[str, Any] | None, of_job: str) -> str:
+    """In one line. Args: after: the next one; of_job: the job's reason, which is not said twice."""
     pool = f" of pool {attempt['pool']}" if attempt["pool"] else ""
-    words = [f"{attempt['state']} on {nodes}{pool}"]
+    name = f" as {attempt['known_as']}" if attempt["known_as"] else ""
+    words = [f"{attempt['state']} on {_nodes(attempt)}{pool}{name}"]
     if attempt["started_s"] and attempt["ended_s"]:
         words.append(f"took {duration_text(int((attempt['ended_s'] - attempt['started_s']) * NS_PER_S))}")
     if attempt["step"] is not None:
         words.append(f"reached step {attempt['step'] + 1}")  # as checkpoints count: after the first one it is step 1
     if attempt["why"] and attempt["reason"] != of_job:
         words.append(attempt["reason"])
+    if attempt["lost"] and after is not None:
+        words[-1] += f": started again on {_nodes(after)}"
     return "; ".join(words)
+
+
+def _nodes(attempt: dict[str, Any]) -> str:
+    return ", ".join(share["node"] for share in attempt["shares"])

@@ -10,6 +10,7 @@ from drivetrain.compute.controller.world import World
 from drivetrain.compute.engines import Engine
 from drivetrain.core.errors import StoreError
 from drivetrain.server.asking import Asking
+from drivetrain.server.endings import Endings
 
 _AWAY_S = 10.0
 
@@ -21,8 +22,10 @@ class Watching:
     not lost for that.
     """
 
-    def __init__(self, engines: Mapping[str, Engine], asking: Asking, note: Callable[[str], None]) -> None:
-        self._engines, self._asking, self._note = engines, asking, note
+    def __init__(
+        self, engines: Mapping[str, Engine], asking: Asking, endings: Endings, note: Callable[[str], None]
+    ) -> None:
+        self._engines, self._asking, self._endings, self._note = engines, asking, endings, note
         self._away_s: dict[str, float] = {}
 
     def look(self, world: World, now_s: float) -> bool:
@@ -41,8 +44,9 @@ class Watching:
         is_new = _see_nodes(world, pool, {node.name: node for node in engine.nodes()})
         living = engine.living()
         for attempt, member in list(self._asking.lost(world, pool, living, now_s)):
-            world.lost(attempt, member, now_s)
-            is_new = True
+            if not self._endings.is_open(world, attempt, now_s):
+                world.lost(attempt, member, now_s)
+                is_new = True
         self._asking.tidy(world, pool, engine, living, now_s)
         return is_new
 

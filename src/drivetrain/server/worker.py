@@ -23,6 +23,7 @@ from drivetrain.core.errors import StoreError
 from drivetrain.core.units import NS_PER_S
 from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, reading
+from drivetrain.server.endings import Endings
 from drivetrain.server.loading import load_world
 from drivetrain.server.lock import ControllerLock
 from drivetrain.server.services import arrays
@@ -74,7 +75,8 @@ class Worker:
         self._wake = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="drivetrain controller", daemon=True)
-        self._watching = Watching(engines, asking, on_note)
+        self._endings = Endings(engines)
+        self._watching = Watching(engines, asking, self._endings, on_note)
         self._looked_s = self._planned_s = self._plan_pause_s = self._whole_s = self._whole_pause_s = 0.0
         self._is_dirty = True
         self._refused: dict[str, str] = {}
@@ -140,14 +142,19 @@ class Worker:
         for job in submitted:
             if not job.state.is_final:
                 world.add(job)
+        heard = []
         for number, kind, subject, data in messages:
+            message = kind, subject, data
+            if self._endings.is_to_wait(world, message, now_s):
+                continue
+            heard.append(number)
             if self._failed[number] < _TRIES:
-                self._try(world, number, (kind, subject, data), now_s)
+                self._try(world, number, message, now_s)
         if abs(now_s - self._looked_s) >= _LOOK_S:
             self._looked_s = now_s
             self._is_dirty |= self._watching.look(world, now_s)
         self._decide(world, now_s)
-        self._make_durable(world.take_changes(), [number for number, *_ in messages], now_s)
+        self._make_durable(world.take_changes(), heard, now_s)
         self._failed.clear()
         self._ask_engines(world, now_s)
         return self._due_s(world, now_s)
@@ -237,6 +244,8 @@ class Worker:
                 continue
             try:
                 self._asking.ask(engine, world.jobs[attempt.job], attempt, now_s)
+                if not attempt.known_as and (name := engine.known_as(attempt.id)):
+                    world.known_as(attempt.id, name)  # durable by the next turn, or asked again
             except CannotStartError as exc:
                 self._note(f"{attempt.id}: {exc.message}")
                 world.cannot_start(attempt.id, exc.message, now_s)  # durable by the next turn, or found again

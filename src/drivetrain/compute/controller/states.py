@@ -108,6 +108,7 @@ class AttemptRecord:
       id: `JOB.NUMBER`.
       job: whose try.
       shares: what each member of its gang has of a node, in the order of their ranks.
+      known_as: what its engine calls it, for people who look there; empty where it has no name yet.
       state: where it is.
       placed_s, started_s, ended_s: since the epoch.
       exits: by number of a member, from 0, how its ranks ended.
@@ -127,6 +128,7 @@ class AttemptRecord:
     number: int
     shares: tuple[Share, ...]
     pool: str = ""
+    known_as: str = ""
     state: AttemptState = AttemptState.PLACED
     placed_s: float = 0.0
     started_s: float | None = None

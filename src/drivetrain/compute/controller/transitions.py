@@ -71,7 +71,9 @@ def told_to_leave(
 
 def exited(job: JobRecord, attempt: AttemptRecord, member: int, exit_code: int, now_s: float, words: str = "") -> Both:
     """An agent has said how its ranks ended, and why in words; said twice, it counts once."""
-    if attempt.state is AttemptState.ENDED or member in attempt.exits or not 0 <= member < len(attempt.shares):
+    if attempt.state is AttemptState.ENDED or member in attempt.exits or member in attempt.lost:
+        return job, attempt
+    if not 0 <= member < len(attempt.shares):
         return job, attempt
     attempt = replace(attempt, exits={**attempt.exits, member: exit_code})
     if exit_code and attempt.why is None:
@@ -131,7 +133,8 @@ def _after_loss(job: JobRecord, attempt: AttemptRecord, now_s: float) -> JobReco
         reason = f"lost its node {_MOST_LOST} times, last {nodes}"
         return replace(job, state=JobState.FAILED, reason=reason, num_lost=num_lost, ended_s=now_s)
     eligible_s = now_s + (0.0 if num_lost <= _LOST_AT_ONCE else min(_LONGEST_PAUSE_S, 2.0 ** (num_lost - 1)))
-    return replace(job, state=JobState.WAITING, reason=f"lost {nodes}", num_lost=num_lost, eligible_s=eligible_s)
+    reason = attempt.reason if attempt.why is Why.LOST else f"lost {nodes}"
+    return replace(job, state=JobState.WAITING, reason=reason, num_lost=num_lost, eligible_s=eligible_s)
 
 
 def _after_failure(job: JobRecord, reason: str, now_s: float) -> JobRecord:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from drivetrain.compute.controller import transitions
@@ -150,11 +150,26 @@ class World:
             for member in range(len(both[1].shares)):
                 self.exited(attempt_id, member, _NO_PROGRAM, now_s, words)
 
-    def lost(self, attempt_id: str, member: int, now_s: float) -> None:
+    def known_as(self, attempt_id: str, name: str) -> None:
+        """What its engine calls it."""
+        if (both := self._both(attempt_id)) is not None:
+            self._put(both[0], replace(both[1], known_as=name))
+
+    def ended_there(self, attempt_id: str, why: Why, words: str, nodes: Collection[str], now_s: float) -> None:
+        """Its engine has ended it by itself, or what of it ran on these nodes."""
+        if (both := self._both(attempt_id)) is None:
+            return
+        job, attempt = both
+        self._put(*transitions.told_to_leave(job, attempt, why, words, grace_s=job.job.grace_s, now_s=now_s))
+        for member, node in enumerate(attempt.nodes):
+            if node in nodes:
+                self.lost(attempt_id, member, now_s, words)
+
+    def lost(self, attempt_id: str, member: int, now_s: float, what: str = "its agent was lost") -> None:
         """Nothing of an agent is left."""
         if (both := self._both(attempt_id)) is not None:
             self.failures = [failure for failure in self.failures if now_s - failure.at_s < WINDOW_S]
-            self.failures.append(values.Failure(both[1].nodes[member], now_s, both[0].id, "its agent was lost"))
+            self.failures.append(values.Failure(both[1].nodes[member], now_s, both[0].id, what))
             self._note("failure", both[1].nodes[member], self.failures[-1])
             self._put(*transitions.member_lost(*both, member, now_s))
 

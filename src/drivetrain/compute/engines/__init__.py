@@ -6,6 +6,6 @@ local/       processes of this machine
 slurm/       jobs of a Slurm cluster
 """
 
-from drivetrain.compute.engines.protocol import CannotStartError, Engine, StartRequest
+from drivetrain.compute.engines.protocol import CannotStartError, Ending, Engine, StartRequest
 
-__all__ = ["CannotStartError", "Engine", "StartRequest"]
+__all__ = ["CannotStartError", "Ending", "Engine", "StartRequest"]

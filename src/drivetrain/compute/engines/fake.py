@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from drivetrain.compute.controller.nodes import NodeRecord
-from drivetrain.compute.engines.protocol import StartRequest
+from drivetrain.compute.engines.protocol import Ending, StartRequest
 from drivetrain.core.errors import StoreError
 
 
@@ -16,6 +16,7 @@ class FakeEngine:
       agents: attempt and member -> the node where its agent lives.
       started: each start of an agent, in order.
       asked_to_leave: attempts that were.
+      endings: of attempts that it ended by itself.
       is_away: whether it answers nothing at the moment.
     """
 
@@ -25,6 +26,7 @@ class FakeEngine:
         self.agents: dict[tuple[str, int], str] = {}
         self.started: list[tuple[str, int]] = []
         self.asked_to_leave: set[str] = set()
+        self.endings: dict[str, Ending] = {}
         self.is_away = False
 
     def nodes(self) -> Sequence[NodeRecord]:
@@ -47,6 +49,15 @@ class FakeEngine:
         self._answer()
         attempts = {attempt for attempt, _ in self.agents}
         return {each: frozenset(member for attempt, member in self.agents if attempt == each) for each in attempts}
+
+    def known_as(self, attempt: str) -> str:  # noqa: ARG002 - the Protocol's
+        """It has no names of its own."""
+        return ""
+
+    def ending(self, attempt: str) -> Ending | None:
+        """As it was told."""
+        self._answer()
+        return self.endings.get(attempt)
 
     def leave(self, attempt: str) -> None:
         """Remember it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from drivetrain.compute.controller.nodes import NodeRecord
+from drivetrain.compute.controller.states import Why
 from drivetrain.compute.policy.values import Share
 from drivetrain.core.errors import StoreError
 
@@ -46,6 +47,21 @@ class CannotStartError(StoreError):
     """An attempt can never start as it was asked for: its own fault, and asking again is vain."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an engine itself ended an attempt that nobody here had told to leave.
+
+    Attributes:
+      why: `lost` where nodes were, `stopped` where a person cancelled it there, `preempted`, `over-time`.
+      words: the same for people.
+      nodes: those that are lost.
+    """
+
+    why: Why
+    words: str
+    nodes: tuple[str, ...] = ()
+
+
 class Engine(Protocol):
     """Starts, watches and stops agents. Every call may be repeated: a controller that was killed asks again."""
 
@@ -63,6 +79,12 @@ class Engine(Protocol):
 
         Raises: StoreError: it does not answer, which says nothing of who lives.
         """
+
+    def known_as(self, attempt: str) -> str:
+        """What the engine calls it, for people who look there, as `Slurm job 4711`; empty where it has no name yet."""
+
+    def ending(self, attempt: str) -> Ending | None:
+        """How it ended an attempt by itself; None where it did not. Raises: StoreError: it does not say, or not yet."""
 
     def leave(self, attempt: str) -> None:
         """Tell its agents to save and leave; one that has not come so far hears it from the server."""

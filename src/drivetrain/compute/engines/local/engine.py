@@ -16,7 +16,7 @@ from drivetrain.compute.agent.claim import claim_file, claims, holder
 from drivetrain.compute.agent.leftovers import MARK, marked
 from drivetrain.compute.agent.warm import WarmAgents
 from drivetrain.compute.controller.nodes import NodeRecord
-from drivetrain.compute.engines.protocol import CannotStartError, StartRequest
+from drivetrain.compute.engines.protocol import CannotStartError, Ending, StartRequest
 from drivetrain.compute.engines.surroundings import surroundings
 from drivetrain.compute.policy.values import Share
 from drivetrain.core.errors import StoreError
@@ -145,6 +145,14 @@ class LocalEngine:
             elif (attempt, member) not in self._children:
                 self._gone.add(claim)
         return {attempt: frozenset(members) for attempt, members in found.items()}
+
+    def known_as(self, attempt: str) -> str:  # noqa: ARG002 - the Protocol's
+        """Processes have no names."""
+        return ""
+
+    def ending(self, attempt: str) -> Ending | None:  # noqa: ARG002 - the Protocol's
+        """It never does."""
+        return None
 
     def leave(self, attempt: str) -> None:
         """SIGTERM."""

@@ -21,7 +21,7 @@ _DRAINING = ("DRAIN", "DRAINING", "DRAINED", "MAINT", "RESERVED")
 _NEVER = re.compile(r"[Ii]nvalid |[Rr]equested node configuration is not available|not permitted|[Pp]ermission denied")
 """In what `sbatch` says where the request is at fault; anything else may pass."""
 _ATTEMPT = re.compile(r"[a-z0-9-]+\.[0-9]+")
-_COMMENT = "drivetrain:"
+COMMENT = "drivetrain:"
 ENDED = ".ended"
 """Of the file that says that a member's agent is over, after the member's number."""
 
@@ -53,14 +53,19 @@ def run(arguments: Sequence[str], *, text: str = "", env: Mapping[str, str] | No
     return done.stdout
 
 
-def submit(arguments: Sequence[str], request: StartRequest) -> None:
-    """Submit a batch job. Raises: CannotStartError: Slurm will never take it. StoreError: it does not now."""
+def submit(arguments: Sequence[str], request: StartRequest) -> str:
+    """Submit a batch job, and give its number.
+
+    Raises: CannotStartError: Slurm will never take it. StoreError: it does not now.
+    """
+    env = {**_of_sbatch(), **surroundings(request.secrets), **request.env}
     try:
-        run(arguments, text=script(request), env={**_of_sbatch(), **surroundings(request.secrets), **request.env})
+        told = run(arguments, text=script(request), env=env)
     except StoreError as exc:
         if _NEVER.search(exc.message):
             raise CannotStartError(exc.message) from exc
         raise
+    return told.strip().partition(";")[0]  # of several clusters, the name of this one follows
 
 
 def _of_sbatch() -> dict[str, str]:
@@ -79,7 +84,7 @@ def batch_arguments(request: StartRequest, partition: str, log: str) -> list[str
         "sbatch",
         "--parsable",
         f"--job-name={safe_name(request.job_name)}",
-        f"--comment={_COMMENT}{request.attempt}",
+        f"--comment={COMMENT}{request.attempt}",
         f"--nodes={len(nodes)}",
         f"--ntasks={len(nodes)}",
         "--ntasks-per-node=1",
@@ -166,8 +171,8 @@ def jobs_of(text: str) -> dict[str, BatchJob]:
     found = {}
     for line in text.splitlines():
         number, comment, state = [*line.split("|"), "", ""][:3]
-        attempt = comment.removeprefix(_COMMENT)
-        if comment.startswith(_COMMENT) and _ATTEMPT.fullmatch(attempt) and not state.startswith("COMPLETING"):
+        attempt = comment.removeprefix(COMMENT)
+        if comment.startswith(COMMENT) and _ATTEMPT.fullmatch(attempt) and not state.startswith("COMPLETING"):
             found[attempt] = BatchJob(number, state.startswith("PENDING"))
     return found
 

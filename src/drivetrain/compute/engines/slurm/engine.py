@@ -10,8 +10,8 @@ from pathlib import Path
 
 from drivetrain.compute.agent.assignment import read_assignment
 from drivetrain.compute.controller.nodes import NodeRecord
-from drivetrain.compute.engines.protocol import StartRequest
-from drivetrain.compute.engines.slurm import commands
+from drivetrain.compute.engines.protocol import Ending, StartRequest
+from drivetrain.compute.engines.slurm import commands, endings
 from drivetrain.compute.engines.slurm.polling import Polling
 from drivetrain.core.errors import DataError, StoreError
 
@@ -39,6 +39,7 @@ class SlurmEngine:
         self._pool, self._partition, self._folder = pool, partition, folder
         self._nodes: tuple[float, Sequence[NodeRecord]] = (-_NODES_EVERY_S, ())
         self._started_s: dict[str, float] = {}
+        self._numbers: dict[str, str] = {}
         self._polling = Polling(self._see, name=f"Slurm of pool {pool}", every_s=_EVERY_S)
 
     def nodes(self) -> Sequence[NodeRecord]:
@@ -51,7 +52,7 @@ class SlurmEngine:
         if request.is_first or request.attempt not in self._jobs():
             log = self._folder / request.attempt / "slurm.log"
             arguments = commands.batch_arguments(request, self._partition, str(log))
-            commands.submit(arguments, request)
+            self._numbers[request.attempt] = commands.submit(arguments, request)
         self._started_s[request.attempt] = time.monotonic()
 
     def living(self) -> Mapping[str, frozenset[int]]:
@@ -62,6 +63,7 @@ class SlurmEngine:
         """
         asked_s, seen = self._polling.newest()
         self._started_s = {attempt: at_s for attempt, at_s in self._started_s.items() if at_s > asked_s}
+        self._numbers = {attempt: number for attempt, number in self._numbers.items() if attempt in self._started_s}
         down = {node.name for node in seen.nodes if node.state == "down"}
         unfit = {node.name for node in seen.nodes if node.state != "up"}
         found = {}
@@ -72,6 +74,24 @@ class SlurmEngine:
                 there = {member for member, node in enumerate(nodes) if node not in gone}
                 found[attempt] = frozenset(there - self._ended(attempt)) if len(nodes) > 1 else frozenset(there)
         return found
+
+    def known_as(self, attempt: str) -> str:
+        """By its number, as soon as `sbatch` has told it, or Slurm itself."""
+        number = self._numbers.get(attempt) or self._newest_number(attempt)
+        return f"Slurm job {number}" if number else ""
+
+    def ending(self, attempt: str) -> Ending | None:
+        """Asked anew: an agent that Slurm ends says so before the next look."""
+        self._polling.newest()  # one that does not answer is not asked
+        said = endings.said_of(commands.run(endings.QUESTION), attempt)
+        if said is None:
+            return None
+        nodes = self._members(attempt)
+        gone = {node.name: node.evidence for node in self._nodes_now() if node.state == "down" and node.name in nodes}
+        if len(nodes) > 1 and said.nodes:
+            left = commands.run(["scontrol", "show", "hostnames", said.nodes]).split()
+            gone |= {node: "" for node in nodes if node not in left and node not in gone}
+        return endings.ending_of(said, gone)
 
     def leave(self, attempt: str) -> None:
         """SIGTERM to the agent of a single node; those of several hear it from the server when they beat next.
@@ -107,12 +127,20 @@ class SlurmEngine:
         if job is not None:
             commands.run(["scancel", *options, job.number])
 
+    def _newest_number(self, attempt: str) -> str:
+        with suppress(StoreError):
+            job = self._polling.newest()[1].jobs.get(attempt)
+            return "" if job is None else job.number
+        return ""
+
     def _see(self) -> _Seen:
         if time.monotonic() - self._nodes[0] > _NODES_EVERY_S:
-            text = commands.run(["scontrol", "show", "nodes", "--oneliner"])
-            found = commands.nodes_of(text, self._pool, partition=self._partition)
-            self._nodes = time.monotonic(), found
+            self._nodes = time.monotonic(), self._nodes_now()
         return _Seen(self._nodes[1], self._jobs())
+
+    def _nodes_now(self) -> list[NodeRecord]:
+        text = commands.run(["scontrol", "show", "nodes", "--oneliner"])
+        return commands.nodes_of(text, self._pool, partition=self._partition)
 
     @staticmethod
     def _jobs() -> dict[str, commands.BatchJob]:

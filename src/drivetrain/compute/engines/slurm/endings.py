@@ -1,0 +1,61 @@
+"""What Slurm did to a job by itself, read from what it prints. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from drivetrain.compute.controller.states import Why
+from drivetrain.compute.engines.protocol import Ending
+from drivetrain.compute.engines.slurm.commands import COMMENT
+from drivetrain.core.errors import StoreError
+
+QUESTION = ("squeue", "--noheader", "--states=all", "--format=%i|%k|%T|%r|%B|%N")
+"""Of jobs that are over, Slurm knows for as long as its MinJobAge."""
+_NUM_OTHERS = 4
+_ENDINGS = {
+    "CANCELLED": Ending(Why.STOPPED, "cancelled in Slurm"),
+    "PREEMPTED": Ending(Why.PREEMPTED, "preempted by Slurm"),
+    "TIMEOUT": Ending(Why.OVER_TIME, "ended by Slurm at its limit of time"),
+    "DEADLINE": Ending(Why.OVER_TIME, "ended by Slurm at its deadline"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SaidOfJob:
+    """What Slurm says of a job. Attributes: nodes: those that it still has, as Slurm writes them; host: its first."""
+
+    number: int
+    state: str
+    reason: str
+    host: str
+    nodes: str
+
+
+def said_of(text: str, attempt: str) -> SaidOfJob | None:
+    """The attempt's job in the answer to `QUESTION`, the newest of them; None where Slurm has forgotten it."""
+    found = []
+    for line in text.splitlines():
+        number, comment, *others = line.split("|")
+        if comment == f"{COMMENT}{attempt}" and number.isdecimal() and len(others) == _NUM_OTHERS:
+            found.append(SaidOfJob(int(number), *others))
+    return max(found, key=lambda said: said.number, default=None)
+
+
+def ending_of(said: SaidOfJob, gone: Mapping[str, str]) -> Ending | None:
+    """How Slurm ended a job by itself; None where it did not.
+
+    Args:
+      gone: of its nodes, those that are down or that the job has no more, and why. Whatever became of the job, that
+        counts first: without its first node Slurm calls it failed.
+    Raises: StoreError: Slurm is still ending it, and says only then why.
+    """
+    if said.state in ("NODE_FAIL", "BOOT_FAIL") and not gone:
+        gone = {said.host: ""}
+    if gone:
+        which = f"node {next(iter(gone))} was" if len(gone) == 1 else f"nodes {', '.join(sorted(gone))} were"
+        reasons = ", ".join(sorted({reason for reason in gone.values() if reason}))
+        return Ending(Why.LOST, f"{which} taken down by Slurm{f' ({reasons})' if reasons else ''}", tuple(gone))
+    if said.state == "COMPLETING":
+        raise StoreError(f"Slurm is still ending job {said.number}")
+    return _ENDINGS.get(said.state)
