@@ -70,3 +70,32 @@ def test_following_a_job_that_ends_badly_says_so(server: ServerProcess) -> None:
     followed = said("logs", "-f", refused)
     assert (followed.exit_code, followed.stdout) == (1, "")
     assert followed.stderr.startswith(f"{refused} was refused: ")
+
+
+def test_ranks_that_were_started_again_within_an_attempt_are_told_and_stand_between_what_they_print(
+    server: ServerProcess,
+) -> None:
+    client = server.client()
+    script = "echo begin $DRIVETRAIN_ATTEMPT; [ $DRIVETRAIN_ATTEMPT = 2 ] || kill -9 $$"
+    job = submit(client, "sh", "-c", script, retries=3)
+    wait_for_state(client, job, "succeeded")
+    found = json.loads(said("describe", "--json", job).stdout)
+    assert [attempt["number"] for attempt in found["attempts"]] == [0]
+    assert [(each["attempt"], each["of_run"], each["reason"]) for each in found["restarts"]] == [
+        (0, 1, "rank 0 was killed by SIGKILL"),
+        (0, 2, "rank 0 was killed by SIGKILL"),
+    ]
+    (line,) = [line for line in said("describe", job).stdout.splitlines() if "again" in line]
+    assert line.strip().startswith("ranks started again 2 times, last at 20")
+    assert line.endswith(" UTC: rank 0 was killed by SIGKILL")
+    shown = said("logs", job)
+    assert [line.split(" at ")[0] for line in shown.stdout.splitlines()] == [
+        "[0] begin 0",
+        "--- started again",
+        "[0] begin 1",
+        "--- started again",
+        "[0] begin 2",
+    ]
+    alone = said("logs", "--rank", "0", job)
+    assert alone.stdout.splitlines() == ["begin 0", "begin 1", "begin 2"], "programs read what the rank printed"
+    assert alone.stderr.count("--- started again at ") == 2

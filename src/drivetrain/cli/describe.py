@@ -49,6 +49,7 @@ def _lines(job: dict[str, Any]) -> list[str]:
         lines += _tasks(job)
     for attempt, after in zip_longest(job["attempts"], job["attempts"][1:]):
         lines.append(f"  attempt {attempt['number']}  {_attempt(attempt, after, job['reason'])}")
+        lines += _restarts([each for each in job["restarts"] if each["attempt"] == attempt["number"]])
     return lines
 
 
@@ -97,6 +98,16 @@ def _attempt(attempt: dict[str, Any], after: dict[str, Any] | None, of_job: str)
     if attempt["lost"] and after is not None:
         words[-1] += f": started again on {_nodes(after)}"
     return "; ".join(words)
+
+
+def _restarts(restarts: list[dict[str, Any]]) -> list[str]:
+    """Of ranks, in place, within an attempt."""
+    if not restarts:
+        return []
+    last = restarts[-1]
+    times = "once" if len(restarts) == 1 else f"{len(restarts)} times, last"
+    at = utc_text(int(last["at_s"] * NS_PER_S))
+    return [f"             ranks started again {times} at {at}: {last['reason']}"]
 
 
 def _nodes(attempt: dict[str, Any]) -> str:

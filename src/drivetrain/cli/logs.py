@@ -27,13 +27,30 @@ def command(context: click.Context, job: str, follow: bool, rank: int | None, ta
     client = connect()
     job_id = client.job(job)["id"]  # what `latest` means may change meanwhile
     lines = _Lines(is_plain=rank is not None, task=task)
+    attempt: int | None = None
     for piece in client.logs(job_id, rank=rank, follow=follow):
+        if attempt is not None and piece["attempt"] > attempt and "/" not in piece["file"]:
+            for rest in lines.rest():
+                click.echo(rest)
+            click.echo(_mark(client.job(job_id), piece["attempt"]), err=rank is not None)
+        attempt = max(piece["attempt"], attempt or 0)
         if text := "\n".join(lines.of(piece)):
             click.echo(text)
     for rest in lines.rest():
         click.echo(rest)
     if follow:
         context.exit(_outcome(client, job_id))
+
+
+def _mark(job: dict[str, Any], attempt: int) -> str:
+    """The line between what an attempt of the run printed and the next; where one rank's words are shown, on stderr."""
+    from drivetrain.core.clock import utc_text
+    from drivetrain.core.units import NS_PER_S
+
+    for restart in job["restarts"]:
+        if restart["of_run"] == attempt:
+            return f"--- started again at {utc_text(int(restart['at_s'] * NS_PER_S))}: {restart['reason']} ---"
+    return f"--- started again: {len(job['attempts'])} attempts so far ---"
 
 
 def _outcome(client: Client, job: str) -> int:
@@ -80,6 +97,7 @@ class _Lines:
         """What has no end of line."""
         for file, line in self._unfinished.items():
             yield from self._shown(file, line)
+        self._unfinished.clear()
 
     def _shown(self, file: str, line: str) -> Iterator[str]:
         task = self._tasks.get(file)

@@ -13,6 +13,7 @@ one set of rules holds for both.
   verdict.py    steps -> productive, lost, skipped (pure)
   accounting.py all of it together: `account_of`, `Account`, `Interval` (pure)
   recovering.py events -> each recovery, phase by phase (pure)
+  restarts.py   ranks that were started again in place, from supervisors' journals alone
   runs.py       the journals of a run folder -> its account and logged metrics
   text.py       an account as text
   fleet/        the account of all capacity, whole or by pool, team, user or job (pure)
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from drivetrain.ledger.record import set_current as set_current
     from drivetrain.ledger.recovering import Recovery as Recovery
     from drivetrain.ledger.recovering import recoveries as recoveries
+    from drivetrain.ledger.restarts import Restart as Restart
+    from drivetrain.ledger.restarts import read_restarts as read_restarts
     from drivetrain.ledger.runs import account as account
     from drivetrain.ledger.runs import read_history as read_history
     from drivetrain.ledger.runs import scalars as scalars
@@ -58,6 +61,8 @@ __getattr__ = lazily(
         "set_current": "record",
         "Recovery": "recovering",
         "recoveries": "recovering",
+        "Restart": "restarts",
+        "read_restarts": "restarts",
         "account": "runs",
         "read_history": "runs",
         "scalars": "runs",
@@ -76,6 +81,7 @@ __all__ = [
     "JournalTail",
     "Recorder",
     "Recovery",
+    "Restart",
     "Timeline",
     "account",
     "account_of",
@@ -83,6 +89,7 @@ __all__ = [
     "current",
     "phase",
     "read_history",
+    "read_restarts",
     "read_timeline",
     "recoveries",
     "scalars",

@@ -76,9 +76,11 @@ _decode_record = msgspec.json.Decoder(Record).decode
 _decode_header = msgspec.json.Decoder(Header).decode
 
 
-def read_journal(path: Path) -> Journal:
+def read_journal(path: Path, *, leave_out: str = "") -> Journal:
     """Read a journal file; it may be absent, empty, torn at its end or damaged in its middle.
 
+    Args:
+      leave_out: a kind of records that there are many of, and that are not wanted.
     Raises: OSError: it is there but cannot be read.
     """
     try:
@@ -87,8 +89,9 @@ def read_journal(path: Path) -> Journal:
         return Journal(())
     parts: list[tuple[Header, list[Record]]] = []
     num_unreadable = 0
+    unwanted = f'{{"k":"{leave_out}"'.encode() if leave_out else b"\n"
     for line in lines:
-        if not line:
+        if not line or line.startswith(unwanted):
             continue
         found = _parse(line)
         if isinstance(found, Header):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
@@ -10,6 +9,7 @@ from itertools import pairwise
 from drivetrain.core.units import count_text, duration_text
 from drivetrain.figures import Markup
 from drivetrain.ledger import Recovery
+from drivetrain.ledger.restarts import how_text
 from drivetrain.report.html import section, table
 from drivetrain.report.story import Story
 
@@ -96,13 +96,4 @@ def _cause(recovery: Recovery) -> str:
     rank, code = recovery.failed[0]
     where = "before a step" if recovery.step is None else f"at step {recovery.step}"
     more = f", and {len(recovery.failed) - 1} more" if len(recovery.failed) > 1 else ""
-    return f"rank {rank} {'hung' if recovery.is_hang else _how(code)} {where}{more}"
-
-
-def _how(code: int) -> str:
-    if code >= 0:
-        return f"left with exit code {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"
+    return f"rank {rank} {'hung' if recovery.is_hang else how_text(code)} {where}{more}"

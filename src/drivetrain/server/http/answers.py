@@ -15,6 +15,7 @@ from drivetrain.compute.controller.states import AttemptRecord, JobRecord, JobSt
 from drivetrain.server.services.arrays import Failure, Standing
 from drivetrain.server.services.logs import Piece
 from drivetrain.server.services.people import Role
+from drivetrain.server.services.restarts import RestartTold
 
 
 class Refusal(BaseModel):
@@ -106,11 +107,15 @@ class Listed(JobRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class Described(Listed):
-    """A job with its attempts, in order, and all that happened; of an array, the first tasks that failed for good."""
+    """A job with its attempts, in order, and all that happened; of an array, the first tasks that failed for good.
+
+    Attributes: restarts: of ranks in place, within its attempts.
+    """
 
     attempts: list[AttemptRecord]
     events: list[Event]
     failed_tasks: list[Failure]
+    restarts: list[RestartTold]
 
 
 class Printed(BaseModel):

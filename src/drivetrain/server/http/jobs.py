@@ -20,6 +20,7 @@ from drivetrain.server.http.answers import answer
 from drivetrain.server.http.who import allow, person_of, server_of
 from drivetrain.server.services import arrays, jobs, logs
 from drivetrain.server.services.people import Person
+from drivetrain.server.services.restarts import restarts
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 Who = Annotated[Person, Depends(person_of)]
@@ -111,7 +112,13 @@ def describe(request: Request, who: Who, name: str) -> Response:  # noqa: ARG001
     for number, failure in enumerate(failed[:_MOST_LOOKED_AT]):
         if run := runs.get(failure.worker):
             failed[number] = replace(failure, said=logs.last_line(run, failure.task))
-    found = {"attempts": attempts, "events": events, "tasks": tasks, "failed_tasks": failed}
+    found = {
+        "attempts": attempts,
+        "events": events,
+        "tasks": tasks,
+        "failed_tasks": failed,
+        "restarts": restarts(job.run, attempts) if attempts else [],
+    }
     return answer(msgspec.to_builtins(job) | found)
 
 
