@@ -61,10 +61,10 @@ def _played(by: str, workloads: Sequence, **conditions: float) -> dict[str, floa
     from drivetrain.compute.policy.elastic import Cluster, policy_named
     from drivetrain.compute.simulate.training import Conditions, play, read_profiles
 
-    outcomes = []
-    for workload in workloads:
-        profiles = read_profiles(DATA / "pollux" / "traces", workload)
-        outcomes.append(play(workload, profiles, Cluster(16, 4), policy_named(by), Conditions(**conditions)))
+    profiles = read_profiles(DATA / "pollux" / "traces", [job for workload in workloads for job in workload])
+    outcomes = [
+        play(workload, profiles, Cluster(16, 4), policy_named(by), Conditions(**conditions)) for workload in workloads
+    ]
     return {
         **_figures([list(outcome.jct_s.values()) for outcome in outcomes]),
         "makespan_s": mean(outcome.makespan_s for outcome in outcomes),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from click.testing import CliRunner, Result
 
 from drivetrain.cli.simulate import command
 from drivetrain.compute.policy.elastic import Cluster, Decision, Knowledge, Moment, policy_named
-from drivetrain.compute.simulate.training import Conditions, Outcome, play, read_profiles, read_workload
+from drivetrain.compute.simulate.training import Conditions, Outcome, Submitted, play, read_profiles, read_workload
+from drivetrain.compute.simulate.training.tables import LARGEST_BYTES
 from drivetrain.core.errors import DataError, DrivetrainError, UsageError
 
 CLUSTER = Cluster(16, 4)
@@ -127,7 +129,12 @@ def write(folder: Path, *rows: str) -> Path:
         ("a,60,cifar10,2,1e3", "batch_size is '1e3'"),
         (",60,cifar10,2,128", "a job without a name"),
         ("a,60,../cifar10,2,128", "the application is '../cifar10'"),
-        ("a,60,cifar10,2,128\na,61,cifar10,2,128", "line 3: a second job a"),
+        ("a,60,..,2,128", "the application is '..'"),
+        ("a,60,ci\0far,2,128", "the application is 'ci\\x00far'"),
+        (f"a,60,{'x' * 101},2,128", "the application is 'xxxx"),
+        (f"a,60,cifar10,{'1' * 5000},128", "num_replicas is '1111"),
+        (f"{'x' * 200_000},60,cifar10,2,128", "line 2: no CSV: field larger"),
+        ("a,60,cifar10,2,128\na,61,cifar10,2,128", "line 3: a second job 'a'"),
     ],
 )
 def test_a_malformed_row_is_named_with_its_line(tmp_path: Path, row: str, says: str) -> None:
@@ -136,10 +143,46 @@ def test_a_malformed_row_is_named_with_its_line(tmp_path: Path, row: str, says: 
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is empty"),
+        (b"\n\n", "is empty"),
+        (b"name,time,application,num_replicas,batch_size\n", "has no rows"),
+        (b"name,time,application\na,60,cifar10\n", "has no column num_replicas"),
+        (b"\xff\xfe\x00name", "byte 0 is no text"),
+    ],
+)
+def test_a_file_that_holds_no_workload_is_named(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "w.csv").write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(str(tmp_path / "w.csv"))) as caught:
+        read_workload(tmp_path / "w.csv")
+    assert says in caught.value.message
+
+
+def test_a_workload_is_read_as_spreadsheets_write_it(tmp_path: Path) -> None:
+    text = 'name,batch_size,note,time,application,num_replicas\r\na,128,"x, y",60,cifar10,2\r\n'
+    (tmp_path / "w.csv").write_text(text, encoding="utf-8-sig", newline="")
+    assert read_workload(tmp_path / "w.csv") == (Submitted("a", 60, "cifar10", 2, 128),)
+
+
+def test_of_a_file_without_end_no_more_is_read_than_a_table_may_have(tmp_path: Path) -> None:
+    with (tmp_path / "w.csv").open("wb") as file:
+        file.truncate(LARGEST_BYTES + 1)
+    for path in (tmp_path / "w.csv", Path("/dev/zero")):
+        with pytest.raises(DataError, match=f"{path} has more than 16 MiB"):
+            read_workload(path)
+    with pytest.raises(DataError, match="cannot be read: Is a directory"):
+        read_workload(tmp_path)
+    with pytest.raises(DataError, match="there is no file"):
+        read_workload(tmp_path / "none.csv")
+
+
 def test_a_job_whose_application_has_no_profile_is_named_with_those_there_are(tmp_path: Path, pollux: Path) -> None:
     workload = read_workload(write(tmp_path, "a,60,resnet,2,128"))
-    with pytest.raises(DataError, match=r"no profile of resnet[\s\S]*there are bert, cifar10"):
+    with pytest.raises(DataError, match=r"job 'a' [\s\S]*no profile of resnet[\s\S]*there are bert, cifar10") as caught:
         read_profiles(pollux / "traces", workload)
+    assert str(pollux / "traces/resnet") in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +192,11 @@ def test_a_job_whose_application_has_no_profile_is_named_with_those_there_are(tm
         ("validation-128.csv", "progress,grad_sqr,grad_var\n1,1,nan\n", "line 2: grad_var is 'nan'"),
         ("placements.csv", "placement,local_bsz,step_time,sync_time\n1,32,0,0\n", "a step_time of 0"),
         ("scalability.csv", "num_nodes,num_replicas,local_bsz,step_time,sync_time\n", "has no rows"),
+        ("placements.csv", "placement,local_bsz,step_time,sync_time\n1.5,32,1,0\n", "a placement or size of 1.5"),
+        ("placements.csv", "placement,local_bsz,step_time,sync_time\n10,32,1,0\n", "a placement or size of 10"),
+        ("placements.csv", "placement,local_bsz,step_time,sync_time\n1,0,1,0\n", "a placement or size of 0"),
+        ("placements.csv", "placement,local_bsz,step_time,sync_time\n1,9999,1,0\n", "9999 samples and more"),
+        ("scalability.csv", "num_nodes,num_replicas,local_bsz,step_time,sync_time\n1,1,1e99,1,0\n", "size of 1e+99"),
     ],
 )
 def test_a_profile_that_is_none_is_named_with_its_file(
@@ -161,6 +209,33 @@ def test_a_profile_that_is_none_is_named_with_its_file(
         read_profiles(tmp_path, read_workload(write(tmp_path, "a,60,cifar10,2,128")))
     assert says in str(caught.value)
     assert file in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (("2,1,1", "1,1,1"), "progress does not grow"),
+        (("0,1,1",), "progress does not grow"),
+        (("1e18,1,1",), "takes .* days or more; up to 366 are played"),
+    ],
+)
+def test_progress_that_has_no_end_is_refused(tmp_path: Path, pollux: Path, rows: tuple[str, ...], says: str) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one/validation-128.csv").write_text("\n".join(["progress,grad_sqr,grad_var", *rows]) + "\n")
+    for name in ("placements.csv", "scalability.csv"):
+        shutil.copyfile(pollux / "traces/cifar10" / name, tmp_path / "one" / name)
+    with pytest.raises(DataError, match=f"{tmp_path / 'one'}: .*{says}"):
+        read_profiles(tmp_path, read_workload(write(tmp_path, "a,60,one,2,128")))
+
+
+@pytest.mark.parametrize("cluster", [Cluster(1, 1), Cluster(3, 3), Cluster(64, 1), Cluster(1000, 4)])
+def test_a_cluster_may_have_any_shape(tmp_path: Path, pollux: Path, cluster: Cluster) -> None:
+    applications = ("cifar10", "ncf", "bert", "ncf")
+    rows = (f"{number},{60 * number},{application},1,32768" for number, application in enumerate(applications))
+    workload = read_workload(write(tmp_path, *rows))
+    profiles = read_profiles(pollux / "traces", workload)
+    for policy in ("pollux", "elastic-blind", "rollout-declared"):
+        assert all(play(workload, profiles, cluster, policy_named(policy)).jct_s.values())
 
 
 def test_what_can_never_run_is_refused_at_once(tmp_path: Path, pollux: Path) -> None:

@@ -51,7 +51,7 @@ def _value(job: ElasticJob, moment: Moment, num_jobs: int) -> Floats:
     """What each size adds to the objective, float64 [S]."""
     cluster = moment.cluster
     sizes_S = sizes_of(cluster)
-    fair = -(-cluster.num_gpus // num_jobs)
+    fair = min(-(-cluster.num_gpus // num_jobs), job.batch.largest // job.batch.smallest_local)
     speedup_S = _speedups(job, cluster, fair)
     age_s = moment.now_s - job.submitted_s
     moved = max(age_s - job.num_restarts * RESTART_S, 0.0) / (age_s + RESTART_S)

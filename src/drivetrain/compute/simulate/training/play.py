@@ -54,7 +54,10 @@ def read_profiles(folder: Path, workload: Sequence[Submitted]) -> dict[str, Prof
     profiles: dict[str, Profile] = {}
     for job in workload:
         if job.application not in profiles:
-            profiles[job.application] = read_profile(folder, job.application)
+            try:
+                profiles[job.application] = read_profile(folder, job.application)
+            except DataError as exc:
+                raise DataError(f"job {job.name[:40]!r} cannot be played: {exc.message}", hint=exc.hint) from exc
     return profiles
 
 

@@ -26,6 +26,10 @@ FIXED_BATCH = {"ncf": 32768}
 """Played with one GPU and this batch size by every policy: the publisher's `simulator.py`."""
 MOST_NODES = 16
 """More nodes are as fast as so many: the publisher's rule."""
+LARGEST_SIZE = 10**9
+"""Of what is counted in a table."""
+LONGEST_S = 366 * 24 * 3600
+"""That a job may take at its fastest: a simulation ends."""
 _DIGITS = 9  # of a placement's id: GPUs of a node are a digit
 
 
@@ -121,7 +125,9 @@ def read_profile(folder: Path, application: str) -> Profile:
     """Read the traces of an application. Raises DataError: there are none, or a file is not what it should be."""
     traces = folder / application
     paths = {path: path.stem.removeprefix("validation-") for path in traces.glob("validation-*.csv")}
-    by_batch = sorted((int(size), path) for path, size in paths.items() if size.isdecimal() and int(size) > 0)
+    by_batch = sorted(
+        (int(size), path) for path, size in paths.items() if size.isdecimal() and 0 < int(size) < LARGEST_SIZE
+    )
     if not by_batch:
         there = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
         raise DataError(
@@ -135,21 +141,51 @@ def read_profile(folder: Path, application: str) -> Profile:
     scaled = read_table(
         traces / "scalability.csv", ("num_nodes", "num_replicas", "local_bsz", "step_time", "sync_time")
     )
-    for path, table_N5 in ((traces / "placements.csv", placed), (traces / "scalability.csv", scaled)):
-        if not (table_N5[:, -2] > 0).all():
-            raise DataError(f"{path} has a step_time of 0; a step takes time")
+    _check_step_times(traces / "placements.csv", placed)
+    _check_step_times(traces / "scalability.csv", scaled)
+    progress_E = np.min([table[:num_epochs, 0] for table in epochs], axis=0)
+    if not (np.diff(progress_E, prepend=0.0) > 0).all():
+        raise DataError(f"{traces}: progress does not grow from epoch to epoch in its validation-BATCH.csv")
     batches = tuple(size for size, _ in by_batch)
     largest_local = LARGEST_LOCAL.get(application, int(placed[:, 1].max()))
+    batch = Batch(batches[0], batches[-1], int(placed[:, 1].min()), largest_local)
+    if batch.smallest_local > batch.largest:
+        raise DataError(
+            f"{traces / 'placements.csv'}: a GPU was measured with {batch.smallest_local} samples and more, and the "
+            f"largest batch of a validation-BATCH.csv has {batch.largest}"
+        )
+    points_N5 = np.concatenate([_by_size(placed), scaled])
+    least_s = float(progress_E[-1] * batch.smallest / batch.largest * points_N5[:, 3].min())
+    if least_s > LONGEST_S:
+        raise DataError(
+            f"{traces}: {application} takes {least_s / 86400:.0f} days or more; up to {LONGEST_S // 86400} are played",
+            hint="progress is counted in steps at the smallest batch, step times are seconds",
+        )
     return Profile(
         name=application,
-        batch=Batch(batches[0], batches[-1], int(placed[:, 1].min()), largest_local),
+        batch=batch,
         fixed_batch=FIXED_BATCH.get(application),
         batches=batches,
-        progress_E=np.min([table[:num_epochs, 0] for table in epochs], axis=0),
+        progress_E=progress_E,
         noise_BE2=np.array([table[:num_epochs, 1:] for table in epochs]),
         by_placement={int(key): placed[placed[:, 0] == key][:, 1:] for key in np.unique(placed[:, 0])},
-        points_N5=np.concatenate([_by_size(placed), scaled]),
+        points_N5=points_N5,
     )
+
+
+def _check_step_times(path: Path, table: Floats) -> None:
+    """The last two columns are times, those before them sizes. Raises DataError: they are none."""
+    sizes, step_s = table[:, :-2], table[:, -2]
+    if not (step_s > 0).all():
+        raise DataError(f"{path} has a step_time of 0; a step takes time")
+    wrong = sizes[(sizes != np.floor(sizes)) | (sizes < 1) | (sizes >= LARGEST_SIZE)]
+    if not len(wrong) and path.name == "placements.csv":
+        wrong = np.array([placement for placement in table[:, 0] if "0" in str(int(placement))])
+    if len(wrong):
+        raise DataError(
+            f"{path} has a placement or size of {wrong[0]:g}",
+            hint="nodes, GPUs and samples are whole numbers from 1; a placement has the GPUs of each node as a digit",
+        )
 
 
 def _by_size(placed_N4: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from drivetrain.compute.simulate.training.tables import read_rows
 from drivetrain.core.errors import DataError
 
 COLUMNS = ("name", "time", "application", "num_replicas", "batch_size")
+_NAME = re.compile(r"\w[\w+. -]{0,99}")  # it is a folder's, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,9 @@ def read_workload(path: Path) -> tuple[Submitted, ...]:
     for line, (name, time, application, gpus, batch) in read_rows(path, COLUMNS):
         where = f"{path}, line {line}"
         if not name or name in jobs:
-            raise DataError(f"{where}: " + (f"a second job {name}" if name else "a job without a name"))
-        if not application or "/" in application or application.startswith("."):
-            raise DataError(f"{where}: the application is {application!r}, expected a name")
+            raise DataError(f"{where}: " + (f"a second job {name[:40]!r}" if name else "a job without a name"))
+        if not _NAME.fullmatch(application):
+            raise DataError(f"{where}: the application is {application[:40]!r}, expected a name")
         jobs[name] = Submitted(
             name,
             _whole(where, "time", time, 0),
@@ -43,5 +45,5 @@ def read_workload(path: Path) -> tuple[Submitted, ...]:
 
 def _whole(where: str, column: str, text: str, least: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) >= least):
-        raise DataError(f"{where}: {column} is {text!r}, expected a whole number of at least {least}")
+        raise DataError(f"{where}: {column} is {text[:40]!r}, expected a whole number of at least {least}")
     return int(text)
