@@ -106,3 +106,12 @@ def wait_for_state(client: Client, job: str, *states: str) -> dict[str, Any]:
         return found if found["state"] in states else None
 
     return wait_for(look, f"{job} to be {' or '.join(states)}")
+
+
+def bare_venv(folder: Path) -> Path:
+    """A folder like an environment's, whose python has nothing but its own library."""
+    python = folder / "bare" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.base_prefix}/bin/python3 -I -S "$@"\n')
+    python.chmod(0o755)
+    return folder / "bare"

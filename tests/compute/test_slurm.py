@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from drivetrain.compute.agent.assignment import Assignment, write_assignment
+from drivetrain.compute.agent.main import BEGIN
 from drivetrain.compute.controller.states import Why
 from drivetrain.compute.engines import CannotStartError, StartRequest
 from drivetrain.compute.engines.slurm import SlurmEngine, commands, endings
@@ -33,7 +34,7 @@ REQUEST = StartRequest(
     job_name="it's; rm -rf $HOME",
     pool="slurm",
     shares=SHARES,
-    agent=("/venv/bin/python", "-m", "drivetrain.compute.agent.main", "/home/agents/job-1.0"),
+    agent=("/venv/bin/python", *BEGIN, "/home/agents/job-1.0"),
     env={"DRIVETRAIN_HOME": "/home"},
     max_runtime_s=600.0,
 )
@@ -59,12 +60,12 @@ def test_a_request_is_this_batch_job_and_names_no_word_of_a_user_to_a_shell() ->
         "--time=11",
     ]
     assert commands.script(REQUEST) == (
-        "#!/bin/sh\nexec srun --kill-on-bad-exit=0 --no-kill sh -c 'trap : TERM; /venv/bin/python -m"
-        ' drivetrain.compute.agent.main /home/agents/job-1.0 "$SLURM_PROCID";'
+        "#!/bin/sh\nexec srun --kill-on-bad-exit=0 --no-kill sh -c 'trap : TERM; /venv/bin/python -c"
+        f' "{BEGIN[1]}" /home/agents/job-1.0 "$SLURM_PROCID";'
         ' touch /home/agents/job-1.0/"$SLURM_PROCID".ended\'\n'
     )
     assert commands.script(replace(REQUEST, shares=SHARES[:1])) == (
-        "#!/bin/sh\nexec /venv/bin/python -m drivetrain.compute.agent.main /home/agents/job-1.0 0\n"
+        f'#!/bin/sh\nexec /venv/bin/python -c "{BEGIN[1]}" /home/agents/job-1.0 0\n'
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.server.conftest import end_agents
-from tests.server_process import ServerProcess, wait_for
+from tests.server_process import ServerProcess, bare_venv, wait_for, wait_for_state
 from tests.slurm_cluster import PROGRAMS, SlurmCluster
 
 from drivetrain.compute.agent.claim import holder
@@ -208,3 +208,19 @@ def test_a_job_that_is_stopped_has_all_its_grace_to_save_in_and_not_more(server:
 
 def _text(server: ServerProcess, job: str) -> str:
     return "".join(piece["text"] for piece in server.client().logs(job, rank=None, follow=False))
+
+
+def test_a_job_on_slurm_whose_python_cannot_be_an_agent_fails_at_once_and_says_why(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    client = server.client()
+    for venv, nodes, reason in (
+        (bare_venv(tmp_path), 1, "No module named 'drivetrain'"),
+        (tmp_path / "bare", 2, "No module named 'drivetrain'"),
+        (tmp_path / "none", 1, "not found"),
+    ):
+        job = Job(command=("true",), nodes=nodes, pool="slurm", venv=str(venv))
+        name = client.submit(job, snapshot="", folder=str(tmp_path))["id"]
+        told = wait_for_state(client, name, "failed")
+        assert reason in told["reason"]
+        assert len(told["attempts"]) == 1

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.server.conftest import printed, submit
-from tests.server_process import ServerProcess, wait_for_state
+from tests.server_process import ServerProcess, bare_venv, wait_for_state
 
 from drivetrain.compute.job import Job
 from drivetrain.compute.snapshot import take
@@ -16,6 +16,13 @@ def test_a_job_whose_python_is_not_there_fails_at_once_and_says_so(server: Serve
     client = server.client()
     told = wait_for_state(client, submit(client, "true", venv="/nonexistent"), "failed")
     assert "there is no python to start at /nonexistent/bin/python" in told["reason"]
+    assert len(told["attempts"]) == 1
+
+
+def test_a_job_whose_python_has_no_drivetrain_fails_at_once_and_says_so(server: ServerProcess, tmp_path: Path) -> None:
+    client = server.client()
+    told = wait_for_state(client, submit(client, "true", venv=str(bare_venv(tmp_path))), "failed")
+    assert "No module named 'drivetrain'" in told["reason"]
     assert len(told["attempts"]) == 1
 
 

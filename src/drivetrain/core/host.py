@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import os
 
+_known: list[str] = []
 
-@functools.cache
+
 def host_id() -> str:
     """This host since its last boot, such as `node-a/5f0c21d3`: within it all monotonic clocks agree."""
+    if not _known:
+        _known.append(_host_id())
+    return _known[0]
+
+
+def _host_id() -> str:
     name = os.uname().nodename
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:

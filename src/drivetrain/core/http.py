@@ -1,24 +1,24 @@
 """HTTP/1.1 over one connection, as commands and agents speak to a server.
 
 The standard library's client reads headers with its mail parser and loads TLS whether it is wanted or not: half of the
-time in which a short command could have been done.
+time in which a short command could have been done. Its `socket` gives names to numbers, which takes a part of the rest.
 """
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Mapping
-from io import BufferedReader
+import _socket
 
 from drivetrain.core.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ssl import SSLContext
+    from collections.abc import Mapping
+    from ssl import SSLContext, SSLSocket
 
 _MOST_LINE_BYTES = 1 << 16
 _MOST_HEADERS = 200
 _BODILESS = (204, 304)
+_PIECE_BYTES, _MOST_PIECE_BYTES = 1 << 16, 1 << 20
 
 
 class Connection:
@@ -35,8 +35,8 @@ class Connection:
         self._netloc = _one_line(netloc)
         self._address = _address(netloc, 80 if context is None else 443)
         self._timeout_s, self._context = timeout_s, context
-        self._socket: socket.socket | None = None
-        self._reader: BufferedReader | None = None
+        self._socket: _socket.socket | SSLSocket | None = None
+        self._held = b""  # of what was read and not wanted yet
         self._begun = b""
 
     @property
@@ -78,27 +78,21 @@ class Connection:
 
     def close(self) -> None:
         """Let go of the connection. May be called twice."""
-        self._begun = b""
-        reader, self._reader = self._reader, None
+        self._begun = self._held = b""
         held, self._socket = self._socket, None
-        for each in (reader, held):
-            if each is not None:
-                each.close()
+        if held is not None:
+            held.close()
 
-    def _opened(self) -> socket.socket:
+    def _opened(self) -> _socket.socket | SSLSocket:
         if self._socket is None:
+            plain = _connected(*self._address, self._timeout_s)
             try:
-                plain = socket.create_connection(self._address, timeout=self._timeout_s)
-            except UnicodeError as exc:  # of a name that is too long for one
-                raise ConnectionError(f"{self._address[0][:40]} is no name of a host") from exc
-            try:
-                plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                context = self._context
-                self._socket = context.wrap_socket(plain, server_hostname=self._address[0]) if context else plain
+                plain.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+                self._socket = plain if self._context is None else _inside(self._context, plain, self._address[0])
             except OSError:
                 plain.close()
                 raise
-            self._reader = self._socket.makefile("rb")
+            self._held = b""
         return self._socket
 
     def _answer(self) -> tuple[int, bytes]:
@@ -113,8 +107,7 @@ class Connection:
         elif "content-length" in headers:
             content = self._read(_whole(headers["content-length"], 10))
         else:
-            assert self._reader is not None
-            content = self._reader.read()
+            content = self._rest()
             self.close()
         if version == b"HTTP/1.0" or headers.get("connection", "").lower() == "close":
             self.close()
@@ -146,18 +139,69 @@ class Connection:
         return b"".join(pieces)
 
     def _line(self) -> bytes:
-        assert self._reader is not None
-        line = self._reader.readline(_MOST_LINE_BYTES)
-        if len(line) == _MOST_LINE_BYTES:
+        while (end := self._held.find(b"\n")) < 0 and len(self._held) < _MOST_LINE_BYTES and self._more():
+            pass
+        size = len(self._held) if end < 0 else end + 1
+        if size >= _MOST_LINE_BYTES:
             raise ConnectionError("its answer has too long a line")
+        line, self._held = self._held[:size], self._held[size:]
         return line.rstrip(b"\r\n")
 
     def _read(self, num_bytes: int) -> bytes:
-        assert self._reader is not None
-        content = self._reader.read(num_bytes)
-        if len(content) < num_bytes:
-            raise ConnectionError("it closed the connection before its answer was whole")
-        return content
+        pieces, num_left = [self._held[:num_bytes]], num_bytes - len(self._held)
+        self._held = self._held[num_bytes:]
+        while num_left > 0:
+            piece = self._piece(min(num_left, _MOST_PIECE_BYTES))
+            if not piece:
+                raise ConnectionError("it closed the connection before its answer was whole")
+            pieces.append(piece)
+            num_left -= len(piece)
+        return b"".join(pieces)
+
+    def _rest(self) -> bytes:
+        pieces = [self._held]
+        while piece := self._piece(_MOST_PIECE_BYTES):
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _more(self) -> bool:
+        piece = self._piece(_PIECE_BYTES)
+        self._held += piece
+        return bool(piece)
+
+    def _piece(self, most_bytes: int) -> bytes:
+        assert self._socket is not None
+        return self._socket.recv(most_bytes)
+
+
+def _connected(host: str, port: int, timeout_s: float) -> _socket.socket:
+    """As `socket.create_connection`. Raises: OSError."""
+    error: OSError = ConnectionError(f"{host[:40]} has no address")
+    name = host.encode("ascii")  # a text would be taken for one in another alphabet first, which loads tables of these
+    for family, kind, protocol, _, address in _socket.getaddrinfo(name, port, 0, _socket.SOCK_STREAM):
+        plain = _socket.socket(family, kind, protocol)
+        try:
+            plain.settimeout(timeout_s)
+            plain.connect(address)
+        except OSError as exc:
+            plain.close()
+            error = exc
+        else:
+            return plain
+    raise error
+
+
+def _inside(context: SSLContext, plain: _socket.socket, host: str) -> SSLSocket:
+    """With TLS, which takes over the descriptor. Raises: OSError: the server has no certificate of that name."""
+    from socket import socket
+
+    named = socket(plain.family, plain.type, plain.proto, fileno=plain.detach())
+    try:
+        return context.wrap_socket(named, server_hostname=host)
+    except UnicodeError as exc:  # of a name that is too long for one
+        raise ConnectionError(f"{host[:40]} is no name of a host") from exc
+    finally:
+        named.close()  # wrapped, it holds nothing any more
 
 
 def _whole(text: str, base: int) -> int:

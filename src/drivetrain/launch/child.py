@@ -6,14 +6,12 @@ import atexit
 import builtins
 import gc
 import importlib.machinery
-import importlib.util
 import io
 import os
 import signal
 import socket
 import sys
 import threading
-import traceback
 import types
 from pathlib import Path
 from types import CodeType
@@ -76,6 +74,8 @@ def _run_attempts(job: Spawn, control: Control) -> int:
         if again is None:
             return 0 if error is None or control.ends_well else _code_of(error)
         assert error is not None
+        import traceback
+
         for each in chain(error):
             traceback.clear_frames(each.__traceback__)  # what the program held goes with its frames
         del error, each
@@ -167,6 +167,8 @@ def _module_code(main: types.ModuleType, name: str) -> CodeType:
 
 
 def _find(name: str) -> importlib.machinery.ModuleSpec | None:
+    import importlib.util
+
     try:
         return importlib.util.find_spec(name)
     except ModuleNotFoundError:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
+import _ctypes  # `ctypes` itself takes four times as long as this, which agents have not
 import os
 import signal
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_prctl = ctypes.CDLL(None, use_errno=True).prctl
+_PROCESS: int = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # no name means what is loaded
+_ADDRESS = _ctypes.dlsym(_PROCESS, "prctl")
 
 
 def die_with(parent_pid: int) -> None:
@@ -26,3 +27,7 @@ def outlive_parent() -> None:
 def adopt_orphans() -> None:
     """Become the parent of whatever a process below this one leaves behind, instead of init, and so know of its end."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    _ctypes.call_function(_ADDRESS, (option, value))

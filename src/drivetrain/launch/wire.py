@@ -21,7 +21,8 @@ file descriptors.
 
 A message is its length (4 bytes, with the descriptors attached) and JSON: the standard library's and not msgspec's,
 because environments and arguments may hold bytes that are no UTF-8, which Python carries as lone surrogates. For what
-forks ranks to be there soon, and to leave them little that they did not import, neither it nor `dataclasses` is used.
+forks ranks to be there soon, and to leave them little that they did not import, messages are made by neither it nor
+`dataclasses` nor `NamedTuple`, which compiles code for each of them.
 """
 
 from __future__ import annotations
@@ -31,14 +32,22 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, dataclass_transform
 
 from drivetrain.launch.program import Kind
 
 _LENGTH = struct.Struct("!I")
 
 
-class Spawn(NamedTuple):
+@dataclass_transform(frozen_default=True)
+class _Message:
+    """Fields by their order or by name; those that are left out are as the class says."""
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        vars(self).update(zip(type(self).__annotations__, values, strict=False), **named)
+
+
+class Spawn(_Message):
     """Start one rank; comes with the descriptors of its stdout, its stderr and its line to the launcher.
 
     Attributes:
@@ -53,18 +62,18 @@ class Spawn(NamedTuple):
     cwd: str
 
 
-class Signal(NamedTuple):
+class Signal(_Message):
     """Send a signal to the process group of a rank."""
 
     slot: int
     signum: int
 
 
-class Ready(NamedTuple):
+class Ready(_Message):
     """The nursery has imported what it was told to."""
 
 
-class Started(NamedTuple):
+class Started(_Message):
     """A rank has a process.
 
     Attributes:
@@ -76,7 +85,7 @@ class Started(NamedTuple):
     at_ns: int
 
 
-class Exited(NamedTuple):
+class Exited(_Message):
     """A rank's process has ended.
 
     Attributes:
@@ -90,11 +99,11 @@ class Exited(NamedTuple):
     at_ns: int
 
 
-class Keeps(NamedTuple):
+class Keeps(_Message):
     """The rank's process can go on in another attempt."""
 
 
-class Stumbled(NamedTuple):
+class Stumbled(_Message):
     """The rank lost a peer and has left the program; it waits for `Again`.
 
     Attributes:
@@ -104,13 +113,13 @@ class Stumbled(NamedTuple):
     words: str
 
 
-class Evidence(NamedTuple):
+class Evidence(_Message):
     """Write down where every thread of the rank is, into a folder that exists."""
 
     folder: str
 
 
-class Again(NamedTuple):
+class Again(_Message):
     """The rank's attempt is over; go on in the next one.
 
     Attributes:
@@ -120,7 +129,7 @@ class Again(NamedTuple):
     env: dict[str, str | None]
 
 
-class Leave(NamedTuple):
+class Leave(_Message):
     """Leave the attempt before a step, where all ranks can.
 
     Attributes:
@@ -134,15 +143,15 @@ class Leave(NamedTuple):
     saves: bool = False
 
 
-class Left(NamedTuple):
+class Left(_Message):
     """The rank has left the attempt as it was told to, and waits for `Again` or `End`."""
 
 
-class End(NamedTuple):
+class End(_Message):
     """The run goes on without this rank."""
 
 
-class Back(NamedTuple):
+class Back(_Message):
     """The rank has left its attempt and begins the next one.
 
     Attributes:
@@ -171,7 +180,7 @@ class Channel:
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
         """Send a message and, with it, copies of open descriptors. Raises OSError when the other end is gone."""
-        body = json.dumps([type(message).__name__, message._asdict()]).encode("ascii")
+        body = json.dumps([type(message).__name__, vars(message)]).encode("ascii")
         head = _LENGTH.pack(len(body))
         if descriptors:
             socket.send_fds(self._socket, [head], list(descriptors))

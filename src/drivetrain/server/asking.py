@@ -10,7 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from drivetrain.compute.agent.assignment import Assignment, has_assignment, read_assignment, write_assignment
+from drivetrain.compute.agent.begun import why_not_begun
 from drivetrain.compute.agent.client import CA_FILE
+from drivetrain.compute.agent.main import BEGIN
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord
 from drivetrain.compute.controller.world import World
 from drivetrain.compute.engines import Engine, StartRequest
@@ -106,6 +108,11 @@ class Asking:
                 since_s = self._missed.setdefault((attempt.id, member), now_s)
                 if now_s - since_s >= self._patience_s(attempt, world, node):
                     yield attempt.id, member
+
+    def why_not_begun(self, attempt: str, member: int) -> str:
+        """Why a member's agent, which is gone, cannot begin anywhere; empty where it did, or may elsewhere."""
+        why = why_not_begun(self.folder / attempt, member)
+        return f"its python cannot be an agent: {why}" if why else ""
 
     def _patience_s(self, attempt: AttemptRecord, world: World, node: str) -> float:
         if attempt.id not in self._started:
@@ -208,7 +215,7 @@ class Asking:
             job_name=job.job.name or job.id,
             pool=attempt.pool,
             shares=attempt.shares,
-            agent=(python, "-m", "drivetrain.compute.agent.main", str(self.folder / attempt.id)),
+            agent=(python, *BEGIN, str(self.folder / attempt.id)),
             env=env,
             secrets=tuple(name for kind, _, name in (each.partition(":") for each in sources) if kind == "env"),
             max_runtime_s=job.job.max_runtime_s,

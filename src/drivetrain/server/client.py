@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
-from contextlib import suppress
 
 from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.core.http import Connection
+from drivetrain.core.plain_json import decoded, encoded
 from drivetrain.server import here
 from drivetrain.server.addresses import in_path, query_text
 
@@ -118,7 +117,7 @@ class Client:
         after = 0
         while lines := self._send("GET", f"/api/history?after={after}").splitlines():
             yield from (line.decode() for line in lines)
-            after = json.loads(lines[-1])["seq"]
+            after = decoded(lines[-1])["seq"]
 
     def stop(self, name: str) -> dict[str, Any]:
         """Have a job save and leave."""
@@ -144,12 +143,12 @@ class Client:
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """A request with JSON in and out."""
         try:
-            sent = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
+            sent = b"" if body is None else encoded(body)
         except UnicodeEncodeError as exc:
             raise UsageError("what is to be sent has a text that is no UTF-8") from exc
         content = self._send(method, path, sent, "application/json")
         try:
-            return json.loads(content) if content else None
+            return decoded(content) if content else None
         except ValueError as exc:
             raise StoreError(f"what answers at {self.url} is no server of ours") from exc
 
@@ -222,6 +221,7 @@ def begin_running() -> Callable[[], Client | None]:
 def stop_here() -> bool:
     """End the servers of this machine, and wait until they have; whether there was one."""
     import signal
+    from contextlib import suppress
 
     folder = here.server_folder()
     pids = [server.pid for server in here.servers(folder)]
@@ -301,7 +301,7 @@ def _as_taken(folder: Path, path: str, sha256: str) -> bytes:
 
 def _refusal(status: int, content: bytes) -> UsageError | StoreError:
     try:
-        said = json.loads(content)
+        said = decoded(content)
         message, hint = said["detail"], said.get("hint", "")
     except (ValueError, KeyError, AttributeError, TypeError):
         message, hint = f"the server answers {status}", ""

@@ -23,6 +23,7 @@ from drivetrain.compute.snapshot import CodeShelf
 from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.core.units import NS_PER_S
 from drivetrain.server import here
+from drivetrain.server.announced import announced, refuse_another_database, write_token
 from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, in_turn, open_database, reading
 from drivetrain.server.foresee import Foresight
@@ -99,7 +100,7 @@ def _serve_once(
 ) -> bool:
     """Whether it ended because nothing was left to do."""
     folder, named = here.server_folder(), database.url.render_as_string(hide_password=True)
-    here.refuse_another_database(folder, named)
+    refuse_another_database(folder, named)
     with contextlib.closing(_listen(spec)) as listening:
         url = _url(spec, listening)
         key, identity = server_key(folder), secrets.token_hex(16)
@@ -114,7 +115,7 @@ def _serve_once(
         worker.start()
         try:
             with (
-                here.announced(folder, url, identity, named),
+                announced(folder, url, identity, named),
                 _signals_end_only_serving(running),
                 _ending(spec, running, database),
                 sweeping(database, home(), clock),
@@ -201,7 +202,7 @@ def _see_to_token(database: Engine, folder: Path, now_s: float) -> None:
         if not token or not people.is_good(connection, token, for_s=_LOCAL_TOKEN_S / 2, now_s=now_s):
             label = f"of {socket.gethostname()}"[:64]
             token = people.give_token(connection, user, label, lasts_s=_LOCAL_TOKEN_S, now_s=now_s)
-            here.write_token(folder, token)
+            write_token(folder, token)
 
 
 def _num_unfinished(database: Engine) -> int:

@@ -44,9 +44,13 @@ class Watching:
         is_new = _see_nodes(world, pool, {node.name: node for node in engine.nodes()})
         living = engine.living()
         for attempt, member in list(self._asking.lost(world, pool, living, now_s)):
-            if not self._endings.is_open(world, attempt, now_s):
+            if self._endings.is_open(world, attempt, now_s):
+                continue
+            if why := self._asking.why_not_begun(attempt, member):
+                world.cannot_start(attempt, why, now_s)
+            else:
                 world.lost(attempt, member, now_s)
-                is_new = True
+            is_new = True
         self._asking.tidy(world, pool, engine, living, now_s)
         return is_new
 

@@ -2,6 +2,7 @@
 
 assignment.py  what an agent is told
 claim.py       that it lives, as a lock which the kernel keeps
+begun.py       why one that is gone never was
 client.py      what it says to the server
 beats.py       says that it lives and how far it is, hears what it should do; in a thread of its own
 shipping.py    sends what ranks write to a server that does not see it, in order and only once

@@ -23,7 +23,7 @@ class Beats:
         self._client, self._how_far, self._shipping = client, how_far, shipping
         self._over = threading.Event()
         self._was_told = False
-        self._use = DeviceUse()
+        self._use: DeviceUse | None = None
         self._thread = threading.Thread(target=self._run, name="drivetrain beats", daemon=True)
 
     def __enter__(self) -> Beats:
@@ -42,6 +42,8 @@ class Beats:
     def _beat(self) -> bool:
         """Once; whether all that ranks wrote has been sent."""
         step, saved_step = self._how_far()
+        if self._use is None:
+            self._use = DeviceUse()  # it looks at all processes, for which there is no time before ranks have begun
         is_all = True
         try:
             self._obey(self._client.beat(step=step, saved_step=saved_step, is_busy=self._use.is_busy()))

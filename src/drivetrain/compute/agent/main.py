@@ -1,18 +1,34 @@
-"""How an agent begins: `python -m drivetrain.compute.agent.main FOLDER MEMBER`.
+"""How an agent begins: the program `BEGIN`, with the folder of its attempt and its number in the gang.
 
 From the start of its process to the first line of a rank, most of the time is importing. So the server is asked whether
-there is something to do before what does it is imported, and what forks the ranks imports its own beside that.
+there is something to do before what does it is imported, what forks the ranks imports its own beside that, and what
+others import and agents do not need is left out.
 """
 
 from __future__ import annotations
 
 import gc
-import signal
 import sys
-from pathlib import Path
 
-from drivetrain.compute.agent.claim import claim, claim_file
-from drivetrain.launch import spares
+from drivetrain.core.late import Late
+
+with Late("ntpath", "ipaddress", "fnmatch"):
+    import signal
+    from contextlib import suppress
+    from pathlib import Path
+
+    from drivetrain.compute.agent.claim import claim, claim_file
+    from drivetrain.launch import spares
+
+BEGIN = ("-c", "import gc; gc.disable(); from drivetrain.compute.agent.main import begin; begin()")
+"""Arguments of a Python that is to be an agent: `-m` would import for 5 ms what runs modules."""
+
+
+def begin() -> None:
+    """Be the agent that the command line asks for."""
+    if not sys.flags.safe_path:
+        sys.path.pop(0)  # the folder where we are, which `-c` put there
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))
 
 
 def main(folder: str, member: int) -> int:
@@ -44,16 +60,24 @@ def _work(folder: Path, member: int) -> int:
 
 
 def _import_msgspec() -> None:
-    """Without typing_extensions and, through that, `inspect`, which take as long as all of it.
+    """Without what it looks for to understand types that agents have none of, which takes longer than all of it.
 
-    It looks for them to understand types that agents have none of.
+    `typing_extensions` would bring `inspect`; `uuid` asks which platform this is; what is used of `datetime` is in C.
     """
-    if "msgspec" not in sys.modules and "typing_extensions" not in sys.modules:
-        sys.modules["typing_extensions"] = None  # type: ignore[assignment]  # as Python says that there is none
+    if "msgspec" in sys.modules:
+        return
+    import _datetime
+    from types import SimpleNamespace
+
+    others = {
+        "typing_extensions": None,  # as Python says that there is none
+        "uuid": SimpleNamespace(UUID=type("UUID", (), {}), SafeUUID=SimpleNamespace(unknown=None)),
+        "decimal": SimpleNamespace(Decimal=type("Decimal", (), {})),
+        "datetime": _datetime,
+    }
+    others = {name: module for name, module in others.items() if name not in sys.modules}
+    sys.modules.update(others)  # type: ignore[arg-type]  # import takes what it finds there
+    with Late("msgspec.inspect", "textwrap"), suppress(AttributeError):  # a version that wants more gets all
         import msgspec as msgspec
-
-        del sys.modules["typing_extensions"]
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))
+    for name in others:
+        del sys.modules[name]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from contextlib import suppress
 
 from drivetrain.core.variables import home_text
 
@@ -34,8 +33,10 @@ def statuses(folder: str, paths: Iterable[str]) -> dict[str, os.stat_result]:
     """Of all that are there; of links, their own."""
     found = {}
     for path in paths:
-        with suppress(OSError):  # git knows it, but it is gone
+        try:
             found[path] = os.lstat(os.path.join(folder, path))  # noqa: PTH118 - as text, a thousand paths in a moment
+        except OSError:  # git knows it, but it is gone
+            continue
     return found
 
 

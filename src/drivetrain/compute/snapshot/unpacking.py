@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from drivetrain.compute.snapshot.manifest import Manifest
 from drivetrain.core.errors import DataError, StoreError
+
+_MUCH_BYTES = 1 << 20
 
 
 def unpack(manifest: Manifest, folder: Path, read: Callable[[str], bytes]) -> None:
@@ -51,9 +52,21 @@ def _write(manifest: Manifest, folder: Path, read: Callable[[str], bytes]) -> No
             path.symlink_to(entry.link)
             continue
         content = read(entry.sha256)
-        if hashlib.sha256(content).hexdigest() != entry.sha256:
+        if _sha256_of(content) != entry.sha256:
             raise DataError(f"the content of {entry.path} is not what was sent")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         descriptor = os.open(path, flags, 0o755 if entry.is_executable else 0o644)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
+
+
+def _sha256_of(content: bytes) -> str:
+    """In hex; of little without OpenSSL, which takes longer to load than most code to hash."""
+    if len(content) > _MUCH_BYTES:
+        from hashlib import sha256
+    else:
+        try:
+            from _sha2 import sha256  # type: ignore[import-not-found, no-redef]  # since Python 3.12
+        except ImportError:
+            from _sha256 import sha256  # type: ignore[import-not-found, no-redef]
+    return sha256(content).hexdigest()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from drivetrain.compute.agent.claim import claim_file, claims, holder
 from drivetrain.compute.agent.leftovers import MARK, marked
+from drivetrain.compute.agent.main import BEGIN
 from drivetrain.compute.agent.warm import WarmAgents
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines.protocol import CannotStartError, Ending, StartRequest
@@ -21,7 +22,7 @@ from drivetrain.compute.engines.surroundings import surroundings
 from drivetrain.compute.policy.values import Share
 from drivetrain.core.errors import StoreError
 
-WARM = (sys.executable, "-m", "drivetrain.compute.agent.main")
+WARM = (sys.executable, *BEGIN)
 """Agents that a fork can be."""
 
 

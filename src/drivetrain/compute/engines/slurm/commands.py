@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from drivetrain.compute.agent.main import BEGIN
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines.protocol import CannotStartError, StartRequest
 from drivetrain.compute.engines.surroundings import surroundings
@@ -183,6 +184,8 @@ def safe_name(name: str) -> str:
 
 
 def _quoted(word: str) -> str:
+    if word == BEGIN[-1]:
+        return f'"{word}"'  # it holds nothing that a shell would take for more than text
     if not re.fullmatch(r"[A-Za-z0-9/._:=@%+-]+", word):
         raise StoreError(f"Slurm cannot be told the path {word!r}", hint="use folders with plain names")
     return word

@@ -1,0 +1,47 @@
+"""JSON by the parts of `json` that are in C; its other parts bring `re`, most of what a short command would import."""
+
+from __future__ import annotations
+
+import _json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+
+class _AsJson:
+    """How the scanner reads, as `json.JSONDecoder` has it by default."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float, parse_int = float, int
+    parse_constant = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}.__getitem__
+
+
+_SPACE = " \t\n\r"
+_scan = _json.make_scanner(_AsJson)  # type: ignore[arg-type]  # it wants something with these names
+
+
+def encoded(value: object) -> bytes:
+    """A value as JSON in UTF-8, as `json.dumps` without escapes writes it; one that refers to itself is not looked for.
+
+    Raises: TypeError: it holds something that JSON has not. UnicodeEncodeError: a text in it is no UTF-8.
+    """
+    encode = _json.make_encoder(None, _refuse, _json.encode_basestring, None, ": ", ", ", False, False, True)
+    return "".join(encode(value, 0)).encode()
+
+
+def decoded(data: bytes) -> Any:
+    """The value of JSON in UTF-8. Raises: ValueError: it is none."""
+    text = data.decode().strip(_SPACE)
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration as exc:
+        raise ValueError(f"no JSON at character {exc.value}") from None
+    if end != len(text):
+        raise ValueError(f"more than JSON after character {end}")
+    return value
+
+
+def _refuse(value: object) -> NoReturn:
+    raise TypeError(f"JSON has no {type(value).__name__}")

@@ -1,0 +1,28 @@
+"""A module that is late is there in full as soon as it is used, and only who imported it meanwhile has it late."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from drivetrain.core.late import Late
+
+
+def test_a_late_module_is_loaded_when_something_of_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    with Late("colorsys"):
+        import colorsys as late
+    assert "colorsys" not in sys.modules
+    assert late.rgb_to_yiq(0, 0, 0) == (0, 0, 0)
+    import colorsys
+
+    assert late.ONE_THIRD == colorsys.ONE_THIRD
+    with pytest.raises(AttributeError):
+        print(late.nothing)
+
+
+def test_what_was_loaded_before_is_not_made_late() -> None:
+    with Late("sys"):
+        import sys as again
+    assert again is sys
