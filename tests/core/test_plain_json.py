@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivetrain.core.plain_json import decoded, encoded
+from drivetrain.core.plain_json import decoded, encoded, escaped
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -20,6 +20,8 @@ VALUES = st.recursive(
 
 @given(VALUES)
 def test_it_is_what_json_writes_and_reads(value: object) -> None:
+    assert escaped(value) == json.dumps(value).encode()
+    assert decoded(escaped(value)) == value
     try:
         expected = json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

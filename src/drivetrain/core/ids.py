@@ -11,7 +11,7 @@ from drivetrain.core.clock import wall_ns
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_CHARS = 10  # 50 bits of milliseconds: until the year 37648
 _RANDOM_CHARS = 6  # 30 bits: two ids of one millisecond collide once in 10^9
-_VALID = re.compile(r"[a-z][a-z0-9]*-[0-9a-z]{10}-[0-9a-z]{6}")
+_VALID = r"[a-z][a-z0-9]*-[0-9a-z]{10}-[0-9a-z]{6}"
 
 
 def new_id(prefix: str, *, now_ns: int | None = None) -> str:
@@ -27,7 +27,7 @@ def new_id(prefix: str, *, now_ns: int | None = None) -> str:
 
 def is_id(text: str, prefix: str) -> bool:
     """Whether `text` is an id of this prefix, so that it can safely become part of a path."""
-    return text.startswith(f"{prefix}-") and _VALID.fullmatch(text) is not None
+    return text.startswith(f"{prefix}-") and re.fullmatch(_VALID, text) is not None
 
 
 def _encode(value: int, num_chars: int) -> str:

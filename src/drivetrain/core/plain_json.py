@@ -6,6 +6,7 @@ import _json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
 
@@ -27,8 +28,12 @@ def encoded(value: object) -> bytes:
 
     Raises: TypeError: it holds something that JSON has not. UnicodeEncodeError: a text in it is no UTF-8.
     """
-    encode = _json.make_encoder(None, _refuse, _json.encode_basestring, None, ": ", ", ", False, False, True)
-    return "".join(encode(value, 0)).encode()
+    return _text(value, _json.encode_basestring).encode()
+
+
+def escaped(value: object) -> bytes:
+    """Likewise in ASCII, which has a way to write every text. Raises: TypeError."""
+    return _text(value, _json.encode_basestring_ascii).encode("ascii")
 
 
 def decoded(data: bytes) -> Any:
@@ -41,6 +46,10 @@ def decoded(data: bytes) -> Any:
     if end != len(text):
         raise ValueError(f"more than JSON after character {end}")
     return value
+
+
+def _text(value: object, quoted: Callable[[str], str]) -> str:
+    return "".join(_json.make_encoder(None, _refuse, quoted, None, ": ", ", ", False, False, True)(value, 0))
 
 
 def _refuse(value: object) -> NoReturn:

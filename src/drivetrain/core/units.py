@@ -23,7 +23,7 @@ _BYTES: dict[str, int] = {
     **{f"{prefix}b": 1000**power for power, prefix in enumerate("kmgt", start=1)},
     **{f"{prefix}ib": 1024**power for power, prefix in enumerate("kmgt", start=1)},
 }
-_QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]+)\s*")
+_QUANTITY = r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]+)\s*"  # a text: `re` compiles it at first use, and agents have none
 
 
 class Every(Struct, frozen=True):
@@ -54,7 +54,7 @@ def parse_every(text: str) -> Every:
 
     Raises: ValueError: neither, or it is zero.
     """
-    match = _QUANTITY.fullmatch(text)
+    match = re.fullmatch(_QUANTITY, text)
     if match and match[2] in ("step", "steps") and match[1].isdigit():
         every = Every(int(match[1]), "step")
     else:
@@ -69,7 +69,7 @@ def parse_bytes(text: str) -> int:
 
     Raises: ValueError: it is not a number with one of those units, or less than a byte.
     """
-    match = _QUANTITY.fullmatch(text)
+    match = re.fullmatch(_QUANTITY, text)
     factor = _BYTES.get(match[2].lower()) if match else None
     if match is None or factor is None or not 1 <= (amount := float(match[1]) * factor) < float("inf"):
         raise ValueError(f"{text!r} is not a size such as 512MiB or 1.5GiB")
@@ -111,7 +111,7 @@ def count_text(number: int, noun: str, plural: str = "") -> str:
 
 
 def _parse_ns(text: str, wanted: str) -> int:
-    match = _QUANTITY.fullmatch(text)
+    match = re.fullmatch(_QUANTITY, text)
     if match is None or match[2] not in _TIME_NS:
         raise ValueError(f"{text!r} is not {wanted}; units are {', '.join(_TIME_NS)}")
     amount = float(match[1]) * _TIME_NS[match[2]]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from drivetrain.core.plain_json import decoded
 from drivetrain.launch.hang import Look
 
 COLLECTIVES = "collectives.json"
@@ -37,7 +37,7 @@ def collectives_begun(folder: Path, ranks: Sequence[int]) -> dict[int, int]:
     for rank in ranks:
         try:
             path = folder / f"rank-{rank}.{COLLECTIVES}"
-            entries = json.loads(path.read_bytes())["entries"] if path.stat().st_size <= _MOST_BYTES else []
+            entries = decoded(path.read_bytes())["entries"] if path.stat().st_size <= _MOST_BYTES else []
             found[rank] = max((int(entry["record_id"]) + 1 for entry in entries), default=0)
         except (OSError, ValueError, KeyError, TypeError):
             continue

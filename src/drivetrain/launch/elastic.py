@@ -11,7 +11,7 @@ from drivetrain.core.errors import UsageError
 from drivetrain.core.units import NS_PER_MS, count_text
 from drivetrain.launch.policy import Failure, is_permanent, why_give_up
 
-_RANGE = re.compile(r"([0-9]{1,6})(?::([0-9]{1,6}))?")
+_RANGE = r"([0-9]{1,6})(?::([0-9]{1,6}))?"
 _AHEAD_NS = 150 * NS_PER_MS  # by when a word to all ranks has come to each, with a margin for a busy machine
 _LEAST_AHEAD = 2  # steps; the step that is open, and one more
 _PATIENCE_NS = 2500 * NS_PER_MS
@@ -19,7 +19,7 @@ _PATIENCE_NS = 2500 * NS_PER_MS
 
 def parse_range(option: str, text: str) -> tuple[int, int]:
     """Least and most, of `2:8` or `4`. Raises UsageError: it is neither, or the least is 0 or more than the most."""
-    match = _RANGE.fullmatch(text)
+    match = re.fullmatch(_RANGE, text)
     if match is None:
         raise UsageError(f"{option} is {text!r}", hint=f"write a number, or the least and the most: {option} 2:8")
     least, most = int(match[1]), int(match[2] or match[1])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from drivetrain.core.errors import StoreError
 
-_PEER_LOST = re.compile(
+_PEER_LOST = (
     r"gloo/transport|[Cc]onnection (closed|reset|refused)( by peer)?|Broken pipe|DistNetworkError|DistStoreError"
     r"|ncclRemoteError|ncclSystemError|NCCL communicator was aborted|remote process exited|collective operation timeout"
 )
@@ -15,7 +15,7 @@ _PEER_LOST = re.compile(
 
 def is_peer_lost(text: str) -> bool:
     """Whether these words, of torch's collectives or its store, say that a peer is gone."""
-    return _PEER_LOST.search(text) is not None
+    return re.search(_PEER_LOST, text) is not None
 
 
 def is_about_a_lost_peer(error: BaseException) -> bool:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import json
 import os
 import selectors
 import signal
@@ -159,6 +158,8 @@ def _preload(modules: list[str]) -> None:
 
 def main() -> None:
     """Preload, serve, end; in a fork of it, become a rank."""
+    import json
+
     end, parent_pid, grace_ns, modules = (json.loads(text) for text in sys.argv[1:])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with(parent_pid)

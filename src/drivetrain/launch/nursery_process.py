@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
@@ -39,6 +38,7 @@ class NurseryProcess:
             if spare is not None and spare.become(theirs, env=env, cwd=cwd, grace_ns=grace_ns):
                 self._process: subprocess.Popen[bytes] | spares.Spare = spare
             else:
+                import json
                 import subprocess
 
                 settings = (theirs.fileno(), os.getpid(), grace_ns, list(modules))

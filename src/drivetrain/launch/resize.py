@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 
 from drivetrain.core.errors import StoreError, UsageError
+from drivetrain.core.plain_json import decoded, encoded
 from drivetrain.launch.claim import is_claimed
 from drivetrain.store import RunFolder, publish_bytes
 
@@ -14,7 +14,7 @@ def offer_range(run: RunFolder, min_ranks: int, max_ranks: int) -> None:
     """Say what may be asked for, and forget what was asked of another launcher. For the launcher of the run."""
     run.resize_request.unlink(missing_ok=True)
     with suppress(StoreError):  # a full disk takes the resizing, not the run
-        publish_bytes(run.resize_range, json.dumps([min_ranks, max_ranks]).encode())
+        publish_bytes(run.resize_range, encoded([min_ranks, max_ranks]))
 
 
 def withdraw_range(run: RunFolder) -> None:
@@ -40,7 +40,7 @@ def ask_for(run: RunFolder, num_ranks: int) -> None:
     Raises: UsageError: nobody runs it, or it cannot have that many.
     """
     try:
-        least, most = json.loads(run.resize_range.read_bytes())
+        least, most = decoded(run.resize_range.read_bytes())
     except (OSError, ValueError):
         least = most = 0
     if not is_claimed(run):

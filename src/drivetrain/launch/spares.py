@@ -6,7 +6,6 @@ where an interpreter would have to be started.
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
@@ -16,6 +15,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
+
+from drivetrain.core.plain_json import decoded, escaped
 
 _MOST_BYTES = 1 << 17
 _READ_AT_START = ("PYTHON", "LD_", "MALLOC_", "GLIBC_")
@@ -33,7 +34,7 @@ class Spare:
 
     def become(self, end: socket.socket, *, env: Mapping[str, str], cwd: Path, grace_ns: int) -> bool:
         """Have it be a nursery at this end of a socket; False where it cannot."""
-        told = json.dumps({"env": dict(env), "cwd": str(cwd), "grace_ns": grace_ns}).encode()
+        told = escaped({"env": dict(env), "cwd": str(cwd), "grace_ns": grace_ns})
         try:
             if len(told) > _MOST_BYTES:
                 return False
@@ -106,7 +107,7 @@ def _wait(line: socket.socket, parent_pid: int) -> NoReturn:
         if not content:
             os._exit(0)
         line.close()
-        told = json.loads(content)
+        told = decoded(content)
         os.dup2(2, 1)
         os.environ.clear()
         os.environ.update(told["env"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -262,6 +261,8 @@ def _script(spec: LaunchSpec, program: Program) -> tuple[Path, Path]:
 
 def requests_text(requests: tuple[RankRequest, ...]) -> str:
     """The requests as JSON for people; what `--dry-run` prints."""
+    import json
+
     return json.dumps(
         [
             {

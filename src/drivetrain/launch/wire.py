@@ -19,7 +19,7 @@ file descriptors.
        |          <- Back          |   ... now
        | End ->                    |   there is no next one for this process; it ends well
 
-A message is its length (4 bytes, with the descriptors attached) and JSON: the standard library's and not msgspec's,
+A message is its length (4 bytes, with the descriptors attached) and JSON: as Python's own writes it, not msgspec's,
 because environments and arguments may hold bytes that are no UTF-8, which Python carries as lone surrogates. For what
 forks ranks to be there soon, and to leave them little that they did not import, messages are made by neither it nor
 `dataclasses` nor `NamedTuple`, which compiles code for each of them.
@@ -27,13 +27,13 @@ forks ranks to be there soon, and to leave them little that they did not import,
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import struct
 from collections.abc import Sequence
 from typing import Any, dataclass_transform
 
+from drivetrain.core.plain_json import decoded, escaped
 from drivetrain.launch.program import Kind
 
 _LENGTH = struct.Struct("!I")
@@ -180,7 +180,7 @@ class Channel:
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
         """Send a message and, with it, copies of open descriptors. Raises OSError when the other end is gone."""
-        body = json.dumps([type(message).__name__, vars(message)]).encode("ascii")
+        body = escaped([type(message).__name__, vars(message)])
         head = _LENGTH.pack(len(body))
         if descriptors:
             socket.send_fds(self._socket, [head], list(descriptors))
@@ -199,7 +199,7 @@ class Channel:
             return None
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)
-        name, fields = json.loads(body)
+        name, fields = decoded(body)
         return _KINDS[name](**fields), descriptors
 
     def close(self) -> None:

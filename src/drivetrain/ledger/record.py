@@ -27,7 +27,7 @@ from drivetrain.core.leaves import PHASES
 from drivetrain.ledger.journal import Header
 
 _CLOSED = -1
-_DETAILED = re.compile(r"([a-z_]+)/[a-z0-9_-]{1,40}")  # init/rendezvous
+_DETAILED = r"([a-z_]+)/[a-z0-9_-]{1,40}"  # init/rendezvous
 _PHASE_JSON: Mapping[str, bytes] = {str(phase): b'"%s"' % phase.encode() for phase in PHASES}
 
 
@@ -309,7 +309,7 @@ def _phase_json(name: str) -> bytes:
 
 @functools.lru_cache(maxsize=256)
 def _detailed_json(name: str) -> bytes:
-    match = _DETAILED.fullmatch(name)
+    match = re.fullmatch(_DETAILED, name)
     if match is None or match[1] not in _PHASE_JSON:
         raise ValueError(f"{name!r} is no phase; phases are {', '.join(_PHASE_JSON)}, or one of them with /detail")
     return b'"%s"' % name.encode()

@@ -18,7 +18,7 @@ from drivetrain.compute.controller.world import World
 from drivetrain.compute.engines import Engine, StartRequest
 from drivetrain.core.errors import DataError, StoreError
 from drivetrain.server.keys import attempt_token
-from drivetrain.store import create_run, run_folder
+from drivetrain.store import create_run, run_folder, sync_files
 
 _PATIENCE_S = 20.0
 """How long an engine may fail to start an attempt."""
@@ -80,9 +80,12 @@ class Asking:
         if attempt.id not in self._started:
             is_first = attempt.id not in self._asked and attempt.id not in self._inherited
             self._asked.setdefault(attempt.id, now_s)
-            self._write(job, attempt)
-            if attempt.state is AttemptState.PLACED:
-                engine.start(self.request(job, attempt, is_first=is_first))
+            new = self._write(job, attempt)
+            try:
+                if attempt.state is AttemptState.PLACED:
+                    engine.start(self.request(job, attempt, is_first=is_first))
+            finally:
+                sync_files(new)  # agents see it before; were it lost with the power, it would be made again
             self._started.add(attempt.id)
         if attempt.state is not AttemptState.LEAVING:
             return
@@ -171,12 +174,19 @@ class Asking:
         shutil.rmtree(aside, ignore_errors=True)
         return not folder.exists()
 
-    def _write(self, job: JobRecord, attempt: AttemptRecord) -> None:
-        """What agents find: the folder of the run, and the assignment, where the server's address may have changed."""
-        if not run_folder(job.run).manifest_file.is_file():
-            asked = job.job
-            create_run(list(asked.command), asked.num_ranks * asked.nodes_range[1], name=asked.name, run_id=job.run)
+    def _write(self, job: JobRecord, attempt: AttemptRecord) -> list[Path]:
+        """What agents find: the folder of the run, and the assignment, where the server's address may have changed.
+
+        Returns: what is new, and not durable yet.
+        """
+        new, asked = [], job.job
+        manifest = run_folder(job.run).manifest_file
+        if not manifest.is_file() or not manifest.stat().st_size:
+            num_ranks = asked.num_ranks * asked.nodes_range[1]
+            create_run(list(asked.command), num_ranks, name=asked.name, run_id=job.run, is_durable=False)
+            new = [manifest]
         self._hand_over(self.folder / attempt.id, self.assignment(job, attempt))
+        return new
 
     def assignment(self, job: JobRecord, attempt: AttemptRecord) -> Assignment:
         """What its agents are told."""

@@ -13,10 +13,10 @@ from drivetrain.core import clock, ids
 from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.core.variables import home
 from drivetrain.store.manifests import manifest_json
-from drivetrain.store.publish import publish_bytes
+from drivetrain.store.publish import publish_bytes, publish_quickly
 from drivetrain.store.root import make_home
 
-_PROFILE_FILE = re.compile(r"attempt-[0-9]+\.rank-[0-9]+\.steps-[0-9]+-[0-9]+\.(?:json\.gz|memory\.pickle|stacks\.txt)")
+_PROFILE_FILE = r"attempt-[0-9]+\.rank-[0-9]+\.steps-[0-9]+-[0-9]+\.(?:json\.gz|memory\.pickle|stacks\.txt)"
 
 
 class RunManifest(Struct, frozen=True):
@@ -126,7 +126,7 @@ class RunFolder(Struct, frozen=True):
     def profile_files(self) -> list[Path]:
         """The traces, snapshots and stacks of the run that are whole, by name; empty where it was never profiled."""
         try:
-            return sorted(path for path in self.profile.iterdir() if _PROFILE_FILE.fullmatch(path.name))
+            return sorted(path for path in self.profile.iterdir() if re.fullmatch(_PROFILE_FILE, path.name))
         except OSError:
             return []
 
@@ -166,11 +166,13 @@ def create_run(
     environment: dict[str, str] | None = None,
     config: dict[str, object] | None = None,
     run_id: str = "",
+    is_durable: bool = True,
 ) -> RunFolder:
     """Make the folder of a new run in the home.
 
     Args:
       run_id: where it is known before; made again, it is as it was.
+      is_durable: else it is only after `sync_files` of its manifest.
     Raises: StoreError: the disk would not take it.
     """
     run_id = run_id or ids.new_id("run")
@@ -185,7 +187,7 @@ def create_run(
     )
     make_home()
     folder = run_folder(run_id)
-    publish_bytes(folder.manifest_file, manifest_json(manifest))
+    (publish_bytes if is_durable else publish_quickly)(folder.manifest_file, manifest_json(manifest))
     return folder
 
 

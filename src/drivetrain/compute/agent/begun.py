@@ -28,6 +28,7 @@ def why_not_begun(folder: Path, member: int) -> str:
     for log in (f"{member}.log", "slurm.log"):
         with suppress(OSError), (folder / log).open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TOLD_BYTES))
-            if reasons := _REASON.findall(file.read()):
+            reasons: list[bytes] = _REASON.findall(file.read())
+            if reasons:
                 return reasons[-1].decode(errors="replace").strip()[:300]
     return ""

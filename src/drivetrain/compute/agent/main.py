@@ -66,7 +66,7 @@ def _import_msgspec() -> None:
     """
     if "msgspec" in sys.modules:
         return
-    import _datetime
+    import _datetime  # type: ignore[import-not-found]  # which is said nowhere to have types
     from types import SimpleNamespace
 
     others = {
@@ -76,7 +76,7 @@ def _import_msgspec() -> None:
         "datetime": _datetime,
     }
     others = {name: module for name, module in others.items() if name not in sys.modules}
-    sys.modules.update(others)  # type: ignore[arg-type]  # import takes what it finds there
+    sys.modules.update(others)
     with Late("msgspec.inspect", "textwrap"), suppress(AttributeError):  # a version that wants more gets all
         import msgspec as msgspec
     for name in others:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import json
 import os
 import pkgutil
 import signal
@@ -21,6 +20,7 @@ from typing import NoReturn
 
 from drivetrain import launch
 from drivetrain.compute.agent.main import main as be_agent
+from drivetrain.core.plain_json import decoded, escaped
 from drivetrain.launch.prctl import die_with
 
 _MOST_BYTES = 1 << 16
@@ -52,7 +52,7 @@ class WarmAgents:
           output: descriptor of where it writes.
         Raises: OSError: it does not fork any more.
         """
-        told = json.dumps({"folder": str(folder), "member": member, "env": dict(env)}).encode()
+        told = escaped({"folder": str(folder), "member": member, "env": dict(env)})
         socket.send_fds(self._line, [told], [output])
         _, descriptors, *_ = socket.recv_fds(self._line, 1, 1)
         if not descriptors:
@@ -84,7 +84,7 @@ def main(end: int, parent_pid: int) -> None:
         pid = os.fork()
         if pid == 0:
             line.close()
-            _become(json.loads(content), descriptors[0])
+            _become(decoded(content), descriptors[0])
         pidfd = os.pidfd_open(pid)
         with suppress(OSError):
             socket.send_fds(line, [b"1"], [pidfd])
