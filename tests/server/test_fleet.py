@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,23 +16,25 @@ from drivetrain.compute.controller.changes import Settings
 from drivetrain.compute.controller.world import World
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.values import Pool
+from drivetrain.core.errors import StoreError
 from drivetrain.core.units import NS_PER_S
-from drivetrain.ledger.fleet import Fleet, fleet_now, now_json, statement, statement_json
+from drivetrain.ledger.fleet import WINDOW_NS, Fleet, fleet_now, now_json, statement, statement_json
 from drivetrain.server.database import Records, open_database, reading
+from drivetrain.server.database.books import read_books
 from drivetrain.server.services import fleet as service
-from drivetrain.server.services.fleet import FleetMemory, read_fleet
+from drivetrain.server.services.fleet import FleetMemory, close_page, read_fleet
 from drivetrain.store import RunFolder, create_run
 
 
 def shown(fleet: Fleet) -> tuple[object, object]:
-    since_ns = fleet.read_at_ns - 7200 * NS_PER_S
-    account = statement(fleet, since_ns, fleet.read_at_ns, by=("team", "job"))
-    return now_json(fleet_now(fleet)), statement_json(account)
+    assert fleet.since_ns is not None
+    account = statement(fleet, fleet.since_ns, fleet.read_at_ns, by=("team", "job"))
+    account.check()
+    return now_json(fleet_now(fleet, window_ns=fleet.read_at_ns - fleet.since_ns)), statement_json(account)
 
 
-def past(folder: Path, num_jobs: int) -> Engine:
+def past(database: Engine, num_jobs: int) -> Engine:
     """A database in which so many jobs came and went, one after the other, to `NOW_S`."""
-    database = open_database(f"sqlite:///{folder}/known.sqlite")
     world = World((), (), (), Settings((Pool("p"),), (), ()))
     for node in NODES:
         world.set_node(node)
@@ -59,7 +63,7 @@ def test_what_is_remembered_of_past_jobs_changes_nothing_and_is_read_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DRIVETRAIN_HOME", str(tmp_path))
-    database, memory, read = past(tmp_path, 4), FleetMemory(), list[str]()
+    database, memory, read = past(open_database(f"sqlite:///{tmp_path}/known.sqlite"), 4), FleetMemory(), list[str]()
     account = ledger.account
 
     def counted(run: RunFolder) -> ledger.Account:
@@ -69,7 +73,77 @@ def test_what_is_remembered_of_past_jobs_changes_nothing_and_is_read_once(
     monkeypatch.setattr(service.ledger, "account", counted)
     for later_s, num_read in ((0.0, 4), (60.0, 4), (500.0, 4), (3600.0, 1), (3660.0, 0), (7000.0, 0)):
         with reading(database) as connection:
-            anew = shown(read_fleet(connection, NOW_S + later_s))
+            at_ns = int((NOW_S + later_s) * NS_PER_S)
+            anew = shown(read_fleet(connection, at_ns, at_ns - WINDOW_NS))
             read.clear()
-            assert shown(read_fleet(connection, NOW_S + later_s, memory)) == anew
+            assert shown(read_fleet(connection, at_ns, at_ns - WINDOW_NS, memory)) == anew
         assert len(read) == num_read, later_s
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    monkeypatch.setenv("DRIVETRAIN_HOME", str(tmp_path))
+    if request.param == "sqlite":
+        database = open_database(f"sqlite:///{tmp_path}/known.sqlite")
+    else:
+        database = open_database(request.getfixturevalue("postgres").database(f"t{os.urandom(6).hex()}"))
+    yield database
+    database.dispose()
+
+
+def test_a_history_closed_page_by_page_says_the_same_and_is_read_no_more(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past(database, 12)
+    monkeypatch.setattr(service, "_ON_A_PAGE", 9)
+    now_s = NOW_S + 3600.0
+    at_ns = int(now_s * NS_PER_S)
+    windows = [0, *(at_ns - int(seconds * NS_PER_S) for seconds in (4310, 4000, 3900.5, 3700, 3600, 10))]
+
+    def told() -> list[object]:
+        with reading(database) as connection:
+            return [shown(read_fleet(connection, at_ns, since_ns)) for since_ns in windows]
+
+    whole, num_pages = told(), 0
+    while close_page(database, now_s, FleetMemory()):
+        num_pages += 1
+        assert told() == whole
+    assert num_pages > 5
+    read = list[str]()
+
+    def is_gone(run: RunFolder) -> ledger.Account:
+        read.append(run.id)
+        raise StoreError("it has been removed")
+
+    monkeypatch.setattr(service.ledger, "account", is_gone)
+    with reading(database) as connection:
+        read_fleet(connection, at_ns)
+    assert len(read) <= 2, "what was closed is read again"
+
+
+def test_of_two_servers_one_closes_a_page(database: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    past(database, 12)
+    monkeypatch.setattr(service, "_ON_A_PAGE", 9)
+    for _ in range(2):
+        with reading(database) as connection:
+            before = read_books(connection)
+        assert close_page(database, NOW_S + 3600.0, FleetMemory())
+        monkeypatch.setattr(service, "read_books", lambda _, of=before: of)
+        assert not close_page(database, NOW_S + 3600.0, FleetMemory())
+        monkeypatch.setattr(service, "read_books", read_books)
+
+
+def test_who_reads_while_a_page_is_added_counts_nothing_twice(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past(database, 12)
+    monkeypatch.setattr(service, "_ON_A_PAGE", 9)
+    at_ns = int((NOW_S + 3600.0) * NS_PER_S)
+    for since_ns in (0, at_ns - 4000 * NS_PER_S):
+        with reading(database) as connection:
+            before, whole = read_books(connection), shown(read_fleet(connection, at_ns, since_ns))
+        assert close_page(database, NOW_S + 3600.0, FleetMemory())
+        monkeypatch.setattr(service, "read_books", lambda _, of=before: of)  # as it was before the page
+        with reading(database) as connection:
+            assert shown(read_fleet(connection, at_ns, since_ns)) == whole
+        monkeypatch.setattr(service, "read_books", read_books)

@@ -30,7 +30,7 @@ def test_a_new_price_leaves_what_was_before_as_it_was(tmp_path: Path) -> None:
                 (2 * HOUR_NS, "controller begins", "", Settings((dear,))),
             ]
         )
-        fleet = read_fleet(connection, 3 * 3600.0)
+        fleet = read_fleet(connection, 3 * 3600 * NS_PER_S)
     database.dispose()
     found = statement(fleet, 0, 3 * HOUR_NS)
     found.check()

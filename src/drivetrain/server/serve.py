@@ -25,6 +25,7 @@ from drivetrain.core.units import NS_PER_S
 from drivetrain.server import here
 from drivetrain.server.announced import announced, refuse_another_database, write_token
 from drivetrain.server.asking import Asking
+from drivetrain.server.bookkeeping import bookkeeping
 from drivetrain.server.database import Records, in_turn, open_database, reading
 from drivetrain.server.foresee import Foresight
 from drivetrain.server.http import make_app
@@ -119,6 +120,7 @@ def _serve_once(
                 _signals_end_only_serving(running),
                 _ending(spec, running, database),
                 sweeping(database, home(), clock),
+                bookkeeping(database, clock),
             ):
                 on_ready(url)
                 running.run([listening])

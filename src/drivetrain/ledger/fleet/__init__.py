@@ -13,6 +13,9 @@ what it held -> `statement` sums up a window, whole or by pool, team, user or jo
   sweep.py     all events in order (pure)
   explain.py   what an attempt did with what it held (pure)
   account.py   a window's account, as values
+  settled.py   an attempt that is over for good, summed up
+  keeping.py   what is over leaves a sweep as pages; what is left is kept, and goes on (pure)
+  past.py      pages -> what one window has of them (pure)
   statement.py how it is made, whole and row by row (pure)
   series.py    one account a window, over time (pure)
   now.py       a fleet at this moment (pure)
@@ -36,16 +39,22 @@ from drivetrain.ledger.fleet.events import (
     Wait,
 )
 from drivetrain.ledger.fleet.history import FleetFiles, FleetHistory, FleetSource, append_history
-from drivetrain.ledger.fleet.now import FleetNow, fleet_now
+from drivetrain.ledger.fleet.keeping import AttemptState, Page, SweepState, close, kept, restored
+from drivetrain.ledger.fleet.now import WINDOW_NS, FleetNow, fleet_now
+from drivetrain.ledger.fleet.past import Past, Summary, summary_of, with_past
 from drivetrain.ledger.fleet.plain import now_json, statement_json
+from drivetrain.ledger.fleet.pool import Stretch
 from drivetrain.ledger.fleet.series import leaves_over_time
 from drivetrain.ledger.fleet.statement import statement
-from drivetrain.ledger.fleet.sweep import Fleet, fleet_of
+from drivetrain.ledger.fleet.sweep import Attempt, Fleet, Sweep, fleet_of
 from drivetrain.ledger.fleet.tell import rank_told, told_of
 from drivetrain.ledger.fleet.text import cost_text, now_text
 
 __all__ = [
+    "WINDOW_NS",
     "Alloc",
+    "Attempt",
+    "AttemptState",
     "Fleet",
     "FleetAccount",
     "FleetEvent",
@@ -56,21 +65,32 @@ __all__ = [
     "Free",
     "Leave",
     "NodeEvent",
+    "Page",
+    "Past",
     "PriceEvent",
     "RankTold",
     "Statement",
+    "Stretch",
+    "Summary",
+    "Sweep",
+    "SweepState",
     "Told",
     "Wait",
     "append_history",
     "carried",
+    "close",
     "cost_text",
     "fleet_now",
     "fleet_of",
+    "kept",
     "leaves_over_time",
     "now_json",
     "now_text",
     "rank_told",
+    "restored",
     "statement",
     "statement_json",
+    "summary_of",
     "told_of",
+    "with_past",
 ]

@@ -93,6 +93,16 @@ def _is_easier(one: Shape, other: Shape) -> bool:
     )
 
 
+class DemandState(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A demand as it is kept. Attributes: seen: how often each shape was; the others are the demand's own."""
+
+    shapes: tuple[Shape, ...]
+    seen: tuple[tuple[Shape, int], ...]
+    num_seen: int
+    num_judged: int
+    typical: tuple[Shape, ...]
+
+
 class Demand:
     """The requests that one pool could serve, as they come and go. Attributes: shapes: those that judge it now."""
 
@@ -102,6 +112,21 @@ class Demand:
         self._seen: Counter[Shape] = Counter()
         self._num_seen = self._num_judged = 0
         self._typical: tuple[Shape, ...] = ()
+
+    @property
+    def state(self) -> DemandState:
+        """What it has learnt, without those who wait."""
+        seen = tuple(self._seen.items())
+        return DemandState(self.shapes, seen, self._num_seen, self._num_judged, self._typical)
+
+    @classmethod
+    def restored(cls, state: DemandState, waiting: Iterable[Shape]) -> Demand:
+        """As it was. Args: waiting: a shape for each who waits."""
+        demand = cls()
+        demand.shapes, demand._typical = state.shapes, state.typical
+        demand._seen, demand._waiting = Counter(dict(state.seen)), Counter(waiting)
+        demand._num_seen, demand._num_judged = state.num_seen, state.num_judged
+        return demand
 
     def comes(self, shape: Shape) -> None:
         """A request begins to wait."""

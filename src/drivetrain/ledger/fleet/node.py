@@ -8,7 +8,7 @@ from drivetrain.ledger.fleet.demand import UNBOUNDED, Room
 from drivetrain.ledger.fleet.events import MILLI, Alloc, NodeEvent
 
 
-class Holding(msgspec.Struct, frozen=True, gc=False):
+class Holding(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """So many milli of a node for so long. `price`: of a device and an hour; `is_down`: the node did not answer."""
 
     start_ns: int
@@ -19,13 +19,25 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
     is_down: bool
 
 
-class Shortage(msgspec.Struct, frozen=True, gc=False):
+class Shortage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """So many milli that an attempt was given and no capacity carried. `pool`: empty where there was no node."""
 
     start_ns: int
     end_ns: int
     milli: int
     pool: str
+
+
+class ClaimState(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A claim as it is kept. Attributes: since_ns, terms, missing: what it has held, and lacked, since then."""
+
+    alloc: Alloc
+    holdings: tuple[Holding, ...]
+    shortages: tuple[Shortage, ...]
+    is_open: bool
+    since_ns: int
+    terms: tuple[int, str, int, bool]
+    missing: int
 
 
 class Claim:
@@ -42,6 +54,21 @@ class Claim:
         self._since_ns = alloc.t
         self._terms = (0, "", 0, False)
         self._missing = self.milli
+
+    @classmethod
+    def restored(cls, state: ClaimState) -> Claim:
+        """As it was."""
+        claim = cls(state.alloc)
+        claim.holdings, claim.shortages = list(state.holdings), list(state.shortages)
+        claim.is_open, claim._since_ns = state.is_open, state.since_ns
+        claim._terms, claim._missing = state.terms, state.missing
+        return claim
+
+    @property
+    def state(self) -> ClaimState:
+        """As it is now."""
+        held = tuple(self.holdings), tuple(self.shortages)
+        return ClaimState(self.alloc, *held, self.is_open, self._since_ns, self._terms, self._missing)
 
     @property
     def held(self) -> int:

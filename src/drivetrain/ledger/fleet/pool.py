@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from operator import mul
 from typing import NamedTuple
@@ -99,15 +99,50 @@ class Pool:
         self.levels.append(level)
         self.prices.append(self.price)
 
+    @property
+    def stretch(self) -> Stretch:
+        """What has been noted so far."""
+        return Stretch(self.times_ns, self.levels, self.prices)
+
+    def cut(self, at_ns: int) -> Stretch:
+        """What has been noted up to now, which it forgets but for the level as it is."""
+        gone = self.stretch
+        if gone.times_ns:
+            self.times_ns, self.levels, self.prices = [at_ns], [gone.levels[-1]], [gone.prices[-1]]
+        return gone
+
+    def go_on(self, stretch: Stretch, nodes: Iterable[tuple[str, Node]]) -> None:
+        """From where it was cut. Args: nodes: of the pool."""
+        self.times_ns, self.levels, self.prices = list(stretch.times_ns), list(stretch.levels), list(stretch.prices)
+        for name, node in nodes:
+            self.put(name, node)
+        self._is_moved = True  # what changed at the instant of the cut is still to be noted
+
+
+class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Part of a pool's history. Attributes: levels: from each time on, milli; prices: of a device-hour, likewise."""
+
+    times_ns: list[int]
+    levels: list[tuple[int, ...]]
+    prices: list[int]
+
+
+Sums = tuple[Level, Level]
+"""Milli-ns of a window, and the same times the price."""
+NOTHING: Sums = (Level(), Level())
+
 
 class Curve:
-    """A pool's history, told to its end: sums over any window in the time of two look-ups."""
+    """A pool's history, told to its end: sums over any window in the time of two look-ups.
 
-    def __init__(self, pool: Pool, end_ns: int) -> None:
-        self.times_ns = pool.times_ns
-        self.levels = pool.levels
-        self.prices = pool.prices
+    Args:
+      before: what there was before its first time, since the beginning of the one window that is asked for.
+    """
+
+    def __init__(self, stretch: Stretch, end_ns: int, before: Sums = NOTHING) -> None:
+        self.times_ns, self.levels, self.prices = stretch.times_ns, stretch.levels, stretch.prices
         self.end_ns = end_ns
+        self._before = before
         spans_ns = [after - before for before, after in pairwise(self.times_ns)]
         self._sums = _sums(self.levels, spans_ns)
         self._money = _sums(self.levels, list(map(mul, spans_ns, self.prices)))
@@ -117,26 +152,32 @@ class Curve:
         index = bisect_right(self.times_ns, at_ns) - 1
         return Level(*self.levels[index]) if index >= 0 else Level()
 
-    def between(self, start_ns: int, end_ns: int) -> tuple[Level, Level]:
+    def between(self, start_ns: int, end_ns: int) -> Sums:
         """Milli-ns in a window, and the same times the price."""
         upper, lower = self._until(end_ns), self._until(start_ns)
         return _less(upper[0], lower[0]), _less(upper[1], lower[1])
 
-    def _until(self, at_ns: int) -> tuple[Level, Level]:
+    def _until(self, at_ns: int) -> Sums:
         at_ns = min(at_ns, self.end_ns)
         index = bisect_right(self.times_ns, at_ns) - 1
         if index < 0:
-            return Level(), Level()
+            return NOTHING
         span_ns, level, price = at_ns - self.times_ns[index], self.levels[index], self.prices[index]
-        return (
+        since = (
             Level(*(sums[index] + milli * span_ns for sums, milli in zip(self._sums, level, strict=True))),
             Level(*(sums[index] + milli * span_ns * price for sums, milli in zip(self._money, level, strict=True))),
         )
+        return together(self._before, since)
 
 
 def _sums(levels: Sequence[Sequence[int]], weights: Sequence[int]) -> list[list[int]]:
     """Of each field of a level, for each time the sum of all before it."""
     return [list(accumulate(map(mul, field, weights), initial=0)) for field in zip(*levels, strict=True)]
+
+
+def together(one: Sums, other: Sums) -> Sums:
+    """Of two windows that follow each other."""
+    return tuple(Level(*(a + b for a, b in zip(*both, strict=True))) for both in zip(one, other, strict=True))  # type: ignore[return-value]
 
 
 def _less(one: Level, other: Level) -> Level:

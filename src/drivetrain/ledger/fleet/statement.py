@@ -11,6 +11,7 @@ from drivetrain.core.leaves import FreeLeaf, Leaf
 from drivetrain.ledger.fleet.account import FleetAccount, Statement, stacked
 from drivetrain.ledger.fleet.explain import Explanation, explained
 from drivetrain.ledger.fleet.node import Holding
+from drivetrain.ledger.fleet.settled import Held, Settled, SettledPool
 from drivetrain.ledger.fleet.sweep import Attempt, Fleet, Queued
 
 BY = ("pool", "team", "user", "job")
@@ -30,7 +31,7 @@ def statement(
       end_ns: cut at the moment that the fleet was read.
       by: some of `pool`, `team`, `user`, `job`.
       where: the same names, each with the one value that counts. What nobody held belongs to no team, user or job.
-    Raises: UsageError: an unknown name, or a window that ends before it starts.
+    Raises: UsageError: an unknown name, a window that ends before it starts, or one that the fleet was not read for.
     """
     where = where or {}
     for name in (*by, *where):
@@ -38,10 +39,14 @@ def statement(
             raise UsageError(f"a fleet's account by {name!r} is not known", hint=f"one of {', '.join(BY)}")
     if end_ns < start_ns:
         raise UsageError(f"the window ends at {end_ns} ns, before it starts at {start_ns} ns")
+    if fleet.since_ns is not None and (start_ns != fleet.since_ns or end_ns < fleet.read_at_ns):
+        raise UsageError(f"this fleet was read for the window from {fleet.since_ns} to {fleet.read_at_ns} ns alone")
     sheet = _Sheet(start_ns, max(start_ns, min(end_ns, fleet.read_at_ns)), tuple(by), where)
     sheet.add_free(fleet)
     for attempt in fleet.attempts:
         sheet.add_attempt(attempt, fleet.read_at_ns)
+    for settled in fleet.settled:
+        sheet.add_settled(settled)
     for queued in fleet.queue:
         sheet.add_queued(queued)
     return sheet.statement()
@@ -166,6 +171,29 @@ class _Sheet:
         self.num_attempts += any(self.where.get("pool", pool) == pool for pool in parts)
         self._add_shortages(attempt)
 
+    def add_settled(self, settled: Settled) -> None:
+        """One that lies within the window as a whole."""
+        names = self.where.get("pool", ""), settled.team, settled.user, settled.job
+        if any(names[index] != value for index, value in self._wanted):
+            return
+        for part in settled.pools:
+            row = self._row(part.pool, settled.team, settled.user, settled.job)
+            if row is None:
+                continue
+            row.num_attempts += 1
+            row.ideal += part.ideal
+            row.measured += part.measured
+            for held in part.held:
+                for leaf, milli_ns in held.leaves.items():
+                    row.leaves[leaf] += milli_ns
+                    row.money[leaf] += milli_ns * held.price
+                    row.provisional += milli_ns if settled.is_provisional else 0
+        self.num_attempts += any(self.where.get("pool", part.pool) == part.pool for part in settled.pools)
+        for pool, milli_ns in settled.uncarried.items():
+            row = self._row(pool, settled.team, settled.user, settled.job)
+            if row is not None:
+                row.uncarried += milli_ns
+
     def _add_shortages(self, attempt: Attempt) -> None:
         for claim in attempt.claims:
             for short in claim.shortages:
@@ -180,6 +208,35 @@ class _Sheet:
         if row is not None:
             row.queued += span_ns * queued.milli
             row.queued_money += span_ns * queued.milli * queued.price
+
+
+def settle(attempt: Attempt) -> Settled | None:
+    """Sum up an attempt that has ended over all its time; None where it took none, so that no window has any of it."""
+    if attempt.end_ns is None or attempt.end_ns <= attempt.start_ns:
+        return None
+    explanation = explained(attempt, attempt.end_ns)
+    held: dict[str, dict[int, dict[Leaf, int]]] = {}
+    productive: dict[str, _Row] = {}
+    for holding, leaf, milli_ns in explanation.parts(attempt.start_ns, attempt.end_ns):
+        leaves = held.setdefault(holding.pool, {}).setdefault(holding.price, defaultdict(int))
+        leaves[leaf] += milli_ns
+        productive.setdefault(holding.pool, _Row()).leaves[leaf] += milli_ns
+    ideals = _ideal(explanation, productive, attempt.start_ns)
+    uncarried: dict[str, int] = defaultdict(int)
+    for short in (short for claim in attempt.claims for short in claim.shortages):
+        uncarried[short.pool] += (short.end_ns - short.start_ns) * short.milli
+    pools = tuple(
+        SettledPool(
+            pool,
+            tuple(Held(price, leaves) for price, leaves in prices.items()),
+            ideals.get(pool, 0),
+            productive[pool].leaves[Leaf.PRODUCTIVE] if pool in ideals else 0,
+        )
+        for pool, prices in held.items()
+    )
+    is_provisional = attempt.told is not None and attempt.told.is_running
+    who = attempt.job, attempt.number, attempt.user, attempt.team
+    return Settled(attempt.start_ns, attempt.end_ns, *who, is_provisional, pools, uncarried)
 
 
 def _by_pool(parts: Iterable[tuple[Holding, Leaf, int]]) -> dict[str, _Row]:

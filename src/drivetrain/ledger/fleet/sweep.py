@@ -14,6 +14,7 @@ from drivetrain.ledger.fleet.demand import Shape, shape_of
 from drivetrain.ledger.fleet.events import Alloc, FleetEvent, Free, Leave, NodeEvent, PriceEvent, Told, Wait
 from drivetrain.ledger.fleet.node import Claim, Node
 from drivetrain.ledger.fleet.pool import Curve, Pool
+from drivetrain.ledger.fleet.settled import Settled
 
 
 @dataclass(slots=True, eq=False)
@@ -65,6 +66,8 @@ class Fleet:
       waits: of the jobs that still wait.
       nodes: as they are at `read_at_ns`, those removed left out.
       read_at_ns: up to when it is told.
+      since_ns: where its past was summed up, the beginning of the one window that it can be asked for.
+      settled: attempts of that window that are summed up; they are not among `attempts`.
     """
 
     pools: dict[str, Curve]
@@ -73,6 +76,8 @@ class Fleet:
     waits: tuple[Wait, ...]
     nodes: dict[str, Node]
     read_at_ns: int
+    since_ns: int | None = None
+    settled: tuple[Settled, ...] = ()
 
 
 def fleet_of(events: Iterable[FleetEvent], read_at_ns: int) -> Fleet:
@@ -84,7 +89,7 @@ def fleet_of(events: Iterable[FleetEvent], read_at_ns: int) -> Fleet:
     """
     known = [event for event in events if event.t <= read_at_ns]
     told = [event for event in known if isinstance(event, Told)]  # the last counts: doubled ones do no harm
-    sweep = _Sweep()
+    sweep = Sweep()
     for event in sorted([*dict.fromkeys(event for event in known if not isinstance(event, Told)), *told], key=_time):
         sweep.take(event)
     return sweep.end(read_at_ns)
@@ -94,8 +99,8 @@ def _time(event: FleetEvent) -> int:
     return event.t
 
 
-class _Sweep:
-    """The state of the fleet at one time, moved on event by event."""
+class Sweep:
+    """The state of the fleet at one time, moved on event by event; times must not fall."""
 
     def __init__(self) -> None:
         self.now_ns = 0
@@ -109,6 +114,7 @@ class _Sweep:
         self.moved: set[str] = set()
 
     def take(self, event: FleetEvent) -> None:
+        """One event, not before those that came so far."""
         if event.t > self.now_ns:
             self._mark()
             self.now_ns = event.t
@@ -128,6 +134,7 @@ class _Sweep:
             self._price(event)
 
     def end(self, read_at_ns: int) -> Fleet:
+        """The fleet as it is then; after that no event can be taken."""
         self._mark()
         self.now_ns = read_at_ns
         for attempt in self.attempts.values():
@@ -141,7 +148,7 @@ class _Sweep:
             if key in self.attempts:
                 self.attempts[key].told = told
         return Fleet(
-            {name: Curve(pool, read_at_ns) for name, pool in sorted(self.pools.items())},
+            {name: Curve(pool.stretch, read_at_ns) for name, pool in sorted(self.pools.items())},
             tuple(attempt for attempt in self.attempts.values() if attempt.claims),
             tuple(self.queue),
             waits,

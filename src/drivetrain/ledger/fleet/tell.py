@@ -29,6 +29,7 @@ def told_of(
     since_ns: int = 0,
     until_ns: int = 1 << 62,
     ahead_ns: int = 0,
+    most_stretches: int = MOST_STRETCHES,
 ) -> Told:
     """What the account of a run says of one attempt of its job.
 
@@ -39,12 +40,13 @@ def told_of(
       at_ns: now, on the controller's clock; what is told later counts.
       since_ns, until_ns: of the run's time, on its supervisor's clock, what is this attempt's.
       ahead_ns: by how much that clock is ahead of the controller's, as far as measured.
+      most_stretches: of all ranks, beyond which they are made coarser; 64 a rank are kept in any case.
     """
     by_rank = {
         rank: _cut(intervals, since_ns, until_ns)
         for rank, intervals in groupby(account.intervals, key=attrgetter("rank"))
     }
-    most = max(64, MOST_STRETCHES // max(1, len(by_rank)))
+    most = max(64, most_stretches // max(1, len(by_rank)))
     own = [interval for intervals in by_rank.values() for interval in intervals if interval.leaf is Leaf.PRODUCTIVE]
     productive_ns = sum((interval.end_ns - interval.start_ns) * interval.devices for interval in own)
     all_ns = account.leaves.get(Leaf.PRODUCTIVE, 0)

@@ -19,6 +19,12 @@ _FEW = 500
 _FINAL = [state.value for state in JobState if state.is_final]
 
 
+class _Run(msgspec.Struct):
+    """As much of a job's record as says which run it is."""
+
+    run: str
+
+
 class Records:
     """Reads and writes within one transaction."""
 
@@ -97,6 +103,16 @@ class Records:
             found += [decoded(text, JobRecord) for text in self.connection.scalars(query)]
         return sorted(found, key=lambda job: (job.submitted_s, job.id))
 
+    def whose(self, job_ids: Sequence[str]) -> dict[str, tuple[str, str, str]]:
+        """User, team and run of each of these that there is."""
+        table = tables.jobs
+        found: dict[str, tuple[str, str, str]] = {}
+        for begin in range(0, len(job_ids), _FEW):
+            query = select(table.c.id, table.c.user, table.c.team, table.c.record)
+            rows = self.connection.execute(query.where(table.c.id.in_(job_ids[begin : begin + _FEW])))
+            found |= {job: (user, team, msgspec.json.decode(text, type=_Run).run) for job, user, team, text in rows}
+        return found
+
     def attempts_of(self, job_id: str) -> list[AttemptRecord]:
         """In order."""
         query = select(tables.attempts.c.record).where(tables.attempts.c.job == job_id)
@@ -166,16 +182,36 @@ class Records:
         self._insert(tables.events, rows)
 
     def events(
-        self, *, subjects: Sequence[str] = (), after: int = 0, limit: int = 1000
+        self,
+        *,
+        subjects: Sequence[str] = (),
+        kinds: Sequence[str] = (),
+        after: int = 0,
+        until: int | None = None,
+        limit: int = 1000,
     ) -> list[tuple[int, int, str, str, Any]]:
-        """History in order: number, time, kind, subject, data; of all where no subject is named."""
+        """History in order: number, time, kind, subject, data; of all where no subject or no kind is named.
+
+        Args:
+          after, until: numbers, `until` among them.
+        """
         table = tables.events
         columns = (table.c.seq, table.c.at_ns, table.c.kind, table.c.subject, table.c.data)
         query = select(*columns).where(table.c.seq > after).order_by(table.c.seq).limit(limit)
         if subjects:
             query = query.where(table.c.subject.in_(subjects))
+        if kinds:
+            query = query.where(table.c.kind.in_(kinds))
+        if until is not None:
+            query = query.where(table.c.seq <= until)
         rows = self.connection.execute(query)
         return [(seq, at_ns, kind, about, msgspec.json.decode(data)) for seq, at_ns, kind, about, data in rows]
+
+    def event_after(self, after: int, number: int) -> int | None:
+        """Number of the event that is so many after another; None where there are not so many."""
+        table = tables.events
+        query = select(table.c.seq).where(table.c.seq > after).order_by(table.c.seq).limit(1).offset(number - 1)
+        return self.connection.scalar(query)
 
     def failures(self, since_ns: int) -> list[Failure]:
         """Those of nodes since then, in order."""

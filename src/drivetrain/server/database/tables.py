@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 metadata = MetaData()
 _SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
@@ -108,6 +121,33 @@ snapshots = Table(
     metadata,
     Column("id", String(80), primary_key=True),
     Column("made_s", Float, nullable=False),
+)
+fleet_books = Table(
+    "fleet_books",
+    metadata,
+    Column("name", String(16), primary_key=True),  # one row, of the whole fleet
+    Column("seq", BigInteger, nullable=False),  # of the last event that is in them
+    Column("record", LargeBinary, nullable=False),
+)
+fleet_pages = Table(
+    "fleet_pages",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),  # of the last event on it
+    Column("start_ns", BigInteger, nullable=False),
+    Column("end_ns", BigInteger, nullable=False),
+    Column("summary", LargeBinary, nullable=False),
+    Column("curves", LargeBinary, nullable=False),
+    Index("fleet_pages_by_end", "end_ns"),
+)
+fleet_attempts = Table(
+    "fleet_attempts",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("page", BigInteger, nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("end_ns", BigInteger, nullable=False),
+    Column("record", LargeBinary, nullable=False),
+    Index("fleet_attempts_by_end", "end_ns", "start_ns"),
 )
 users = Table(
     "users",

@@ -15,13 +15,22 @@ from drivetrain.compute.policy.values import Budget, Pool, Quota
 from drivetrain.core.config import nearest
 from drivetrain.core.errors import UsageError
 from drivetrain.core.units import NS_PER_S
-from drivetrain.ledger.fleet import Fleet, cost_text, fleet_now, now_json, now_text, statement, statement_json
+from drivetrain.ledger.fleet import (
+    WINDOW_NS,
+    Fleet,
+    cost_text,
+    fleet_now,
+    now_json,
+    now_text,
+    statement,
+    statement_json,
+)
 from drivetrain.server.database import Records, reading
 from drivetrain.server.http import answers
 from drivetrain.server.http.answers import answer
 from drivetrain.server.http.who import allow, person_of, server_of
 from drivetrain.server.services import settings as written
-from drivetrain.server.services.fleet import read_fleet
+from drivetrain.server.services.fleet import moment_ns, read_fleet
 from drivetrain.server.services.people import Person, Role
 
 router = APIRouter(prefix="/api", tags=["fleet"])
@@ -62,13 +71,14 @@ def budgets(request: Request, who: Who) -> Response:  # noqa: ARG001
     """What teams may spend, and what they have since the day, week or month began."""
     server = server_of(request)
     with reading(server.database) as connection:
+        at_ns = moment_ns(connection, server.clock())
         listed = Records(connection).settings("budget", Budget)
-        fleet = read_fleet(connection, server.clock()) if listed else None
-    return answer([budget if fleet is None else _counted(budget, fleet) for budget in listed])
+        since_ns = {per: int(began_s(per, at_ns / NS_PER_S) * NS_PER_S) for per in {budget.per for budget in listed}}
+        fleets = {per: read_fleet(connection, at_ns, began_ns, server.past) for per, began_ns in since_ns.items()}
+    return answer([_counted(budget, fleets[budget.per], since_ns[budget.per]) for budget in listed])
 
 
-def _counted(budget: Budget, fleet: Fleet) -> Budget:
-    since_ns = int(began_s(budget.per, fleet.read_at_ns / NS_PER_S) * NS_PER_S)
+def _counted(budget: Budget, fleet: Fleet, since_ns: int) -> Budget:
     whole = statement(fleet, since_ns, fleet.read_at_ns, where={"team": budget.team}).whole
     return replace(budget, spent=budget.spent + whole.cost)
 
@@ -124,7 +134,8 @@ def top(request: Request, who: Who) -> dict[str, Any]:  # noqa: ARG001
     """The fleet now, as JSON and as text."""
     server = server_of(request)
     with reading(server.database) as connection:
-        now = fleet_now(read_fleet(connection, server.clock(), server.past))
+        at_ns = moment_ns(connection, server.clock())
+        now = fleet_now(read_fleet(connection, at_ns, max(0, at_ns - WINDOW_NS), server.past))
     return {"json": now_json(now), "text": now_text(now)}
 
 
@@ -139,9 +150,10 @@ def cost(
     """Device time and money of a window, as JSON and as text."""
     server = server_of(request)
     with reading(server.database) as connection:
-        fleet = read_fleet(connection, server.clock(), server.past)
+        at_ns = moment_ns(connection, server.clock())
+        since_ns = max(0, at_ns - int(since_s * NS_PER_S))
+        fleet = read_fleet(connection, at_ns, since_ns, server.past)
     chosen = dict(text.partition("=")[::2] for text in where or ())
-    since_ns = max(0, fleet.read_at_ns - int(since_s * NS_PER_S))
     names = tuple(filter(None, (name.strip() for name in by.split(","))))
     found = statement(fleet, since_ns, fleet.read_at_ns, by=names, where=chosen)
     return {"json": statement_json(found), "text": cost_text(found)}

@@ -1,13 +1,17 @@
-"""Where the capacity went: the controller's history and each run's own account, as the ledger's fleet events."""
+"""Where the capacity went: the controller's history and each run's own account, as the ledger's fleet events.
+
+History is read once: what has happened since the last page of the books is added to where that ended, and what is over
+for good goes onto the next page. A question about a window takes the pages that it touches, and what came after them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from drivetrain import ledger
 from drivetrain.compute.controller.changes import Settings
@@ -18,24 +22,36 @@ from drivetrain.core.errors import LedgerError, StoreError
 from drivetrain.core.units import NS_PER_S
 from drivetrain.ledger.fleet import (
     Alloc,
+    Attempt,
     Fleet,
     FleetEvent,
     Free,
     Leave,
     NodeEvent,
     PriceEvent,
+    Sweep,
     Told,
     Wait,
-    fleet_of,
+    close,
+    kept,
+    restored,
+    summary_of,
     told_of,
+    with_past,
 )
-from drivetrain.server.database import Records
+from drivetrain.ledger.fleet.tell import MOST_STRETCHES
+from drivetrain.server.database import Records, reading
+from drivetrain.server.database.books import Books, newest_page, read_books, read_past, turn_page
 from drivetrain.store import run_folder
 
 _AT_ONCE = 5000
+_ON_A_PAGE = 1000
 _OVER = ("job succeeded", "job failed", "job stopped")
+_KINDS = ("controller begins", "node", "job waiting", "job refused", "attempt placed", "attempt ended", *_OVER)
 _SETTLED_NS = 600 * NS_PER_S
-_MOST_REMEMBERED = 50_000
+_SETTLED_STRETCHES = 512
+"""Of an attempt that is kept for ever."""
+_MOST_REMEMBERED = 4000
 _STATES = {"up": "up", "draining": "draining", "cordoned": "cordoned", "down": "down"}
 
 
@@ -44,49 +60,115 @@ class FleetMemory:
     """Of jobs that are over, what cannot change any more: read once. Attributes: jobs: (user, team, run) by id."""
 
     jobs: dict[str, tuple[str, str, str]] = field(default_factory=dict)
-    told: dict[str, list[Told]] = field(default_factory=dict)
+    told: dict[str, Told | None] = field(default_factory=dict)
 
     def forget(self) -> None:
-        """So that it does not grow for ever; it is only quicker with it."""
-        for kept in (self.jobs, self.told):
-            if len(kept) > _MOST_REMEMBERED:
-                kept.clear()
+        """So that it does not grow for ever; who reads at this moment keeps what there was."""
+        if len(self.jobs) > _MOST_REMEMBERED:
+            self.jobs = {}
+        if len(self.told) > _MOST_REMEMBERED:
+            self.told = {}
 
 
-def read_fleet(connection: Connection, now_s: float, memory: FleetMemory | None = None) -> Fleet:
-    """The fleet up to now, with what each attempt did. Args: memory: of earlier calls."""
-    records, memory = Records(connection), memory or FleetMemory()
-    memory.forget()
-    at_ns = max(int(now_s * NS_PER_S), records.newest_event_ns())  # another server's clock may be ahead
-    prices = [PriceEvent(0, pool.name, pool.price_per_gpu_h) for pool in records.settings("pool", Pool)]
-    events: list[FleetEvent] = [*prices]
-    told: list[Told] = []
-    ended: list[AttemptRecord] = []
-    over_ns: dict[str, int] = {}
-    for happened_ns, kind, subject, data in _history(records):
-        events += _event(happened_ns, kind, subject, data, lambda job: _job(records, job, memory)[:2])
-        if kind == "attempt ended":
-            ended.append(msgspec.convert(data, AttemptRecord, str_keys=True))
-        elif kind in _OVER:
-            over_ns[subject] = happened_ns
-    for attempt in ended:  # after another attempt, more of its work may count as done again
-        is_settled = at_ns - over_ns.get(attempt.job, at_ns) > _SETTLED_NS
-        known = memory.told.get(attempt.id)
-        found = _told(records, attempt, memory, at_ns) if known is None else known
+def moment_ns(connection: Connection, now_s: float) -> int:
+    """When a fleet is read: now, though another server's clock may be ahead."""
+    return max(int(now_s * NS_PER_S), Records(connection).newest_event_ns())
+
+
+def read_fleet(connection: Connection, at_ns: int, since_ns: int = 0, memory: FleetMemory | None = None) -> Fleet:
+    """The fleet up to now, with what each attempt did, for the window that begins at `since_ns`.
+
+    Args:
+      at_ns: now, see `moment_ns`.
+      memory: of earlier calls.
+    """
+    opened = _Open(Records(connection), memory or FleetMemory())
+    opened.read()
+    past = read_past(connection, since_ns, opened.books.seq)
+    fleet = with_past(opened.sweep, at_ns, past)
+    opened.tell(fleet.attempts[len(past.cut) :], at_ns)
+    return fleet
+
+
+def close_page(database: Engine, now_s: float, memory: FleetMemory) -> bool:
+    """Put what is over for good onto a page, where enough has happened for one; whether it was so.
+
+    Runs' accounts are read outside of the transaction that writes.
+    """
+    with reading(database) as connection:
+        records = Records(connection)
+        if records.event_after(newest_page(connection), _ON_A_PAGE) is None:
+            return False
+        opened = _Open(records, memory)
+        until = records.event_after(opened.books.seq, _ON_A_PAGE)
+        if until is None:  # another server has added a page meanwhile
+            return False
+        opened.read(until)
+        at_ns = moment_ns(connection, now_s)
+        over = [attempt for attempt in opened.sweep.attempts.values() if opened.is_settled(attempt, at_ns)]
+        opened.tell(over, at_ns)
+    page = close(opened.sweep, over)
+    left = {attempt.job for attempt in opened.sweep.attempts.values()}
+    over_ns = {job: ended_ns for job, ended_ns in opened.over_ns.items() if job in left}
+    summary = summary_of(page)
+    with database.begin() as connection:
+        return turn_page(connection, opened.books, Books(until, kept(opened.sweep), over_ns), page, summary)
+
+
+class _Open:
+    """What the books have not closed, and what has happened since."""
+
+    def __init__(self, records: Records, memory: FleetMemory) -> None:
+        memory.forget()
+        self.records, self._jobs, self._told = records, memory.jobs, memory.told
+        self.books = read_books(records.connection)
+        self.over_ns = dict(self.books.over_ns)
+        if self.books.sweep is None:
+            self.sweep = Sweep()
+            for pool in records.settings("pool", Pool):
+                self.sweep.take(PriceEvent(0, pool.name, pool.price_per_gpu_h))
+        else:
+            self.sweep = restored(self.books.sweep)
+
+    def read(self, until: int | None = None) -> None:
+        """All that has happened since, or up to an event. Times that fall, as of several servers, do not."""
+        after = self.books.seq
+        while rows := self.records.events(kinds=_KINDS, after=after, until=until, limit=_AT_ONCE):
+            self._learn(subject.rpartition(".")[0] for _, _, kind, subject, _ in rows if kind == "attempt placed")
+            after = rows[-1][0]
+            for _, at_ns, kind, subject, data in rows:
+                for event in _event(max(at_ns, self.sweep.now_ns), kind, subject, data, self._owner):
+                    self.sweep.take(event)
+                if kind in _OVER:
+                    self.over_ns[subject] = at_ns
+
+    def is_settled(self, attempt: Attempt, at_ns: int) -> bool:
+        """Whether nothing of it can change: after another attempt, more of its work may count as done again."""
+        has_ended = attempt.end_ns is not None and bool(attempt.claims)
+        return has_ended and at_ns - self.over_ns.get(attempt.job, at_ns) > _SETTLED_NS
+
+    def tell(self, attempts: Sequence[Attempt], at_ns: int) -> None:
+        """What runs' accounts say of them; of what is settled only as fine as it is kept for ever."""
+        self._learn(attempt.job for attempt in attempts)
+        for attempt in attempts:
+            self._tell(attempt, at_ns)
+
+    def _tell(self, attempt: Attempt, at_ns: int) -> None:
+        name, is_settled = f"{attempt.job}.{attempt.number}", self.is_settled(attempt, at_ns)
+        if name in self._told:
+            attempt.told = self._told[name]
+            return
+        run = self._jobs.get(attempt.job, ("", "", ""))[2]
+        attempt.told = _told(run, attempt, at_ns, _SETTLED_STRETCHES if is_settled else MOST_STRETCHES)
         if is_settled:
-            memory.told[attempt.id] = found
-        told += found
-    for attempt in records.living_attempts():
-        told += _told(records, attempt, memory, at_ns)
-    return fleet_of((*events, *told), at_ns)
+            self._told[name] = attempt.told
 
+    def _learn(self, jobs: Iterable[str]) -> None:
+        if unknown := sorted({job for job in jobs if job not in self._jobs}):
+            self._jobs |= self.records.whose(unknown)
 
-def _history(records: Records) -> Iterator[tuple[int, str, str, Any]]:
-    after = 0
-    while rows := records.events(after=after, limit=_AT_ONCE):
-        for number, at_ns, kind, subject, data in rows:
-            yield at_ns, kind, subject, data
-            after = number
+    def _owner(self, job: str) -> tuple[str, str]:
+        return self._jobs.get(job, ("", "", ""))[:2]
 
 
 def _event(at_ns: int, kind: str, subject: str, data: Any, owner: Callable[[str], tuple[str, str]]) -> list[FleetEvent]:
@@ -115,20 +197,19 @@ def _event(at_ns: int, kind: str, subject: str, data: Any, owner: Callable[[str]
     return []
 
 
-def _job(records: Records, job_id: str, memory: FleetMemory) -> tuple[str, str, str]:
-    """User, team and run of a job."""
-    if job_id not in memory.jobs:
-        job = records.job(job_id)
-        memory.jobs[job_id] = ("", "", "") if job is None else (job.user, job.team, job.run)
-    return memory.jobs[job_id]
-
-
-def _told(records: Records, attempt: AttemptRecord, memory: FleetMemory, at_ns: int) -> list[Told]:
+def _told(run: str, attempt: Attempt, at_ns: int, most_stretches: int) -> Told | None:
     """What the run's account says of this attempt; nothing where it never began, or cannot be read."""
     try:
-        account = ledger.account(run_folder(_job(records, attempt.job, memory)[2]))
+        account = ledger.account(run_folder(run))
     except (StoreError, LedgerError, OSError):
-        return []
-    until_ns = at_ns if attempt.ended_s is None else int(attempt.ended_s * NS_PER_S)
-    since_ns = int(attempt.placed_s * NS_PER_S)
-    return [told_of(account, attempt.job, attempt.number, at_ns=at_ns, since_ns=since_ns, until_ns=until_ns)]
+        return None
+    until_ns = at_ns if attempt.end_ns is None else attempt.end_ns
+    return told_of(
+        account,
+        attempt.job,
+        attempt.number,
+        at_ns=at_ns,
+        since_ns=attempt.start_ns,
+        until_ns=until_ns,
+        most_stretches=most_stretches,
+    )
