@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from drivetrain.compute.policy.packing import RULES, WHOLE, Machine, Placement, Rule, Shape, arrays
+from drivetrain.compute.policy.packing import RULES, WHOLE, Machine, Placement, Rule, Shape, arrays, rule_named
+from drivetrain.compute.policy.packing.kernels.costs import Knowledge
+from drivetrain.compute.policy.packing.kernels.worth import CORES_STEP, Prices
 from drivetrain.compute.policy.packing.pack import NOTHING, Events, Packed, pack
 
 MODELS = ("A10", "T4")
@@ -57,9 +59,12 @@ def stories(draw: st.DrawFn) -> Story:
     return Story(tuple(draw(st.lists(machine, min_size=1, max_size=5))), shapes, events)
 
 
+def learned(rule: Rule, story: Story) -> Knowledge:
+    return rule.learn([story.shapes[at] for at in story.events.arrivals if at != NOTHING], story.machines)
+
+
 def packed_by(rule: Rule, story: Story) -> Packed:
-    asked = [story.shapes[at] for at in story.events.arrivals if at != NOTHING]
-    return pack(story.machines, story.shapes, story.events, rule, rule.learn(asked, story.machines))
+    return pack(story.machines, story.shapes, story.events, rule, learned(rule, story))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -81,6 +86,22 @@ def test_no_node_gives_more_than_it_has_and_nothing_that_fits_is_refused(rule: R
     assert packed.free_milli.sum() == sum(map(sum, book.gpus))
 
 
+@settings(max_examples=10)
+@given(story=stories())
+def test_ours_goes_where_the_worth_of_what_is_free_falls_least(story: Story) -> None:
+    rule = rule_named("priced")
+    packed, prices = packed_by(rule, story), learned(rule, story).prices
+    book = Book(story.machines)
+    for event, (arrival, leaver) in enumerate(zip(story.events.arrivals, story.events.departures, strict=True)):
+        if leaver != NOTHING:
+            book.give(story.shapes[story.events.arrivals[leaver]], packed.placement(leaver))
+        elif placement := packed.placement(event):
+            shape = story.shapes[arrival]
+            lost = {other: book.worth_lost(prices, shape, other) for other in book.places(shape)}
+            assert lost[placement] == min(lost.values())
+            book.take(shape, placement)
+
+
 class Book:
     """The same account, kept slowly."""
 
@@ -94,6 +115,28 @@ class Book:
         enough = sum(milli >= shape.gpu_milli for milli in self.gpus[node]) >= shape.num_gpus
         allowed = not shape.num_gpus or not shape.models or self.machines[node].model in shape.models
         return enough and allowed and self.cpu[node] >= shape.cpu_milli and self.memory[node] >= shape.memory_mib
+
+    def places(self, shape: Shape) -> list[Placement]:
+        """Any device with room for one slot, and the first ones for several."""
+        found = []
+        for node in filter(lambda node: self.fits(shape, node), range(len(self.machines))):
+            room = [at for at, milli in enumerate(self.gpus[node]) if milli >= shape.gpu_milli]
+            some = [(at,) for at in room] if shape.num_gpus == 1 else [tuple(room[: shape.num_gpus])]
+            found += [Placement(node, devices) for devices in some]
+        return found
+
+    def worth_lost(self, prices: Prices, shape: Shape, placement: Placement) -> int:
+        before = self.worth(prices, placement.node)
+        self.take(shape, placement)
+        after = self.worth(prices, placement.node)
+        self.give(shape, placement)
+        return before - after
+
+    def worth(self, prices: Prices, node: int) -> int:
+        cpu, memory, gpus = self.cpu[node], self.memory[node], self.gpus[node]
+        served = min(cpu / prices.cpu_per_gpu, memory / prices.memory_per_gpu)
+        idle = int(prices.idle * max(0.0, sum(gpus) / WHOLE - served))
+        return int(sum(prices.slice[gpus]) + prices.cores[min(cpu // CORES_STEP, len(prices.cores) - 1)] - idle)
 
     def take(self, shape: Shape, placement: Placement, sign: int = 1) -> None:
         assert len(placement.devices) == shape.num_gpus

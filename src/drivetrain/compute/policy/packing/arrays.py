@@ -10,6 +10,7 @@ import numpy as np
 from drivetrain.compute.policy.packing.words import WHOLE, Machine, Shape
 
 if TYPE_CHECKING:
+    from drivetrain.compute.policy.packing.kernels.priced import Summary
     from drivetrain.compute.policy.packing.kernels.run import Cache, Placed
     from drivetrain.compute.policy.packing.kernels.state import Free, Shapes
 
@@ -60,6 +61,15 @@ def empty_cache(num_shapes: int, num_nodes: int) -> Cache:
         changes=np.ones(num_nodes, np.int32),
         standing=np.zeros(num_nodes),
     )
+
+
+def empty_summary(num_nodes: int, most_gpus: int) -> Summary:
+    """Of nodes that nobody has looked at."""
+    from drivetrain.compute.policy.packing.kernels.priced import Summary
+
+    slices, milli, worth, num_sizes, largest = (np.zeros(num_nodes, np.int64) for _ in range(5))
+    sizes, device = (np.zeros((num_nodes, most_gpus), np.int64) for _ in range(2))
+    return Summary(slices, milli, worth, num_sizes, sizes, device, largest)
 
 
 def none_placed(num_events: int) -> Placed:

@@ -77,17 +77,24 @@ def pack(
       known: what the rule has learned, with `models_of(machines)`.
       advance: told how many events are done.
     """
-    from drivetrain.compute.policy.packing.arrays import empty_cache, free_arrays, none_placed, shapes_arrays
+    from drivetrain.compute.policy.packing.arrays import (
+        empty_cache,
+        empty_summary,
+        free_arrays,
+        none_placed,
+        shapes_arrays,
+    )
     from drivetrain.compute.policy.packing.kernels.fragments import fragments
     from drivetrain.compute.policy.packing.kernels.run import run, stand
 
     models = models_of(machines)
     free, asked = free_arrays(machines, models), shapes_arrays(shapes, models)
-    cache, placed = empty_cache(len(shapes), len(machines)), none_placed(len(events))
-    stand(rule.code, known, free, cache)
+    cache, summary = empty_cache(len(shapes), len(machines)), empty_summary(*free.gpu.shape)
+    stand(rule.code, known, free, cache, summary)
+    placed = none_placed(len(events))
     what = (events.arrivals, events.departures, events.draws, placed)
     for first in range(0, max(len(events), 1), _EVENTS_A_CALL):
         last = min(first + _EVENTS_A_CALL, len(events))
-        run(rule.code, known, asked, free, cache, *what, first, last)
+        run(rule.code, known, asked, free, cache, summary, *what, first, last)
         advance(last)
     return Packed(placed.nodes, placed.masks, free.gpu, fragments(known.typical, known.frequency, free))

@@ -1,4 +1,4 @@
-"""What it costs to place a shape on a node, by each rule; the lowest cost is taken, the first node of several."""
+"""What it costs to place a shape on a node, by each peer; the lowest cost is taken, the first node of several."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from drivetrain.compute.compiled import compiled
 from drivetrain.compute.policy.packing.kernels.fragments import fragment
 from drivetrain.compute.policy.packing.kernels.state import WHOLE, Array, Free, Shapes, first_devices, fits, take
-from drivetrain.compute.policy.packing.kernels.worth import Prices, worth
+from drivetrain.compute.policy.packing.kernels.worth import Prices
 
 RANDOM, BEST_FIT, FGD, PRICED = range(4)
 INFEASIBLE = math.inf
@@ -30,12 +30,8 @@ class Knowledge(NamedTuple):
 
 @compiled
 def standing(rule: int, known: Knowledge, free: Free, node: int) -> float:
-    """What placements on a node as it is are compared with: its fragment (FGD), or its worth."""
-    if rule == FGD:
-        return fragment(known.typical, known.frequency, free, node)
-    if rule == PRICED:
-        return float(worth(known.prices, free, node, 0, 0, 0, 0))
-    return 0.0
+    """What placements on a node as it is are compared with: its fragment (FGD)."""
+    return fragment(known.typical, known.frequency, free, node) if rule == FGD else 0.0
 
 
 @compiled
@@ -53,12 +49,12 @@ def placement_cost(
         return _best_fit(shapes, free, shape, node)
     if shapes.num_gpus[shape] != 1 or shapes.milli[shape] >= WHOLE:
         mask = first_devices(shapes, free, shape, node)
-        return _cost_of(rule, known, shapes, free, shape, node, mask, now), mask
+        return _fragment_grown(known, shapes, free, shape, node, mask, now), mask
     best, best_mask = INFEASIBLE, 0
     for device in range(free.gpu.shape[1]):
         if free.gpu[node, device] < shapes.milli[shape] or _is_repeated(free, node, device):
             continue
-        cost = _cost_of(rule, known, shapes, free, shape, node, 1 << device, now)
+        cost = _fragment_grown(known, shapes, free, shape, node, 1 << device, now)
         if cost < best:
             best, best_mask = cost, 1 << device
     return best, best_mask
@@ -74,20 +70,17 @@ def _is_repeated(free: Free, node: int, device: int) -> bool:
 
 
 @compiled
-def _cost_of(
-    rule: int, known: Knowledge, shapes: Shapes, free: Free, shape: int, node: int, mask: int, now: float
+def _fragment_grown(
+    known: Knowledge, shapes: Shapes, free: Free, shape: int, node: int, mask: int, now: float
 ) -> float:
-    """By how much a node's fragment grows, or its worth falls.
+    """By how much a node's fragment grows, in points.
 
     Source of the rounding: FGD's `calculateGpuShareFragExtendScore`; a point is 40 milli or more, so ties are many.
     """
-    if rule == FGD:
-        take(shapes, free, shape, node, mask, 1)
-        after = fragment(known.typical, known.frequency, free, node)
-        take(shapes, free, shape, node, mask, -1)
-        return float(-int(100 / (1 + math.exp((after - now) / 1000))))
-    cpu, memory, milli = shapes.cpu[shape], shapes.memory[shape], shapes.milli[shape]
-    return now - worth(known.prices, free, node, cpu, memory, milli, mask)
+    take(shapes, free, shape, node, mask, 1)
+    after = fragment(known.typical, known.frequency, free, node)
+    take(shapes, free, shape, node, mask, -1)
+    return float(-int(100 / (1 + math.exp((after - now) / 1000))))
 
 
 @compiled

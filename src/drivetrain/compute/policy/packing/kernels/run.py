@@ -6,14 +6,22 @@ import math
 from typing import NamedTuple
 
 from drivetrain.compute.compiled import compiled
-from drivetrain.compute.policy.packing.kernels.costs import INFEASIBLE, RANDOM, Knowledge, placement_cost, standing
+from drivetrain.compute.policy.packing.kernels.costs import (
+    INFEASIBLE,
+    PRICED,
+    RANDOM,
+    Knowledge,
+    placement_cost,
+    standing,
+)
+from drivetrain.compute.policy.packing.kernels.priced import Summary, least_lost, summarise
 from drivetrain.compute.policy.packing.kernels.state import WHOLE, Array, Free, Shapes, fits, take
 
 NOWHERE = -1
 
 
 class Cache(NamedTuple):
-    """What a placement would cost, kept until the node changes. R rows, one a shape or shared by several.
+    """What a placement would cost by a peer, kept until the node changes. R rows, one a shape or shared by several.
 
     Attributes:
       owner: the shape that a row is of, or -1; [R].
@@ -39,9 +47,19 @@ class Placed(NamedTuple):
 
 
 @compiled
-def stand(rule: int, known: Knowledge, free: Free, cache: Cache) -> None:
+def stand(rule: int, known: Knowledge, free: Free, cache: Cache, summary: Summary) -> None:
     """Begin with the nodes as they are."""
     for node in range(len(free.cpu)):
+        _changed(rule, known, free, cache, summary, node)
+
+
+@compiled
+def _changed(rule: int, known: Knowledge, free: Free, cache: Cache, summary: Summary, node: int) -> None:
+    """Look at a node anew."""
+    if rule == PRICED:
+        summarise(known.prices, free, summary, node)
+    else:
+        cache.changes[node] += 1
         cache.standing[node] = standing(rule, known, free, node)
 
 
@@ -52,6 +70,7 @@ def run(
     shapes: Shapes,
     free: Free,
     cache: Cache,
+    summary: Summary,
     arrivals: Array,
     departures: Array,
     draws: Array,
@@ -59,7 +78,7 @@ def run(
     first: int,
     last: int,
 ) -> None:
-    """Go through the events from `first` to before `last`; `free`, `cache` and `placed` are changed in place.
+    """Go through the events from `first` to before `last`; all but what is known and asked for is changed in place.
 
     An arrival goes where the rule's cost is lowest, and nowhere only where no node can take it.
 
@@ -79,14 +98,15 @@ def run(
         else:
             if rule == RANDOM:
                 node, mask = _drawn(shapes, free, shape, draws[event])
+            elif rule == PRICED:
+                node, mask = least_lost(known.prices, shapes, free, summary, shape)
             else:
                 node, mask = _cheapest(rule, known, shapes, free, cache, shape)
             placed.nodes[event], placed.masks[event] = node, mask
             if node != NOWHERE:
                 take(shapes, free, shape, node, mask, 1)
         if node != NOWHERE:
-            cache.changes[node] += 1
-            cache.standing[node] = standing(rule, known, free, node)
+            _changed(rule, known, free, cache, summary, node)
 
 
 @compiled

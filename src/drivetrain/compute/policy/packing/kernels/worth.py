@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from drivetrain.compute.compiled import compiled
-from drivetrain.compute.policy.packing.kernels.state import WHOLE, Array, Free
+from drivetrain.compute.policy.packing.kernels.state import WHOLE, Array
 
 DEVICE = 1_000_000
 """Millionths of a device; what a whole one is worth."""
@@ -33,16 +33,8 @@ class Prices(NamedTuple):
 
 
 @compiled
-def worth(prices: Prices, free: Free, node: int, cpu: int, memory: int, milli: int, mask: int) -> int:
-    """Of a node once so much `cpu`, `memory`, and `milli` of each device in `mask` are taken from it."""
-    value, total = 0, 0
-    for device in range(free.gpu.shape[1]):
-        left = free.gpu[node, device]
-        if mask >> device & 1:
-            left -= milli
-        value += prices.slice[left]
-        total += left
-    served = min((free.cpu[node] - cpu) / prices.cpu_per_gpu, (free.memory[node] - memory) / prices.memory_per_gpu)
-    less: int = value - int(prices.idle * max(0.0, total / WHOLE - served))
-    cores = min((free.cpu[node] - cpu) // CORES_STEP, len(prices.cores) - 1)
-    return less + int(prices.cores[cores])
+def sides_worth(prices: Prices, cpu: int, memory: int, milli: int) -> int:
+    """What free cores and memory add to the worth of a node's slices, which are so many `milli` together, or take."""
+    served = min(cpu / prices.cpu_per_gpu, memory / prices.memory_per_gpu)
+    cores: int = prices.cores[min(cpu // CORES_STEP, len(prices.cores) - 1)]
+    return cores - int(prices.idle * max(0.0, milli / WHOLE - served))
