@@ -28,7 +28,7 @@ which processes that can go on do, or the `Outcome`. How quick that is: benchmar
   together.py         leads a run or follows, and leads on when the leader is lost
   signals.py          Ctrl-C as bytes on a descriptor
   nursery_process.py  the launcher's side of the nursery
-  wire.py             what the two say to each other
+  wire.py             what the two say to each other; descriptors.py those that go with it
   imports.py          whether a program will want torch
   spares.py           a nursery in waiting, for programs that want no torch
   nursery.py          the process that imports torch once and forks the ranks

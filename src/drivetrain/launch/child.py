@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import atexit
 import builtins
 import gc
@@ -9,7 +10,6 @@ import importlib.machinery
 import io
 import os
 import signal
-import socket
 import sys
 import threading
 import types
@@ -59,7 +59,7 @@ def become(job: Spawn, line: int) -> NoReturn:
         _say(f"error: cannot start {job.argv[0]} in {job.cwd}: {exc.strerror}")
         os._exit(127)
     _reseed()
-    code = _run_attempts(job, Control(Channel(socket.socket(fileno=line))))
+    code = _run_attempts(job, Control(Channel(_socket.socket(fileno=line))))
     _finish()
     os._exit(code)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import _socket
 import os
 import selectors
-import socket
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from drivetrain.launch.node import Listener, Node
 from drivetrain.launch.nursery_process import NurseryProcess
@@ -56,7 +56,7 @@ def free_port() -> int:
     """
     for _ in range(_TRIES):
         port = _FIRST_PORT + int.from_bytes(os.urandom(4), "big") % _NUM_PORTS
-        with socket.socket() as probe, suppress(OSError):
+        with closing(_socket.socket()) as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
     return 29_500

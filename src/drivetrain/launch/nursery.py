@@ -10,12 +10,12 @@ What holds, whatever fails:
 
 from __future__ import annotations
 
+import _socket
 import gc
 import importlib
 import os
 import selectors
 import signal
-import socket
 import sys
 import time
 from contextlib import suppress
@@ -175,7 +175,7 @@ def work(end: int, grace_ns: int) -> NoReturn:
     gc.freeze()  # the collector of a rank must not touch, and so copy, the pages it shares with the nursery
     outlive_parent()
     adopt_orphans()
-    channel = Channel(socket.socket(fileno=end))
+    channel = Channel(_socket.socket(fileno=end))
     nursery = Nursery(channel, grace_ns=grace_ns)
     with suppress(OSError):
         channel.send(Ready())

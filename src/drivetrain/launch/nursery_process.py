@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drivetrain.core.units import NS_PER_S
 from drivetrain.launch import spares
+from drivetrain.launch.descriptors import pair
 from drivetrain.launch.wire import Channel, Message, Signal, Spawn
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class NurseryProcess:
           env: its whole environment. Libraries read some variables as they load, so it must be what ranks will have.
           cwd: where the ranks will run.
         """
-        ours, theirs = socket.socketpair()
-        with theirs:
+        ours, theirs = pair()
+        with closing(theirs):
             spare = None if modules else spares.take(env)
             if spare is not None and spare.become(theirs, env=env, cwd=cwd, grace_ns=grace_ns):
                 self._process: subprocess.Popen[bytes] | spares.Spare = spare
@@ -61,7 +61,7 @@ class NurseryProcess:
         Raises: OSError: the nursery is gone.
         """
         (out_reader, out_writer), (err_reader, err_writer) = os.pipe(), os.pipe()
-        ours, theirs = socket.socketpair()
+        ours, theirs = pair()
         try:
             self.channel.send(job, [out_writer, err_writer, theirs.fileno()])
         except OSError:

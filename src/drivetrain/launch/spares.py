@@ -6,10 +6,10 @@ where an interpreter would have to be started.
 
 from __future__ import annotations
 
+import _socket
 import os
 import select
 import signal
-import socket
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from drivetrain.core.plain_json import decoded, escaped
+from drivetrain.launch.descriptors import pair, receive_with, send_with
 
 _MOST_BYTES = 1 << 17
 _READ_AT_START = ("PYTHON", "LD_", "MALLOC_", "GLIBC_")
@@ -28,17 +29,17 @@ _waiting: list[Spare] = []
 class Spare:
     """A fork that waits to be told what to be; as much of `Popen` as a launcher needs."""
 
-    def __init__(self, pid: int, line: socket.socket) -> None:
+    def __init__(self, pid: int, line: _socket.socket) -> None:
         self._pid, self._pidfd, self._line = pid, os.pidfd_open(pid), line
         self._has_ended = False
 
-    def become(self, end: socket.socket, *, env: Mapping[str, str], cwd: Path, grace_ns: int) -> bool:
+    def become(self, end: _socket.socket, *, env: Mapping[str, str], cwd: Path, grace_ns: int) -> bool:
         """Have it be a nursery at this end of a socket; False where it cannot."""
         told = escaped({"env": dict(env), "cwd": str(cwd), "grace_ns": grace_ns})
         try:
             if len(told) > _MOST_BYTES:
                 return False
-            socket.send_fds(self._line, [told], [end.fileno()])
+            send_with(self._line, told, [end.fileno()])
         except OSError:
             return False
         finally:
@@ -67,7 +68,7 @@ class Spare:
 
 def prepare() -> None:
     """Have one in waiting; for a process that has one thread."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = pair(_socket.SOCK_SEQPACKET)
     parent_pid = os.getpid()
     pid = os.fork()
     if pid == 0:
@@ -93,7 +94,7 @@ def drop() -> None:
         spare.wait()
 
 
-def _wait(line: socket.socket, parent_pid: int) -> NoReturn:
+def _wait(line: _socket.socket, parent_pid: int) -> NoReturn:
     """In the fork: until told what to be, or for the parent's life."""
     from drivetrain.launch.prctl import die_with
 
@@ -103,7 +104,7 @@ def _wait(line: socket.socket, parent_pid: int) -> NoReturn:
     from drivetrain.launch.nursery import work
 
     try:
-        content, descriptors, *_ = socket.recv_fds(line, _MOST_BYTES, 1)
+        content, descriptors = receive_with(line, _MOST_BYTES, 1)
         if not content:
             os._exit(0)
         line.close()

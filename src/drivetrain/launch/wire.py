@@ -27,13 +27,14 @@ forks ranks to be there soon, and to leave them little that they did not import,
 
 from __future__ import annotations
 
+import _socket
 import os
-import socket
 import struct
 from collections.abc import Sequence
 from typing import Any, dataclass_transform
 
 from drivetrain.core.plain_json import decoded, escaped
+from drivetrain.launch.descriptors import receive_with, send_with
 from drivetrain.launch.program import Kind
 
 _LENGTH = struct.Struct("!I")
@@ -171,7 +172,7 @@ _KINDS: dict[str, type[Message]] = {
 class Channel:
     """One end of the socket pair. Sends and receives whole messages, blocking; for one thread."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: _socket.socket) -> None:
         self._socket = end
 
     def fileno(self) -> int:
@@ -183,7 +184,7 @@ class Channel:
         body = escaped([type(message).__name__, vars(message)])
         head = _LENGTH.pack(len(body))
         if descriptors:
-            socket.send_fds(self._socket, [head], list(descriptors))
+            send_with(self._socket, head, descriptors)
         else:
             self._socket.sendall(head)
         self._socket.sendall(body)
@@ -191,7 +192,7 @@ class Channel:
     def receive(self) -> tuple[Message, list[int]] | None:
         """The next message and its descriptors, which are the caller's to close; None when the other end is gone."""
         try:
-            head, descriptors, _, _ = socket.recv_fds(self._socket, _LENGTH.size, 3)
+            head, descriptors = receive_with(self._socket, _LENGTH.size, 3)
             body = self._exactly(_LENGTH.unpack(head)[0]) if len(head) == _LENGTH.size else b""
         except ConnectionError:
             return None

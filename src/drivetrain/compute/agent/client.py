@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -44,7 +43,7 @@ class AgentClient:
     def __init__(self, find: Callable[[], str], token: str, attempt: str, member: int) -> None:
         self._find = find
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        self._base = f"/agent/{quote(attempt)}/{member}"
+        self._base = f"/agent/{attempt}/{member}"
         self._connection: Connection | None = None
 
     @classmethod
@@ -82,14 +81,16 @@ class AgentClient:
 
     def snapshot(self, snapshot: str) -> bytes:
         """A manifest."""
-        return self._send("GET", f"/snapshot/{quote(snapshot)}")
+        return self._send("GET", f"/snapshot/{snapshot}")
 
     def blob(self, sha256: str) -> bytes:
         """A content."""
-        return self._send("GET", f"/blob/{quote(sha256)}")
+        return self._send("GET", f"/blob/{sha256}")
 
     def append(self, path: str, offset: int, data: bytes) -> int:
         """Send a piece of a file of the run; how much of the file the server has now."""
+        from urllib.parse import quote
+
         return int(self._ask("POST", f"/file?path={quote(path, safe='')}&offset={offset}", data)["size_bytes"])
 
     def close(self) -> None:
@@ -99,13 +100,14 @@ class AgentClient:
             self._connection = None
 
     def _connect(self) -> Connection:
-        url = urlsplit(self._find())
-        if url.scheme != "https":
-            return Connection(url.netloc, timeout_s=_PATIENCE_S)
+        scheme, _, netloc = self._find().partition("://")
+        netloc = netloc.partition("/")[0]
+        if scheme.lower() != "https":
+            return Connection(netloc, timeout_s=_PATIENCE_S)
         import ssl
 
         context = ssl.create_default_context(cafile=os.environ.get(CA_FILE) or None)
-        return Connection(url.netloc, timeout_s=_PATIENCE_S, context=context)
+        return Connection(netloc, timeout_s=_PATIENCE_S, context=context)
 
     def _ask(self, method: str, path: str, body: bytes = b"") -> Any:
         return msgspec.json.decode(self._send(method, path, body))

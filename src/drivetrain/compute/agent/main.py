@@ -12,7 +12,7 @@ import sys
 
 from drivetrain.core.late import Late
 
-with Late("ntpath", "ipaddress", "fnmatch"):
+with Late("ntpath", "fnmatch", "urllib.parse:quote_from_bytes"):
     import signal
     from contextlib import suppress
     from pathlib import Path

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Query, Request, Response
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from drivetrain.compute.agent.client import MOST_WORDS
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState
 from drivetrain.server.database import Records, reading
 from drivetrain.server.http import answers
+from drivetrain.server.http.state import Server
 from drivetrain.server.http.who import attempt_of, server_of
 from drivetrain.server.services import agents, arrays
 
@@ -48,16 +50,24 @@ class Exit(BaseModel):
 
 
 @router.post("/beat", response_model=answers.Heard)
-def beat(request: Request, record: Attempt, said: Beat) -> dict[str, str | None]:
-    """An agent lives. Answers why it has to leave, where it has to."""
+def beat(request: Request, record: Attempt, said: Beat, after: BackgroundTasks) -> dict[str, str | None]:
+    """An agent lives. Answers why it has to leave, where it has to; the controller hears of it after that."""
     server = server_of(request)
     if record.state is AttemptState.ENDED:
         raise HTTPException(410, f"{record.id} has ended")
     if server.desk.is_news(record, said.saved_step, server.clock()):
+        after.add_task(_alive, server, record, said)
+    return {"leave": record.reason if record.state is AttemptState.LEAVING else None}
+
+
+def _alive(server: Server, record: AttemptRecord, said: Beat) -> None:
+    try:
         with server.database.begin() as connection:
             agents.alive(connection, record, said.step, said.saved_step, is_busy=said.is_busy)
-        server.wake()
-    return {"leave": record.reason if record.state is AttemptState.LEAVING else None}
+    except SQLAlchemyError:
+        server.desk.forget(record.id)  # so that its next beat is news again
+        return
+    server.wake()
 
 
 @router.post("/exit")
