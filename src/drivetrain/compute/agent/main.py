@@ -12,7 +12,7 @@ import sys
 
 from drivetrain.core.late import Late
 
-with Late("ntpath", "fnmatch", "urllib.parse:quote_from_bytes"):
+with Late("ntpath", "fnmatch", "warnings", "urllib.parse:quote_from_bytes"):
     import signal
     from contextlib import suppress
     from pathlib import Path
@@ -77,7 +77,8 @@ def _import_msgspec() -> None:
     }
     others = {name: module for name, module in others.items() if name not in sys.modules}
     sys.modules.update(others)
-    with Late("msgspec.inspect", "textwrap"), suppress(AttributeError):  # a version that wants more gets all
+    unused = Late("msgspec.inspect", "msgspec.msgpack", "msgspec.toml", "msgspec.yaml", "textwrap")
+    with unused, suppress(AttributeError):  # a version that wants more gets all
         import msgspec as msgspec
     for name in others:
         del sys.modules[name]
