@@ -26,6 +26,7 @@ from drivetrain.server.foresee.answers import WaitAnswer, WhatIfAnswer
 from drivetrain.server.foresee.child import answer
 from drivetrain.server.foresee.question import Question
 from drivetrain.server.services import estimates
+from drivetrain.server.services.estimates import Told
 
 PAST = [job(at, JobState.SUCCEEDED, ran_s=1000.0 + 10 * at) for at in range(50)]
 RUNNING = [job(100 + at, JobState.RUNNING) for at in range(2)]
@@ -79,19 +80,55 @@ def test_the_same_question_at_the_same_time_has_the_same_answer(full: Engine) ->
     assert asked(full, WAITING[2].id) == asked(full, WAITING[2].id)
 
 
-def test_before_anything_has_ended_it_says_so_instead_of_guessing(tmp_path: Path) -> None:
+def test_before_anything_has_ended_an_estimate_is_wide_and_says_why(tmp_path: Path) -> None:
     database = known(tmp_path, [*RUNNING, *WAITING], ATTEMPTS)
     found = asked(database, WAITING[0].id)
     database.dispose()
-    assert found.p50_s is None
-    assert found.text.endswith("; no estimate: no job has ended here yet, so nothing is known of how long they run")
+    assert middle_s(found) > 0
+    assert (found.p10_s or 0) * 3 < (found.p90_s or 0)
+    assert found.num_runs == 0
+    assert found.text.endswith(f"; learned from 0 runs like {RUNNING[0].id}: wide")
 
 
-def test_what_cannot_be_played_in_the_time_there_is_is_said_so(full: Engine) -> None:
-    found = asked(full, WAITING[3].id, budget_s=-1.0)
-    assert found.p50_s is None
+def test_what_cannot_be_played_in_the_time_there_is_goes_by_the_rate_of_the_line(full: Engine) -> None:
+    played, found = asked(full, WAITING[3].id), asked(full, WAITING[3].id, budget_s=-1.0)
+    assert (played.is_coarse, found.is_coarse, found.num_plays) == (False, True, 0)
     assert found.reason.endswith("4th in line")
-    assert "no estimate: 4 waiting jobs and 2 running ones are too much to play forward" in found.text
+    assert middle_s(found) == pytest.approx(middle_s(played), rel=0.7)
+    assert found.text.endswith("; coarsely, by how fast the line moves")
+
+
+def test_an_estimate_whose_time_has_passed_says_so_and_whose_run_is_longer_than_it_should(tmp_path: Path) -> None:
+    longer = [replace(ATTEMPTS[0], placed_s=NOW_S - 9000, started_s=NOW_S - 9000), ATTEMPTS[1]]
+    database = known(tmp_path, [*PAST, *RUNNING, *WAITING], longer)
+    told = Told(f"{WAITING[0].id}.0", NOW_S - 600, 100.0, 400.0, 50.0, 200.0, 420.0)
+    with database.begin() as connection:
+        estimates.keep(connection, told)
+    late, other = asked(database, WAITING[0].id), asked(database, WAITING[1].id)
+    database.dispose()
+    assert (late.late_s, other.late_s) == (180.0, 0.0)
+    assert f" UTC; late by 3 m 00 s: {RUNNING[0].id} runs longer than 9 of 10 like it; expected start " in late.text
+    assert "late" not in other.text
+    assert middle_s(late) > 0
+
+
+def test_a_job_that_is_tried_again_later_is_told_when_and_has_an_estimate(full: Engine) -> None:
+    again = replace(job(300), eligible_s=NOW_S + 20, num_attempts=1, reason="failed once")
+    with full.begin() as connection:
+        Records(connection).add_job(again)
+    found = asked(full, again.id)
+    assert found.reason == "tried again in 20 s"
+    assert found.attempt == f"{again.id}.1"
+    assert middle_s(found) >= 20
+
+
+def test_an_array_that_has_no_worker_in_line_says_what_is_known_of_it(full: Engine) -> None:
+    asks = Job(command=("true",), gpus=8, array="0-9")
+    array = JobRecord(id="job-array", job=asks, user="ana", team="maps", run="r", submitted_s=NOW_S, reason="has begun")
+    with full.begin() as connection:
+        Records(connection).add_job(array)
+    assert asked(full, array.id).text == "has begun; no estimate: none of its workers waits at this moment"
+    assert asked(full, PAST[0].id).text == "no estimate: it has just left the line"
 
 
 def test_a_long_queue_keeps_neither_its_front_nor_its_middle_from_an_estimate(tmp_path: Path) -> None:
@@ -150,9 +187,8 @@ def test_estimates_are_kept_and_corrected_by_how_true_they_came(full: Engine) ->
             Records(connection).add_job(late)
             Records(connection).add_attempts([began])
             for wait_s in (50.0, 1.0):  # the second is asked later, and does not count
-                told = {"at_s": began.placed_s - wait_s, "low_s": 100.0, "high_s": 200.0}
-                estimates.keep(connection, began.id, **told)
-        estimates.keep(connection, "job-not-begun.0", at_s=NOW_S, low_s=1.0, high_s=2.0)
+                estimates.keep(connection, Told(began.id, began.placed_s - wait_s, 100.0, 200.0))
+        estimates.keep(connection, Told("job-not-begun.0", NOW_S, 1.0, 2.0))
         assert estimates.past(connection).is_warm
     after = asked(full, WAITING[1].id)
     assert (before.low_s, before.p10_s) == (after.low_s, before.low_s)

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from drivetrain.compute.learn.line_rate import rate_waits
 from drivetrain.compute.learn.run_times import FEWEST, MOST, History
 from drivetrain.compute.learn.waiting import Calibration, estimate, play_waits
 from drivetrain.compute.learn.what_if import outlook, parse_change, with_more
-from drivetrain.compute.policy.values import MILLI, Node, Pool, Request, Running, Share, Snapshot, Waiting
+from drivetrain.compute.policy.values import MILLI, Node, Pool, Quota, Request, Running, Share, Snapshot, Waiting
 from drivetrain.compute.simulate.values import Arrival
 from drivetrain.core.errors import UsageError
 
@@ -66,8 +67,40 @@ def test_only_the_last_ones_count() -> None:
 
 def test_draws_are_longer_than_what_it_has_run() -> None:
     history, rng = learned((job(gpus=8), [50.0, 100.0, 200.0] * 5)), random.Random(1)
-    assert {history.draw_s(runs(0.0), 60.0, rng) for _ in range(50)} == {100.0, 200.0}
+    drawn = [history.draw_s(runs(0.0), 60.0, rng) for _ in range(200)]
+    assert sum(run_s in (100.0, 200.0) for run_s in drawn) > 190
+    assert min(drawn) > 60
     assert all(history.draw_s(runs(0.0), 500.0, rng) > 500 for _ in range(50))
+
+
+@pytest.mark.parametrize("past", [[], [6.0], [6.0, 6.0]])
+def test_of_what_little_is_known_draws_are_far_apart(past: list[float]) -> None:
+    history, rng = learned((job(gpus=8), past)), random.Random(1)
+    drawn = sorted(history.draw_s(runs(0.0), 4.0, rng) for _ in range(200))
+    assert drawn[180] > 5 * drawn[20]
+    assert history.num_like(runs(0.0)) == len(past)
+
+
+def test_what_has_run_longer_than_any_like_it_may_run_as_long_again() -> None:
+    history, rng = learned((job(gpus=8), [100.0] * 20)), random.Random(1)
+    drawn = sorted(history.draw_s(runs(0.0), 3600.0, rng) for _ in range(200))
+    assert drawn[100] == pytest.approx(2 * 3600, rel=0.2)
+
+
+@pytest.mark.parametrize("num_ahead", [10, 100_000])
+def test_a_line_that_is_too_long_to_play_is_as_long_as_its_work_by_the_rate_it_moves(num_ahead: int) -> None:
+    history = learned((job(gpus=8), [100.0] * 200))
+    waits = rate_waits(full(), 50.0, [job(gpus=8)] * num_ahead, "maps", history)
+    assert waits == sorted(waits)
+    assert waits[len(waits) // 2] == pytest.approx(100 * num_ahead + 50, rel=0.5)
+    assert waits[-1] > 1.5 * waits[0]
+
+
+def test_with_quotas_a_job_waits_for_what_its_own_team_has_and_waits_for() -> None:
+    history = learned((job(gpus=8), [100.0] * 200))
+    shared = replace(full(), quotas=(Quota("maps", "a", "", 4000), Quota("cars", "a", "", 4000)))
+    ahead = [replace(job(gpus=8), team="cars")] * 50
+    assert max(rate_waits(shared, 50.0, ahead, "maps", history)) < min(rate_waits(full(), 50.0, ahead, "maps", history))
 
 
 def full() -> Snapshot:
@@ -80,7 +113,7 @@ def test_a_wait_is_as_long_as_what_runs_may_still_run() -> None:
     plays = play_waits(full(), 1000.0, "w", history, num=100)
     found = estimate(plays)
     assert all(0 < wait_s <= 3000 for wait_s in plays)
-    assert found.p10_s < 800 < found.p50_s < 2200 < found.p90_s
+    assert found.p10_s < 900 < found.p50_s < 2200 < found.p90_s
     assert plays == play_waits(full(), 1000.0, "w", history, num=100)
 
 
@@ -121,8 +154,20 @@ def test_intervals_that_were_too_narrow_become_wider_and_too_wide_ones_narrower(
             wait_s = center * rng.lognormvariate(0, true_sigma)
             if number >= 100:
                 held.append(told[0] <= wait_s <= told[1])
-            calibration.came_true(low_s, high_s, wait_s)
+            calibration.came_true(low_s, high_s, wait_s, told_s=told)
         assert 0.72 < sum(held) / len(held) < 0.88
+
+
+def test_intervals_hold_as_often_as_they_say_while_habits_change() -> None:
+    rng, calibration, held = random.Random(3), Calibration(), []
+    for number in range(1200):
+        sigma = 0.2 * 1.5 ** (number // 100 % 5)  # wilder and wilder, five hundred long
+        told = calibration.corrected(80.0, 120.0)
+        wait_s = 100.0 * rng.lognormvariate(0, sigma)
+        has_held = told[0] <= wait_s <= told[1]
+        calibration.came_true(80.0, 120.0, wait_s, told_s=told)
+        held.append(has_held)
+    assert 0.77 < sum(held[100:]) / len(held[100:]) < 0.83
 
 
 def test_more_devices_are_played_beside_those_that_are() -> None:

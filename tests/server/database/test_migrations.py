@@ -28,7 +28,7 @@ def test_migrations_make_what_the_tables_are(url: str) -> None:
         with engine.begin() as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             assert compare_metadata(context, metadata) == []
-            assert context.get_current_revision() == "0003"
+            assert context.get_current_revision() == "0004"
         engine.dispose()
 
 

@@ -72,7 +72,7 @@ class JobRecord:
       eligible_s: it does not start before.
       num_attempts: made so far; num_lost: those that ended since a node was lost; ran_s: how long those that ended ran.
       speeds: of an elastic job, steps a second by number of nodes, as it was last seen with so many.
-      position: in the queue, from 1; expected_s: when it is expected to start, as early and as late as is likely.
+      position: in the queue, from 1.
       parent: the array whose tasks it takes; empty for all but the workers of arrays.
       exit_code: of the last attempt that ended.
       ended_s: when it came to a final state.
@@ -94,7 +94,6 @@ class JobRecord:
     ran_s: float = 0.0
     speeds: Mapping[int, float] = field(default_factory=dict)
     position: int = 0
-    expected_s: tuple[float, float] | None = None
     parent: str = ""
     exit_code: int | None = None
     ended_s: float | None = None

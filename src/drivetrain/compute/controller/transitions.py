@@ -28,7 +28,7 @@ def placed(job: JobRecord, shares: tuple[Share, ...], pool: str, reason: str, no
         saved_s=None,
         reason=reason,
     )
-    changed = replace(job, state=JobState.STARTING, reason=reason, num_attempts=number + 1, position=0, expected_s=None)
+    changed = replace(job, state=JobState.STARTING, reason=reason, num_attempts=number + 1, position=0)
     return changed, attempt
 
 
@@ -95,12 +95,12 @@ def member_lost(job: JobRecord, attempt: AttemptRecord, member: int, now_s: floa
 
 def stopped_waiting(job: JobRecord, reason: str, now_s: float) -> JobRecord:
     """A waiting job ends before it began."""
-    return replace(job, state=JobState.STOPPED, reason=reason, ended_s=now_s, position=0, expected_s=None)
+    return replace(job, state=JobState.STOPPED, reason=reason, ended_s=now_s, position=0)
 
 
 def refused(job: JobRecord, reason: str, now_s: float) -> JobRecord:
     """No pool can ever give what it asks for."""
-    return replace(job, state=JobState.REFUSED, reason=reason, ended_s=now_s, position=0, expected_s=None)
+    return replace(job, state=JobState.REFUSED, reason=reason, ended_s=now_s, position=0)
 
 
 def _ended(job: JobRecord, attempt: AttemptRecord, now_s: float) -> Both:

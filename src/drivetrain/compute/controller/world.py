@@ -296,9 +296,7 @@ class World:
         if job.reason and abs(now_s - self._said_s.get(job.id, -every_s)) < every_s:
             return
         self._said_s[job.id] = now_s
-        at_s = decision.reserved_s
-        expected_s = None if at_s is None else (at_s, at_s)
-        self._put(replace(job, reason=decision.reason, position=decision.position, expected_s=expected_s), None)
+        self._put(replace(job, reason=decision.reason, position=decision.position), None)
 
     def _both(self, attempt_id: str) -> tuple[JobRecord, AttemptRecord] | None:
         job_id = attempt_id.rpartition(".")[0]

@@ -1,7 +1,11 @@
 """How long a job will run: quantiles of what similar ones took, corrected as it runs.
 
-Similar are jobs of one user, name and shape; where there are too few of these, of one user and shape, of one user, of
-one shape, and of all. Of each only the last ones count, for what people do changes.
+Similar are jobs of one team, user, name and shape; where there are too few of these, of one user and shape, of one
+user, of one team and shape, of one shape, and of all. Of each only the last ones count, for what people do changes.
+
+Where there are too few, a draw believes n as far as n of n + `DOUBT`, and else looks at what wider ones have besides,
+at last at what holds of anything that nothing is known of: what has lasted long lasts as long again with even odds (a
+hierarchy of Chinese restaurants, Teh 2006; log-logistic, which for long times is Lindy's law).
 """
 
 from __future__ import annotations
@@ -11,11 +15,14 @@ import random
 from collections import deque
 from collections.abc import Iterator
 
-from drivetrain.compute.policy.values import Request, Running, RunTime, Waiting
+from drivetrain.compute.policy.values import Running, RunTime, Waiting
 
 FEWEST = 8
 MOST = 200
 LONGEST_TAIL = 2.0
+DOUBT = 1.0
+UNKNOWN_S, LONGEST_S = 60.0, 14 * 86400.0
+"""The middle of what nothing is known of, and as far as is looked."""
 
 
 class Sample:
@@ -34,6 +41,10 @@ class Sample:
             del self.sorted_s[bisect.bisect_left(self.sorted_s, self._order.popleft())]
         self._order.append(run_s)
         bisect.insort(self.sorted_s, run_s)
+
+    def in_order(self) -> list[float]:
+        """As they ended."""
+        return list(self._order)
 
     def longer_than(self, ran_s: float) -> int:
         """How many ran longer."""
@@ -61,41 +72,57 @@ class History:
 
     def ended(self, job: Waiting, run_s: float) -> None:
         """A job ran to its end."""
-        for key in _keys(job.user, job.name, job.request):
+        for key in _keys(job):
             self._samples.setdefault(key, Sample()).add(run_s)
 
     def expected(self, job: Waiting) -> RunTime | None:
         """Of all of a job's run; None where nothing ended yet."""
-        found = self._similar(job.user, job.name, job.request, 0.0)
+        found = self._similar(job, 0.0)
         return quantiles(found.sorted_s) if found else None
 
     def given(self, job: Waiting | Running, ran_s: float) -> RunTime | None:
         """Of all of an attempt, which has run so long already."""
-        found = self._similar(job.user, job.name, job.request, ran_s)
+        found = self._similar(job, ran_s)
         return quantiles(found.sorted_s, ran_s) if found else None
+
+    def num_like(self, job: Waiting | Running) -> int:
+        """How many of one team, user, name and shape have ended, of those that count."""
+        found = self._samples.get(next(_keys(job)))
+        return len(found) if found else 0
+
+    def lately(self, job: Waiting | Running) -> list[float]:
+        """What similar ones took, in the order in which they ended."""
+        found = self._similar(job, 0.0)
+        return found.in_order() if found else []
 
     def draw_s(self, job: Waiting | Running, ran_s: float, rng: random.Random) -> float:
         """One run time that it might have, given that it has run so long."""
-        found = self._similar(job.user, job.name, job.request, ran_s)
-        left = found.sorted_s[bisect.bisect_right(found.sorted_s, ran_s) :] if found else []
-        if not found and job.run_time is not None:
-            left = [run_s for run_s in (job.run_time.p10_s, job.run_time.p50_s, job.run_time.p90_s) if run_s > ran_s]
-        if left:
-            return rng.choice(left)
-        return max(ran_s, 60.0) * rng.uniform(1.0, 1.0 + LONGEST_TAIL)
+        said, num_seen = job.run_time, 0
+        for sample in filter(None, map(self._samples.get, _keys(job))):
+            num = sample.longer_than(ran_s)
+            num_new = num - num_seen
+            if num >= FEWEST or (num_new > 0 and rng.random() * (num_new + DOUBT) < num_new):
+                return sample.sorted_s[-rng.randint(1, num)]
+            num_seen = max(num_seen, num)
+        likely = [run_s for run_s in (said.p10_s, said.p50_s, said.p90_s) if run_s > ran_s] if said else []
+        if likely and self.is_empty:
+            return rng.choice(likely)
+        drawn_s = (UNKNOWN_S + ran_s) / max(rng.random(), 1e-9) - UNKNOWN_S
+        return max(ran_s * 1.0001, min(LONGEST_S, drawn_s))
 
-    def _similar(self, user: str, name: str, request: Request, ran_s: float) -> Sample | None:
+    def _similar(self, job: Waiting | Running, ran_s: float) -> Sample | None:
         """The closest that are enough of those that ran longer; else the closest there are."""
-        samples = [self._samples[key] for key in _keys(user, name, request) if key in self._samples]
+        samples = [self._samples[key] for key in _keys(job) if key in self._samples]
         enough = [sample for sample in samples if sample.longer_than(ran_s) >= FEWEST]
         return next(iter(enough or samples), None)
 
 
-def _keys(user: str, name: str, request: Request) -> Iterator[tuple[object, ...]]:
-    shape = (request.gpu_milli, request.min_nodes, request.gpu)
-    yield "name", user, name, shape
-    yield "user shape", user, shape
-    yield "user", user
+def _keys(job: Waiting | Running) -> Iterator[tuple[object, ...]]:
+    shape = (job.request.gpu_milli, job.request.min_nodes, job.request.gpu)
+    yield "name", job.team, job.user, job.name, shape
+    yield "user shape", job.user, shape
+    yield "user", job.user
+    yield "team shape", job.team, shape
     yield "shape", shape
     yield ("all",)
 

@@ -1,7 +1,9 @@
 """How long a job will wait: the same plan is played forward, often, with run times as they may turn out.
 
 What is not in the play - other habits, other days - shows in how far past estimates were off; the interval is widened
-or narrowed by that, so that it holds as often as it says (conformal quantile regression, Romano et al., NeurIPS 2019).
+or narrowed by that, each end for itself (conformal quantile regression, Romano et al., NeurIPS 2019), and by more or
+less of it as what was told held too seldom or too often, so that it holds as often as it says while habits change
+(adaptive conformal inference, Gibbs and Candes, NeurIPS 2021).
 """
 
 from __future__ import annotations
@@ -12,19 +14,29 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from drivetrain.compute.learn.draws import Draws
 from drivetrain.compute.learn.run_times import History
 from drivetrain.compute.policy.values import Snapshot, Waiting
+from drivetrain.compute.simulate.front import Front, by_request
 from drivetrain.compute.simulate.values import Arrival
 from drivetrain.compute.simulate.world import World
 
 NUM_PLAYS = 10
 HORIZON_S = 14 * 86400.0
-EVERY_S = 5.0
+EVERY_S = 1.0
 COARSER, IDLE_PART = 0.15, 0.1
 """A play plans less often the further it goes, but before a tenth of the fleet has become free."""
+GRAIN_S = 3.0
+"""What it takes to see that a job has ended and to start another, which is not played."""
+FRONT = 10
+"""Of a line longer than this a play's policy is told of the first few of each kind."""
 FEWEST_PAST = 20
 MOST_PAST = 100
 COVERAGE = 0.8
+ONE_END = (1 + COVERAGE) / 2
+STEP = 0.02
+MOST_LEVEL = 0.99
+"""The share of past errors that an interval is made for moves by `STEP` at most with each that came true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +76,19 @@ def play_waits(
     whole = replace(snapshot, waiting=(*snapshot.waiting, *behind))
     for number in range(num):
         rng = random.Random(f"{seed} {job} {number}")  # noqa: S311 - a draw, no secret
+        draws = Draws(history, rng, snapshot.running, now_s)
         world = World(
             snapshot,
             now_s,
-            runs_s=drawn_runs(whole, now_s, history, rng),
+            runs_s=drawn_runs(whole, now_s, draws),
             every_s=EVERY_S,
             coarser=COARSER,
             idle_part=IDLE_PART,
             behind=behind,
             most_waiting=len(snapshot.waiting),
+            front=Front(by_request, many=FRONT),
         )
-        world.arrive(come_again(recent, now_s, history, rng))
+        world.arrive(come_again(recent, now_s, draws, rng))
         world.run(now_s + HORIZON_S, until=lambda world: has_started(world) or is_over())
         if not has_started(world) and world.now_s < now_s + HORIZON_S:
             break
@@ -84,47 +98,75 @@ def play_waits(
 
 def estimate(plays_s: Sequence[float], calibration: Calibration | None = None) -> Estimate:
     """The interval of what was played, by how far such intervals were off before."""
-    low, middle, high = (_quantile(plays_s, q) for q in ((1 - COVERAGE) / 2, 0.5, (1 + COVERAGE) / 2))
+    low, middle, high = (_quantile(plays_s, q) for q in (1 - ONE_END, 0.5, ONE_END))
+    low, high = max(0.0, low - GRAIN_S), high + GRAIN_S
     if calibration is not None:
         low, high = calibration.corrected(low, high)
     return Estimate(low, min(max(middle, low), high), high)
 
 
 class Calibration:
-    """How far the last intervals were from what came true, on a scale of proportions."""
+    """How far both ends of the last intervals were from what came true, in proportion, and how often each held."""
 
     def __init__(self) -> None:
-        self._off: deque[float] = deque(maxlen=MOST_PAST)
+        self._low, self._high = _End(), _End()
 
     @property
     def is_warm(self) -> bool:
         """Whether it knows enough to correct anything."""
-        return len(self._off) >= FEWEST_PAST
+        return self._low.is_warm
 
-    def came_true(self, low_s: float, high_s: float, wait_s: float) -> None:
-        """A job started after `wait_s`, of which the plays alone said this."""
-        self._off.append(max(_log(low_s) - _log(wait_s), _log(wait_s) - _log(high_s)))
+    def came_true(
+        self, low_s: float, high_s: float, wait_s: float, *, told_s: tuple[float, float] | None = None
+    ) -> None:
+        """A job started after `wait_s`, of which the plays alone said this.
+
+        Args:
+          told_s: the interval as it was told, where it was corrected.
+        """
+        self._low.add(_log(low_s) - _log(wait_s), None if told_s is None else told_s[0] <= wait_s)
+        self._high.add(_log(wait_s) - _log(high_s), None if told_s is None else wait_s <= told_s[1])
 
     def corrected(self, low_s: float, high_s: float) -> tuple[float, float]:
         """The interval that holds as often as it should; as it is while little is known."""
         if not self.is_warm:
             return low_s, high_s
-        rank = min(1.0, COVERAGE * (1 + 1 / len(self._off)))
-        by = _quantile(sorted(self._off), rank)
-        low, high = _log(low_s) - by, _log(high_s) + by
+        low, high = _log(low_s) - self._low.by(), _log(high_s) + self._high.by()
         if low > high:
             low = high = (low + high) / 2
         return max(0.0, math.expm1(low)), max(0.0, math.expm1(high))
 
 
-def drawn_runs(snapshot: Snapshot, now_s: float, history: History, rng: random.Random) -> dict[str, float]:
+class _End:
+    """One end of the intervals, on a scale of proportions: past errors, and for which share of them to make room."""
+
+    def __init__(self) -> None:
+        self._off: deque[float] = deque(maxlen=MOST_PAST)
+        self._level = ONE_END
+
+    @property
+    def is_warm(self) -> bool:
+        return len(self._off) >= FEWEST_PAST
+
+    def add(self, off: float, has_held: bool | None) -> None:
+        """Args: off: by how much the truth was outside; has_held: whether what was told had room for it."""
+        self._off.append(off)
+        if has_held is not None:
+            self._level = min(max(self._level + STEP * (ONE_END - has_held), 1 - MOST_LEVEL), MOST_LEVEL)
+
+    def by(self) -> float:
+        """How far to move this end outwards."""
+        return _quantile(sorted(self._off), min(1.0, self._level * (1 + 1 / len(self._off))))
+
+
+def drawn_runs(snapshot: Snapshot, now_s: float, draws: Draws) -> dict[str, float]:
     """How long each job might run in all, given how long it has."""
-    waiting = {job.job: history.draw_s(job, 0.0, rng) for job in snapshot.waiting}
-    running = {job.job: history.draw_s(job, max(0.0, now_s - job.started_s), rng) for job in snapshot.running}
+    waiting = {job.job: draws.run_s(job) for job in snapshot.waiting}
+    running = {job.job: draws.run_s(job, max(0.0, now_s - job.started_s)) for job in snapshot.running}
     return waiting | running
 
 
-def come_again(recent: Sequence[Arrival], now_s: float, history: History, rng: random.Random) -> list[Arrival]:
+def come_again(recent: Sequence[Arrival], now_s: float, draws: Draws, rng: random.Random) -> list[Arrival]:
     """What came lately comes again, from some point of it on, with run times of its kind."""
     if not recent:
         return []
@@ -135,7 +177,7 @@ def come_again(recent: Sequence[Arrival], now_s: float, history: History, rng: r
     for number, arrival in enumerate(recent):
         at_s = now_s + (arrival.job.submitted_s - first_s + shift_s) % span_s
         job = replace(arrival.job, job=f"again-{number}-{arrival.job.job}", submitted_s=at_s, eligible_s=at_s)
-        found.append(Arrival(job, history.draw_s(job, 0.0, rng)))
+        found.append(Arrival(job, draws.run_s(job)))
     return found
 
 

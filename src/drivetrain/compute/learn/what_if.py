@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from drivetrain.compute.learn.draws import Draws
 from drivetrain.compute.learn.run_times import History
 from drivetrain.compute.learn.waiting import COARSER, EVERY_S, IDLE_PART, come_again, drawn_runs
 from drivetrain.compute.policy.values import MILLI, Node, Snapshot
@@ -98,15 +99,16 @@ def outlook(
     num_jobs = 0
     for number in range(num):
         rng = random.Random(f"{seed} {number}")  # noqa: S311 - a draw, no secret
+        draws = Draws(history, rng, snapshot.running, now_s)
         world = World(
             snapshot,
             now_s,
-            runs_s=drawn_runs(snapshot, now_s, history, rng),
+            runs_s=drawn_runs(snapshot, now_s, draws),
             every_s=EVERY_S,
             coarser=COARSER,
             idle_part=IDLE_PART,
         )
-        world.arrive(come_again(recent, now_s, history, rng))
+        world.arrive(come_again(recent, now_s, draws, rng))
         world.run(now_s + over_s, until=lambda _: is_over())
         if world.now_s < now_s + over_s:
             raise UsageError("this is too much to play forward in the time there is", hint="--over 1h looks less far")

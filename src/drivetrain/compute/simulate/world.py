@@ -131,6 +131,11 @@ class World:
         )
 
     @property
+    def whole(self) -> Snapshot:
+        """What the policy would be told now if it were told of all that wait."""
+        return replace(self.snapshot, waiting=tuple(self._waiting.values()), is_part=False)
+
+    @property
     def num_over(self) -> int:
         """Jobs that came, and neither wait nor run any longer."""
         return len(self.stories) - len(self._waiting) - len(self._running)

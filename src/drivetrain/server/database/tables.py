@@ -107,6 +107,9 @@ estimates = Table(
     Column("at_s", Float, nullable=False),
     Column("low_s", Float, nullable=False),  # from then, as it was played
     Column("high_s", Float, nullable=False),
+    Column("told_low_s", Float),  # as it was told, corrected
+    Column("told_middle_s", Float),
+    Column("told_high_s", Float),
     Index("estimates_by_time", "at_s"),
 )
 settings = Table(

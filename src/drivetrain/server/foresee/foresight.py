@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.server.foresee.question import Question, Said
 
-WAIT_BUDGET_S, WHAT_IF_BUDGET_S = 8.0, 20.0
+WAIT_BUDGET_S, WHAT_IF_BUDGET_S = 6.0, 20.0
 _GRACE_S = 20.0
 """To read what is there, and to finish a plan."""
 _KEPT_S = 5.0
@@ -65,14 +65,14 @@ class Foresight:
             with self._turn:
                 if (kept := self._fresh(key)) is None:
                     kept = self._exchange(question)
-                    self._kept[key] = time.monotonic(), kept
+                    self._kept[key] = time.monotonic() + _kept_s(kept), kept
                 return kept
         finally:
             self._places.release()
 
     def _fresh(self, key: object) -> dict[str, Any] | None:
         now_s = time.monotonic()
-        for old in [old for old, (at_s, _) in list(self._kept.items()) if now_s - at_s > _KEPT_S]:
+        for old in [old for old, (until_s, _) in list(self._kept.items()) if now_s > until_s]:
             self._kept.pop(old, None)
         found = self._kept.get(key)
         return None if found is None else found[1]
@@ -111,3 +111,9 @@ class Foresight:
             return process.stdout.readline()
         except (OSError, ValueError):  # it is gone, or was closed
             return b""
+
+
+def _kept_s(found: dict[str, Any]) -> float:
+    """How long an answer holds: no longer than until what it expects."""
+    middle_s = found.get("p50_s")
+    return _KEPT_S if middle_s is None else min(_KEPT_S, middle_s)

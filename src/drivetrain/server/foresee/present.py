@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
+from drivetrain.compute.controller.states import JobState
 from drivetrain.compute.controller.world import World
 from drivetrain.compute.learn.waiting import Calibration
 from drivetrain.compute.policy.values import Pool, Snapshot
@@ -24,9 +26,10 @@ class Present:
 
     Attributes:
       world: jobs, nodes and what ended, as a controller knows them.
-      snapshot: what a policy is told now.
+      snapshot: what a policy is told now, with jobs that may not be tried again yet.
       recent: what came lately.
       past: how true past estimates came.
+      told: attempt -> what was told of it at first, of those that are not there yet.
     """
 
     now_s: float
@@ -34,6 +37,7 @@ class Present:
     snapshot: Snapshot
     recent: tuple[Arrival, ...]
     past: Calibration
+    told: Mapping[str, estimates.Told] = field(default_factory=dict)
 
 
 def read_present(connection: Connection, now_s: float) -> Present:
@@ -44,7 +48,15 @@ def read_present(connection: Connection, now_s: float) -> Present:
     return Present(
         now_s,
         world,
-        world.snapshot(now_s),
+        _with_all(world, now_s),
         tuple(Arrival(job, 0.0) for job in lately),  # how long such a job runs is drawn in each play
         estimates.past(connection),
+        estimates.still_open(connection),
     )
+
+
+def _with_all(world: World, now_s: float) -> Snapshot:
+    snapshot = world.snapshot(now_s)
+    later = [job for job in world.jobs.values() if job.state is JobState.WAITING and job.eligible_s > now_s]
+    more = tuple(world.as_waiting(job) for job in later if not job.job.array)
+    return replace(snapshot, waiting=(*snapshot.waiting, *more))

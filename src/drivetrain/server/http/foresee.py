@@ -46,9 +46,10 @@ def estimate(request: Request, who: Who, name: str) -> Response:  # noqa: ARG001
         none = WaitAnswer(job=job.id, attempt="", asked_s=server.clock(), reason=job.reason, position=job.position)
         return answer(replace(none, why_not=exc.message, text=text))
     if found["low_s"] is not None:
-        told = {"at_s": found["asked_s"], "low_s": found["low_s"], "high_s": found["high_s"]}
+        played = found["attempt"], found["asked_s"], found["low_s"], found["high_s"]
+        told = estimates.Told(*played, found["p10_s"], found["p50_s"], found["p90_s"])
         with suppress(IntegrityError), server.database.begin() as connection:
-            estimates.keep(connection, found["attempt"], **told)
+            estimates.keep(connection, told)
     return answer(found)
 
 

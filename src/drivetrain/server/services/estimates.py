@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
+
 from sqlalchemy import Connection, delete, insert, select
 
 from drivetrain.compute.controller.states import AttemptRecord
@@ -12,26 +14,68 @@ from drivetrain.server.database.records import decoded
 _KEPT = 2000
 
 
-def keep(connection: Connection, attempt: str, *, at_s: float, low_s: float, high_s: float) -> None:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was told of an attempt.
+
+    Attributes:
+      at_s: when, since the epoch.
+      low_s, high_s: from then, as it was played.
+      told_low_s, told_middle_s, told_high_s: from then, corrected; None of what was told by earlier versions.
+    """
+
+    attempt: str
+    at_s: float
+    low_s: float
+    high_s: float
+    told_low_s: float | None = None
+    told_middle_s: float | None = None
+    told_high_s: float | None = None
+
+    @property
+    def by_s(self) -> float:
+        """By when it should have started, since the epoch."""
+        return self.at_s + (self.high_s if self.told_high_s is None else self.told_high_s)
+
+    @property
+    def told_s(self) -> tuple[float, float] | None:
+        """The interval as it was told, from `at_s` on."""
+        return None if self.told_low_s is None or self.told_high_s is None else (self.told_low_s, self.told_high_s)
+
+
+_NAMES = tuple(field.name for field in fields(Told))
+
+
+def keep(connection: Connection, told: Told) -> None:
     """The first one counts, so that who asks often is not counted often; old ones go.
 
     Raises: sqlalchemy.exc.IntegrityError: another one is being kept at this moment.
     """
     table = tables.estimates
-    if connection.scalar(select(table.c.attempt).where(table.c.attempt == attempt)) is not None:
+    if connection.scalar(select(table.c.attempt).where(table.c.attempt == told.attempt)) is not None:
         return
-    connection.execute(insert(table), {"attempt": attempt, "at_s": at_s, "low_s": low_s, "high_s": high_s})
+    connection.execute(insert(table), {name: getattr(told, name) for name in _NAMES})
     oldest_s = connection.scalar(select(table.c.at_s).order_by(table.c.at_s.desc()).offset(_KEPT).limit(1))
     if oldest_s is not None:
         connection.execute(delete(table).where(table.c.at_s <= oldest_s))
 
 
+def still_open(connection: Connection) -> dict[str, Told]:
+    """Attempt -> what was told of it at first, of those that are not there yet."""
+    table, attempts = tables.estimates, tables.attempts
+    query = select(*(table.c[name] for name in _NAMES)).outerjoin(attempts, attempts.c.id == table.c.attempt)
+    return {row[0]: Told(*row) for row in connection.execute(query.where(attempts.c.id.is_(None)))}
+
+
 def past(connection: Connection) -> Calibration:
     """Of those whose attempt is there by now, the last ones."""
-    told, attempts = tables.estimates, tables.attempts
-    query = select(told.c.at_s, told.c.low_s, told.c.high_s, attempts.c.record)
-    query = query.join(attempts, attempts.c.id == told.c.attempt).order_by(told.c.at_s.desc()).limit(MOST_PAST)
+    table, attempts = tables.estimates, tables.attempts
+    columns = [table.c[name] for name in _NAMES]
+    query = select(*columns, attempts.c.record).join(attempts, attempts.c.id == table.c.attempt)
+    rows = connection.execute(query.order_by(table.c.at_s.desc()).limit(MOST_PAST)).all()
+    came = [(decoded(row[-1], AttemptRecord).placed_s, Told(*row[:-1])) for row in rows]
     found = Calibration()
-    for at_s, low_s, high_s, record in reversed(connection.execute(query).all()):
-        found.came_true(low_s, high_s, max(0.0, decoded(record, AttemptRecord).placed_s - at_s))
+    for placed_s, told in sorted(came, key=lambda one: one[0]):
+        wait_s = max(0.0, placed_s - told.at_s)
+        found.came_true(told.low_s, told.high_s, wait_s, told_s=told.told_s)
     return found
