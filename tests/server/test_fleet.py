@@ -16,9 +16,18 @@ from drivetrain.compute.controller.changes import Settings
 from drivetrain.compute.controller.world import World
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.values import Pool
-from drivetrain.core.errors import StoreError
 from drivetrain.core.units import NS_PER_S
-from drivetrain.ledger.fleet import WINDOW_NS, Fleet, fleet_now, now_json, statement, statement_json
+from drivetrain.ledger.fleet import (
+    WINDOW_NS,
+    Attempt,
+    Fleet,
+    RankTold,
+    Told,
+    fleet_now,
+    now_json,
+    statement,
+    statement_json,
+)
 from drivetrain.server.database import Records, open_database, reading
 from drivetrain.server.database.books import read_books
 from drivetrain.server.services import fleet as service
@@ -46,14 +55,18 @@ def past(database: Engine, num_jobs: int) -> Engine:
             now_s = NOW_S - 60.0 * (num_jobs - number)
             came = replace(job(number), run=f"run-{number}", submitted_s=now_s)
             create_run(["true"], 1, run_id=came.run)
-            world.add(came)
-            world.decided(plan(world.snapshot(now_s), now_s), now_s)
-            world.alive(f"{came.id}.0", now_s + 1)
-            world.exited(f"{came.id}.0", 0, number % 2, now_s + 30)
-            changes = world.take_changes()
-            jobs |= changes.jobs
-            attempts |= changes.attempts
-            records.add_events((int(now_s * NS_PER_S), *event) for event in changes.events)
+            for after_s in (0, 1, 30 + 5 * number):
+                if after_s == 0:
+                    world.add(came)
+                    world.decided(plan(world.snapshot(now_s), now_s), now_s)
+                elif after_s == 1:
+                    world.alive(f"{came.id}.0", now_s + after_s)
+                else:
+                    world.exited(f"{came.id}.0", 0, number % 2, now_s + after_s)
+                changes = world.take_changes()
+                jobs |= changes.jobs
+                attempts |= changes.attempts
+                records.add_events((int((now_s + after_s) * NS_PER_S), *event) for event in changes.events)
         records.add_jobs(list(jobs.values()))
         records.add_attempts(attempts.values())
     return database
@@ -71,13 +84,21 @@ def test_what_is_remembered_of_past_jobs_changes_nothing_and_is_read_once(
         return account(run)
 
     monkeypatch.setattr(service.ledger, "account", counted)
-    for later_s, num_read in ((0.0, 4), (60.0, 4), (500.0, 4), (3600.0, 1), (3660.0, 0), (7000.0, 0)):
+    for later_s, num_read in ((0.0, 4), (60.0, 4), (500.0, 4), (3600.0, 2), (3660.0, 0), (7000.0, 0)):
         with reading(database) as connection:
             at_ns = int((NOW_S + later_s) * NS_PER_S)
             anew = shown(read_fleet(connection, at_ns, at_ns - WINDOW_NS))
             read.clear()
             assert shown(read_fleet(connection, at_ns, at_ns - WINDOW_NS, memory)) == anew
         assert len(read) == num_read, later_s
+
+
+def made_up(run: str, attempt: Attempt, *_: object) -> Told:
+    """What a run may say of an attempt: half of its time productive, the other half lost or waiting for data."""
+    assert run == f"run-{int(attempt.job.removeprefix('job-'))}"
+    half_ns = ((attempt.end_ns or attempt.start_ns) - attempt.start_ns) // 2
+    ranks = tuple(RankTold(rank, 4, attempt.start_ns, (half_ns, half_ns), "pd" if rank else "lp") for rank in (0, 1))
+    return Told(0, attempt.job, attempt.number, ranks, 8 * half_ns, 3 * half_ns)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -96,6 +117,7 @@ def test_a_history_closed_page_by_page_says_the_same_and_is_read_no_more(
 ) -> None:
     past(database, 12)
     monkeypatch.setattr(service, "_ON_A_PAGE", 9)
+    monkeypatch.setattr(service, "_told", made_up)
     now_s = NOW_S + 3600.0
     at_ns = int(now_s * NS_PER_S)
     windows = [0, *(at_ns - int(seconds * NS_PER_S) for seconds in (4310, 4000, 3900.5, 3700, 3600, 10))]
@@ -105,17 +127,13 @@ def test_a_history_closed_page_by_page_says_the_same_and_is_read_no_more(
             return [shown(read_fleet(connection, at_ns, since_ns)) for since_ns in windows]
 
     whole, num_pages = told(), 0
+    assert len({str(each) for each in whole}) == len(windows)
     while close_page(database, now_s, FleetMemory()):
         num_pages += 1
         assert told() == whole
     assert num_pages > 5
     read = list[str]()
-
-    def is_gone(run: RunFolder) -> ledger.Account:
-        read.append(run.id)
-        raise StoreError("it has been removed")
-
-    monkeypatch.setattr(service.ledger, "account", is_gone)
+    monkeypatch.setattr(service, "_told", lambda run, *_: read.append(run))
     with reading(database) as connection:
         read_fleet(connection, at_ns)
     assert len(read) <= 2, "what was closed is read again"
