@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -15,6 +15,7 @@ from tests.laws.test_fleet import END, SEEDS, history
 from drivetrain.core.errors import UsageError
 from drivetrain.ledger.fleet import (
     Attempt,
+    Details,
     Fleet,
     FleetEvent,
     NodeEvent,
@@ -73,20 +74,26 @@ def through_json(value: T, of: type[T]) -> T:
     return msgspec.json.decode(msgspec.json.encode(value), type=of)
 
 
-def past_of(pages: list[Page], since: int) -> Past:
+def past_of(pages: list[Page], since: int, names: Collection[str]) -> Past:
     """As a database would find it: by when pages end, and attempts begin and end."""
     starts = [0, *(page.end_ns for page in pages)]
     found = [(start, page) for start, page in zip(starts, pages, strict=False) if page.end_ns > since]
     cut = [each for page in pages for each in page.attempts if each.claims[0].alloc.t < since < (each.end_ns or 0)]
     first = (found[0][1].curves, found[0][1].end_ns) if found and found[0][0] < since else None
-    summaries = tuple(through_json(summary_of(page), Summary) for _, page in found)
-    return Past(since, summaries, first, tuple(cut))
+    past = Past(since, names, first, tuple(cut))
+    past.take(as_read(page) for _, page in found)
+    return past
 
 
-def both(seed: int, since: int) -> tuple[Fleet, Fleet]:
+def as_read(page: Page) -> tuple[Summary, Callable[[], Details]]:
+    summary, details = summary_of(page)
+    return through_json(summary, Summary), lambda: through_json(details, Details)
+
+
+def both(seed: int, since: int, names: Collection[str]) -> tuple[Fleet, Fleet]:
     events, told = in_order(history(seed))
     sweep, pages = closed(events, told, random.Random(seed))
-    fleet = with_past(sweep, END, past_of(pages, since))
+    fleet = with_past(sweep, END, past_of(pages, since, names))
     tell([attempt for attempt in fleet.attempts if attempt.told is None], told)
     return fleet_of([*events, *told.values()], END), fleet
 
@@ -94,19 +101,20 @@ def both(seed: int, since: int) -> tuple[Fleet, Fleet]:
 @MANY
 @given(SEEDS, st.integers(0, END))
 def test_books_that_were_closed_say_of_any_window_what_the_whole_history_says(seed: int, since: int) -> None:
-    whole, books = both(seed, since)
-    for by in ((), ("pool",), ("team",), ("user",), ("job",), ("team", "job", "pool")):
+    for by in ((), ("pool",), ("team",), ("pool", "team"), ("user",), ("job",), ("team", "job", "pool")):
+        whole, books = both(seed, since, by)
         found = statement(books, since, END, by=by)
         found.check()
         assert found == statement(whole, since, END, by=by)
     for where in ({"pool": "a"}, {"team": "red"}, {"pool": "b", "user": "v"}):
+        whole, books = both(seed, since, where)
         assert statement(books, since, END, where=where) == statement(whole, since, END, where=where)
 
 
 @MANY
 @given(SEEDS, st.integers(0, END))
 def test_the_fleet_now_is_the_same_from_books_that_were_closed(seed: int, since: int) -> None:
-    whole, books = both(seed, since)
+    whole, books = both(seed, since, ("pool", "job"))
     window_ns = END - since
     assert now_json(fleet_now(books, window_ns=window_ns)) == now_json(fleet_now(whole, window_ns=window_ns))
 
@@ -115,8 +123,10 @@ def test_books_are_asked_for_no_other_window_than_they_were_read_for() -> None:
     sweep = Sweep()
     sweep.take(PriceEvent(0, "a", 1))
     sweep.take(NodeEvent(1, "n", "a", "up", 1))
-    books = with_past(sweep, END, Past(10, (), None, ()))
+    books = with_past(sweep, END, Past(10, ("team",)))
     assert statement(books, 10, END).whole.capacity == 1000 * (END - 10)
     for window in ((9, END), (11, END), (10, END - 1)):
         with pytest.raises(UsageError, match="was read for the window"):
             statement(books, *window)
+    with pytest.raises(UsageError, match="not read by user"):
+        statement(books, 10, END, by=["user"])

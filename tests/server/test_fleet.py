@@ -89,7 +89,7 @@ def test_what_is_remembered_of_past_jobs_changes_nothing_and_is_read_once(
             at_ns = int((NOW_S + later_s) * NS_PER_S)
             anew = shown(read_fleet(connection, at_ns, at_ns - WINDOW_NS))
             read.clear()
-            assert shown(read_fleet(connection, at_ns, at_ns - WINDOW_NS, memory)) == anew
+            assert shown(read_fleet(connection, at_ns, at_ns - WINDOW_NS, memory=memory)) == anew
         assert len(read) == num_read, later_s
 
 

@@ -41,20 +41,22 @@ from drivetrain.ledger.fleet.events import (
 from drivetrain.ledger.fleet.history import FleetFiles, FleetHistory, FleetSource, append_history
 from drivetrain.ledger.fleet.keeping import AttemptState, Page, SweepState, close, kept, restored
 from drivetrain.ledger.fleet.now import WINDOW_NS, FleetNow, fleet_now
-from drivetrain.ledger.fleet.past import Past, Summary, summary_of, with_past
+from drivetrain.ledger.fleet.past import Details, Past, Summary, summary_of, with_past
 from drivetrain.ledger.fleet.plain import now_json, statement_json
 from drivetrain.ledger.fleet.pool import Stretch
 from drivetrain.ledger.fleet.series import leaves_over_time
-from drivetrain.ledger.fleet.statement import statement
+from drivetrain.ledger.fleet.statement import BY, statement
 from drivetrain.ledger.fleet.sweep import Attempt, Fleet, Sweep, fleet_of
 from drivetrain.ledger.fleet.tell import rank_told, told_of
 from drivetrain.ledger.fleet.text import cost_text, now_text
 
 __all__ = [
+    "BY",
     "WINDOW_NS",
     "Alloc",
     "Attempt",
     "AttemptState",
+    "Details",
     "Fleet",
     "FleetAccount",
     "FleetEvent",

@@ -10,7 +10,7 @@ from drivetrain.core.units import NS_PER_S
 from drivetrain.ledger.fleet.account import FleetAccount
 from drivetrain.ledger.fleet.node import Node
 from drivetrain.ledger.fleet.pool import Level
-from drivetrain.ledger.fleet.statement import statement
+from drivetrain.ledger.fleet.statement import statements
 from drivetrain.ledger.fleet.sweep import Attempt, Fleet, Queued
 
 WINDOW_NS = 3600 * NS_PER_S
@@ -92,8 +92,8 @@ class FleetNow:
 def fleet_now(fleet: Fleet, *, window_ns: int = WINDOW_NS) -> FleetNow:
     """A fleet as it was when it was read, and its account of the window before."""
     now_ns, start_ns = fleet.read_at_ns, max(0, fleet.read_at_ns - window_ns)
-    by_pool = statement(fleet, start_ns, now_ns, by=("pool",))
-    by_job = statement(fleet, start_ns, now_ns, by=("job",)).rows
+    by_pool, of_jobs = statements(fleet, start_ns, now_ns, [("pool",), ("job",)])
+    by_job = of_jobs.rows
     queue = sorted(queued for queued in fleet.queue if queued.is_waiting)
     nothing = FleetAccount(start_ns, now_ns)
     return FleetNow(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from drivetrain.core.errors import UsageError
@@ -33,23 +33,50 @@ def statement(
       where: the same names, each with the one value that counts. What nobody held belongs to no team, user or job.
     Raises: UsageError: an unknown name, a window that ends before it starts, or one that the fleet was not read for.
     """
+    return statements(fleet, start_ns, end_ns, [by], where=where)[0]
+
+
+def statements(
+    fleet: Fleet,
+    start_ns: int,
+    end_ns: int,
+    bys: Sequence[Sequence[str]],
+    *,
+    where: Mapping[str, str] | None = None,
+) -> list[Statement]:
+    """Several of one window, for little more than one: what attempts did is found out once."""
     where = where or {}
-    for name in (*by, *where):
+    names = {name for by in bys for name in by} | set(where)
+    _check(fleet, start_ns, end_ns, names)
+    end_ns = max(start_ns, min(end_ns, fleet.read_at_ns))
+    sheets = [_Sheet(start_ns, end_ns, tuple(by), where) for by in bys]
+    for sheet in sheets:
+        sheet.add_free(fleet)
+    for attempt in fleet.attempts:
+        if sheets[0].has(attempt, fleet.read_at_ns):
+            found = _found(attempt, start_ns, end_ns, fleet.read_at_ns)
+            for sheet in sheets:
+                sheet.add_attempt(attempt, found)
+    for sheet in sheets:
+        for settled in fleet.settled:
+            sheet.add_settled(settled)
+        for queued in fleet.queue:
+            sheet.add_queued(queued)
+    return [sheet.statement() for sheet in sheets]
+
+
+def _check(fleet: Fleet, start_ns: int, end_ns: int, names: Collection[str]) -> None:
+    for name in sorted(names):
         if name not in BY:
             raise UsageError(f"a fleet's account by {name!r} is not known", hint=f"one of {', '.join(BY)}")
     if end_ns < start_ns:
         raise UsageError(f"the window ends at {end_ns} ns, before it starts at {start_ns} ns")
-    if fleet.since_ns is not None and (start_ns != fleet.since_ns or end_ns < fleet.read_at_ns):
+    if fleet.since_ns is None:
+        return
+    if start_ns != fleet.since_ns or end_ns < fleet.read_at_ns:
         raise UsageError(f"this fleet was read for the window from {fleet.since_ns} to {fleet.read_at_ns} ns alone")
-    sheet = _Sheet(start_ns, max(start_ns, min(end_ns, fleet.read_at_ns)), tuple(by), where)
-    sheet.add_free(fleet)
-    for attempt in fleet.attempts:
-        sheet.add_attempt(attempt, fleet.read_at_ns)
-    for settled in fleet.settled:
-        sheet.add_settled(settled)
-    for queued in fleet.queue:
-        sheet.add_queued(queued)
-    return sheet.statement()
+    if unread := {*names} - fleet.names - {"pool"}:
+        raise UsageError(f"this fleet was not read by {', '.join(sorted(unread))}")
 
 
 @dataclass(slots=True)
@@ -147,52 +174,50 @@ class _Sheet:
                     row.leaves[leaf] += getattr(level, leaf)
                     row.money[leaf] += getattr(money, leaf)
 
-    def add_attempt(self, attempt: Attempt, read_at_ns: int) -> None:
+    def has(self, attempt: Attempt, read_at_ns: int) -> bool:
+        """Whether it may have anything of the window, and of what was chosen."""
         end_ns = read_at_ns if attempt.end_ns is None else attempt.end_ns
-        if not self._span_ns(attempt.start_ns, end_ns):
-            return
         names = self.where.get("pool", ""), attempt.team, attempt.user, attempt.job
-        if any(names[index] != value for index, value in self._wanted):
-            return
-        told, explanation = attempt.told, explained(attempt, read_at_ns)
-        is_open = attempt.end_ns is None or (told is not None and told.is_running)
-        parts = _by_pool(explanation.parts(self.start_ns, self.end_ns))
-        ideals = _ideal(explanation, parts, self.start_ns)
-        for pool, part in parts.items():
+        is_chosen = all(names[index] == value for index, value in self._wanted)
+        return is_chosen and self._span_ns(attempt.start_ns, end_ns) > 0
+
+    def add_attempt(self, attempt: Attempt, found: Mapping[str, _Row]) -> None:
+        for pool, part in found.items():
             row = self._row(pool, attempt.team, attempt.user, attempt.job)
-            if row is None:
-                continue
-            row.add(part)
-            row.num_attempts += 1
-            row.provisional += sum(part.leaves.values()) if is_open else 0
-            if pool in ideals:
-                row.ideal += ideals[pool]
-                row.measured += part.leaves[Leaf.PRODUCTIVE]
-        self.num_attempts += any(self.where.get("pool", pool) == pool for pool in parts)
+            if row is not None:
+                row.add(part)
+        self.num_attempts += any(self.where.get("pool", pool) == pool for pool in found)
         self._add_shortages(attempt)
 
     def add_settled(self, settled: Settled) -> None:
-        """One that lies within the window as a whole."""
-        names = self.where.get("pool", ""), settled.team, settled.user, settled.job
+        """What lies within the window as a whole."""
+        who = settled.team, settled.user, settled.job
+        names = self.where.get("pool", ""), *who
         if any(names[index] != value for index, value in self._wanted):
             return
         for part in settled.pools:
-            row = self._row(part.pool, settled.team, settled.user, settled.job)
+            row = self._row(part.pool, *who)
             if row is None:
                 continue
-            row.num_attempts += 1
+            row.num_attempts += part.num
             row.ideal += part.ideal
             row.measured += part.measured
+            row.provisional += part.provisional
             for held in part.held:
                 for leaf, milli_ns in held.leaves.items():
                     row.leaves[leaf] += milli_ns
                     row.money[leaf] += milli_ns * held.price
-                    row.provisional += milli_ns if settled.is_provisional else 0
-        self.num_attempts += any(self.where.get("pool", part.pool) == part.pool for part in settled.pools)
+        if "pool" in self.where:
+            self.num_attempts += sum(part.num for part in settled.pools if part.pool == self.where["pool"])
+        else:
+            self.num_attempts += settled.num
         for pool, milli_ns in settled.uncarried.items():
-            row = self._row(pool, settled.team, settled.user, settled.job)
-            if row is not None:
+            if (row := self._row(pool, *who)) is not None:
                 row.uncarried += milli_ns
+        for pool, (milli_ns, money) in settled.queued.items():
+            if (row := self._row(pool, *who)) is not None:
+                row.queued += milli_ns
+                row.queued_money += money
 
     def _add_shortages(self, attempt: Attempt) -> None:
         for claim in attempt.claims:
@@ -225,18 +250,45 @@ def settle(attempt: Attempt) -> Settled | None:
     uncarried: dict[str, int] = defaultdict(int)
     for short in (short for claim in attempt.claims for short in claim.shortages):
         uncarried[short.pool] += (short.end_ns - short.start_ns) * short.milli
+    is_provisional = attempt.told is not None and attempt.told.is_running
     pools = tuple(
         SettledPool(
             pool,
+            1,
             tuple(Held(price, leaves) for price, leaves in prices.items()),
             ideals.get(pool, 0),
             productive[pool].leaves[Leaf.PRODUCTIVE] if pool in ideals else 0,
+            sum(productive[pool].leaves.values()) if is_provisional else 0,
         )
         for pool, prices in held.items()
     )
-    is_provisional = attempt.told is not None and attempt.told.is_running
-    who = attempt.job, attempt.number, attempt.user, attempt.team
-    return Settled(attempt.start_ns, attempt.end_ns, *who, is_provisional, pools, uncarried)
+    who = attempt.team, attempt.user, attempt.job
+    return Settled(attempt.start_ns, attempt.end_ns, *who, int(bool(pools)), pools, uncarried)
+
+
+def settle_wait(queued: Queued) -> Settled | None:
+    """Likewise one that waited."""
+    milli_ns = (queued.end_ns - queued.start_ns) * queued.milli
+    if milli_ns <= 0:
+        return None
+    who = queued.team, queued.user, queued.job
+    amounts = {queued.pool: (milli_ns, milli_ns * queued.price)}
+    return Settled(queued.start_ns, queued.end_ns, *who, 0, queued=amounts)
+
+
+def _found(attempt: Attempt, start_ns: int, end_ns: int, read_at_ns: int) -> dict[str, _Row]:
+    """What an attempt did in a window with what it held, by pool."""
+    told, explanation = attempt.told, explained(attempt, read_at_ns)
+    is_open = attempt.end_ns is None or (told is not None and told.is_running)
+    parts = _by_pool(explanation.parts(start_ns, end_ns))
+    ideals = _ideal(explanation, parts, start_ns)
+    for pool, part in parts.items():
+        part.num_attempts = 1
+        part.provisional = sum(part.leaves.values()) if is_open else 0
+        if pool in ideals:
+            part.ideal = ideals[pool]
+            part.measured = part.leaves[Leaf.PRODUCTIVE]
+    return parts
 
 
 def _by_pool(parts: Iterable[tuple[Holding, Leaf, int]]) -> dict[str, _Row]:

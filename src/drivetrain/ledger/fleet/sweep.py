@@ -67,7 +67,8 @@ class Fleet:
       nodes: as they are at `read_at_ns`, those removed left out.
       read_at_ns: up to when it is told.
       since_ns: where its past was summed up, the beginning of the one window that it can be asked for.
-      settled: attempts of that window that are summed up; they are not among `attempts`.
+      names: by which what was summed up is told apart.
+      settled: attempts and waits of that window that are summed up; they are not among `attempts` and `queue`.
     """
 
     pools: dict[str, Curve]
@@ -77,6 +78,7 @@ class Fleet:
     nodes: dict[str, Node]
     read_at_ns: int
     since_ns: int | None = None
+    names: frozenset[str] = frozenset()
     settled: tuple[Settled, ...] = ()
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import TypeVar
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from drivetrain.ledger.fleet import AttemptState, Page, Past, Stretch, Summary, SweepState
+from drivetrain.ledger.fleet import AttemptState, Details, Page, Past, Stretch, Summary, SweepState
 from drivetrain.server.database import tables
 
 T = TypeVar("T")
 _NAME = "fleet"
+_FEW = 100
 
 
 class Books(msgspec.Struct, frozen=True):
@@ -41,7 +44,9 @@ def newest_page(connection: Connection) -> int:
     return connection.scalar(select(tables.fleet_books.c.seq).where(tables.fleet_books.c.name == _NAME)) or 0
 
 
-def turn_page(connection: Connection, before: Books, after: Books, page: Page, summary: Summary) -> bool:
+def turn_page(
+    connection: Connection, before: Books, after: Books, page: Page, summary: Summary, details: Details
+) -> bool:
     """Add a page; not where somebody else has added one since `before` was read. Whether it was added."""
     table, record = tables.fleet_books, _packed(after)
     if before.seq:
@@ -55,7 +60,8 @@ def turn_page(connection: Connection, before: Books, after: Books, page: Page, s
             return False
     start_ns = before.sweep.now_ns if before.sweep is not None else 0
     row = {"seq": after.seq, "start_ns": start_ns, "end_ns": page.end_ns}
-    connection.execute(insert(tables.fleet_pages), row | {"summary": _packed(summary), "curves": _packed(page.curves)})
+    parts = {"summary": _packed(summary), "details": _packed(details), "curves": _packed(page.curves)}
+    connection.execute(insert(tables.fleet_pages), row | parts)
     rows = [
         {
             "id": f"{a.job}.{a.number}",
@@ -71,20 +77,40 @@ def turn_page(connection: Connection, before: Books, after: Books, page: Page, s
     return True
 
 
-def read_past(connection: Connection, since_ns: int, seq: int) -> Past:
-    """What pages say of a window that begins then. Args: seq: of the last page that there is for who asks."""
+def read_past(connection: Connection, since_ns: int, seq: int, names: Collection[str]) -> Past:
+    """What pages say of a window that begins then.
+
+    Args:
+      seq: of the last page that there is for who asks.
+      names: by which the window is told apart, or chosen.
+    """
     pages, attempts = tables.fleet_pages, tables.fleet_attempts
     wanted = (pages.c.end_ns > since_ns) & (pages.c.seq <= seq)
-    rows = connection.execute(select(pages.c.summary).where(wanted).order_by(pages.c.seq))
-    summaries = tuple(_unpacked(summary, Summary) for (summary,) in rows)
     query = select(pages.c.start_ns, pages.c.end_ns, pages.c.curves).where(wanted).order_by(pages.c.seq).limit(1)
     first = connection.execute(query).first()
-    curves = None
+    past = Past(since_ns, names)
     if first is not None and first.start_ns < since_ns:
-        curves = _unpacked(first.curves, dict[str, Stretch]), first.end_ns
+        past.first = _unpacked(first.curves, dict[str, Stretch]), first.end_ns
     ran = (attempts.c.end_ns > since_ns) & (attempts.c.start_ns < since_ns) & (attempts.c.page <= seq)
-    cut = tuple(_unpacked(data, AttemptState) for data in connection.scalars(select(attempts.c.record).where(ran)))
-    return Past(since_ns, summaries, curves, cut)
+    data = connection.scalars(select(attempts.c.record).where(ran))
+    past.cut = tuple(_unpacked(record, AttemptState) for record in data)
+    past.take(_pages(connection, wanted))
+    return past
+
+
+def _pages(connection: Connection, wanted: ColumnElement[bool]) -> Iterator[tuple[Summary, Callable[[], Details]]]:
+    pages = tables.fleet_pages
+    numbers = connection.scalars(select(pages.c.seq).where(wanted).order_by(pages.c.seq)).all()
+    for begin in range(0, len(numbers), _FEW):
+        part = numbers[begin : begin + _FEW]
+        query = select(pages.c.seq, pages.c.summary).where(pages.c.seq.in_(part)).order_by(pages.c.seq)
+        for number, summary in connection.execute(query).all():
+            yield _unpacked(summary, Summary), partial(_details, connection, number)
+
+
+def _details(connection: Connection, number: int) -> Details:
+    pages = tables.fleet_pages
+    return _unpacked(connection.scalar(select(pages.c.details).where(pages.c.seq == number)) or b"", Details)
 
 
 def _packed(value: object) -> bytes:

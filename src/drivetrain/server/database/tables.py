@@ -139,6 +139,7 @@ fleet_pages = Table(
     Column("start_ns", BigInteger, nullable=False),
     Column("end_ns", BigInteger, nullable=False),
     Column("summary", LargeBinary, nullable=False),
+    Column("details", LargeBinary, nullable=False),
     Column("curves", LargeBinary, nullable=False),
     Index("fleet_pages_by_end", "end_ns"),
 )

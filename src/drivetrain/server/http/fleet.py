@@ -74,7 +74,9 @@ def budgets(request: Request, who: Who) -> Response:  # noqa: ARG001
         at_ns = moment_ns(connection, server.clock())
         listed = Records(connection).settings("budget", Budget)
         since_ns = {per: int(began_s(per, at_ns / NS_PER_S) * NS_PER_S) for per in {budget.per for budget in listed}}
-        fleets = {per: read_fleet(connection, at_ns, began_ns, server.past) for per, began_ns in since_ns.items()}
+        fleets = {
+            per: read_fleet(connection, at_ns, began_ns, ("team",), server.past) for per, began_ns in since_ns.items()
+        }
     return answer([_counted(budget, fleets[budget.per], since_ns[budget.per]) for budget in listed])
 
 
@@ -135,7 +137,7 @@ def top(request: Request, who: Who) -> dict[str, Any]:  # noqa: ARG001
     server = server_of(request)
     with reading(server.database) as connection:
         at_ns = moment_ns(connection, server.clock())
-        now = fleet_now(read_fleet(connection, at_ns, max(0, at_ns - WINDOW_NS), server.past))
+        now = fleet_now(read_fleet(connection, at_ns, max(0, at_ns - WINDOW_NS), ("pool", "job"), server.past))
     return {"json": now_json(now), "text": now_text(now)}
 
 
@@ -149,12 +151,12 @@ def cost(
 ) -> dict[str, Any]:
     """Device time and money of a window, as JSON and as text."""
     server = server_of(request)
+    chosen = dict(text.partition("=")[::2] for text in where or ())
+    names = tuple(filter(None, (name.strip() for name in by.split(","))))
     with reading(server.database) as connection:
         at_ns = moment_ns(connection, server.clock())
         since_ns = max(0, at_ns - int(since_s * NS_PER_S))
-        fleet = read_fleet(connection, at_ns, since_ns, server.past)
-    chosen = dict(text.partition("=")[::2] for text in where or ())
-    names = tuple(filter(None, (name.strip() for name in by.split(","))))
+        fleet = read_fleet(connection, at_ns, since_ns, {*names, *chosen}, server.past)
     found = statement(fleet, since_ns, fleet.read_at_ns, by=names, where=chosen)
     return {"json": statement_json(found), "text": cost_text(found)}
 

@@ -6,7 +6,7 @@ for good goes onto the next page. A question about a window takes the pages that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from drivetrain.compute.policy.values import Pool
 from drivetrain.core.errors import LedgerError, StoreError
 from drivetrain.core.units import NS_PER_S
 from drivetrain.ledger.fleet import (
+    BY,
     Alloc,
     Attempt,
     Fleet,
@@ -75,16 +76,23 @@ def moment_ns(connection: Connection, now_s: float) -> int:
     return max(int(now_s * NS_PER_S), Records(connection).newest_event_ns())
 
 
-def read_fleet(connection: Connection, at_ns: int, since_ns: int = 0, memory: FleetMemory | None = None) -> Fleet:
+def read_fleet(
+    connection: Connection,
+    at_ns: int,
+    since_ns: int = 0,
+    names: Collection[str] = BY,
+    memory: FleetMemory | None = None,
+) -> Fleet:
     """The fleet up to now, with what each attempt did, for the window that begins at `since_ns`.
 
     Args:
       at_ns: now, see `moment_ns`.
+      names: by which the window is to be told apart, or chosen; without users and jobs it is quicker.
       memory: of earlier calls.
     """
     opened = _Open(Records(connection), memory or FleetMemory())
     opened.read()
-    past = read_past(connection, since_ns, opened.books.seq)
+    past = read_past(connection, since_ns, opened.books.seq, names)
     fleet = with_past(opened.sweep, at_ns, past)
     opened.tell(fleet.attempts[len(past.cut) :], at_ns)
     return fleet
@@ -110,9 +118,9 @@ def close_page(database: Engine, now_s: float, memory: FleetMemory) -> bool:
     page = close(opened.sweep, over)
     left = {attempt.job for attempt in opened.sweep.attempts.values()}
     over_ns = {job: ended_ns for job, ended_ns in opened.over_ns.items() if job in left}
-    summary = summary_of(page)
+    summary, details = summary_of(page)
     with database.begin() as connection:
-        return turn_page(connection, opened.books, Books(until, kept(opened.sweep), over_ns), page, summary)
+        return turn_page(connection, opened.books, Books(until, kept(opened.sweep), over_ns), page, summary, details)
 
 
 class _Open:

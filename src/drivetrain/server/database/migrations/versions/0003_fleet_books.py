@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("start_ns", sa.BigInteger(), nullable=False),
         sa.Column("end_ns", sa.BigInteger(), nullable=False),
         sa.Column("summary", sa.LargeBinary(), nullable=False),
+        sa.Column("details", sa.LargeBinary(), nullable=False),
         sa.Column("curves", sa.LargeBinary(), nullable=False),
     )
     op.create_index("fleet_pages_by_end", "fleet_pages", ["end_ns"])
