@@ -6,7 +6,8 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given, settings
 
-from drivetrain.compute.policy.packing.prices import MOST_SIZES, slice_worth
+from drivetrain.compute.policy.packing import WHOLE, Machine, Shape
+from drivetrain.compute.policy.packing.prices import MOST_SIZES, prices_of, slice_worth
 
 
 def test_halves_are_worth_halves_and_what_nobody_asks_for_nothing() -> None:
@@ -38,6 +39,13 @@ def test_a_demand_of_many_sizes_is_priced_by_the_most_frequent() -> None:
     worth = slice_worth({size: 1000 if size in (400, 500) else 1 for size in range(200, 1000)})
     assert abs(worth[500] - 0.5) < 0.01
     assert len(np.unique(worth.round(6))) <= 4 * MOST_SIZES
+
+
+def test_cores_are_worth_more_the_shorter_they_are_unless_that_would_break_up_whole_nodes() -> None:
+    machines, shares, cores = [Machine("n", 32_000, 1000, 2)], [Shape(4000, 1, 1, 500)] * 4, Shape(16_000, 1)
+    enough, short, shorter = (prices_of(shares + [cores] * num, machines).cores[-1] for num in (0, 2, 8))
+    assert 0 == enough < short < shorter
+    assert prices_of([*shares, *[cores] * 8, Shape(1000, 1, 2, WHOLE)], machines).cores[-1] < short
 
 
 @settings(max_examples=15)

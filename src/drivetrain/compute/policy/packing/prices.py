@@ -5,7 +5,8 @@ its linear program say what share of a device a slot of each size is worth, and 
 it are. What is asked for as a whole is worth one.
 
 Cores have a worth only where they run out before devices do: what shapes without devices can fill of a node's free
-cores, so that what is left over of them is of use too. It only decides between places that are otherwise alike.
+cores, so that what is left over of them is of use too. Where several devices of one node are asked for, it only decides
+between places that are otherwise alike, since more breaks up whole nodes; elsewhere it grows with how many are short.
 
 The program often has many dual solutions, and which of them a solver finds means nothing. A count in a sample is known
 to about its square root, so the program is solved with each count that much higher and lower in turn, and the prices
@@ -36,7 +37,7 @@ _IDLE = 0.1
 """What a device without its cores is worth less. Less than any slot, and from 0.02 to 0.5 it makes no difference."""
 
 _CORE = 1e-5
-"""What a core is worth in devices where cores are scarce: less than any difference between slices."""
+"""What a core is worth in devices where cores are scarce, at least: less than any difference between slices."""
 
 _SCARCE = 0.95
 """Cores are scarce if what asks for all devices asks for this part of them. Not 1: of the last few percent, pieces are
@@ -81,18 +82,28 @@ def _cores_worth(seen: Sequence[Shape], machines: Sequence[Machine], cpu_per_gpu
     most = max((machine.cpu_milli for machine in machines), default=0)
     longest = min(most, 1000 * _MOST_CORES) // CORES_STEP
     steps = sorted({-(-shape.cpu_milli // CORES_STEP) for shape in seen if not shape.num_gpus and shape.cpu_milli})
-    if not steps or not _are_scarce(seen, machines):
+    price = _core_price(seen, machines)
+    if not steps or not price:
         return np.zeros(longest + 1, np.int64)
     worth = [step * (1 if step * CORES_STEP > cpu_per_gpu else _SMALL) for step in steps]
     filled, _ = best_fill(np.array(steps, np.int64), np.array(worth, np.float64), longest)
-    return np.round(filled * CORES_STEP / 1000 * _CORE * DEVICE).astype(np.int64)
+    return np.round(filled * CORES_STEP / 1000 * price * DEVICE).astype(np.int64)
 
 
-def _are_scarce(seen: Sequence[Shape], machines: Sequence[Machine]) -> bool:
-    """Whether cores run out before devices do, by what is asked for in all."""
-    asked = sum(shape.cpu_milli for shape in seen) * sum(machine.num_gpus for machine in machines) * WHOLE
-    there = sum(machine.cpu_milli for machine in machines) * sum(shape.total_milli for shape in seen)
-    return asked > _SCARCE * there
+def _core_price(seen: Sequence[Shape], machines: Sequence[Machine]) -> float:
+    """What a core is worth in devices; 0 where there are enough.
+
+    At most as much as there are devices to a core. Of that, the square of the share of cores asked for that are not
+    there, with all devices in use: where little is short, slices still come first.
+    """
+    num_gpus, cores = sum(machine.num_gpus for machine in machines), sum(machine.cpu_milli for machine in machines)
+    asked = sum(shape.cpu_milli for shape in seen) * num_gpus * WHOLE
+    there = cores * sum(shape.total_milli for shape in seen)
+    if not cores or asked <= _SCARCE * there:
+        return 0.0
+    if any(shape.num_gpus > 1 for shape in seen):
+        return _CORE
+    return max(_CORE, max(0.0, 1 - there / asked) ** 2 * num_gpus / cores * 1000)
 
 
 def slice_worth(demand: Mapping[int, int]) -> Any:
