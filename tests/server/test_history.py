@@ -17,13 +17,12 @@ from drivetrain.cli.jobs import command as list_jobs
 from drivetrain.cli.simulate import command as simulate
 from drivetrain.compute.engines.fake import FakeEngine
 from drivetrain.compute.job import Job
-from drivetrain.compute.learn.run_times import History
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.values import Decision, Pool, Quota, Snapshot, Start
 from drivetrain.compute.simulate.fifo import fifo
-from drivetrain.compute.simulate.history import HEAD, Event, arrivals_of, fleet_of, read_history
+from drivetrain.compute.simulate.history import HEAD, Event, arrivals_of, read_history, site_of
+from drivetrain.compute.simulate.play import Play
 from drivetrain.compute.simulate.replay import replay
-from drivetrain.compute.simulate.world import World
 from drivetrain.core.errors import DataError
 from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, open_database, reading
@@ -169,7 +168,7 @@ def test_what_is_no_history_or_damaged_says_where(tmp_path: Path) -> None:
             read_history(path)
     path.write_text(HEAD + "\n")
     with pytest.raises(DataError, match="no node is in this history"):
-        fleet_of(read_history(path))
+        site_of(read_history(path))
     with pytest.raises(DataError, match="no job in it ran to an end"):
         CliRunner().invoke(simulate, [str(path), "--nodes", "2"], standalone_mode=False, catch_exceptions=False)
 
@@ -234,7 +233,7 @@ def played(events: list[Event]) -> list[Start]:
         made.extend(decisions)
         return decisions
 
-    world = World(fleet_of(events), 0.0, policy=policy, knowledge=History())
-    world.arrive(arrivals_of(events))
-    world.run()
+    play = Play(site_of(events), policy=policy)
+    play.arrive(arrivals_of(events))
+    play.run()
     return starts(made)

@@ -16,12 +16,14 @@ Life of a page: `gather` reads a run's folder into a `Story`; `render` turns the
   page.py       all of it together
   summary.py    the same for programs
   listing.py    all runs in short
+  simulation.py the page of a simulation
 """
 
 from drivetrain.report.listing import RunLine, list_lines
 from drivetrain.report.page import render, run_page, write_report
 from drivetrain.report.profiles import write_profile_page
 from drivetrain.report.recoveries import recoveries_text
+from drivetrain.report.simulation import simulation_page
 from drivetrain.report.story import Story, gather
 from drivetrain.report.summary import summary
 from drivetrain.report.words import PROMISE
@@ -35,6 +37,7 @@ __all__ = [
     "recoveries_text",
     "render",
     "run_page",
+    "simulation_page",
     "summary",
     "write_profile_page",
     "write_report",

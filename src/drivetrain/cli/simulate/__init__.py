@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from drivetrain.cli.simulate.played import How
 from drivetrain.core.errors import DataError, UsageError
 
 
@@ -32,7 +33,11 @@ from drivetrain.core.errors import DataError, UsageError
 )
 @click.option("--policy", "policies", multiple=True, help="By name; several are compared.")
 @click.option(
-    "--seed", default=42, show_default=True, type=click.IntRange(min=0), help="Of the order in which things come."
+    "--seed",
+    default=42,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Of the order in which things come, and of interruptions.",
 )
 @click.option(
     "--demand",
@@ -45,6 +50,12 @@ from drivetrain.core.errors import DataError, UsageError
 @click.option(
     "--departures", "has_departures", is_flag=True, help="With --pods: they leave too, by the list's own times."
 )
+@click.option(
+    "--fleet",
+    type=click.Path(path_type=Path),
+    help="With TRACE: server.toml, or a history with its quotas and budgets.",
+)
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page that needs no network.")
 @click.option("--replay", "is_replay", is_flag=True, help="With HISTORY: whether the policy decides as it did.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def command(
@@ -60,6 +71,8 @@ def command(
     seed: int,
     demand_pct: float,
     has_departures: bool,
+    fleet: Path | None,
+    html: Path | None,
     is_replay: bool,
     as_json: bool,
 ) -> None:
@@ -74,8 +87,9 @@ def command(
     `drivetrain jobs --history > history.jsonl; drivetrain simulate history.jsonl --policy plan --policy fifo`
 
     With TRACE: jobs of a CSV, one a row as the Philly trace has them, come as they came, on so many --nodes with
-    --gpus-per-node. Policies: plan, fifo. TRACE may be a HISTORY of our own too, on the fleet that was there or on so
-    many --nodes; with --replay the policy is asked again what it decided then, and says what it would decide otherwise.
+    --gpus-per-node, or on the pools of a --fleet. Policies: plan, fifo. TRACE may be a HISTORY of our own too, on the
+    fleet that was there or on another; with --replay the policy is asked again what it decided then, and says what it
+    would decide otherwise.
 
     With --pods and --nodes: pods drawn from the list ask for --demand % of the nodes' GPUs, and are placed one at a
     time; how much of the GPUs is allocated then, and which pods were refused. Policies: priced, fgd, best-fit, random.
@@ -95,61 +109,98 @@ def command(
             f"{' and '.join(given)} are both given" if given else "nothing to replay",
             hint="TRACE.csv --nodes 16, or --pods PODS.csv --nodes NODES.csv, or --workload JOBS.csv --profiles FOLDER",
         )
-    if trace is not None:
-        _replay_jobs(trace, policies, nodes or "", gpus_per_node or 8, is_replay=is_replay, as_json=as_json)
-        return
-    if workload is not None:
-        if profiles is None or nodes is None or gpus_per_node is None:
-            raise UsageError(
-                "--workload needs --profiles, --nodes and --gpus-per-node",
-                hint="--profiles FOLDER --nodes 16 --gpus-per-node 4",
-            )
-        from drivetrain.cli.simulate import training
-        from drivetrain.compute.simulate.training import Conditions
-
-        training.run(
+    if fleet is not None and (trace is None or nodes is not None):
+        raise UsageError(
+            f"{'--nodes' if trace else given[0]} and --fleet are both given", hint="TRACE.csv --fleet FILE"
+        )
+    if trace is not None and is_replay:
+        _ask_again(trace, policies, as_json=as_json)
+    elif trace is not None:
+        how = How(policies, seed, as_json, html)
+        _play_jobs(trace, nodes=nodes or "", fleet=fleet, gpus_per_node=gpus_per_node, how=how)
+    elif workload is not None:
+        _play_workload(
             workload,
             profiles,
             policies,
             nodes=nodes,
             gpus_per_node=gpus_per_node,
-            conditions=Conditions(restart_s=restart_s, declared_error=declared_error, seed=seed),
+            restart_s=restart_s,
+            declared_error=declared_error,
+            seed=seed,
             as_json=as_json,
         )
-        return
-    assert pods is not None
-    if nodes is None:
-        raise UsageError("--pods is given without --nodes", hint="--nodes NODES.csv, the list of the nodes")
-    from drivetrain.cli.simulate import packing
+    elif pods is not None:
+        if nodes is None:
+            raise UsageError("--pods is given without --nodes", hint="--nodes NODES.csv, the list of the nodes")
+        from drivetrain.cli.simulate import packing
 
-    packing.run(
-        pods,
-        Path(nodes),
+        packing.run(
+            pods,
+            Path(nodes),
+            policies,
+            seed=seed,
+            demand_pct=demand_pct,
+            has_departures=has_departures,
+            as_json=as_json,
+        )
+
+
+def _play_workload(
+    workload: Path,
+    profiles: Path | None,
+    policies: tuple[str, ...],
+    *,
+    nodes: str | None,
+    gpus_per_node: int | None,
+    restart_s: float,
+    declared_error: float,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Elastic training jobs."""
+    if profiles is None or nodes is None or gpus_per_node is None:
+        raise UsageError(
+            "--workload needs --profiles, --nodes and --gpus-per-node",
+            hint="--profiles FOLDER --nodes 16 --gpus-per-node 4",
+        )
+    from drivetrain.cli.simulate import training
+    from drivetrain.compute.simulate.training import Conditions
+
+    training.run(
+        workload,
+        profiles,
         policies,
-        seed=seed,
-        demand_pct=demand_pct,
-        has_departures=has_departures,
+        nodes=nodes,
+        gpus_per_node=gpus_per_node,
+        conditions=Conditions(restart_s=restart_s, declared_error=declared_error, seed=seed),
         as_json=as_json,
     )
 
 
-def _replay_jobs(
-    trace: Path, policies: tuple[str, ...], nodes: str, gpus_per_node: int, *, is_replay: bool, as_json: bool
-) -> None:
+def _ask_again(history: Path, policies: tuple[str, ...], *, as_json: bool) -> None:
+    """Whether the policy decides as it did."""
+    from drivetrain.cli.simulate import history as of_history
+
+    if policies:
+        raise UsageError(
+            f"--replay and --policy {policies[0]} are both given", hint="--replay asks the policy that decided: plan"
+        )
+    _check_file(history)
+    of_history.run_replay(history, as_json=as_json)
+
+
+def _play_jobs(trace: Path, *, nodes: str, fleet: Path | None, gpus_per_node: int | None, how: How) -> None:
     """Jobs of a CSV or of our own history."""
     from drivetrain.cli.simulate import history as of_history
     from drivetrain.cli.simulate import trace as of_trace
     from drivetrain.compute.simulate.history import is_history
 
-    if is_replay and policies:
-        raise UsageError(
-            f"--replay and --policy {policies[0]} are both given", hint="--replay asks the policy that decided: plan"
-        )
-    if not trace.is_file():
-        raise DataError(f"{trace}: {'is a folder' if trace.is_dir() else 'there is no such file'}")
-    if is_replay:
-        of_history.run_replay(trace, as_json=as_json)
-    elif is_history(trace):
-        of_history.run(trace, policies, nodes=nodes, gpus_per_node=gpus_per_node, as_json=as_json)
-    else:
-        of_trace.run(trace, policies, nodes=nodes, gpus_per_node=gpus_per_node, as_json=as_json)
+    _check_file(trace)
+    run = of_history.run if is_history(trace) else of_trace.run
+    run(trace, nodes=nodes, fleet=fleet, gpus_per_node=gpus_per_node, how=how)
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise DataError(f"{path}: {'is a folder' if path.is_dir() else 'there is no such file'}")

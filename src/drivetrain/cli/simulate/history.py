@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,25 +11,31 @@ from drivetrain.core.errors import DataError
 from drivetrain.core.units import count_text
 
 if TYPE_CHECKING:
+    from drivetrain.cli.simulate.played import How
     from drivetrain.compute.simulate.replay import Replayed
 
 SHOWN = 10
+GPUS_PER_NODE = 8
 
 
-def run(history: Path, policies: Sequence[str], *, nodes: str, gpus_per_node: int, as_json: bool) -> None:
+def run(history: Path, *, nodes: str, fleet: Path | None, gpus_per_node: int | None, how: How) -> None:
     """Read the history, play its jobs by each policy, and print."""
     from drivetrain.core.extras import require
 
     require("numpy", extra="compute")
-    from drivetrain.cli.simulate.trace import fleet_of_size, play_all
-    from drivetrain.compute.simulate.history import arrivals_of, fleet_of, on_equal_nodes, read_history
+    from drivetrain.cli.simulate.fleet import site_in, site_of_size
+    from drivetrain.cli.simulate.played import play_all
+    from drivetrain.compute.simulate.history import arrivals_of, on_equal_nodes, read_history, site_of
 
     events = read_history(history)
-    fleet = fleet_of_size(nodes, gpus_per_node) if nodes else fleet_of(events)
     arrivals = on_equal_nodes(arrivals_of(events)) if nodes else arrivals_of(events)
+    if fleet is not None:
+        site = site_in(fleet)
+    else:
+        site = site_of_size(nodes, gpus_per_node or GPUS_PER_NODE) if nodes else site_of(events)
     if not arrivals:
         raise DataError(f"{history}: no job in it ran to an end yet")
-    play_all(arrivals, fleet, policies, as_json=as_json)
+    play_all(arrivals, site, how)
 
 
 def run_replay(history: Path, *, as_json: bool) -> None:

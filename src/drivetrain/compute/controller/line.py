@@ -48,6 +48,10 @@ class Line:
         """Ids of the oldest of each kind, up to so many; of all by default."""
         return [job_id for listed in self._by_kind.values() for _, job_id in listed[:most]]
 
+    def num_before(self, job_id: str) -> int:
+        """Jobs of its kind that are older than one that waits."""
+        return bisect.bisect_left(self._by_kind[self._kinds[job_id]], self._entries[job_id])
+
 
 def kind_of(job: JobRecord) -> Kind:
     """Equal for jobs that ask for the same, in the same team's name."""

@@ -22,6 +22,12 @@ def began_s(per: Per, now_s: float) -> float:
     return (day.replace(day=1) if per == "month" else day).timestamp()
 
 
+def ends_s(per: Per, now_s: float) -> float:
+    """When the next one begins."""
+    longest_s = {"day": 86400.0, "week": 7 * 86400.0, "month": _LONGEST_S}[per]
+    return began_s(per, began_s(per, now_s) + longest_s)
+
+
 @dataclass(frozen=True, slots=True)
 class _Paid:
     """Devices of a paid pool that somebody had. Attributes: per_s: millionths of the currency a second."""

@@ -20,6 +20,7 @@ class UsageBook:
     def __init__(self, *, half_life_s: float = HALF_LIFE_S) -> None:
         self._rate = math.log(2) / half_life_s
         self._ended: dict[str, tuple[float, float]] = {}
+        self._held: dict[str, int] = {}
 
     def add(self, team: str, attempt: AttemptRecord) -> None:
         """An attempt that has ended."""
@@ -29,12 +30,17 @@ class UsageBook:
             now_s = max(at_s, attempt.ended_s)
             total = before * self._left(now_s - at_s) + amount * self._left(now_s - attempt.ended_s)
             self._ended[team] = total, now_s
+            self._held.pop(attempt.id, None)
 
     def at(self, now_s: float, living: Iterable[tuple[str, AttemptRecord]]) -> tuple[Usage, ...]:
         """Of each team, by name. Args: living: team and attempt of all that hold something now."""
         found = {team: amount * self._left(now_s - at_s) for team, (amount, at_s) in self._ended.items()}
+        rate, known, exp = self._rate, self._held, math.exp
         for team, attempt in living:
-            held = _milli(attempt) * self._integral(attempt.placed_s, now_s, now_s)
+            milli = known.get(attempt.id)
+            if milli is None:
+                milli = known[attempt.id] = _milli(attempt)
+            held = milli * (1.0 - exp(-rate * max(0.0, now_s - attempt.placed_s))) / rate
             found[team] = found.get(team, 0.0) + held
         return tuple(Usage(team, found[team]) for team in sorted(found))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
@@ -9,8 +10,9 @@ from drivetrain.compute.controller import transitions
 from drivetrain.compute.controller.changes import Changes, Settings
 from drivetrain.compute.controller.decided import doing, plan_data
 from drivetrain.compute.controller.expected import ExpectedRunTimes
+from drivetrain.compute.controller.free import Free
 from drivetrain.compute.controller.line import Line
-from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
+from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.controller.spending import SpendBook
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why
 from drivetrain.compute.controller.told import request_of, running_of, waiting_of, what_is_left
@@ -56,6 +58,8 @@ class World:
         self._changes = Changes()
         self._has_cores = any(node.gpu == "cpu" for node in self.nodes.values())
         self._waiting: dict[str, Waiting] = {}
+        self._running: dict[str, tuple[Running, float]] = {}
+        self._free = Free(self.nodes.values(), self.attempts.values())
         self._said_s: dict[str, float] = {}
         for job in jobs:
             self._keep(job)
@@ -116,6 +120,7 @@ class World:
         """A node as it is now."""
         if self.nodes.get(node.name) != node:
             self.nodes[node.name] = node
+            self._free.change(node.name)
             if (node.gpu == "cpu") != self._has_cores:
                 self._has_cores = any(other.gpu == "cpu" for other in self.nodes.values())
                 self._see_anew()
@@ -201,19 +206,29 @@ class World:
         for worker in [job.id for job in self.jobs.values() if job.parent == array]:
             self.stop(worker, reason, now_s)
 
+    @property
+    def num_waiting(self) -> int:
+        """Jobs that wait for places."""
+        return len(self._line)
+
+    def num_before(self, job_id: str) -> int:
+        """Of those that wait and ask for the same as one that waits too, how many are older."""
+        return self._line.num_before(job_id)
+
     def snapshot(self, now_s: float, *, most_of_a_kind: int | None = None) -> Snapshot:
         """What a policy is told: of jobs that wait and ask for the same, of the oldest alone where a number says so."""
         living = list(self.attempts.values())
-        whose = [(self.jobs[each.job].team, each) for each in living]
+        running = self._running_at(now_s)
+        whose = [(job.team, attempt) for job, attempt in zip(running, living, strict=True)]
         waiting = [self.jobs[job_id] for job_id in self._line.first(most_of_a_kind)]
         return Snapshot(
-            nodes=with_what_is_free(self.nodes.values(), living),
+            nodes=self._free.nodes(self.nodes),
             pools=self.settings.pools,
             quotas=self.settings.quotas,
             budgets=self._spent.counted(self.settings.budgets, whose, now_s),
             usage=self.used.at(now_s, whose),
             waiting=tuple(self.as_waiting(job) for job in waiting if job.eligible_s <= now_s),
-            running=tuple(self._running_of(attempt, now_s) for attempt in living),
+            running=tuple(running),
             failures=tuple(self.failures),
             is_part=len(waiting) < len(self._line),
         )
@@ -226,6 +241,7 @@ class World:
 
     def _see_anew(self) -> None:
         self._waiting.clear()
+        self._running.clear()
         self._expected.see_anew()
 
     def _told(self, job: JobRecord) -> Waiting:
@@ -241,14 +257,30 @@ class World:
             self._waiting[job.id] = known
         return known
 
-    def _running_of(self, attempt: AttemptRecord, now_s: float) -> Running:
-        """More is expected of one that ran longer than most."""
-        job = self.jobs[attempt.job]
+    def _running_at(self, now_s: float) -> list[Running]:
+        """Jobs that have places, each made once for as long as nothing happens to it.
+
+        More is expected of those that ran longer than most.
+        """
+        found, known = [], self._running
+        for name in self.attempts:
+            told, until_s = known.get(name) or self._running_of(name)
+            if now_s > until_s:
+                given = self.history.given(told, now_s - told.started_s)
+                if given != told.run_time:
+                    told = replace(told, run_time=given)
+                    known[name] = told, until_s
+            found.append(told)
+        return found
+
+    def _running_of(self, name: str) -> tuple[Running, float]:
+        """What a policy is told of a job, and until when it has not run longer than most."""
+        job = self.jobs[name]
         known = self.as_waiting(job)
-        run_time, ran_s = known.run_time, now_s - (attempt.started_s or attempt.placed_s)
-        if run_time is not None and ran_s > run_time.p50_s:
-            run_time = self.history.given(known, ran_s)
-        return running_of(job, attempt, known.request, run_time)
+        told = running_of(job, self.attempts[name], known.request, known.run_time)
+        until_s = math.inf if known.run_time is None else told.started_s + known.run_time.p50_s
+        self._running[name] = told, until_s
+        return told, until_s
 
     def apply(self, decisions: Sequence[Decision], now_s: float) -> None:
         """Do what a policy decided."""
@@ -318,12 +350,17 @@ class World:
         before = self.attempts.get(attempt.job)
         if before is None:
             self._changes.added.add(attempt.id)
+        if before is None or before.shares != attempt.shares:
+            self._free.go(before or attempt)
+            self._free.come(attempt)
         if before is None or before.state is not attempt.state:
             self._note(f"attempt {attempt.state}", attempt.id, attempt)
         elif before.saved_s != attempt.saved_s or self._is_watched_for(before, attempt):
             self._note("attempt seen", attempt.id, attempt)
         self._changes.attempts[attempt.id] = attempt
+        self._running.pop(attempt.job, None)
         if attempt.state is AttemptState.ENDED:
+            self._free.go(attempt)
             self.attempts.pop(attempt.job, None)
             self._used(team, attempt)
         else:
@@ -347,6 +384,7 @@ class World:
         if before == job:
             return
         self._changes.jobs[job.id] = job
+        self._running.pop(job.id, None)
         array = self.jobs.get(job.parent)
         if array is not None and array.state is JobState.WAITING and job.state is JobState.RUNNING:
             self.set_job(replace(array, state=JobState.RUNNING, reason=""))

@@ -1,7 +1,8 @@
 """Nodes that fail again and again get no more work, with the evidence.
 
 Failures of several jobs on one node speak against the node. A job that fails on many nodes speaks against itself: its
-failures count for nothing. Where many nodes of a pool seem bad at once the cause is elsewhere: only a tenth goes.
+failures count for nothing, and so do those in a pool whose owner takes nodes back. Where many nodes of a pool seem bad
+at once the cause is elsewhere: only a tenth goes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ MOST_SHARE = 0.1
 
 def cordons(snapshot: Snapshot, now_s: float) -> list[Cordon]:
     """Nodes that failed repeatedly of late, the worst first."""
-    lately = [failure for failure in snapshot.failures if now_s - failure.at_s <= WINDOW_S]
+    if not snapshot.failures:
+        return []
+    spot = {pool.name for pool in snapshot.pools if pool.interruptions_per_h > 0}
+    taken = {node.name for node in snapshot.nodes if node.pool in spot}
+    lately = [each for each in snapshot.failures if now_s - each.at_s <= WINDOW_S and each.node not in taken]
     nodes_of_job: dict[str, set[str]] = {}
     for failure in lately:
         nodes_of_job.setdefault(failure.job, set()).add(failure.node)

@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from drivetrain.compute.controller.changes import Settings
-from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
+from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.controller.states import AttemptRecord, JobRecord, JobState
 from drivetrain.compute.controller.told import SAVED_EVERY_S, request_of, waiting_of
-from drivetrain.compute.policy.values import CORES, Snapshot
+from drivetrain.compute.policy.values import CORES
+from drivetrain.compute.simulate.site import Site
 from drivetrain.compute.simulate.values import Arrival
 from drivetrain.core.errors import DataError
 
@@ -82,8 +83,11 @@ def read_history(path: Path) -> list[Event]:
     return found
 
 
-def fleet_of(events: Sequence[Event]) -> Snapshot:
-    """The fleet as it was last, with nothing on it. Raises: DataError: nobody ever saw a node."""
+def site_of(events: Sequence[Event]) -> Site:
+    """The fleet as it was last, up and with nothing on it, and what operators had set.
+
+    Raises: DataError: nobody ever saw a node.
+    """
     nodes: dict[str, NodeRecord] = {}
     settings = Settings()
     for event in events:
@@ -91,10 +95,10 @@ def fleet_of(events: Sequence[Event]) -> Snapshot:
             nodes[event.subject] = event.node()
         elif event.kind == "controller begins":
             settings = event.settings()
-    up = [replace(node, state="up") for node in nodes.values() if node.state != "down"]
+    up = [replace(node, state="up", evidence="") for _, node in sorted(nodes.items()) if node.state != "down"]
     if not up:
         raise DataError("no node is in this history", hint="--nodes 16 --gpus-per-node 8 plays it on a fleet of yours")
-    return Snapshot(nodes=with_what_is_free(up, ()), pools=settings.pools, quotas=settings.quotas)
+    return Site(tuple(up), settings)
 
 
 def arrivals_of(events: Sequence[Event]) -> list[Arrival]:

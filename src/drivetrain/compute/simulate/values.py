@@ -54,8 +54,10 @@ class Story:
     Attributes:
       starts_s, ends_s: of each attempt; the last one may not have ended.
       lost_s: device-seconds of work that was done again.
-      outcome: `waiting`, `running`, `done`, `stopped` or `refused`.
+      outcome: `waiting`, `running`, `done`, `stopped`, `failed` or `refused`.
+      done_s: work that is kept.
       reason: why it is refused.
+      num_interrupted: attempts whose node was taken back by its owner.
     """
 
     job: Waiting
@@ -66,6 +68,7 @@ class Story:
     outcome: str = "waiting"
     done_s: float = 0.0
     reason: str = ""
+    num_interrupted: int = 0
 
     @property
     def wait_s(self) -> float | None:
@@ -75,8 +78,7 @@ class Story:
 
 @dataclass(slots=True)
 class Use:
-    """What a pool's devices did, in milli-device-seconds: all there was, given to jobs, and free while some waited."""
+    """What a pool's devices did, in milli-device-seconds: all there was, and given to jobs."""
 
     capacity: float = 0.0
     allocated: float = 0.0
-    unfilled: float = 0.0

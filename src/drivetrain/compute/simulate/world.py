@@ -186,7 +186,6 @@ class World:
         for pool, use in self.use.items():
             use.capacity += past_s * self._capacity[pool]
             use.allocated += past_s * (self._capacity[pool] - self._free[pool])
-            use.unfilled += past_s * self._free[pool] if self._waiting else 0.0
         self.now_s = max(self.now_s, to_s)
 
     def _move(self, shares: Iterable[Share], sign: int) -> None:

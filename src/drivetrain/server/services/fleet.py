@@ -6,33 +6,23 @@ for good goes onto the next page. A question about a window takes the pages that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, Engine
 
 from drivetrain import ledger
-from drivetrain.compute.controller.changes import Settings
-from drivetrain.compute.controller.nodes import NodeRecord
-from drivetrain.compute.controller.states import AttemptRecord
+from drivetrain.compute.controller.for_ledger import fleet_events
 from drivetrain.compute.policy.values import Pool
 from drivetrain.core.errors import LedgerError, StoreError
 from drivetrain.core.units import NS_PER_S
 from drivetrain.ledger.fleet import (
     BY,
-    Alloc,
     Attempt,
     Fleet,
-    FleetEvent,
-    Free,
-    Leave,
-    NodeEvent,
     PriceEvent,
     Sweep,
     Told,
-    Wait,
     close,
     kept,
     restored,
@@ -53,7 +43,6 @@ _SETTLED_NS = 600 * NS_PER_S
 _SETTLED_STRETCHES = 512
 """Of an attempt that is kept for ever."""
 _MOST_REMEMBERED = 4000
-_STATES = {"up": "up", "draining": "draining", "cordoned": "cordoned", "down": "down"}
 
 
 @dataclass(slots=True)
@@ -145,7 +134,7 @@ class _Open:
             self._learn(subject.rpartition(".")[0] for _, _, kind, subject, _ in rows if kind == "attempt placed")
             after = rows[-1][0]
             for _, at_ns, kind, subject, data in rows:
-                for event in _event(max(at_ns, self.sweep.now_ns), kind, subject, data, self._owner):
+                for event in fleet_events(max(at_ns, self.sweep.now_ns), kind, subject, data, self._owner):
                     self.sweep.take(event)
                 if kind in _OVER:
                     self.over_ns[subject] = at_ns
@@ -177,32 +166,6 @@ class _Open:
 
     def _owner(self, job: str) -> tuple[str, str]:
         return self._jobs.get(job, ("", "", ""))[:2]
-
-
-def _event(at_ns: int, kind: str, subject: str, data: Any, owner: Callable[[str], tuple[str, str]]) -> list[FleetEvent]:
-    if kind == "controller begins":  # which it does whenever settings change
-        pools = msgspec.convert(data, Settings).pools
-        return [PriceEvent(at_ns, pool.name, pool.price_per_gpu_h) for pool in pools]
-    if kind == "node":
-        node = msgspec.convert(data, NodeRecord)
-        state = _STATES[node.state]
-        return [NodeEvent(at_ns, node.name, node.pool, state, node.num_gpus, node.gpu)]  # type: ignore[arg-type]
-    if kind == "job waiting" and not data["is_array"]:
-        wanted = {name: data[name] for name in ("user", "team", "nodes", "gpu", "pool")}
-        return [Wait(at_ns, subject, data["milli"], **wanted)]
-    if kind == "attempt placed":
-        attempt = msgspec.convert(data, AttemptRecord, str_keys=True)
-        user, team = owner(attempt.job)
-        return [
-            Alloc(at_ns, attempt.job, attempt.number, share.node, share.milli, user=user, team=team)
-            for share in attempt.shares
-        ]
-    if kind == "attempt ended":
-        attempt = msgspec.convert(data, AttemptRecord, str_keys=True)
-        return [Free(at_ns, attempt.job, attempt.number)]
-    if kind in ("job stopped", "job refused"):
-        return [Leave(at_ns, subject)]
-    return []
 
 
 def _told(run: str, attempt: Attempt, at_ns: int, most_stretches: int) -> Told | None:

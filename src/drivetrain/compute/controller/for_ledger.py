@@ -1,0 +1,46 @@
+"""What the fleet's ledger is told of what history keeps: nodes, prices, who waits, and who has what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from drivetrain.compute.controller.changes import Settings
+from drivetrain.compute.controller.nodes import NodeRecord
+from drivetrain.compute.controller.states import AttemptRecord
+from drivetrain.ledger.fleet.events import Alloc, FleetEvent, Free, Leave, NodeEvent, PriceEvent, Wait
+
+_Kept = TypeVar("_Kept")
+
+
+def fleet_events(
+    at_ns: int, kind: str, subject: str, data: Any, owner: Callable[[str], tuple[str, str]]
+) -> list[FleetEvent]:
+    """Of one event. Args: data: as it was noted, or as it was written down; owner: user and team of a job."""
+    if kind == "controller begins":  # which it does whenever settings change
+        return [PriceEvent(at_ns, pool.name, pool.price_per_gpu_h) for pool in _kept(data, Settings).pools]
+    if kind == "node":
+        node = _kept(data, NodeRecord)
+        return [NodeEvent(at_ns, node.name, node.pool, node.state, node.num_gpus, node.gpu)]  # type: ignore[arg-type]
+    if kind == "job waiting" and not data["is_array"]:
+        wanted = {name: data[name] for name in ("user", "team", "nodes", "gpu", "pool")}
+        return [Wait(at_ns, subject, data["milli"], **wanted)]
+    if kind == "attempt placed":
+        attempt = _kept(data, AttemptRecord)
+        user, team = owner(attempt.job)
+        return [
+            Alloc(at_ns, attempt.job, attempt.number, share.node, share.milli, user=user, team=team)
+            for share in attempt.shares
+        ]
+    if kind == "attempt ended":
+        attempt = _kept(data, AttemptRecord)
+        return [Free(at_ns, attempt.job, attempt.number)]
+    if kind in ("job stopped", "job refused"):
+        return [Leave(at_ns, subject)]
+    return []
+
+
+def _kept(data: Any, kind: type[_Kept]) -> _Kept:
+    return data if isinstance(data, kind) else msgspec.convert(data, kind, str_keys=True)
