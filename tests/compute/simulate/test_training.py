@@ -268,8 +268,13 @@ def test_the_verb_prints_the_mean_and_each_job(tmp_path: Path, pollux: Path) -> 
     assert found["mean_jct_s"] == pytest.approx(sum(found["jct_s"].values()) / 3)
     assert found["makespan_s"] >= max(found["jct_s"].values())
     assert found["gpu_hours"] > 0
-    two = simulate(pollux, *options, "--policy", "tiresias", "--policy", "pollux")
-    assert [line.split()[0] for line in two.stdout.splitlines()[3:]] == ["tiresias", "pollux"]
+    assert found["device_h"]["productive"] + found["device_h"]["restore"] == pytest.approx(found["gpu_hours"])
+    assert sum(found["device_h"].values()) * 3600 == pytest.approx(8 * (found["span_s"] + 60))
+    assert found["took"]["cifar10"]["mean_s"] == pytest.approx((found["jct_s"]["a"] + found["jct_s"]["c"]) / 2, abs=1)
+    page = tmp_path / "page.html"
+    two = simulate(pollux, *options, "--policy", "tiresias", "--policy", "pollux", "--html", str(page))
+    assert [line.split()[0] for line in two.stdout.splitlines()[3:5]] == ["tiresias", "pollux"]
+    assert page.read_text(encoding="utf-8").count("<svg") == 4
 
 
 @pytest.mark.parametrize(

@@ -129,10 +129,13 @@ def command(
             declared_error=declared_error,
             seed=seed,
             as_json=as_json,
+            html=html,
         )
     elif pods is not None:
         if nodes is None:
             raise UsageError("--pods is given without --nodes", hint="--nodes NODES.csv, the list of the nodes")
+        if html is not None:
+            raise UsageError("--html is given with --pods, of which there is no page", hint="PODS.csv --fleet NODES.csv")
         from drivetrain.cli.simulate import packing
 
         packing.run(
@@ -157,6 +160,7 @@ def _play_workload(
     declared_error: float,
     seed: int,
     as_json: bool,
+    html: Path | None,
 ) -> None:
     """Elastic training jobs."""
     if profiles is None or nodes is None or gpus_per_node is None:
@@ -175,6 +179,7 @@ def _play_workload(
         gpus_per_node=gpus_per_node,
         conditions=Conditions(restart_s=restart_s, declared_error=declared_error, seed=seed),
         as_json=as_json,
+        html=html,
     )
 
 

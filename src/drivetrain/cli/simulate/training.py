@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drivetrain.cli.simulate.played import text, write_page
 from drivetrain.core.errors import UsageError
 
 if TYPE_CHECKING:
     from drivetrain.compute.policy.elastic import Policy
+    from drivetrain.compute.simulate.summary import Course, Summary
     from drivetrain.compute.simulate.training import Conditions, Outcome
 
 
@@ -24,6 +26,7 @@ def run(
     gpus_per_node: int,
     conditions: Conditions,
     as_json: bool,
+    html: Path | None,
 ) -> None:
     """Read the workload, play it under each policy, and print."""
     import msgspec
@@ -52,12 +55,16 @@ def run(
                 lambda done, before=before, policy=policy: advance(before + done, policy.name),  # type: ignore[misc]
             )
             outcomes.append((policy, outcome))
-    told = [_told(policy, outcome) for policy, outcome in outcomes]
+    found = [_summed(policy, outcome) for policy, outcome in outcomes]
+    if html is not None:
+        write_page(html, found)
+    told = [_told(*each) | msgspec.to_builtins(one) for each, (one, _) in zip(outcomes, found, strict=True)]
     if as_json:
         click.echo(msgspec.json.encode(told[0] if len(told) == 1 else {"policies": told}).decode())
     else:
         click.echo(
             f"{len(workload)} jobs on {cluster.num_nodes} nodes of {cluster.gpus_per_node} GPUs\n\n{_text(told)}"
+            f"\n\n{text([one for one, _ in found])}"
         )
 
 
@@ -65,6 +72,14 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 5):
         raise UsageError(f"--nodes is {text!r}; with --workload it is a number of nodes")
     return int(text)
+
+
+def _summed(policy: Policy, outcome: Outcome) -> tuple[Summary, Course]:
+    """Classes are applications here."""
+    from drivetrain.compute.simulate.summary import course, summary
+
+    stories, fleet = outcome.account.stories.values(), outcome.account.fleet()
+    return summary(policy.name, stories, fleet, kind=lambda story: story.job.team), course(stories, fleet)
 
 
 def _told(policy: Policy, outcome: Outcome) -> dict[str, object]:

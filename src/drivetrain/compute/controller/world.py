@@ -15,7 +15,7 @@ from drivetrain.compute.controller.line import Line
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.controller.spending import SpendBook
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why
-from drivetrain.compute.controller.told import request_of, running_of, waiting_of, what_is_left
+from drivetrain.compute.controller.told import request_of, running_of, waiting_of, what_is_left, with_run_time
 from drivetrain.compute.controller.usage import UsageBook
 from drivetrain.compute.learn.run_times import History
 from drivetrain.compute.policy import values
@@ -268,7 +268,7 @@ class World:
             if now_s > until_s:
                 given = self.history.given(told, now_s - told.started_s)
                 if given != told.run_time:
-                    told = replace(told, run_time=given)
+                    told = with_run_time(told, given)
                     known[name] = told, until_s
             found.append(told)
         return found

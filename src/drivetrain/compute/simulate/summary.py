@@ -54,8 +54,8 @@ class Summary:
       broken_pct: free on nodes that take no work.
       sg, rg: as the fleet's account has them.
       device_h: by leaf of the account.
-      waited: by class of size, and `all`: from submission to the first start.
-      took: by class of size, and `all`: from submission to the end.
+      waited: by class, of size where nothing else is said, and `all`: from submission to the first start.
+      took: by class, and `all`: from submission to the end.
       num_preempted, num_interrupted: attempts that had to leave, and those whose node its owner took back.
       lost_device_s: work done again.
       cost: of what jobs were given, in millionths of the currency; `cost_by_pool`, `cost_by_team` likewise.
@@ -102,8 +102,11 @@ class Course:
     took_s: tuple[tuple[float, float], ...]
 
 
-def summary(policy: str, stories: Iterable[Story], fleet: Fleet) -> Summary:
-    """Of a play by one policy."""
+def summary(
+    policy: str, stories: Iterable[Story], fleet: Fleet, *, kind: Callable[[Story], str] | None = None
+) -> Summary:
+    """Of a play by one policy. Args: kind: class of a job; of size by default."""
+    kind = kind or _size
     stories = list(stories)
     found = statement(fleet, 0, fleet.read_at_ns, by=("pool", "team"))
     whole = found.whole
@@ -125,8 +128,8 @@ def summary(policy: str, stories: Iterable[Story], fleet: Fleet) -> Summary:
         sg=whole.sg,
         rg=whole.rg,
         device_h={leaf: milli_ns / _MILLI_NS / 3600 for leaf, milli_ns in whole.leaves.items()},
-        waited=_by_class(stories, lambda story: story.wait_s),
-        took=_by_class(stories, _took_s),
+        waited=_by_class(stories, kind, lambda story: story.wait_s),
+        took=_by_class(stories, kind, _took_s),
         num_preempted=sum(max(0, len(story.starts_s) - 1 - story.num_interrupted) for story in stories),
         num_interrupted=sum(story.num_interrupted for story in stories),
         lost_device_s=sum(story.lost_s for story in stories),
@@ -184,13 +187,19 @@ def _took_s(story: Story) -> float | None:
     return story.ends_s[-1] - story.job.submitted_s if story.outcome == "done" else None
 
 
-def _by_class(stories: Iterable[Story], seconds: Callable[[Story], float | None]) -> dict[str, Quantiles]:
+def _size(story: Story) -> str:
+    return size_class(story.job.request)
+
+
+def _by_class(
+    stories: Iterable[Story], kind: Callable[[Story], str], seconds: Callable[[Story], float | None]
+) -> dict[str, Quantiles]:
     found: dict[str, list[float]] = {"all": []}
     for story in stories:
         value = seconds(story)
         if value is not None:
             found["all"].append(value)
-            found.setdefault(size_class(story.job.request), []).append(value)
+            found.setdefault(kind(story), []).append(value)
     return {name: Quantiles.of(values) for name, values in sorted(found.items())}
 
 

@@ -4,6 +4,7 @@ workload.py    which jobs come when
 profiles.py    what was measured of an application
 job.py         how far a job is, and what its agent measures
 conditions.py  what the played cluster is like
+account.py     what the fleet's ledger is told of it
 play.py        the clock, decisions, and what came of it
 tables.py      CSV
 """

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivetrain.compute.policy.elastic.values import Cluster, Finished, Knowledge, Moment, Placement, Policy
+from drivetrain.compute.simulate.training.account import Account
 from drivetrain.compute.simulate.training.conditions import PUBLISHED, Conditions
 from drivetrain.compute.simulate.training.job import PlayedJob
 from drivetrain.compute.simulate.training.profiles import Profile, read_profile
@@ -28,12 +29,14 @@ class Outcome:
       makespan_s: from the first submission to the last end.
       gpu_hours: held by jobs, restarts among them.
       num_restarts: moves after a first start, of all jobs.
+      account: for the fleet's ledger.
     """
 
     jct_s: Mapping[str, int]
     makespan_s: float
     gpu_hours: float
     num_restarts: int
+    account: Account
 
     @property
     def mean_jct_s(self) -> float:
@@ -108,6 +111,7 @@ class _Played:
         self.waiting = sorted(self.jobs, key=lambda job: job.submitted.time_s)
         self.active: list[PlayedJob] = []
         self.finished: list[Finished] = []
+        self.account = Account(cluster, conditions.restart_s)
         self.memory: object = None
         self.now_s = 0.0
         self.moved_s = 0.0
@@ -126,6 +130,7 @@ class _Played:
         while self.waiting and self.waiting[0].submitted.time_s <= self.now_s:
             job = self.waiting.pop(0)
             self.active.append(job)
+            self.account.come(job.submitted)
         if self.active:
             self._decide()
 
@@ -142,6 +147,7 @@ class _Played:
             )
         for job in self.active:
             if job.finished_s is not None:
+                self.account.end(job.submitted.name, job.finished_s)
                 self._finish(job)
         self.active = [job for job in self.active if job.finished_s is None]
 
@@ -164,10 +170,13 @@ class _Played:
         decision = self.policy.decide(moment, self.memory)
         self.memory = decision.memory
         _check_placements(decision.placements, moment, self.policy.name)
+        changed = []
         for job in self.active:
             placement = decision.placements.get(job.submitted.name, ())
             if placement != job.placement:
                 job.place(placement, self.conditions.restart_s)
+                changed.append((job.submitted.name, placement))
+        self.account.move(changed, self.now_s)
 
     def outcome(self) -> Outcome:
         ends = {job.submitted.name: job.finished_s for job in self.jobs if job.finished_s is not None}
@@ -177,6 +186,7 @@ class _Played:
             makespan_s=max(ends.values()) - first_s,
             gpu_hours=sum(job.held_gpu_s for job in self.jobs) / 3600,
             num_restarts=sum(job.num_restarts for job in self.jobs),
+            account=self.account,
         )
 
 
