@@ -53,7 +53,7 @@ from drivetrain.core.errors import DataError, UsageError
 @click.option(
     "--fleet",
     type=click.Path(path_type=Path),
-    help="With TRACE: server.toml, or a history with its quotas and budgets.",
+    help="With TRACE: server.toml, a history, or openb's nodes.",
 )
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page that needs no network.")
 @click.option("--replay", "is_replay", is_flag=True, help="With HISTORY: whether the policy decides as it did.")
@@ -86,7 +86,7 @@ def command(
 
     `drivetrain jobs --history > history.jsonl; drivetrain simulate history.jsonl --policy plan --policy fifo`
 
-    With TRACE: jobs of a CSV, one a row as the Philly trace has them, come as they came, on so many --nodes with
+    With TRACE: jobs of a CSV, one a row as the Philly trace or openb has them, come as they came, on so many --nodes with
     --gpus-per-node, or on the pools of a --fleet. Policies: plan, fifo. TRACE may be a HISTORY of our own too, on the
     fleet that was there or on another; with --replay the policy is asked again what it decided then, and says what it
     would decide otherwise.
@@ -135,7 +135,9 @@ def command(
         if nodes is None:
             raise UsageError("--pods is given without --nodes", hint="--nodes NODES.csv, the list of the nodes")
         if html is not None:
-            raise UsageError("--html is given with --pods, of which there is no page", hint="PODS.csv --fleet NODES.csv")
+            raise UsageError(
+                "--html is given with --pods, of which there is no page", hint="PODS.csv --fleet NODES.csv"
+            )
         from drivetrain.cli.simulate import packing
 
         packing.run(

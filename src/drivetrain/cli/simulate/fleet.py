@@ -23,17 +23,22 @@ def site_of_size(nodes: str, gpus_per_node: int) -> Site:
 
 
 def site_in(path: Path) -> Site:
-    """Of a history, its nodes with pools, quotas and budgets; of a `server.toml`, its pools with their nodes.
+    """Of a history, its nodes with pools, quotas and budgets; of a `server.toml`, its pools with their nodes; or openb's.
 
-    Raises: ConfigError, DataError: it is neither. UsageError: a pool does not say how many accelerators its nodes have.
+    Raises: ConfigError, DataError: it is none. UsageError: a pool does not say how many accelerators its nodes have.
     """
     from drivetrain.compute.controller.changes import Settings
     from drivetrain.compute.simulate.history import is_history, read_history, site_of
+    from drivetrain.compute.simulate.openb import read_nodes
+    from drivetrain.compute.simulate.pods import is_nodes
+    from drivetrain.compute.simulate.pods import site_of as site_of_machines
     from drivetrain.compute.simulate.site import Site, alike
     from drivetrain.server.pools import read_config
 
     if is_history(path):
         return site_of(read_history(path))
+    if is_nodes(path):
+        return site_of_machines(read_nodes(path).machines)
     pools = read_config(path).pools
     for pool in pools:
         if not pool.gpus:

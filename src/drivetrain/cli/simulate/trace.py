@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from drivetrain.core.errors import UsageError
 
 if TYPE_CHECKING:
     from drivetrain.cli.simulate.played import How
+    from drivetrain.compute.simulate.values import Arrival
 
 
 def run(trace: Path, *, nodes: str, fleet: Path | None, gpus_per_node: int | None, how: How) -> None:
@@ -19,12 +22,29 @@ def run(trace: Path, *, nodes: str, fleet: Path | None, gpus_per_node: int | Non
     from drivetrain.cli.simulate.fleet import site_in, site_of_size
     from drivetrain.cli.simulate.played import play_all
     from drivetrain.compute.simulate.philly import GPUS_PER_NODE, read_philly
+    from drivetrain.compute.simulate.pods import is_pods
 
     site = site_in(fleet) if fleet else site_of_size(nodes, gpus_per_node or GPUS_PER_NODE) if nodes else None
     most = max(node.num_gpus for node in site.nodes) if site else GPUS_PER_NODE
-    arrivals = read_philly(trace, gpus_per_node=gpus_per_node or max(1, most))
+    if is_pods(trace):
+        arrivals = _pods(trace)
+    else:
+        arrivals = read_philly(trace, gpus_per_node=gpus_per_node or max(1, most))
     if site is None:
         raise UsageError(
             "there are no nodes to play it on", hint="--nodes 16 --gpus-per-node 8, or --fleet server.toml"
         )
     play_all(arrivals, site, how)
+
+
+def _pods(path: Path) -> list[Arrival]:
+    """Of an openb list."""
+    from drivetrain.compute.simulate.openb import read_pods
+    from drivetrain.compute.simulate.pods import arrivals_of, choosy
+
+    pods = read_pods(path).pods
+    if num := choosy(pods):
+        click.echo(
+            f"{num:,} pods that may have one of several kinds of GPUs are played as if any kind would do", err=True
+        )
+    return arrivals_of(pods)

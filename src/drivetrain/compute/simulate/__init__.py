@@ -6,6 +6,7 @@ work.py      how far each job really is
 taken.py     when owners of spot pools take their nodes back
 summary.py   what came of a play, as figures
 philly.py    jobs of the Philly trace
+pods.py      jobs of an openb list, and its nodes
 history.py   what our own servers wrote down, as jobs that come and as the site that was there
 replay.py    the policy asked again, at each moment at which a server decided something
 fifo.py      first come, first served, to be held against
