@@ -37,7 +37,7 @@ from drivetrain.compute.simulate.site import Site, alike, equal_nodes, record_of
 from drivetrain.compute.simulate.summary import Summary, course, summary
 from drivetrain.compute.simulate.values import Arrival, Story
 from drivetrain.compute.simulate.world import Policy, World
-from drivetrain.core.errors import ConfigError, DrivetrainError, UsageError
+from drivetrain.core.errors import ConfigError, DataError, DrivetrainError, UsageError
 
 DAY_S = 86400.0
 
@@ -307,6 +307,28 @@ def test_a_fleet_is_described_as_the_server_has_it_and_two_policies_stand_beside
     assert page.count("<svg") == 4
     assert "SG × RG" in page
     assert "http" not in page.replace("http://www.w3.org", "").replace("http-equiv", "")
+
+
+PODS = """name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,creation_time,deletion_time
+whole,8000,1024,2,1000,A10,100,200
+share,1000,1024,1,500,A10|T4,100,150
+cores,60000,1024,0,0,,110,210
+later,60000,1024,0,0,,120,130
+"""
+NODES = "sn,cpu_milli,memory_mib,gpu,model\na1,96000,393216,2,A10\nt1,64000,262144,1,T4\n"
+
+
+def test_openbs_lists_are_played_by_their_own_times(tmp_path: Path) -> None:
+    (tmp_path / "trace.csv").write_text(PODS, encoding="utf-8")
+    (tmp_path / "nodes.csv").write_text(NODES, encoding="utf-8")
+    told = json.loads(simulated(tmp_path, "--fleet", str(tmp_path / "nodes.csv"), "--json"))
+    assert told["num_jobs"] == {"done": 4}
+    assert told["span_s"] == 110
+    assert told["device_h"]["productive"] * 3600 == pytest.approx(2 * 100 + 0.5 * 50)
+    (tmp_path / "trace.csv").write_text(PODS.replace(",120,130", ",,"), encoding="utf-8")
+    words = [str(tmp_path / "trace.csv"), "--nodes", "1"]
+    with pytest.raises(DataError, match="1 pods have no creation_time"):
+        CliRunner().invoke(command, words, standalone_mode=False, catch_exceptions=False)
 
 
 def test_a_fleet_file_that_is_none_and_two_fleets_at_once_are_refused(folder: Path) -> None:

@@ -86,10 +86,10 @@ def command(
 
     `drivetrain jobs --history > history.jsonl; drivetrain simulate history.jsonl --policy plan --policy fifo`
 
-    With TRACE: jobs of a CSV, one a row as the Philly trace or openb has them, come as they came, on so many --nodes with
-    --gpus-per-node, or on the pools of a --fleet. Policies: plan, fifo. TRACE may be a HISTORY of our own too, on the
-    fleet that was there or on another; with --replay the policy is asked again what it decided then, and says what it
-    would decide otherwise.
+    With TRACE: jobs of a CSV, one a row as the Philly trace or openb has them, come as they came, on so many --nodes
+    with --gpus-per-node, or on the pools of a --fleet. Policies: plan, fifo. TRACE may be a HISTORY of our own too, on
+    the fleet that was there or on another; with --replay the policy is asked again what it decided then, and says what
+    it would decide otherwise.
 
     With --pods and --nodes: pods drawn from the list ask for --demand % of the nodes' GPUs, and are placed one at a
     time; how much of the GPUs is allocated then, and which pods were refused. Policies: priced, fgd, best-fit, random.

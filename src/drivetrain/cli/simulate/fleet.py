@@ -23,7 +23,7 @@ def site_of_size(nodes: str, gpus_per_node: int) -> Site:
 
 
 def site_in(path: Path) -> Site:
-    """Of a history, its nodes with pools, quotas and budgets; of a `server.toml`, its pools with their nodes; or openb's.
+    """Of a history, its nodes, pools, quotas and budgets; of a `server.toml`, its pools with their nodes; or openb's.
 
     Raises: ConfigError, DataError: it is none. UsageError: a pool does not say how many accelerators its nodes have.
     """

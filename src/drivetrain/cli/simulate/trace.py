@@ -26,10 +26,8 @@ def run(trace: Path, *, nodes: str, fleet: Path | None, gpus_per_node: int | Non
 
     site = site_in(fleet) if fleet else site_of_size(nodes, gpus_per_node or GPUS_PER_NODE) if nodes else None
     most = max(node.num_gpus for node in site.nodes) if site else GPUS_PER_NODE
-    if is_pods(trace):
-        arrivals = _pods(trace)
-    else:
-        arrivals = read_philly(trace, gpus_per_node=gpus_per_node or max(1, most))
+    per_node = gpus_per_node or max(1, most)
+    arrivals = _pods(trace) if is_pods(trace) else read_philly(trace, gpus_per_node=per_node)
     if site is None:
         raise UsageError(
             "there are no nodes to play it on", hint="--nodes 16 --gpus-per-node 8, or --fleet server.toml"

@@ -15,6 +15,7 @@ SAVED_EVERY_S = 600.0
 _FIELDS = tuple(Running.__dataclass_fields__)
 _VALUES = attrgetter(*_FIELDS)
 _PUT = tuple(getattr(Running, name).__set__ for name in _FIELDS)
+_PUT_RUN_TIME = _PUT[_FIELDS.index("run_time")]
 
 
 def request_of(record: JobRecord, *, has_cores: bool) -> Request:
@@ -71,11 +72,11 @@ def what_is_left(run_time: RunTime, ran_s: float) -> RunTime:
 
 
 def with_run_time(job: Running, run_time: RunTime | None) -> Running:
-    """The same job, expected to run so long; four times as fast as `dataclasses.replace`, for thousands at each plan."""
+    """The same job, expected to run so long; for thousands at each plan, thrice as fast as `dataclasses.replace`."""
     changed = object.__new__(Running)
     for put, value in zip(_PUT, _VALUES(job), strict=True):
         put(changed, value)
-    Running.run_time.__set__(changed, run_time)  # type: ignore[union-attr]
+    _PUT_RUN_TIME(changed, run_time)
     return changed
 
 
