@@ -12,7 +12,7 @@ from drivetrain.compute.agent.claim import claim_file
 _TOLD_BYTES = 1 << 16
 _REASON = re.compile(
     rb"^(?:(?:ModuleNotFoundError|ImportError|SyntaxError): .*"  # as Python ends
-    rb"|.*: (?:not found|Permission denied|[Nn]o such file or directory)\s*)$",  # as a shell does, or srun
+    rb"|.*/python[0-9.]*: (?:not found|Permission denied|No such file or directory|cannot execute.*))$",  # as shells do
     re.MULTILINE,
 )
 
