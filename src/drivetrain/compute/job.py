@@ -49,7 +49,7 @@ class Job:
       team: whose quota it takes; the user's first team by default.
       priority: `low`, `normal`, `high`, `urgent` or a number.
       preemptible: whether others of higher priority may take its place; it is asked to save first.
-      min_runtime: how long it is left alone once it runs; about what its start takes, or more.
+      min_runtime: how long it is left alone once it runs; never less than the 30 s that another start is taken to cost.
       max_runtime: after which it is stopped; empty for none.
       deadline: how long from now it should be done; empty for none.
       retries: how often ranks that failed are started again, in place.
@@ -78,7 +78,7 @@ class Job:
     team: str = ""
     priority: int | str = "normal"
     preemptible: bool = False
-    min_runtime: str = "30s"
+    min_runtime: str = ""
     max_runtime: str = ""
     deadline: str = ""
     retries: int = 3

@@ -134,6 +134,13 @@ def test_a_long_wait_behind_short_jobs_is_as_long_as_these_take() -> None:
     assert 199 * 100 <= wait_s < 1.1 * 200 * 100 + 1000
 
 
+def test_a_long_line_of_small_jobs_fills_all_that_becomes_free() -> None:
+    history = learned((job(), [100.0] * 20), (job(gpus=8), [1000.0] * 20))
+    line = tuple(replace(job(), job=f"w{at:03d}", submitted_s=float(at)) for at in range(400))
+    (wait_s,) = play_waits(replace(full(), waiting=line), 900.0, "w399", history, num=1)
+    assert 49 * 100 <= wait_s < 1.2 * 50 * 100 + 1000
+
+
 def test_what_came_lately_comes_again_and_may_be_first() -> None:
     history = learned((job(gpus=8), [100.0] * 20))
     urgent = replace(job(gpus=8), job="u", priority=300, submitted_s=900.0)

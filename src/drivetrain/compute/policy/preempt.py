@@ -28,8 +28,8 @@ def price_s(job: Running, now_s: float) -> float:
 
 
 def has_run_enough(job: Running, now_s: float) -> bool:
-    """Whether it may be asked to leave: not before its least run time, as it was declared."""
-    return now_s - job.started_s >= job.min_runtime_s
+    """Whether it may be asked to leave: not before its least run time, nor before its start has paid."""
+    return now_s - job.started_s >= max(job.min_runtime_s, job.restart_s)
 
 
 def may_ask(job: Waiting, pool: str, victim: Running, book: Book, now_s: float) -> bool:

@@ -167,7 +167,7 @@ class World:
                     return
             next_s = self._events[0][0] if self._events and self._has_work() else math.inf
             if self._due:
-                next_s = min(next_s, self._planned_s + self._gap_s())
+                next_s = min(next_s, max(self.now_s, self._planned_s + self._gap_s()))
             if next_s > until_s or math.isinf(next_s):
                 if math.isfinite(until_s):
                     self._advance(until_s)
@@ -218,6 +218,8 @@ class World:
         snapshot = self.snapshot
         self.decisions = self._policy(snapshot, self.now_s)
         self._due = snapshot.is_part and any(isinstance(decision, Start | Refuse) for decision in self.decisions)
+        if self._due:
+            self._planned_s = -math.inf  # of the next few, at once
         for decision in self.decisions:
             match decision:
                 case Start(job, shares):
