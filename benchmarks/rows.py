@@ -51,6 +51,7 @@ _BATCH = "index/first_batch[shuffle={}]:"
 _TRACE = "traces/breakdown[tool={}]:"
 _STEPS = "detection/steps[step={1},way={0}]:"
 _WEEK = "fleet/week[num_attempts=100000,num_nodes=1000]:"
+_BOOKS = "fleet_server/books[num_attempts=20000,num_nodes=1000]:"
 _DEMO = "demo/demo[drive={}]:"
 _STATIC, _DEPARTURES = "packing/static[pods={}]:", "packing/departures[pods={}]:"
 
@@ -100,6 +101,15 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("of it: the week by team", f"{_WEEK}week_s"),
         Row("of it: the last hour by pool", f"{_WEEK}hour_s"),
         Row("memory held", f"{_WEEK}resident_bytes"),
+    ),
+    "fleet_server": (
+        Row("`top`, 20,000 attempts a week: CPU time of the server's answer", f"{_BOOKS}top_s", at_most(0.2)),
+        Row("the same, the first time that it is asked", f"{_BOOKS}first_s"),
+        Row("`cost --since 1d --by team`", f"{_BOOKS}day_s"),
+        Row("`cost --since 7d --by team`", f"{_BOOKS}week_s", at_most(1.0)),
+        Row("`cost --since 7d --by user`", f"{_BOOKS}week_by_user_s"),
+        Row("memory held by who asks", f"{_BOOKS}resident_bytes"),
+        Row("the database", f"{_BOOKS}file_bytes"),
     ),
     "step_overhead": (
         Row(
