@@ -112,9 +112,12 @@ class History:
 
     def _similar(self, job: Waiting | Running, ran_s: float) -> Sample | None:
         """The closest that are enough of those that ran longer; else the closest there are."""
-        samples = [self._samples[key] for key in _keys(job) if key in self._samples]
-        enough = [sample for sample in samples if sample.longer_than(ran_s) >= FEWEST]
-        return next(iter(enough or samples), None)
+        closest = None
+        for sample in filter(None, map(self._samples.get, _keys(job))):
+            if sample.longer_than(ran_s) >= FEWEST:
+                return sample
+            closest = closest or sample
+        return closest
 
 
 def _keys(job: Waiting | Running) -> Iterator[tuple[object, ...]]:
