@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from benchmarks.completion_workloads import drawn
 from click.testing import CliRunner, Result
 
 from drivetrain.cli.simulate import command
@@ -37,6 +38,15 @@ def played(
     workload = read_workload(pollux / f"workloads/workload-{number}.csv")[:num_jobs]
     profiles = read_profiles(pollux / "traces", workload)
     return play(workload, profiles, cluster, policy_named(policy), Conditions(**conditions))
+
+
+def test_workloads_are_drawn_as_the_published_ones_were(pollux: Path) -> None:
+    for number in (1, 2, 3, 4):
+        published_one = read_workload(pollux / f"workloads/workload-{number}.csv")
+        assert drawn(pollux / "traces", num_jobs=160, seed=number) == published_one
+    others = drawn(pollux / "traces", num_jobs=240, seed=1, instead={"imagenet": "bert"})
+    assert len(others) == 240
+    assert "imagenet" not in {job.application for job in others}
 
 
 def test_tiresias_takes_as_long_for_each_job_as_published_until_the_first_that_is_left_out(pollux: Path) -> None:

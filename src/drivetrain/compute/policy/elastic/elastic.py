@@ -38,6 +38,7 @@ class Elastic:
     name: str
     knowledge: Knowledge
     exponent: float = EXPONENT
+    patience: float = 0.0
     tunes_batch: bool = True
 
     def decide(self, moment: Moment, memory: object) -> Decision:  # noqa: ARG002 - it remembers nothing
@@ -49,7 +50,7 @@ class Elastic:
         chosen_J = sizes_by(
             ELASTIC,
             self.exponent,
-            0.0,
+            self.patience,
             time_JS,
             table.age_J,
             table.least_J,
