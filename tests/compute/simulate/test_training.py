@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shutil
@@ -14,10 +15,12 @@ from click.testing import CliRunner, Result
 from drivetrain.cli.simulate import command
 from drivetrain.compute.policy.elastic import Cluster, Decision, Knowledge, Moment, policy_named
 from drivetrain.compute.simulate.training import Conditions, Outcome, Submitted, play, read_profiles, read_workload
+from drivetrain.compute.simulate.training.profiles import Profile, read_profile
 from drivetrain.compute.simulate.training.tables import LARGEST_BYTES
 from drivetrain.core.errors import DataError, DrivetrainError, UsageError
 
 CLUSTER = Cluster(16, 4)
+APPLICATIONS = ("bert", "cifar10", "deepspeech2", "imagenet", "ncf", "yolov3")
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +39,13 @@ def played(
     pollux: Path, policy: str, number: int, num_jobs: int, cluster: Cluster = CLUSTER, **conditions: float
 ) -> Outcome:
     workload = read_workload(pollux / f"workloads/workload-{number}.csv")[:num_jobs]
-    profiles = read_profiles(pollux / "traces", workload)
-    return play(workload, profiles, cluster, policy_named(policy), Conditions(**conditions))
+    return play(workload, profiles(pollux), cluster, policy_named(policy), Conditions(**conditions))
+
+
+@functools.cache
+def profiles(pollux: Path) -> dict[str, Profile]:
+    """Of all applications; what lies between what was measured is worked out once."""
+    return {name: read_profile(pollux / "traces", name) for name in APPLICATIONS}
 
 
 def test_workloads_are_drawn_as_the_published_ones_were(pollux: Path) -> None:
@@ -107,11 +115,10 @@ class Generous(Idle):
 
 def test_a_policy_that_starves_jobs_or_gives_a_gpu_twice_is_found(pollux: Path) -> None:
     workload = read_workload(pollux / "workloads/workload-3.csv")[:4]
-    profiles = read_profiles(pollux / "traces", workload)
     with pytest.raises(DrivetrainError, match="idle has let no job make progress for 168 h: 4 wait"):
-        play(workload, profiles, CLUSTER, Idle())
+        play(workload, profiles(pollux), CLUSTER, Idle())
     with pytest.raises(DrivetrainError, match="more GPUs of a node than it has"):
-        play(workload, profiles, CLUSTER, Generous())
+        play(workload, profiles(pollux), CLUSTER, Generous())
 
 
 @pytest.mark.slow
@@ -243,21 +250,19 @@ def test_a_cluster_may_have_any_shape(tmp_path: Path, pollux: Path, cluster: Clu
     applications = ("cifar10", "ncf", "bert", "ncf")
     rows = (f"{number},{60 * number},{application},1,32768" for number, application in enumerate(applications))
     workload = read_workload(write(tmp_path, *rows))
-    profiles = read_profiles(pollux / "traces", workload)
     for policy in ("pollux", "elastic-blind", "rollout-declared"):
-        assert all(play(workload, profiles, cluster, policy_named(policy)).jct_s.values())
+        assert all(play(workload, profiles(pollux), cluster, policy_named(policy)).jct_s.values())
 
 
 def test_what_can_never_run_is_refused_at_once(tmp_path: Path, pollux: Path) -> None:
     workload = read_workload(write(tmp_path, "a,60,cifar10,65,128"))
-    profiles = read_profiles(pollux / "traces", workload)
     with pytest.raises(DataError, match="a asks for 65 GPUs, and the cluster has 64"):
-        play(workload, profiles, CLUSTER, policy_named("tiresias"))
+        play(workload, profiles(pollux), CLUSTER, policy_named("tiresias"))
     with pytest.raises(UsageError, match="0 nodes"):
-        play(workload, profiles, Cluster(0, 4), policy_named("tiresias"))
+        play(workload, profiles(pollux), Cluster(0, 4), policy_named("tiresias"))
     workload = read_workload(write(tmp_path, "a,60,cifar10,2,100000"))
     with pytest.raises(DataError, match="measured from 128 to 4096"):
-        play(workload, profiles, CLUSTER, policy_named("tiresias"))
+        play(workload, profiles(pollux), CLUSTER, policy_named("tiresias"))
 
 
 def simulate(pollux: Path, *options: str) -> Result:

@@ -22,6 +22,8 @@ EXPONENT = 0.6
 """Where lengths are known: towards 0 all jobs get equally many GPUs, from 1 on the shortest gets all it can use."""
 BLIND_EXPONENT = 0.1
 """Where they are not, nearly equal shares; what tilts them is that a job which has had much has probably far to go."""
+BLIND_PATIENCE = 0.1
+"""As much more then counts whoever came first, so that long jobs are not put off on a guess; see `sizes_by`."""
 FIRST_GPUS = 4
 """The most that a job gets before it has measured anything."""
 GROWTH = 4

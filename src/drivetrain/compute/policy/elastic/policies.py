@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from drivetrain.compute.policy.elastic.elastic import BLIND_EXPONENT, Elastic
+from drivetrain.compute.policy.elastic.elastic import BLIND_EXPONENT, BLIND_PATIENCE, Elastic
 from drivetrain.compute.policy.elastic.pollux import Pollux
 from drivetrain.compute.policy.elastic.rollout import Rollout
 from drivetrain.compute.policy.elastic.tiresias import Tiresias
@@ -16,7 +16,7 @@ POLICIES: tuple[Policy, ...] = (
     Rollout("rollout-named", Knowledge.NAMED),
     Elastic("elastic-declared", Knowledge.DECLARED),
     Elastic("elastic-named", Knowledge.NAMED),
-    Elastic("elastic-blind", Knowledge.BLIND, BLIND_EXPONENT),
+    Elastic("elastic-blind", Knowledge.BLIND, BLIND_EXPONENT, BLIND_PATIENCE),
     Pollux(),
     Tiresias(),
 )
