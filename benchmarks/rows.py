@@ -69,7 +69,6 @@ def _beside(bench: str, kind: str, metric: str) -> tuple[str, None, tuple[tuple[
 
 _JOBS = "completion/played[by={}]:"
 _PUBLISHED = "completion/published[by={}]:"
-_DRAWN = "completion/drawn[by={},of={}]:"
 _HARD = "completion/conditions[by={},when={}]:"
 
 SECTIONS: dict[str, tuple[Row, ...]] = {
@@ -446,33 +445,6 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
                 ),
             )
             for when in ("declared wrong by e^1", "restarts of 120 s")
-        ),
-        *(
-            Row(
-                f"{of}: {what}, `{policy}`",
-                _DRAWN.format(policy, of) + metric,
-                target,
-                tuple(
-                    (name, _DRAWN.format(by, of) + metric)
-                    for name, by in (("Pollux's objective", "pollux"), ("Tiresias", "tiresias"))
-                ),
-            )
-            for of in (
-                "half the load",
-                "the same load",
-                "1.5 times the load",
-                "twice the load",
-                "12 nodes",
-                "32 nodes",
-                "1.5 times as many jobs, small models",
-                "half as many jobs, large models",
-            )
-            for policy, what, metric, target in (
-                ("elastic-blind", "mean", "mean_jct_s", times_at_most(1.0)),
-                ("rollout-named", "mean", "mean_jct_s", times_at_most(1.0)),
-                ("rollout-declared", "mean", "mean_jct_s", times_at_most(1.0)),
-                ("rollout-declared", "99 % of jobs", "p99_jct_s", None),
-            )
         ),
     ),
     "demo": (
