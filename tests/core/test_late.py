@@ -19,7 +19,7 @@ def test_a_late_module_is_loaded_when_something_of_it_is_asked_for(monkeypatch: 
 
     assert late.ONE_THIRD == colorsys.ONE_THIRD
     with pytest.raises(AttributeError):
-        print(late.nothing)
+        print(late.nothing)  # type: ignore[attr-defined]  # on purpose
 
 
 def test_a_late_function_is_that_of_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
