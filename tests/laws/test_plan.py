@@ -260,8 +260,10 @@ def test_only_those_who_may_be_asked_leave_and_for_somebody_who_then_has_a_place
     for asked in (d for d in decisions if isinstance(d, Preempt) and d.beneficiary):
         victim, winner = running[asked.job], waits[asked.beneficiary]
         assert (victim.preemptible and victim.priority < winner.priority) or book.borrowed(victim.team, "a")
-        left = [d for d in decisions if isinstance(d, Wait) and d.job == winner.job]
-        assert [wait.reserved_s for wait in left] == [NOW_S + victim.grace_s]
+        promised = {d.job for d in decisions if isinstance(d, Wait) and d.reserved_s == NOW_S + victim.grace_s}
+        begins = {d.job for d in decisions if isinstance(d, Start)}
+        # It may start at once on what had been kept for somebody before it, who has what is left by the victim instead.
+        assert winner.job in promised or (winner.job in begins and promised)
 
 
 @settings(max_examples=40, deadline=None)
