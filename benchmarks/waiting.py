@@ -2,7 +2,7 @@
 
 Played are windows of the real Philly table (`benchmarks/philly_table.py`), and jobs drawn in its published shape with
 the users that the table does not name (`benchmarks/philly.py`). Jobs that start at once have nothing to estimate and
-are left out, and so is what was told before enough estimates had come true to correct by. Run times, users' habits and
+are left out, and so is what was told before some estimates had come true to correct by. Run times, users' habits and
 past errors are learned in the order in which they happen; nothing is known ahead.
 """
 
@@ -28,7 +28,8 @@ NUM_JOBS = 1500
 LOAD = 0.95
 WARM_UP = 300
 OF_WAITING = 3
-OF_REAL = 10
+OF_REAL = 5
+TRUE_BEFORE = 20
 LATELY_S = 6 * 3600.0
 
 
@@ -41,20 +42,19 @@ class Watch:
         self.took_s: list[float] = []
         self._arrivals, self._of_waiting = arrivals, of_waiting
         self._open: dict[str, tuple[float, list[float], Estimate]] = {}
-        self._corrected: set[str] = set()
+        self._counted: set[str] = set()
+        self._overdue: set[str] = set()
         self._seen: set[str] = set()
-        self._num = 0
+        self._num = self._num_true = 0
 
     def look(self, world: World) -> bool:
-        for name in [name for name in self._open if world.stories[name].starts_s]:
-            asked_s, plays, told = self._open.pop(name)
-            waited_s = world.stories[name].starts_s[0] - asked_s
-            plain = estimate(plays)
-            told_s = None
-            if name in self._corrected:
-                self.found.append((asked_s, plain, told, waited_s))
-                told_s = told.p10_s, told.p90_s
-            self.calibration.came_true(plain.p10_s, plain.p90_s, waited_s, told_s=told_s)
+        for name in list(self._open):
+            asked_s, _, told = self._open[name]
+            if world.stories[name].starts_s:
+                self._started(name, world.stories[name].starts_s[0] - asked_s)
+            elif world.now_s - asked_s > told.p90_s and name not in self._overdue:
+                self._overdue.add(name)
+                self.calibration.overdue()
         for name, story in world.stories.items():
             if name not in self._seen:
                 self._seen.add(name)
@@ -64,9 +64,18 @@ class Watch:
                         self._ask(world, name)
         return False
 
+    def _started(self, name: str, waited_s: float) -> None:
+        asked_s, plays, told = self._open.pop(name)
+        plain = estimate(plays)
+        if name in self._counted:
+            self.found.append((asked_s, plain, told, waited_s))
+        self._num_true += 1
+        told_s, was_overdue = (told.p10_s, told.p90_s), name in self._overdue
+        self.calibration.came_true(plain.p10_s, plain.p90_s, waited_s, told_s=told_s, was_overdue=was_overdue)
+
     def _ask(self, world: World, name: str) -> None:
-        if self.calibration.is_warm:
-            self._corrected.add(name)
+        if self._num_true >= TRUE_BEFORE:
+            self._counted.add(name)
         begun_s = time.perf_counter()
         lately = [a for a in self._arrivals if world.now_s - LATELY_S <= a.job.submitted_s < world.now_s]
         plays = play_waits(world.whole, world.now_s, name, self.history, lately)

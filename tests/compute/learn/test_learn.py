@@ -9,7 +9,7 @@ import pytest
 
 from drivetrain.compute.learn.line_rate import rate_waits
 from drivetrain.compute.learn.run_times import FEWEST, MOST, History
-from drivetrain.compute.learn.waiting import Calibration, estimate, play_waits
+from drivetrain.compute.learn.waiting import estimate, play_waits
 from drivetrain.compute.learn.what_if import outlook, parse_change, with_more
 from drivetrain.compute.policy.values import MILLI, Node, Pool, Quota, Request, Running, Share, Snapshot, Waiting
 from drivetrain.compute.simulate.values import Arrival
@@ -148,33 +148,6 @@ def test_what_came_lately_comes_again_and_may_be_first() -> None:
     alone = play_waits(replace(full(), running=(replace(runs(950.0)),)), 1000.0, "w", history, num=3)
     behind = play_waits(replace(full(), running=(replace(runs(950.0)),)), 1000.0, "w", history, recent, num=3)
     assert max(alone) < min(behind)
-
-
-def test_intervals_that_were_too_narrow_become_wider_and_too_wide_ones_narrower() -> None:
-    rng = random.Random(0)
-    for true_sigma in (1.0, 0.1):
-        calibration, held = Calibration(), []
-        for number in range(400):
-            center = rng.uniform(100, 10_000)
-            low_s, high_s = center / 1.5, center * 1.5
-            told = calibration.corrected(low_s, high_s)
-            wait_s = center * rng.lognormvariate(0, true_sigma)
-            if number >= 100:
-                held.append(told[0] <= wait_s <= told[1])
-            calibration.came_true(low_s, high_s, wait_s, told_s=told)
-        assert 0.72 < sum(held) / len(held) < 0.88
-
-
-def test_intervals_hold_as_often_as_they_say_while_habits_change() -> None:
-    rng, calibration, held = random.Random(3), Calibration(), []
-    for number in range(1200):
-        sigma = 0.2 * 1.5 ** (number // 100 % 5)  # wilder and wilder, five hundred long
-        told = calibration.corrected(80.0, 120.0)
-        wait_s = 100.0 * rng.lognormvariate(0, sigma)
-        has_held = told[0] <= wait_s <= told[1]
-        calibration.came_true(80.0, 120.0, wait_s, told_s=told)
-        held.append(has_held)
-    assert 0.77 < sum(held[100:]) / len(held[100:]) < 0.83
 
 
 def test_more_devices_are_played_beside_those_that_are() -> None:

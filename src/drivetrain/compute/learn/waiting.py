@@ -1,9 +1,10 @@
 """How long a job will wait: the same plan is played forward, often, with run times as they may turn out.
 
 What is not in the play - other habits, other days - shows in how far past estimates were off; the interval is widened
-or narrowed by that, each end for itself (conformal quantile regression, Romano et al., NeurIPS 2019), and by more or
-less of it as what was told held too seldom or too often, so that it holds as often as it says while habits change
-(adaptive conformal inference, Gibbs and Candes, NeurIPS 2021).
+or narrowed by that, each end for itself (conformal quantile regression, Romano et al., NeurIPS 2019). Each end moves
+outwards besides whenever what was told did not hold, and a ninth as far inwards whenever it did: over time it holds as
+often as it says, whatever comes (adaptive conformal inference, Gibbs and Candes, NeurIPS 2021; applied to the end
+itself, and not to a quantile's level, as in conformal PID control, Angelopoulos et al., NeurIPS 2023).
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ GRAIN_S = 3.0
 """What it takes to see that a job has ended and to start another, which is not played."""
 FRONT = 10
 """Of a line longer than this a play's policy is told of the first few of each kind."""
-FEWEST_PAST = 20
+FEWEST_PAST = 10
 MOST_PAST = 100
+"""Of so many past errors the last count."""
 COVERAGE = 0.8
 ONE_END = (1 + COVERAGE) / 2
-STEP = 0.02
-MOST_LEVEL = 0.99
-"""The share of past errors that an interval is made for moves by `STEP` at most with each that came true."""
+STEP = 0.15
+"""By nine tenths of it an end moves outwards on the scale of proportions when it has not held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,52 +112,60 @@ class Calibration:
     def __init__(self) -> None:
         self._low, self._high = _End(), _End()
 
-    @property
-    def is_warm(self) -> bool:
-        """Whether it knows enough to correct anything."""
-        return self._low.is_warm
-
     def came_true(
-        self, low_s: float, high_s: float, wait_s: float, *, told_s: tuple[float, float] | None = None
+        self,
+        low_s: float,
+        high_s: float,
+        wait_s: float,
+        *,
+        told_s: tuple[float, float] | None = None,
+        was_overdue: bool = False,
     ) -> None:
         """A job started after `wait_s`, of which the plays alone said this.
 
         Args:
-          told_s: the interval as it was told, where it was corrected.
+          told_s: the interval as it was told; None where that is not known.
+          was_overdue: whether it was said before, by `overdue`, that it waits longer than was told.
         """
-        self._low.add(_log(low_s) - _log(wait_s), None if told_s is None else told_s[0] <= wait_s)
-        self._high.add(_log(wait_s) - _log(high_s), None if told_s is None else wait_s <= told_s[1])
+        self._low.off_by(_log(low_s) - _log(wait_s))
+        self._high.off_by(_log(wait_s) - _log(high_s))
+        if told_s is not None:
+            self._low.has_held(told_s[0] <= wait_s)
+            if not was_overdue:
+                self._high.has_held(wait_s <= told_s[1])
+
+    def overdue(self) -> None:
+        """A job still waits, past the end that it was told: that counts before it is known how long it will have."""
+        self._high.has_held(False)
 
     def corrected(self, low_s: float, high_s: float) -> tuple[float, float]:
-        """The interval that holds as often as it should; as it is while little is known."""
-        if not self.is_warm:
-            return low_s, high_s
+        """The interval that holds as often as it should; its end comes after the horizon only where it did."""
         low, high = _log(low_s) - self._low.by(), _log(high_s) + self._high.by()
         if low > high:
             low = high = (low + high) / 2
-        return max(0.0, math.expm1(low)), max(0.0, math.expm1(high))
+        most_s = max(high_s, HORIZON_S)
+        return _seconds(low, most_s), _seconds(high, most_s)
 
 
 class _End:
-    """One end of the intervals, on a scale of proportions: past errors, and for which share of them to make room."""
+    """One end of the intervals, on a scale of proportions: past errors, and how far beyond them it has to be."""
 
     def __init__(self) -> None:
         self._off: deque[float] = deque(maxlen=MOST_PAST)
-        self._level = ONE_END
+        self._beyond = 0.0
 
-    @property
-    def is_warm(self) -> bool:
-        return len(self._off) >= FEWEST_PAST
-
-    def add(self, off: float, has_held: bool | None) -> None:
-        """Args: off: by how much the truth was outside; has_held: whether what was told had room for it."""
+    def off_by(self, off: float) -> None:
+        """By how much the truth was outside."""
         self._off.append(off)
-        if has_held is not None:
-            self._level = min(max(self._level + STEP * (ONE_END - has_held), 1 - MOST_LEVEL), MOST_LEVEL)
+
+    def has_held(self, held: bool) -> None:
+        """Whether what was told had room for the truth."""
+        self._beyond += STEP * (ONE_END - held)
 
     def by(self) -> float:
         """How far to move this end outwards."""
-        return _quantile(sorted(self._off), min(1.0, self._level * (1 + 1 / len(self._off))))
+        past = _quantile(sorted(self._off), ONE_END) if len(self._off) >= FEWEST_PAST else 0.0
+        return past + self._beyond
 
 
 def drawn_runs(snapshot: Snapshot, now_s: float, draws: Draws) -> dict[str, float]:
@@ -183,6 +192,11 @@ def come_again(recent: Sequence[Arrival], now_s: float, draws: Draws, rng: rando
 
 def _log(seconds: float) -> float:
     return math.log1p(max(0.0, seconds))
+
+
+def _seconds(log: float, most_s: float) -> float:
+    """The inverse of `_log`, up to a bound."""
+    return most_s if log >= _log(most_s) else max(0.0, math.expm1(log))
 
 
 def _quantile(ascending: Sequence[float], quantile: float) -> float:

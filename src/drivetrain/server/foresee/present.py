@@ -44,15 +44,25 @@ def read_present(connection: Connection, now_s: float) -> Present:
     """As it is in this transaction."""
     records = Records(connection)
     world = load_world(records, {pool.name for pool in records.settings("pool", Pool)})
+    told, past = estimates.still_open(connection), estimates.past(connection)
+    for _ in _overdue(world, told, now_s):
+        past.overdue()
     lately = [world.as_waiting(job) for job in records.came_since(now_s - LATELY_S, MOST_LATELY)]
     return Present(
         now_s,
         world,
         _with_all(world, now_s),
         tuple(Arrival(job, 0.0) for job in lately),  # how long such a job runs is drawn in each play
-        estimates.past(connection),
-        estimates.still_open(connection),
+        past,
+        told,
     )
+
+
+def _overdue(world: World, told: Mapping[str, estimates.Told], now_s: float) -> list[estimates.Told]:
+    """What was told of those that still wait past the end of it."""
+    waiting = (job for job in world.jobs.values() if job.state is JobState.WAITING)
+    found = (told.get(f"{job.id}.{job.num_attempts}") for job in waiting)
+    return [one for one in found if one is not None and one.told_s is not None and one.by_s < now_s]
 
 
 def _with_all(world: World, now_s: float) -> Snapshot:

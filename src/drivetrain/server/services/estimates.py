@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from sqlalchemy import Connection, delete, insert, select
 
 from drivetrain.compute.controller.states import AttemptRecord
-from drivetrain.compute.learn.waiting import MOST_PAST, Calibration
+from drivetrain.compute.learn.waiting import Calibration
 from drivetrain.server.database import tables
 from drivetrain.server.database.records import decoded
 
@@ -68,12 +68,11 @@ def still_open(connection: Connection) -> dict[str, Told]:
 
 
 def past(connection: Connection) -> Calibration:
-    """Of those whose attempt is there by now, the last ones."""
+    """Of those that are kept and whose attempt is there by now."""
     table, attempts = tables.estimates, tables.attempts
     columns = [table.c[name] for name in _NAMES]
     query = select(*columns, attempts.c.record).join(attempts, attempts.c.id == table.c.attempt)
-    rows = connection.execute(query.order_by(table.c.at_s.desc()).limit(MOST_PAST)).all()
-    came = [(decoded(row[-1], AttemptRecord).placed_s, Told(*row[:-1])) for row in rows]
+    came = [(decoded(row[-1], AttemptRecord).placed_s, Told(*row[:-1])) for row in connection.execute(query)]
     found = Calibration()
     for placed_s, told in sorted(came, key=lambda one: one[0]):
         wait_s = max(0.0, placed_s - told.at_s)
