@@ -33,10 +33,10 @@ class Window:
 WINDOWS: Mapping[str, Window] = {
     "one cluster from day 43": Window("6c71a0", 43, 2000, 0.55),
     "one cluster from day 50": Window("6c71a0", 50, 2000, 0.55),
-    "one cluster from day 85": Window("6214e9", 85, 2000, 0.4),
-    "all clusters from day 84": Window("", 84, 1500, 0.5),
+    "one cluster from day 53": Window("6c71a0", 53, 1200, 0.55),
+    "all clusters from day 91": Window("", 91, 1500, 0.8),
 }
-LOOKED_AT = ("one cluster from day 43",)
+LOOKED_AT = ("one cluster from day 43", "one cluster from day 50")
 """On which the estimator was changed; the others were held out."""
 
 

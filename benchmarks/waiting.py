@@ -22,13 +22,13 @@ from drivetrain.compute.simulate.world import World
 
 JUDGED = {"covered_pct"}
 NUM_SAMPLES = 1
-LIMIT_S = 900
+LIMIT_S = 300
 NUM_NODES = 8
 NUM_JOBS = 1500
 LOAD = 0.95
 WARM_UP = 300
 OF_WAITING = 3
-OF_REAL = 5
+OF_REAL = 4
 TRUE_BEFORE = 20
 LATELY_S = 6 * 3600.0
 
