@@ -354,3 +354,20 @@ def test_a_running_job_on_nodes_that_are_gone_does_not_stand_in_the_way() -> Non
     assert isinstance(of(plan(fleet(node("n1"), waiting=(job("w"),)), NOW_S), "w"), Start)
     snapshot = Snapshot((node("n1"),), (Pool("a"),), running=(gone,), waiting=(job("w", nodes=1), job("x")))
     assert {type(d) for d in plan(snapshot, NOW_S)} == {Start, Wait}
+
+
+def test_of_a_team_that_borrowed_its_least_urgent_leave_however_little_the_others_would_lose() -> None:
+    quotas = (Quota("maps", "all", nominal_milli=8000), Quota("planning", "all", nominal_milli=8000))
+    running = (job("often", team="maps"), replace(job("urgent", team="maps"), priority=200))
+    snapshot = busy(node("n1"), node("n2"), running=running, ago_s=3000, quotas=quotas)
+    runs = tuple(replace(r, saved_s=NOW_S - 60) if r.job == "urgent" else r for r in snapshot.running)
+    decisions = plan(replace(snapshot, running=runs, waiting=(job("w", team="planning"),)), NOW_S)
+    assert [d.job for d in decisions if isinstance(d, Preempt)] == ["often"]
+
+
+def test_who_is_within_its_quota_is_before_who_would_borrow_whatever_its_priority() -> None:
+    quotas = (Quota("maps", "all", nominal_milli=8000), Quota("planning", "all", nominal_milli=8000))
+    waits = (replace(job("more", nodes=2, team="maps"), priority=200), job("own", team="planning"))
+    decisions = plan(fleet(node("n1"), node("n2"), quotas=quotas, waiting=waits), NOW_S)
+    assert isinstance(of(decisions, "own"), Start)
+    assert isinstance(of(decisions, "more"), Wait)

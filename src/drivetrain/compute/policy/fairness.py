@@ -1,10 +1,10 @@
-"""In which order jobs are looked at: by priority, then so that each team gets its share, then by age.
+"""In which order jobs are looked at: who is within its team's quota, by priority, by its team's share, by age.
 
 Teams take turns as in dominant-resource fairness (Ghodsi et al., NSDI 2011): the next job is of the team that has the
 least of the resource it has most of, by its weight, with what it used lately (given decayed). A team's running and
 waiting jobs count in the order they were submitted, so that the line does not change when some of it starts: a job is
-never pushed back because a later one of its team found a gap. A team that uses what it owns, or owns nothing where
-others do, is behind all that do not.
+never pushed back because a later one of its team found a gap. A job that takes its team past what it owns is behind all
+that do not, whatever its priority, since they may ask back what it would be given.
 """
 
 from __future__ import annotations
@@ -49,34 +49,34 @@ def in_line(snapshot: Snapshot) -> list[Waiting]:
     lately = sum(usage.milli_s for usage in snapshot.usage)
     decayed = {usage.team: usage.milli_s / lately for usage in snapshot.usage} if lately else {}
     used: dict[str, list[float]] = {}
-    by_priority: dict[int, dict[str, list[Waiting | Running]]] = {}
+    had_milli: dict[str, int] = {}
+    teams: dict[str, list[Waiting | Running]] = {}
     who = {job.team for job in snapshot.waiting}  # what a team uses moves its own jobs alone
-    jobs: list[Waiting | Running] = [*(job for job in snapshot.running if job.team in who), *snapshot.waiting]
-    for job in jobs:
-        by_priority.setdefault(job.priority, {}).setdefault(job.team, []).append(job)
+    for job in (*(job for job in snapshot.running if job.team in who), *snapshot.waiting):
+        teams.setdefault(job.team, []).append(job)
+    for mine in teams.values():
+        mine.sort(key=lambda job: (-job.priority, job.submitted_s, job.job), reverse=True)
+
+    def turn(team: str) -> tuple[bool, int, float, str]:
+        job = teams[team][-1]
+        share = (max(used.get(team, [0.0])) + decayed.get(team, 0.0)) / weights.get(team, 1.0)
+        has_milli = had_milli.get(team, 0) + job.request.gpu_milli * job.request.min_nodes
+        return bool(owned) and has_milli > owned.get(team, 0), -job.priority, share, team
+
     order: list[Waiting] = []
-    for priority in sorted(by_priority, reverse=True):
-        teams = by_priority[priority]
-        for mine in teams.values():
-            mine.sort(key=lambda job: (job.submitted_s, job.job), reverse=True)
-
-        def turn(team: str) -> tuple[bool, float, str]:
-            had = used.get(team, [0.0])
-            share = (max(had) + decayed.get(team, 0.0)) / weights.get(team, 1.0)
-            return bool(owned) and had[0] * capacity.milli >= owned.get(team, 0), share, team
-
-        turns = [turn(team) for team in teams]
-        heapq.heapify(turns)
-        while turns:
-            team = heapq.heappop(turns)[-1]
-            job = teams[team].pop()
-            had = used.setdefault(team, [0.0, 0.0, 0.0])
-            for at, part in enumerate(capacity.share(job.request, job.request.min_nodes)):
-                had[at] += part
-            if isinstance(job, Waiting):
-                order.append(job)
-            if teams[team]:
-                heapq.heappush(turns, turn(team))
+    turns = [turn(team) for team in teams]
+    heapq.heapify(turns)
+    while turns:
+        team = heapq.heappop(turns)[-1]
+        job = teams[team].pop()
+        had = used.setdefault(team, [0.0, 0.0, 0.0])
+        for at, part in enumerate(capacity.share(job.request, job.request.min_nodes)):
+            had[at] += part
+        had_milli[team] = had_milli.get(team, 0) + job.request.gpu_milli * job.request.min_nodes
+        if isinstance(job, Waiting):
+            order.append(job)
+        if teams[team]:
+            heapq.heappush(turns, turn(team))
     return order
 
 

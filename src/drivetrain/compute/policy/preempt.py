@@ -2,13 +2,14 @@
 
 The price of a job is its accelerators x (time since its last checkpoint + what another start costs). A job may ask
 those of lower priority that agreed to it, unless they are within the quota of another team; and, where it is within its
-own team's quota, those that run on what their team borrowed, whatever their priority.
+own team's quota, those that run on what their team borrowed, whatever their priority. What a team borrowed is what its
+jobs of least priority run on: others of it, once asked, would be the first in line for the place that they left.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,14 +33,34 @@ def has_run_enough(job: Running, now_s: float) -> bool:
     return now_s - job.started_s >= max(job.min_runtime_s, job.restart_s)
 
 
-def may_ask(job: Waiting, pool: str, victim: Running, book: Book, now_s: float) -> bool:
-    """Whether a waiting job may have a running one of the same pool leave."""
+def may_ask(job: Waiting, pool: str, victim: Running, book: Book, now_s: float, *, on_borrowed: bool) -> bool:
+    """Whether a waiting job may have a running one of the same pool leave.
+
+    Args:
+      on_borrowed: whether the victim is one `on_what_is_borrowed`.
+    """
     if victim.leaving or not has_run_enough(victim, now_s):
         return False
-    borrows = book.borrowed(victim.team, pool) > 0 and book.shares_cohort(job.team, victim.team, pool)
+    borrows = on_borrowed and book.borrowed(victim.team, pool) > 0 and book.shares_cohort(job.team, victim.team, pool)
     if victim.preemptible and victim.priority < job.priority:
         return victim.team == job.team or borrows or not book.is_limited(pool)
     return borrows and victim.team != job.team and book.owns(job.team, pool, amount_milli(job.request))
+
+
+def on_what_is_borrowed(running: Iterable[Running], pool: str, book: Book) -> frozenset[str]:
+    """Of the jobs of a pool, those that run on what their teams borrowed: of each team those of least priority."""
+    by_team: dict[str, dict[int, list[Running]]] = {}
+    for job in running:
+        by_team.setdefault(job.team, {}).setdefault(job.priority, []).append(job)
+    found: set[str] = set()
+    for team, by_priority in by_team.items():
+        left_milli = book.borrowed(team, pool)
+        for priority in sorted(by_priority):
+            if left_milli <= 0:
+                break
+            found.update(job.job for job in by_priority[priority])
+            left_milli -= sum(job.request.gpu_milli * len(staying(job)) for job in by_priority[priority])
+    return frozenset(found)
 
 
 def why(job: Waiting, victim: Running) -> str:
@@ -52,8 +73,10 @@ def why(job: Waiting, victim: Running) -> str:
 class Victims:
     """Who of a pool's running jobs could be asked at all, the cheapest first."""
 
-    def __init__(self, running: Iterable[Running], fleet: Fleet, now_s: float) -> None:
-        jobs = [job for job in running if not job.leaving and has_run_enough(job, now_s)]
+    def __init__(self, running: Sequence[Running], pool: str, fleet: Fleet, book: Book, now_s: float) -> None:
+        stay = [job for job in running if not job.leaving]
+        self.on_borrowed = on_what_is_borrowed(stay, pool, book)
+        jobs = [job for job in stay if has_run_enough(job, now_s)]
         self.by_price = sorted((price_s(job, now_s), job.job) for job in jobs)
         self._jobs = jobs
         self._fleet = fleet.copy()
@@ -80,12 +103,14 @@ class _Trial:
     fleet: Fleet
     book: Book
     end_s: float
+    on_borrowed: frozenset[str]
     gone: dict[str, Running] = field(default_factory=dict)
 
     def ask(self, victim: Running) -> bool:
         if victim.job in self.gone:
             return True
-        if not may_ask(self.job, self.pool, victim, self.book, self.state.now_s):
+        on_borrowed = victim.job in self.on_borrowed
+        if not may_ask(self.job, self.pool, victim, self.book, self.state.now_s, on_borrowed=on_borrowed):
             return False
         self.gone[victim.job] = victim
         self._move(victim, 1)
@@ -117,7 +142,7 @@ def choose_victims(
       fleet, book: once those have left that were told to, and with what is promised to others taken; left as they were.
     """
     now_s = state.now_s
-    trial = _Trial(job, pool, state, fleet, book.copy(), latest_end_s(job, now_s))
+    trial = _Trial(job, pool, state, fleet, book.copy(), latest_end_s(job, now_s), victims.on_borrowed)
     try:
         chosen = _free_nodes(trial, victims)
         if chosen is None:

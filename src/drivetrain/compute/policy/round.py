@@ -202,7 +202,7 @@ class Round:
             return None
         if pool not in self._victims:
             running = [self._state.running[name] for name in self._by_pool[pool]]
-            self._victims[pool] = Victims(running, self._soon_of(pool), self._state.now_s)
+            self._victims[pool] = Victims(running, pool, self._soon_of(pool), self._soon_book, self._state.now_s)
         owns = self._soon_book.owns(job.job.team, pool, job.need_milli)
         if not self._victims[pool].might_fit(job.job, owns=owns):
             return None
