@@ -52,7 +52,8 @@ def in_line(snapshot: Snapshot) -> list[Waiting]:
     had_milli: dict[str, int] = {}
     teams: dict[str, list[Waiting | Running]] = {}
     who = {job.team for job in snapshot.waiting}  # what a team uses moves its own jobs alone
-    for job in (*(job for job in snapshot.running if job.team in who), *snapshot.waiting):
+    jobs: list[Waiting | Running] = [*(job for job in snapshot.running if job.team in who), *snapshot.waiting]
+    for job in jobs:
         teams.setdefault(job.team, []).append(job)
     for mine in teams.values():
         mine.sort(key=lambda job: (-job.priority, job.submitted_s, job.job), reverse=True)
