@@ -48,7 +48,7 @@ tbody tr{border-top:1px solid var(--surface-2)}
 .total td{font-weight:600;border-top:1px solid var(--control)}
 .swatch{display:inline-block;vertical-align:-2px;margin-right:8px}
 .key{display:flex;flex-wrap:wrap;gap:4px 16px;margin-top:8px;font-size:12px;color:var(--text-2)}
-.key+h3{margin-top:16px}
+.key+h3,.scroll+h3{margin-top:16px}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,440px),1fr));gap:24px 32px}
 .grid{--tile:280px}
 .grid .wide{grid-column:1/-1}
