@@ -88,7 +88,7 @@ class SlurmEngine:
             return None
         nodes = self._members(attempt)
         gone = {node.name: node.evidence for node in self._nodes_now() if node.state == "down" and node.name in nodes}
-        if len(nodes) > 1 and said.nodes:
+        if len(nodes) > 1 and said.state == "RUNNING":  # one that is ending gives its nodes back one by one
             left = commands.run(["scontrol", "show", "hostnames", said.nodes]).split()
             gone |= {node: "" for node in nodes if node not in left and node not in gone}
         return endings.ending_of(said, gone)
