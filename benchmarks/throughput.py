@@ -114,10 +114,10 @@ class Waiting:
     def living(self) -> Mapping[str, frozenset[int]]:
         return {attempt: frozenset(range(count)) for attempt, count in self._members.items()}
 
-    def known_as(self, attempt: str) -> str:
+    def known_as(self, _attempt: str) -> str:
         return ""
 
-    def ending(self, attempt: str) -> None:
+    def ending(self, _attempt: str) -> None:
         return None
 
     def leave(self, attempt: str) -> None:
