@@ -77,7 +77,7 @@ def _arrivals(jobs: list[tuple[str, str, int, float]], span_s: float, rng: rando
 
 
 def _scaled(arrival: Arrival, factor: float) -> Arrival:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     at_s = arrival.job.submitted_s * factor
     return Arrival(replace(arrival.job, submitted_s=at_s, eligible_s=at_s), arrival.run_s)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from drivetrain.compute.policy.values import MILLI, Node, Pool, Quota, Snapshot
 from drivetrain.compute.simulate.philly import read_philly

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.values import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from drivetrain.compute.controller.states import JobRecord
 from drivetrain.compute.controller.told import request_of, waiting_of

@@ -142,6 +142,7 @@ class Worker:
         for job in submitted:
             if not job.state.is_final:
                 world.add(job)
+                self._is_dirty |= world.is_among_first(job.id, _FEW)
         heard = []
         for number, kind, subject, data in messages:
             message = kind, subject, data
@@ -170,13 +171,12 @@ class Worker:
         most = None if is_whole else _FEW
         snapshot = world.snapshot(now_s, most_of_a_kind=most)
         decisions = self._plan(snapshot, now_s)
-        world.decided(decisions, now_s, most_of_a_kind=most)
+        self._is_dirty = world.decided(decisions, now_s, most_of_a_kind=most)
         took_s = time.perf_counter() - begun_s
         self._plan_pause_s = _PLAN_SHARE * took_s if took_s > _LONG_S else 0.0
         self._planned_s = now_s
         if not snapshot.is_part:
             self._whole_s, self._whole_pause_s = now_s, max(_PLAN_EVERY_S, _WHOLE_SHARE * took_s)
-        self._is_dirty = snapshot.is_part and any(isinstance(decision, values.Start) for decision in decisions)
 
     def _load(self, records: Records) -> World:
         self._clock.not_before(records.newest_event_ns() / NS_PER_S)  # another server's clock may have been ahead
@@ -197,7 +197,7 @@ class Worker:
             raise
 
     def _take(self, world: World, kind: str, subject: str, data: Any, now_s: float) -> None:
-        self._is_dirty |= kind != "alive"
+        self._is_dirty |= kind not in ("alive", "submit")
         if kind == "stop":
             world.stop(subject, data["reason"], now_s)
         elif kind == "alive":

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from drivetrain.compute.learn.line_rate import rate_waits
 from drivetrain.compute.learn.run_times import FEWEST, MOST, History

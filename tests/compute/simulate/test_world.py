@@ -6,11 +6,11 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from drivetrain.cli.simulate import command
 from drivetrain.compute.policy.plan import plan

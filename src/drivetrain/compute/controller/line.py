@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import bisect
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 
 from drivetrain.compute.controller.states import JobRecord, JobState
@@ -44,13 +47,22 @@ class Line:
     def __len__(self) -> int:
         return len(self._kinds)
 
-    def first(self, most: int | None = None) -> list[str]:
-        """Ids of the oldest of each kind, up to so many; of all by default."""
-        return [job_id for listed in self._by_kind.values() for _, job_id in listed[:most]]
+    def first(self, most: int | None = None, *, counts: Callable[[str], bool] = lambda _: True) -> list[str]:
+        """Ids of the oldest of each kind that count, up to so many; of all by default."""
+        found: list[str] = []
+        for listed in self._by_kind.values():
+            found += itertools.islice((job_id for _, job_id in listed if counts(job_id)), most)
+        return found
 
-    def num_before(self, job_id: str) -> int:
-        """Jobs of its kind that are older than one that waits."""
-        return bisect.bisect_left(self._by_kind[self._kinds[job_id]], self._entries[job_id])
+    def are_followed(self, job_ids: Iterable[str], most: int) -> bool:
+        """Whether so many of one kind are among these, and more of it wait than those."""
+        going = Counter(self._kinds[job_id] for job_id in job_ids)
+        return any(num >= most and len(self._by_kind[kind]) > num for kind, num in going.items())
+
+    def is_among_first(self, job_id: str, most: int) -> bool:
+        """Whether a job is in line with fewer of its kind before it than so many."""
+        entry = self._entries.get(job_id)
+        return entry is not None and entry in self._by_kind[self._kinds[job_id]][:most]
 
 
 def kind_of(job: JobRecord) -> Kind:

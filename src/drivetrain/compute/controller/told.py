@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from operator import attrgetter
 
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord
 from drivetrain.compute.policy.values import MILLI, Request, Running, RunTime, Waiting
@@ -12,10 +11,6 @@ from drivetrain.compute.policy.values import MILLI, Request, Running, RunTime, W
 SHORTEST_S = 1.0
 SAVED_EVERY_S = 600.0
 """How often a job that agrees to be preempted is taken to save; what interruptions cost it goes by that."""
-_FIELDS = tuple(Running.__dataclass_fields__)
-_VALUES = attrgetter(*_FIELDS)
-_PUT = tuple(getattr(Running, name).__set__ for name in _FIELDS)
-_PUT_RUN_TIME = _PUT[_FIELDS.index("run_time")]
 
 
 def request_of(record: JobRecord, *, has_cores: bool) -> Request:
@@ -69,15 +64,6 @@ def speeds_of(record: JobRecord, attempt: AttemptRecord) -> Mapping[int, float]:
 def what_is_left(run_time: RunTime, ran_s: float) -> RunTime:
     """Of a run time, for a job that ran before, and goes on."""
     return RunTime(*(max(SHORTEST_S, whole_s - ran_s) for whole_s in (run_time.p10_s, run_time.p50_s, run_time.p90_s)))
-
-
-def with_run_time(job: Running, run_time: RunTime | None) -> Running:
-    """The same job, expected to run so long; for thousands at each plan, thrice as fast as `dataclasses.replace`."""
-    changed = object.__new__(Running)
-    for put, value in zip(_PUT, _VALUES(job), strict=True):
-        put(changed, value)
-    _PUT_RUN_TIME(changed, run_time)
-    return changed
 
 
 def running_of(record: JobRecord, attempt: AttemptRecord, request: Request, run_time: RunTime | None) -> Running:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
+from msgspec import structs
+
 from drivetrain.compute.controller import transitions
 from drivetrain.compute.controller.changes import Changes, Settings
 from drivetrain.compute.controller.decided import doing, plan_data
@@ -15,7 +17,7 @@ from drivetrain.compute.controller.line import Line
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.controller.spending import SpendBook
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why
-from drivetrain.compute.controller.told import request_of, running_of, waiting_of, what_is_left, with_run_time
+from drivetrain.compute.controller.told import request_of, running_of, waiting_of, what_is_left
 from drivetrain.compute.controller.usage import UsageBook
 from drivetrain.compute.learn.run_times import History
 from drivetrain.compute.policy import values
@@ -211,33 +213,39 @@ class World:
         """Jobs that wait for places."""
         return len(self._line)
 
-    def num_before(self, job_id: str) -> int:
-        """Of those that wait and ask for the same as one that waits too, how many are older."""
-        return self._line.num_before(job_id)
+    def is_among_first(self, job_id: str, most: int) -> bool:
+        """Whether a job waits, and of those that ask for the same fewer than so many are older."""
+        return self._line.is_among_first(job_id, most)
 
     def snapshot(self, now_s: float, *, most_of_a_kind: int | None = None) -> Snapshot:
         """What a policy is told: of jobs that wait and ask for the same, of the oldest alone where a number says so."""
         living = list(self.attempts.values())
         running = self._running_at(now_s)
         whose = [(job.team, attempt) for job, attempt in zip(running, living, strict=True)]
-        waiting = [self.jobs[job_id] for job_id in self._line.first(most_of_a_kind)]
+        ids = self._line.first(most_of_a_kind, counts=lambda job_id: self.jobs[job_id].eligible_s <= now_s)
         return Snapshot(
             nodes=self._free.nodes(self.nodes),
             pools=self.settings.pools,
             quotas=self.settings.quotas,
             budgets=self._spent.counted(self.settings.budgets, whose, now_s),
             usage=self.used.at(now_s, whose),
-            waiting=tuple(self.as_waiting(job) for job in waiting if job.eligible_s <= now_s),
+            waiting=tuple(self.as_waiting(self.jobs[job_id]) for job_id in ids),
             running=tuple(running),
             failures=tuple(self.failures),
-            is_part=len(waiting) < len(self._line),
+            is_part=most_of_a_kind is not None and len(ids) < len(self._line),
         )
 
-    def decided(self, decisions: Sequence[Decision], now_s: float, *, most_of_a_kind: int | None = None) -> None:
-        """Write down what a policy decided, told of so many jobs of a kind, and do it."""
+    def decided(self, decisions: Sequence[Decision], now_s: float, *, most_of_a_kind: int | None = None) -> bool:
+        """Write down what a policy decided, told of so many jobs of a kind, and do it.
+
+        Returns: whether it should be asked again: all that it was told of some kind are gone, and more wait.
+        """
         if found := doing(decisions):
             self._note("plan", "", plan_data(found, now_s, most_of_a_kind))
+        gone = [each.job for each in decisions if isinstance(each, values.Start | values.Refuse)]
+        again = most_of_a_kind is not None and self._line.are_followed(gone, most_of_a_kind)
         self.apply(decisions, now_s)
+        return again
 
     def _see_anew(self) -> None:
         self._waiting.clear()
@@ -253,7 +261,7 @@ class World:
         if known is None or known.eligible_s != job.eligible_s:
             known = self._told(job)
             if (expected := self._expected.of(job, known)) is not None:
-                known = replace(known, run_time=what_is_left(expected, job.ran_s))
+                known = structs.replace(known, run_time=what_is_left(expected, job.ran_s))
             self._waiting[job.id] = known
         return known
 
@@ -268,7 +276,7 @@ class World:
             if now_s > until_s:
                 given = self.history.given(told, now_s - told.started_s)
                 if given != told.run_time:
-                    told = with_run_time(told, given)
+                    told = structs.replace(told, run_time=given)
                     known[name] = told, until_s
             found.append(told)
         return found

@@ -13,7 +13,9 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from drivetrain.compute.learn.draws import Draws
 from drivetrain.compute.learn.run_times import History

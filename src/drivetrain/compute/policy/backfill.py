@@ -74,10 +74,12 @@ def quota_free_s(job: Waiting, pool: str, state: State, book: Book) -> float | N
 
 def _ends(state: State, pool: str, book: Book, team: str) -> Iterator[tuple[float, Running]]:
     """Running jobs that stay, and that have something of the pool or of the team's quota, as they should end."""
-    found = []
+    found, counts = [], {}
     for job in state.running.values():
-        where = state.pool_of(job)
-        if not job.leaving and (where == pool or job.team == team or book.shares_cohort(team, job.team, where)):
+        whose = job.team, state.pool_of(job)
+        if whose not in counts:
+            counts[whose] = whose[1] == pool or job.team == team or book.shares_cohort(team, *whose)
+        if counts[whose] and not job.leaving:
             found.append((expected_end_s(job, state.now_s), job.job, job))
     found.sort(key=lambda entry: entry[:2])
     for end_s, _, job in found:

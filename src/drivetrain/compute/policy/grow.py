@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from drivetrain.compute.policy.place import place_gang
 from drivetrain.compute.policy.resize import choose_size, gain_per_node, reason

@@ -7,7 +7,8 @@ nothing else at the same time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from drivetrain.compute.policy import budget, health, reasons, stops
 from drivetrain.compute.policy.ends import latest_end_s

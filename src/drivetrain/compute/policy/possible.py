@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from drivetrain.compute.policy.quota import NO_LIMIT, Book
 from drivetrain.compute.policy.reasons import devices, gpus

@@ -35,10 +35,14 @@ def gpus(milli: int) -> str:
     return f"{milli / MILLI:g}"
 
 
-def wait(request: Request, room: str, quota: str, position: int, *, others: bool) -> str:
-    """Why a job waits. Args: room: how many nodes have it. others: whether others make room for it."""
-    standing = f"{quota}; " if quota else ""
-    text = f"needs {need(request)} ({room}); {standing}{place_in_line(position)}"
+def lack(request: Request, room: str, quota: str) -> str:
+    """What a job has to wait for. Args: room: how many nodes have it."""
+    return f"needs {need(request)} ({room})" + (f"; {quota}" if quota else "")
+
+
+def wait(lacks: str, position: int, *, others: bool) -> str:
+    """Why a job waits. Args: others: whether others make room for it."""
+    text = f"{lacks}; {place_in_line(position)}"
     return f"{text}; others make room for it" if others else text
 
 

@@ -52,6 +52,7 @@ class Round:
         self._headed: set[object] = set()
         self._too_long: dict[tuple[str, int], float] = {}
         self._not_soon: set[tuple[str, int]] = set()
+        self._in_vain: dict[tuple[str, int, int, tuple[str, ...]], float] = {}
         self._no_way: set[tuple[str, int, int, str]] = set()
         self._first_s: dict[tuple[str, int, str], float] = {}
         self._lowest: dict[str, tuple[float, float]] = {}
@@ -72,6 +73,10 @@ class Round:
 
     def consider(self, job: InLine, position: int) -> None:
         """Start the job, or see to it that it can start later."""
+        alike = job.job.team, job.shape, job.job.priority, job.pools
+        if alike in self._in_vain and job.end_s >= self._in_vain[alike] and job.job.deadline_s is None:
+            self._wait(job, job.pools[0], position)
+            return
         for at, pool in enumerate(job.pools):
             if at and self._can_wait_for(job, job.pools[:at]):
                 break
@@ -83,21 +88,21 @@ class Round:
             if self._gets_what_leaves(job, pool, position) or self._gets_room(job, pool, position):
                 return
         self._wait(job, job.pools[0], position)
+        self._in_vain[alike] = job.end_s
 
     def waits(self) -> list[Wait]:
         """Why each of those waits that did not start; right where the pass is still."""
-        state = self._state
         rooms: dict[tuple[str, int], str] = {}
-        quotas: dict[tuple[str, str, int], str] = {}
+        lacks: dict[tuple[str, int, str], str] = {}
         found = []
         for job, pool, position, at_s, others in self._waits:
-            key, team = (pool, job.shape), (job.job.team, pool, job.need_milli)
+            key, whose = (pool, job.shape), (pool, job.shape, job.job.team)
             if key not in rooms:
                 rooms[key] = self._room(job, pool)
-            if team not in quotas:
-                quotas[team] = reasons.quota(state.book, *team)
-            text = reasons.wait(job.job.request, rooms[key], quotas[team], position, others=others)
-            found.append(Wait(job.job.job, text, position, at_s))
+            if whose not in lacks:
+                standing = reasons.quota(self._state.book, job.job.team, pool, job.need_milli)
+                lacks[whose] = reasons.lack(job.job.request, rooms[key], standing)
+            found.append(Wait(job.job.job, reasons.wait(lacks[whose], position, others=others), position, at_s))
         return found
 
     def _room(self, job: InLine, pool: str) -> str:
@@ -194,6 +199,7 @@ class Round:
             for victim in asked:
                 self._ask(victim, job, pool)
         self._not_soon.clear()
+        self._in_vain.clear()
         return self._gets_what_leaves(job, pool, position)
 
     def _asked(self, job: InLine, pool: str) -> list[Running] | None:

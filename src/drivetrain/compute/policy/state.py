@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from drivetrain.compute.policy.fleet import Fleet
 from drivetrain.compute.policy.quota import Book
@@ -25,8 +27,7 @@ def capacity_milli(nodes: Iterable[Node]) -> dict[str, int]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class InLine:
+class InLine(Struct, frozen=True, gc=False):
     """A waiting job, with what is asked of it again and again.
 
     Attributes:

@@ -7,8 +7,10 @@ clock, of which a policy knows nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct, field
 
 from drivetrain.compute.share import Share as Share
 
@@ -17,8 +19,7 @@ CORES = "cpu"
 """The kind of what a node without accelerators has in their place; only who asks for cores is given these."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True, gc=False):
     """A machine.
 
     Attributes:
@@ -105,8 +106,7 @@ class Budget:
     per: Literal["day", "week", "month"] = "month"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True, gc=False):
     """What each node of a gang must give, and how many there must be.
 
     Attributes:
@@ -129,8 +129,7 @@ class Request:
     topology_required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RunTime:
+class RunTime(Struct, frozen=True, gc=False):
     """How long a job is expected to run in all, from what similar ones took; seconds."""
 
     p10_s: float
@@ -138,8 +137,7 @@ class RunTime:
     p90_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True, gc=False):
     """A job that has no devices.
 
     Attributes:
@@ -174,8 +172,7 @@ class Waiting:
     speed_by_nodes: Mapping[int, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(Struct, frozen=True, gc=False):
     """A job that has devices.
 
     Attributes:
@@ -220,8 +217,7 @@ class Running:
     next_shares: tuple[Share, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True, gc=False):
     """A node's fault in an attempt of a job, with what it was."""
 
     node: str
@@ -230,16 +226,14 @@ class Failure:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True, gc=False):
     """Device-seconds that a team has had, decayed, in milli-device-seconds."""
 
     team: str
     milli_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, gc=False):
     """All that a plan depends on.
 
     Attributes:
@@ -260,8 +254,7 @@ class Snapshot:
     is_part: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True, gc=False):
     """Give a waiting job these places."""
 
     job: str
@@ -269,8 +262,7 @@ class Start:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Resize:
+class Resize(Struct, frozen=True, gc=False):
     """Give a running elastic job these places from its next step on."""
 
     job: str
@@ -278,8 +270,7 @@ class Resize:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Preempt:
+class Preempt(Struct, frozen=True, gc=False):
     """Have a running job save and leave, and wait again.
 
     Attributes:
@@ -294,8 +285,7 @@ class Preempt:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True, gc=False):
     """End a running job: over its time, or idle."""
 
     job: str
@@ -303,8 +293,7 @@ class Stop:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Struct, frozen=True, gc=False):
     """Never possible in these pools. Attributes: nearest: the nearest that is."""
 
     job: str
@@ -312,16 +301,14 @@ class Refuse:
     nearest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Cordon:
+class Cordon(Struct, frozen=True, gc=False):
     """Give a node no more work. Attributes: evidence: its failures, in words."""
 
     node: str
     evidence: str
 
 
-@dataclass(frozen=True, slots=True)
-class Warn:
+class Warn(Struct, frozen=True, gc=False):
     """Tell a team that its budget comes to its end. Attributes: is_over: nothing is left of it."""
 
     team: str
@@ -329,8 +316,7 @@ class Warn:
     is_over: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True, gc=False):
     """Why a job does not start now.
 
     Attributes:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from drivetrain.compute.controller.changes import Settings
 from drivetrain.compute.controller.nodes import NodeRecord
@@ -129,7 +130,7 @@ def arrivals_of(events: Sequence[Event]) -> list[Arrival]:
         if job in ended and job in ran_s:
             waiting = waiting_of(record, request_of(record, has_cores=has_cores))
             every_s = SAVED_EVERY_S if job in saved else None
-            shifted = replace(waiting, submitted_s=at_s - first_s, eligible_s=0.0, save_every_s=every_s)
+            shifted = structs.replace(waiting, submitted_s=at_s - first_s, eligible_s=0.0, save_every_s=every_s)
             found.append(Arrival(shifted, ran_s[job]))
     return found
 
@@ -144,8 +145,8 @@ def on_equal_nodes(arrivals: Sequence[Arrival]) -> list[Arrival]:
     for arrival in arrivals:
         asked = arrival.job.request
         milli = 0 if has_gpus and asked.gpu == CORES else asked.gpu_milli
-        request = replace(asked, gpu="", gpu_milli=milli, cpus=0, memory_bytes=0, pool="")
-        found.append(replace(arrival, job=replace(arrival.job, request=request)))
+        request = structs.replace(asked, gpu="", gpu_milli=milli, cpus=0, memory_bytes=0, pool="")
+        found.append(replace(arrival, job=structs.replace(arrival.job, request=request)))
     return found
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from drivetrain.compute.policy.values import MILLI, Request, Waiting
 from drivetrain.compute.simulate.values import Arrival
@@ -55,7 +56,7 @@ def read_philly(path: Path, *, gpus_per_node: int = GPUS_PER_NODE) -> list[Arriv
             raise DataError(
                 f"{path}:{line}: job {name[:60]!r} is listed a second time", hint="expected a row for each job"
             )
-        found[name] = replace(arrival, job=replace(arrival.job, job=name))
+        found[name] = Arrival(replace(arrival.job, job=name), arrival.run_s)
     if not found:
         raise DataError(f"{path}: none of its {len(rows):,} jobs asks for GPUs and ran")
     return _from_zero(found.values())

@@ -18,7 +18,7 @@ from drivetrain.compute.controller.states import AttemptRecord, JobState, Why
 from drivetrain.compute.controller.world import World
 from drivetrain.compute.policy.budget import is_paid
 from drivetrain.compute.policy.plan import plan
-from drivetrain.compute.policy.values import Decision, Preempt, Refuse, Resize, Snapshot, Start, Stop, Wait
+from drivetrain.compute.policy.values import Decision, Preempt, Resize, Snapshot, Start, Stop, Wait
 from drivetrain.compute.simulate.site import Site, record_of
 from drivetrain.compute.simulate.taken import Taken
 from drivetrain.compute.simulate.values import Arrival
@@ -131,7 +131,7 @@ class Play:
         self.works[job.id] = Work.of(arrival)
         self._world.add(job)
         self._waits(job.id, job.eligible_s)
-        self._is_due |= self._world.num_waiting <= MANY or self._world.num_before(job.id) < FEW
+        self._is_due |= self._world.num_waiting <= MANY or self._world.is_among_first(job.id, FEW)
 
     def _waits(self, job: str, eligible_s: float) -> None:
         if eligible_s > self.now_s:
@@ -147,14 +147,14 @@ class Play:
         most = FEW if self._world.num_waiting > MANY else None
         snapshot = self._world.snapshot(self.now_s, most_of_a_kind=most)
         decisions = self._policy(snapshot, self.now_s)
-        self._world.decided([each for each in decisions if not isinstance(each, Wait)], self.now_s, most_of_a_kind=most)
+        done = [each for each in decisions if not isinstance(each, Wait)]
+        self._is_due = self._world.decided(done, self.now_s, most_of_a_kind=most)
         for decision in decisions:
             if isinstance(decision, Start):
                 self._begins(decision.job)
             elif isinstance(decision, Preempt | Stop | Resize):
                 attempt = self._world.attempts[decision.job]
                 self._at(attempt.leave_by_s or self.now_s, partial(self._leaves, decision.job, attempt.id))
-        self._is_due = snapshot.is_part and any(isinstance(each, Start | Refuse) for each in decisions)
         self._budgets_s = self._budgets_due_s(snapshot)
         self._write()
 

@@ -9,7 +9,9 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.state import held, started

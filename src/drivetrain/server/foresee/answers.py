@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from drivetrain.compute.controller.states import JobState
 from drivetrain.compute.learn.line_rate import rate_waits
 from drivetrain.compute.learn.run_times import History
@@ -168,7 +170,7 @@ def _line(snapshot: Snapshot, decisions: Sequence[Decision], last: int) -> tuple
         (job for job in snapshot.waiting if place.get(job.job, 0) <= last), key=lambda job: place.get(job.job, 0)
     )
     front = min(max(len(snapshot.nodes), LEAST_FRONT), MOST_FRONT)
-    return replace(snapshot, waiting=tuple(line[:front])), tuple(line[front:])
+    return structs.replace(snapshot, waiting=tuple(line[:front])), tuple(line[front:])
 
 
 def _worded(answer: WaitAnswer, learned: str = "", longer: str = "") -> WaitAnswer:
