@@ -14,7 +14,12 @@ training with measuring lives here, so that neither knows the other; this room i
   rivalry.py     optimizers after equal steps and equal time
   text.py        both as text
 
-  suites/        cases of any code, each sample in a fresh process -> `results.Result`
+Of any code, not of training alone:
+  suites/        cases, each sample in a fresh process -> results.py: what a case gave, as a line of JSON
+  decide/        two sides of a session -> what a change did, and whether it may pass (pure)
+  history/       results of all sessions, appended and never changed
+  detect/        where the level of a series of numbers changes (pure)
+  values.py      numbers with their units, for people
 """
 
 from drivetrain.bench.compare import Comparison, compare, judge

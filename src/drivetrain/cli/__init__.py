@@ -1,18 +1,18 @@
 """The command line: one file per verb, each exporting `command`; data to stdout, all else to stderr.
 
-main.py        errors become exit codes
-group.py       the table of verbs
+group.py says what each verb is for. What they share:
+
+main.py            errors become exit codes
+group.py           the table of verbs
+verbs.py           a group of commands that imports a verb's file only when it is chosen
 submit_quickly.py  a plain `submit`, without what takes long to import
-demo.py        a drive log becomes a trained model and a report
-run.py         start ranks, watch, restart
-report.py      where the device time of a run or a timeline went
-runs.py        list runs
-checkpoint.py  list, verify and export what a run has saved
-resize.py      another number of ranks for a run that goes on
-profile/       profile a run while it runs, and say what traces tell
-tune.py        which optimisations to adopt
-data/          ingest, check and show logs and data sets
-options.py     text of options -> values
-progress.py    a bar for long work
-errors.py      how errors look
+options.py         text of options -> values
+tables.py          rows of text as columns
+progress.py        a bar for long work
+errors.py          how errors look
+
+Verbs of runs: demo.py, run.py, resize.py, report.py, runs.py, checkpoint.py, profile/, tune.py, bench/.
+Verbs of data: data/.
+Verbs of a cluster: server.py, submit.py, jobs.py, describe.py, logs.py, stop.py, resubmit.py, top.py, pools.py,
+quota.py, budget.py, cost.py, users.py, whatif.py, simulate/.
 """

@@ -6,7 +6,7 @@ The life of a value, each file one idea:
   export.py      a stream -> parquet, for other tools
   health/        what is wrong with a log before anything is made of it
   sync/          stamps -> pairs, poses between two, windows, tables; each with a tolerance
-  sketch.py      many numbers -> a summary that merges and compares
+  sketch.py      many numbers -> a summary that merges and compares; statistics.py those of a data set, stored beside it
   project.py     labelled points -> label map; classes.py merges sources' classes into eight groups
   pipeline/      source | op | op | shards, a value: on threads, processes or a Ray cluster; ops/ its ops, a file each
   build.py       the three above -> samples, as a pipeline
@@ -15,7 +15,8 @@ The life of a value, each file one idea:
   tags/          what happens in a drive: motion, manoeuvres, what is around, as columns that slices ask for
   changes.py     a version -> the next one: append, delete, add a column, name a slice; lock.py one writer at a time
   slices.py      a named predicate over columns; predicate.py runs it, with nothing else in reach
-  splits.py      which samples train and which are held out; leaks.py finds those that are alike on both sides
+  splits.py      which samples train and which are held out; leaks.py finds those that are alike on both sides,
+                 image_hash.py without a look at pixels
   diff.py        how two data sets differ; drawing.py pictures of a frame or a sample
   dataset.py     reads them back by checksum.py; manifest.py what a version is, format1.py those of the first format
   index.py       its rows, over files that mapped.py keeps out of this process's memory

@@ -12,7 +12,7 @@ wander.py    kinds of noise: filters that leave each independent, and what steps
 story.py     the cheapest story of steps and turns among noise of one kind
 evidence.py  which of them are needed whatever the kind of noise
 tails.py     how often noise makes single large moves
-series.py    numbers out of CSV and JSON files
+series.py    numbers out of CSV and JSON files; columns.py which of their columns are measured
 words.py     a change point as text
 """
 

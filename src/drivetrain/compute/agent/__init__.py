@@ -9,6 +9,7 @@ shipping.py    sends what ranks write to a server that does not see it, in order
 use.py         whether a job uses what it holds
 leftovers.py   what a job's processes leave running
 tasks.py       pulls tasks of an array and runs them
+environment.py  what a lock file asks for, made once a node
 warm.py        has all imported that agents need, and forks them
 main.py        how it begins
 work.py        from the assignment to the last word

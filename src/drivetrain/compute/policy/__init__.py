@@ -8,7 +8,7 @@ quota.py     what teams own, lend and borrow
 budget.py    what teams may still spend
 pools.py     which pool suits a job
 place.py     a gang's places: all of them or none
-packing/     which node and which of its devices a placement gets
+packing/     which node and which of its devices a placement gets; tight.py what a share's place loses
 preempt.py   whom to ask to save and leave
 resize.py    which elastic jobs give nodes, and which get more; grow.py gives them
 elastic/     how many devices an elastic job gets

@@ -1,6 +1,7 @@
 """Readers of drive logs, one file per format, found by looking at the folder or file.
 
-synth.py       a drive we generate, with exact truth (scene.py what is where, raycast.py what is seen, paint.py colours)
+synth.py       a drive we generate, with exact truth (scene.py what is where, raycast.py what is seen, paint.py colours,
+               faults.py what goes wrong)
 pandaset.py    a PandaSet sequence: JSON, JPEG, and parquet or the published pickles (pickles.py opens them safely)
 comma2k19.py   a minute of comma2k19: CAN decoded by a table (signals.py), a phone's sensors, radar, poses
 commonroad.py  CommonRoad scenarios: tracks and lanes of XML (elements.py reads it safely)

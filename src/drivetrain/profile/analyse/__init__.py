@@ -30,11 +30,14 @@ own rules.
   memory.py      memory over time, and who holds it at the peak
   hta.py         HolisticTraceAnalysis's tables
   kineto.py      the TensorBoard plugin's table of steps
-  idle.py        gaps of devices and streams, and their causes
-  kernels.py     what devices ran, by name
+  idle.py        gaps of devices and streams, and their causes; idle_by_host.py what the host did meanwhile
+  syncs.py       what made the host wait for a device
+  copies.py      copies from and to pageable memory, which hold up both sides
+  kernels.py     what devices ran, by name; matrix.py those that multiply matrices
   launching.py   queues, delays, short kernels, stretches that are bound by the host
   collectives.py what one rank's collectives moved, and how fast
   skew.py        collectives across ranks: waiting for the last against transfer
+  overview.py    a whole trace in a few hundred columns, for pictures
   stragglers.py  which rank is slow, and in what, beyond chance
 """
 

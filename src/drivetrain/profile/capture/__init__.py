@@ -5,6 +5,7 @@ the model's arithmetic -> their operators and kernels are recorded, with our pha
 the files, whole or not at all, while training goes on, and at last `store.captures.Captured`.
 
   capture.py      the states between the first step and the last
+  recording.py    all that is on while steps are recorded
   annotations.py  names for steps and phases, as readers look for them
   modules.py      names for what each module's forward does
   program.py      the model's FLOPs per step, and the device's peak

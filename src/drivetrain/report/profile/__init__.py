@@ -4,12 +4,15 @@ Life of a profile: `gather_profile` reads files, lets `profile`'s analyses measu
 `ProfileStory` of plain values -> text, JSON or a page. Only gathering reads the disk.
 
   gather.py      files -> a story; several at once
-  measure.py     a trace -> what is said of it
+  measure.py     a trace -> what is said of it, from looks.py: measure_facts.py for the rules, measure_limits.py,
+                 measure_path.py, measure_tables.py
+  across.py      ranks of one run together
   story.py       the values
   facts.py       what rules ask of one process
   rules.py       the rules, and their words
   findings.py    rules -> at most five findings
   thresholds.py  from when a loss is told, with reasons
+  names.py       kernels as people call them
   text.py        for the terminal
   summary.py     for programs
   diff.py        two traces' steps, for both

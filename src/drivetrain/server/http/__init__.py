@@ -1,6 +1,7 @@
 """HTTP: thin routes over services.
 
 app.py      the application, and what all routes share
+state.py    what all routes share of one server
 who.py      who asks
 answers.py  what routes answer
 limits.py   how much anybody may ask
