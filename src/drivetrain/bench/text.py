@@ -10,6 +10,7 @@ from drivetrain.bench.contest import PLAIN
 from drivetrain.bench.rivalry import Rivalry, Standing
 from drivetrain.bench.stats import Interval
 from drivetrain.bench.tune import Row, Tuning
+from drivetrain.core.columns import aligned
 from drivetrain.core.units import NS_PER_S, bytes_text, count_text, duration_text
 
 _NOTHING = "–"
@@ -27,7 +28,7 @@ def tuning_text(tuning: Tuning) -> str:
     ]
     if rows:
         head = ("change", "step time", "memory", *_LOSSES, "pairs", "verdict")
-        lines += ["", *_table([head, *map(_tuning_cells, rows)]), "", _tuning_legend(tuning)]
+        lines += ["", *aligned([head, *map(_tuning_cells, rows)]), "", _tuning_legend(tuning)]
     lines += _remarks([(PLAIN, tuning.failure)] if tuning.failure else [])
     lines += _remarks([remark for row in rows for remark in _remarks_on(row)])
     if tuning.left_out:
@@ -55,7 +56,7 @@ def rivalry_text(rivalry: Rivalry) -> str:
             f"the recipe's own: {_seconds(plain.step_s)} a step, loss {plain.closing_loss:.4g} at the end, after "
             f"{count_text(len(plain.losses), 'step')}",
             "",
-            *_table([head, *map(_standing_cells, rivalry.standings)]),
+            *aligned([head, *map(_standing_cells, rivalry.standings)]),
             "",
             _paragraph(
                 f"Against the recipe's own optimizer, same seeds. Intervals are {100 * rivalry.level:.4g} % each: that "
@@ -129,11 +130,6 @@ def _remarks(remarks: Sequence[tuple[str, str]]) -> list[str]:
 
 def _paragraph(text: str) -> str:
     return textwrap.fill(text, width=110)
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _ratio(interval: Interval) -> str:

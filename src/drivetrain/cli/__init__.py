@@ -7,7 +7,7 @@ group.py           the table of verbs
 verbs.py           a group of commands that imports a verb's file only when it is chosen
 submit_quickly.py  a plain `submit`, without what takes long to import
 options.py         text of options -> values
-tables.py          rows of text as columns
+tables.py          a head over rows, and texts that fit
 progress.py        a bar for long work
 errors.py          how errors look
 

@@ -137,6 +137,7 @@ def _table(found: list[tuple[int, CheckpointManifest | str]]) -> str:
 
 def _lines(manifests: list[CheckpointManifest]) -> list[str]:
     from drivetrain.core.clock import utc_text
+    from drivetrain.core.columns import aligned
     from drivetrain.core.units import bytes_text
 
     rows = [("step", "made", "exact", "ranks", "finite", "size", "metrics")]
@@ -145,9 +146,4 @@ def _lines(manifests: list[CheckpointManifest]) -> list[str]:
         finite = "yes" if one.finite else "no"
         size = bytes_text(one.size_bytes)
         rows.append((str(one.step), utc_text(one.made_at_ns), one.tier, str(one.world_size), finite, size, metrics))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    align = (">", "<", "<", ">", "<", ">", "<")
-    return [
-        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, align, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    return aligned(rows, (0, 3, 5))

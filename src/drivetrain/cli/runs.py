@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drivetrain.cli.tables import table
+
 if TYPE_CHECKING:
     from drivetrain.report import RunLine
 
@@ -23,19 +25,10 @@ def command(as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(lines).decode())
     elif lines:
-        click.echo(_table(lines))
+        head = ("id", "made", "ranks", "status", "goodput", "name")
+        click.echo(table(head, [_row(line) for line in lines], (2, 4)))
     else:
         click.echo(f"there are no runs in {home()}; make one: drivetrain demo", err=True)
-
-
-def _table(lines: list[RunLine]) -> str:
-    rows = [("id", "made", "ranks", "status", "goodput", "name"), *map(_row, lines)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    align = ("<", "<", ">", "<", ">", "<")
-    return "\n".join(
-        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, align, widths, strict=True)).rstrip()
-        for row in rows
-    )
 
 
 def _row(line: RunLine) -> tuple[str, str, str, str, str, str]:

@@ -1,8 +1,10 @@
-"""Rows of text as columns that line up."""
+"""What commands list: a head over rows, and texts that fit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from drivetrain.core.columns import aligned
 
 
 def clipped(text: str, most: int) -> str:
@@ -17,10 +19,4 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[in
     Args:
       right: numbers of the columns that end at one place, as numbers should.
     """
-    lines = [tuple(head), *rows]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(head))]
-    sides = [">" if place in right else "<" for place in range(len(head))]
-    return "\n".join(
-        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    return "\n".join(aligned([head, *rows], right))

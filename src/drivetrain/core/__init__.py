@@ -6,6 +6,7 @@ Map, each file one idea:
   host.py         which host this is
   http.py         requests over one connection, quick to import; plain_json.py JSON likewise
   units.py        "10m", "50step" -> numbers, and numbers -> text for people
+  columns.py      rows of text as lines whose columns line up
   leaves.py       the states a device can be in, in stacking order, and what they belong to
   errors.py       the exception tree and the exit code of each branch
   config.py       mapping -> typed value; an unknown key is refused with the nearest valid one

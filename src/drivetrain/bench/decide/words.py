@@ -9,6 +9,7 @@ from drivetrain.bench.decide.sides import Sides
 from drivetrain.bench.decide.verdicts import FALSE_VERDICTS, CaseVerdict, Comparison, Gate
 from drivetrain.bench.stats import Interval
 from drivetrain.bench.values import value_text
+from drivetrain.core.columns import aligned
 
 
 def verdicts_text(verdicts: Sequence[CaseVerdict], sides: Sides, size: float) -> str:
@@ -16,7 +17,7 @@ def verdicts_text(verdicts: Sequence[CaseVerdict], sides: Sides, size: float) ->
     lines = []
     for verdict in verdicts:
         lines.append(f"{verdict.case}: {verdict.answer}{_reason(verdict)}")
-        lines += _rows([comparison_cells(one) for one in verdict.comparisons])
+        lines += [f"  {line}" for line in aligned([comparison_cells(one) for one in verdict.comparisons])]
     lines += [f"{name}: no results of B beside those of A" for name in sides.missing]
     lines += [f"{name}: new, nothing to compare with" for name in sides.added]
     if verdicts:
@@ -67,11 +68,6 @@ def _reason(verdict: CaseVerdict) -> str:
     if verdict.answer == "cannot tell" and not verdict.why:
         return ", and surely no harm"
     return f" ({', '.join(verdict.why)})" if verdict.why else ""
-
-
-def _rows(cells: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  " + "  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
 def _promise(verdicts: Sequence[CaseVerdict], size: float) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from drivetrain.bench.results import Metric, Result
 from drivetrain.bench.suites.session import Finding, Session
 from drivetrain.bench.values import value_text
+from drivetrain.core.columns import aligned
 from drivetrain.core.units import count_text
 
 _HEAD = ("case", "metric", "A", "B", "B/A", "range of B", "noise")
@@ -26,7 +27,7 @@ def session_text(session: Session) -> str:
         case, metrics = name.partition("/")[2], next(iter(sides.values())).metrics
         rows += [_row(case, metric, sides) for metric in metrics]
     kept = [at for at, head in enumerate(_HEAD) if head not in ("A", "B/A") or any("A" in s for s in by_name.values())]
-    return "\n".join([_about(session.results), "", *_table([tuple(row[at] for at in kept) for row in rows])])
+    return "\n".join([_about(session.results), "", *aligned([tuple(row[at] for at in kept) for row in rows])])
 
 
 def finding_text(finding: Finding) -> str:
@@ -66,8 +67,3 @@ def _ratio(a: Metric, b: Metric) -> float | None:
 
 def _middle(metric: Metric) -> float:
     return statistics.median(metric.samples)
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

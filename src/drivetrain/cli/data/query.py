@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from drivetrain.cli.data.targets import existing_dataset, json_text
+from drivetrain.cli.tables import table
 from drivetrain.core.errors import UsageError
 
 
@@ -37,8 +38,8 @@ def command(dataset: str, predicate: str, columns: str, limit: int, version_id: 
         answer = {"version": opened.manifest.version, "predicate": predicate, "num_samples": len(rows)}
         click.echo(json_text({**answer, "samples": found}))
         return
-    for line in _table(found):
-        click.echo(line)
+    if found:
+        click.echo(table(list(found[0]), [[_cell(value) for value in row.values()] for row in found]))
     click.echo(f"{len(rows)} of {len(opened)} samples" + (f", {limit} shown" if len(rows) > limit else ""))
 
 
@@ -48,14 +49,6 @@ def _names(predicate: str, slices: dict[str, str], names_in: Any) -> list[str]:
     for name in names_in(predicate):
         found += _names(slices[name], slices, names_in) if name in slices else [name]
     return list(dict.fromkeys(found))
-
-
-def _table(rows: list[dict[str, object]]) -> list[str]:
-    if not rows:
-        return []
-    cells = [[str(name) for name in rows[0]], *([_cell(value) for value in row.values()] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
 def _cell(value: object) -> str:

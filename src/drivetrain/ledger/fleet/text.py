@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from drivetrain.core.clock import utc_text
+from drivetrain.core.columns import aligned
 from drivetrain.core.leaves import Leaf
 from drivetrain.core.units import NS_PER_S, count_text, duration_text
 from drivetrain.ledger.fleet.account import FleetAccount, Statement, micros
@@ -195,18 +196,8 @@ def _more(number: int, noun: str) -> list[str]:
 
 def _table(header: Row, rows: Iterable[Row], *, num_left: int) -> list[str]:
     """Columns: so many to the left, the last too, and the others to the right. Nothing without rows."""
-    listed = [header, *([_printable(cell) for cell in row] for row in rows)]
-    if len(listed) == 1:
-        return []
-    widths = [max(map(len, column)) for column in zip(*listed, strict=True)]
-    is_left = [index < num_left or index == len(header) - 1 for index in range(len(header))]
-    return [
-        "  ".join(
-            cell.ljust(width) if left else cell.rjust(width)
-            for cell, width, left in zip(row, widths, is_left, strict=True)
-        ).rstrip()
-        for row in listed
-    ]
+    listed = [[_printable(cell) for cell in row] for row in rows]
+    return aligned([header, *listed], range(num_left, len(header) - 1)) if listed else []
 
 
 def _printable(cell: str) -> str:

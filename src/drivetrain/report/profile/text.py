@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from drivetrain.core.columns import aligned
 from drivetrain.core.units import bytes_text, count_text, duration_text
 from drivetrain.figures import share_text
 from drivetrain.report.profile.names import by_plain_name, plain_kernel
@@ -46,12 +47,8 @@ def findings_text(story: ProfileStory) -> str:
 def table_text(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligned columns; a name that starts with `#` is right-aligned, the `#` not shown."""
     head = [column.removeprefix("#") for column in columns]
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(columns))]
-    sides = [">" if column.startswith("#") else "<" for column in columns]
-    return "\n".join(
-        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
-        for row in (head, *rows)
-    )
+    numbers = [place for place, column in enumerate(columns) if column.startswith("#")]
+    return "\n".join(aligned([head, *rows], numbers))
 
 
 def _wrapped(start: str, text: str) -> list[str]:
