@@ -183,7 +183,7 @@ def test_jobs_of_cores_are_played_on_as_many_nodes_as_one_likes() -> None:
         ("none.csv", ["--nodes", "2"], "there is no such file"),
         ("", [], "is a folder"),
         ("garbage.jsonl", [], "garbage.jsonl"),
-        ("garbage.jsonl", ["--replay", "--policy", "fifo"], "--replay and --policy fifo are both given"),
+        ("garbage.jsonl", ["--replay", "--policy", "fifo"], "--policy does not go with --replay"),
     ],
 )
 def test_a_file_that_is_none_is_named_before_anything_else(

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from drivetrain.cli.simulate.inputs import check_options
 from drivetrain.cli.simulate.played import How
-from drivetrain.core.errors import DataError, UsageError
+from drivetrain.core.errors import DataError
 
 
 @click.command()
@@ -58,7 +59,9 @@ from drivetrain.core.errors import DataError, UsageError
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page that needs no network.")
 @click.option("--replay", "is_replay", is_flag=True, help="With HISTORY: whether the policy decides as it did.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
 def command(
+    context: click.Context,
     trace: Path | None,
     pods: Path | None,
     nodes: str | None,
@@ -103,109 +106,25 @@ def command(
 
     Exit codes: 0 done · 1 with --replay: it decides otherwise · 2 wrong usage · 65 bad input.
     """
-    given = [name for name, path in (("TRACE", trace), ("--pods", pods), ("--workload", workload)) if path is not None]
-    if len(given) != 1:
-        raise UsageError(
-            f"{' and '.join(given)} are both given" if given else "nothing to replay",
-            hint="TRACE.csv --nodes 16, or --pods PODS.csv --nodes NODES.csv, or --workload JOBS.csv --profiles FOLDER",
-        )
-    if fleet is not None and (trace is None or nodes is not None):
-        raise UsageError(
-            f"{'--nodes' if trace else given[0]} and --fleet are both given", hint="TRACE.csv --fleet FILE"
-        )
-    if trace is not None and is_replay:
-        _ask_again(trace, policies, as_json=as_json)
-    elif trace is not None:
-        how = How(policies, seed, as_json, html)
-        _play_jobs(trace, nodes=nodes or "", fleet=fleet, gpus_per_node=gpus_per_node, how=how)
-    elif workload is not None:
-        _play_workload(
-            workload,
-            profiles,
-            policies,
-            nodes=nodes,
-            gpus_per_node=gpus_per_node,
-            restart_s=restart_s,
-            declared_error=declared_error,
-            seed=seed,
-            as_json=as_json,
-            html=html,
-        )
-    elif pods is not None:
-        if nodes is None:
-            raise UsageError("--pods is given without --nodes", hint="--nodes NODES.csv, the list of the nodes")
-        if html is not None:
-            raise UsageError(
-                "--html is given with --pods, of which there is no page", hint="PODS.csv --fleet NODES.csv"
-            )
-        from drivetrain.cli.simulate import packing
-
-        packing.run(
-            pods,
-            Path(nodes),
-            policies,
-            seed=seed,
-            demand_pct=demand_pct,
-            has_departures=has_departures,
-            as_json=as_json,
-        )
-
-
-def _play_workload(
-    workload: Path,
-    profiles: Path | None,
-    policies: tuple[str, ...],
-    *,
-    nodes: str | None,
-    gpus_per_node: int | None,
-    restart_s: float,
-    declared_error: float,
-    seed: int,
-    as_json: bool,
-    html: Path | None,
-) -> None:
-    """Elastic training jobs."""
-    if profiles is None or nodes is None or gpus_per_node is None:
-        raise UsageError(
-            "--workload needs --profiles, --nodes and --gpus-per-node",
-            hint="--profiles FOLDER --nodes 16 --gpus-per-node 4",
-        )
-    from drivetrain.cli.simulate import training
-    from drivetrain.compute.simulate.training import Conditions
-
-    training.run(
-        workload,
-        profiles,
-        policies,
-        nodes=nodes,
-        gpus_per_node=gpus_per_node,
-        conditions=Conditions(restart_s=restart_s, declared_error=declared_error, seed=seed),
-        as_json=as_json,
-        html=html,
-    )
-
-
-def _ask_again(history: Path, policies: tuple[str, ...], *, as_json: bool) -> None:
-    """Whether the policy decides as it did."""
-    from drivetrain.cli.simulate import history as of_history
-
-    if policies:
-        raise UsageError(
-            f"--replay and --policy {policies[0]} are both given", hint="--replay asks the policy that decided: plan"
-        )
-    _check_file(history)
-    of_history.run_replay(history, as_json=as_json)
-
-
-def _play_jobs(trace: Path, *, nodes: str, fleet: Path | None, gpus_per_node: int | None, how: How) -> None:
-    """Jobs of a CSV or of our own history."""
-    from drivetrain.cli.simulate import history as of_history
+    from drivetrain.cli.simulate import history, packing, training
     from drivetrain.cli.simulate import trace as of_trace
-    from drivetrain.compute.simulate.history import is_history
 
-    _check_file(trace)
-    run = of_history.run if is_history(trace) else of_trace.run
-    run(trace, nodes=nodes, fleet=fleet, gpus_per_node=gpus_per_node, how=how)
+    check_options(context)
+    how = How(policies, seed, as_json, html)
+    if pods is not None:
+        packing.run(pods, nodes, how, demand_pct=demand_pct, has_departures=has_departures)
+    elif workload is not None:
+        costs = {"restart_s": restart_s, "declared_error": declared_error}
+        training.run(workload, profiles, how, nodes=nodes, gpus_per_node=gpus_per_node, **costs)
+    elif trace is not None:
+        _check_file(trace)
+        if is_replay:
+            history.run_replay(trace, as_json=as_json)
+        else:
+            from drivetrain.compute.simulate.history import is_history
+
+            play = history.run if is_history(trace) else of_trace.run
+            play(trace, nodes=nodes or "", fleet=fleet, gpus_per_node=gpus_per_node, how=how)
 
 
 def _check_file(path: Path) -> None:

@@ -13,13 +13,18 @@ if TYPE_CHECKING:
 MOST_NODES = 100_000
 
 
+def number_of_nodes(text: str) -> int:
+    """How many `--nodes` says there are. Raises: UsageError: it is no such number."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= 6) or not 1 <= int(text) <= MOST_NODES:
+        raise UsageError(f"--nodes is {text!r}, expected how many there are", hint="--nodes 16 --gpus-per-node 8")
+    return int(text)
+
+
 def site_of_size(nodes: str, gpus_per_node: int) -> Site:
     """So many equal nodes in one pool. Raises: UsageError: this is no number of nodes."""
     from drivetrain.compute.simulate.site import equal_nodes
 
-    if not (nodes.isascii() and nodes.isdecimal() and len(nodes) <= 6) or not 1 <= int(nodes) <= MOST_NODES:
-        raise UsageError(f"--nodes is {nodes!r}, expected how many there are", hint="--nodes 16 --gpus-per-node 8")
-    return equal_nodes(int(nodes), gpus_per_node)
+    return equal_nodes(number_of_nodes(nodes), gpus_per_node)
 
 
 def site_in(path: Path) -> Site:

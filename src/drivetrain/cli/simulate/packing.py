@@ -9,23 +9,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drivetrain.core.errors import UsageError
+
 if TYPE_CHECKING:
     from drivetrain.cli.progress import Advance
+    from drivetrain.cli.simulate.played import How
     from drivetrain.compute.simulate.openb import Listed
     from drivetrain.compute.simulate.packing import Report
 
 
-def run(
-    pods_file: Path,
-    nodes_file: Path,
-    policies: Sequence[str],
-    *,
-    seed: int,
-    demand_pct: float,
-    has_departures: bool,
-    as_json: bool,
-) -> None:
-    """Read the lists, replay them by each policy, and print."""
+def run(pods_file: Path, nodes: str | None, how: How, *, demand_pct: float, has_departures: bool) -> None:
+    """Read the lists, replay them by each policy, and print. Raises: UsageError: there is no list of nodes."""
+    if nodes is None:
+        raise UsageError("--pods is given without --nodes", hint="--nodes NODES.csv, the list of the nodes")
     import msgspec
 
     from drivetrain.cli.progress import bar
@@ -36,10 +32,10 @@ def run(
 
     for module in ("numpy", "numba", "scipy"):
         require(module, extra="compute")
-    rules = [rule_named(name) for name in policies] or [RULES[0]]
-    pods, nodes = read_pods(pods_file), read_nodes(nodes_file)
+    rules = [rule_named(name) for name in how.policies] or [RULES[0]]
+    pods, machines = read_pods(pods_file), read_nodes(Path(nodes))
     _tell_ignored(pods_file, pods)
-    _tell_ignored(nodes_file, nodes)
+    _tell_ignored(Path(nodes), machines)
     reports: list[Report] = []
     with bar("simulate", 100 * len(rules)) as advance:
         for rule in rules:
@@ -47,9 +43,9 @@ def run(
             reports.append(
                 replay(
                     pods.pods,
-                    nodes.machines,
+                    machines.machines,
                     rule,
-                    seed=seed,
+                    seed=how.seed,
                     demand_pct=demand_pct,
                     has_departures=has_departures,
                     advance=told,
@@ -58,7 +54,7 @@ def run(
     if reports[0].num_impossible:
         named = ", ".join(reports[0].impossible)
         click.echo(f"{reports[0].num_impossible} pods that no node could take even empty, such as {named}", err=True)
-    if as_json:
+    if how.as_json:
         click.echo(msgspec.json.encode(reports[0] if len(reports) == 1 else {"policies": reports}).decode())
     else:
         click.echo(_text(reports))

@@ -8,40 +8,48 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drivetrain.cli.simulate.fleet import number_of_nodes
 from drivetrain.cli.simulate.played import text, write_page
 from drivetrain.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from drivetrain.cli.simulate.played import How
     from drivetrain.compute.policy.elastic import Policy
     from drivetrain.compute.simulate.summary import Course, Summary
-    from drivetrain.compute.simulate.training import Conditions, Outcome
+    from drivetrain.compute.simulate.training import Outcome
 
 
 def run(
     workload_file: Path,
-    profiles_folder: Path,
-    policies: Sequence[str],
+    profiles_folder: Path | None,
+    how: How,
     *,
-    nodes: str,
-    gpus_per_node: int,
-    conditions: Conditions,
-    as_json: bool,
-    html: Path | None,
+    nodes: str | None,
+    gpus_per_node: int | None,
+    restart_s: float,
+    declared_error: float,
 ) -> None:
-    """Read the workload, play it under each policy, and print."""
+    """Read the workload, play it under each policy, and print. Raises: UsageError: it is not said on what."""
+    if profiles_folder is None or nodes is None or gpus_per_node is None:
+        raise UsageError(
+            "--workload needs --profiles, --nodes and --gpus-per-node",
+            hint="--profiles FOLDER --nodes 16 --gpus-per-node 4",
+        )
     import msgspec
 
-    from drivetrain.cli.progress import bar
-    from drivetrain.compute.policy.elastic import DEFAULTS, Cluster, Knowledge, policy_named
-    from drivetrain.compute.simulate.training import play, read_profiles, read_workload
     from drivetrain.core.extras import require
 
     for module in ("numpy", "numba", "scipy"):
         require(module, extra="compute")
-    chosen = [policy_named(name) for name in policies or [DEFAULTS[Knowledge.DECLARED]]]
-    cluster = Cluster(_count(nodes), gpus_per_node)
+    from drivetrain.cli.progress import bar
+    from drivetrain.compute.policy.elastic import DEFAULTS, Cluster, Knowledge, policy_named
+    from drivetrain.compute.simulate.training import Conditions, play, read_profiles, read_workload
+
+    chosen = [policy_named(name) for name in how.policies or [DEFAULTS[Knowledge.DECLARED]]]
+    cluster = Cluster(number_of_nodes(nodes), gpus_per_node)
     workload = read_workload(workload_file)
     profiles = read_profiles(profiles_folder, workload)
+    conditions = Conditions(restart_s=restart_s, declared_error=declared_error, seed=how.seed)
     outcomes: list[tuple[Policy, Outcome]] = []
     with bar("simulate", len(chosen) * len(workload)) as advance:
         for policy in chosen:
@@ -56,22 +64,16 @@ def run(
             )
             outcomes.append((policy, outcome))
     found = [_summed(policy, outcome) for policy, outcome in outcomes]
-    if html is not None:
-        write_page(html, found)
+    if how.html is not None:
+        write_page(how.html, found)
     told = [_told(*each) | msgspec.to_builtins(one) for each, (one, _) in zip(outcomes, found, strict=True)]
-    if as_json:
+    if how.as_json:
         click.echo(msgspec.json.encode(told[0] if len(told) == 1 else {"policies": told}).decode())
     else:
         click.echo(
             f"{len(workload)} jobs on {cluster.num_nodes} nodes of {cluster.gpus_per_node} GPUs\n\n{_text(told)}"
             f"\n\n{text([one for one, _ in found])}"
         )
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 5):
-        raise UsageError(f"--nodes is {text!r}; with --workload it is a number of nodes")
-    return int(text)
 
 
 def _summed(policy: Policy, outcome: Outcome) -> tuple[Summary, Course]:

@@ -1,0 +1,55 @@
+"""`drivetrain simulate`: what goes with what it plays, and what it needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from drivetrain.cli.simulate import command
+from drivetrain.cli.simulate.inputs import TAKES
+from drivetrain.core.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("", "nothing to replay"),
+        ("--replay", "nothing to replay"),
+        ("jobs.csv --pods pods.csv", "TRACE and --pods are both given"),
+        ("jobs.csv --nodes 2 --demand 90", "--demand does not go with TRACE"),
+        ("jobs.csv --nodes 2 --profiles traces", "--profiles does not go with TRACE"),
+        ("history.jsonl --replay --html page.html", "--html does not go with --replay"),
+        ("history.jsonl --replay --nodes 2", "--nodes does not go with --replay"),
+        ("--pods pods.csv --nodes nodes.csv --html page.html", "--html does not go with --pods"),
+        ("--workload jobs.csv --profiles traces --nodes 2 --gpus-per-node 2 --replay", "--replay does not go with"),
+        ("--workload jobs.csv --profiles traces --nodes 0 --gpus-per-node 2", "--nodes is '0'"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(words: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        CliRunner().invoke(command, words.split(), catch_exceptions=False)
+
+
+def test_each_option_goes_with_something() -> None:
+    assert {each.name for each in command.params} == frozenset().union(*TAKES.values())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("jobs.csv", "--nodes", "2"),
+        ("--pods", "pods.csv", "--nodes", "nodes.csv"),
+        ("--workload", "jobs.csv", "--profiles", ".", "--nodes", "2", "--gpus-per-node", "2"),
+    ],
+)
+def test_without_the_extra_it_says_the_install_command(words: tuple[str, ...], tmp_path) -> None:
+    (tmp_path / "jobs.csv").touch()
+    absent = "for name in ('numpy', 'numba', 'scipy'): sys.modules[name] = None"
+    program = (
+        f"import sys\n{absent}\nsys.argv[1:] = {['simulate', *words]}\nfrom drivetrain.cli.main import main\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert (done.returncode, "pip install 'drivetrain[compute]'" in done.stderr) == (69, True)
