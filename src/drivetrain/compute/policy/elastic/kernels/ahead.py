@@ -46,11 +46,7 @@ def play_ahead(
     active = np.empty(num, dtype=np.int64)
     none_J, all_J = np.zeros(num, dtype=np.int64), np.full(num, num_sizes - 1)
     now_s = cost = 0.0
-    num_active = come = 0
-    while come < num and arrives_N[come] <= 0.0:
-        active[come] = come
-        come += 1
-    num_active = come
+    num_active, come = _arrived(active, 0, 0, arrives_N, now_s)
     at_first = True
     while True:
         these = active[:num_active]
@@ -63,16 +59,11 @@ def play_ahead(
                 rule, constant, patience, time_JS, ages_J, none_J[:num_active], all_J[:num_active], sizes_S, num_gpus
             )
         at_first = False
-        ahead_s = arrives_N[come] - now_s if come < num else math.inf
-        for k in range(num_active):
-            j = these[k]
-            if chosen_J[k] != size_N[j]:
-                size_N[j], waits_N[j] = chosen_J[k], restart_s
-            if size_N[j]:
-                ahead_s = min(ahead_s, waits_N[j] + left_N[j] / rate_NS[j, size_N[j]])
-        if ahead_s == math.inf:
+        next_s = arrives_N[come] - now_s if come < num else math.inf
+        next_s = min(next_s, _resized(these, chosen_J, left_N, rate_NS, size_N, waits_N, restart_s))
+        if next_s == math.inf:
             return cost if num_active == 0 else math.inf
-        ahead_s = max(1.0, math.ceil(ahead_s / every_s)) * every_s
+        ahead_s = max(1.0, math.ceil(next_s / every_s)) * every_s
         staying = 0
         for k in range(num_active):
             j = these[k]
@@ -86,11 +77,32 @@ def play_ahead(
                 left_N[j] -= (ahead_s - waited) * rate_NS[j, size_N[j]]
             active[staying] = j
             staying += 1
-        num_active = staying
         now_s += ahead_s
-        while come < num and arrives_N[come] <= now_s:
-            active[num_active] = come
-            num_active += 1
-            come += 1
+        num_active, come = _arrived(active, staying, come, arrives_N, now_s)
         if cost > enough:
             return math.inf
+
+
+@compiled
+def _arrived(active: Ints, num_active: int, come: int, arrives_N: Floats, now_s: float) -> tuple[int, int]:
+    """Have those who are there by now be active; how many are, and how many have come."""
+    while come < len(arrives_N) and arrives_N[come] <= now_s:
+        active[num_active] = come
+        num_active += 1
+        come += 1
+    return num_active, come
+
+
+@compiled
+def _resized(
+    these_J: Ints, chosen_J: Ints, left_N: Floats, rate_NS: Floats, size_N: Ints, waits_N: Floats, restart_s: float
+) -> float:
+    """Give jobs their sizes; seconds until the first of them ends, infinite where none makes progress."""
+    first_s = math.inf
+    for k in range(len(these_J)):
+        j = these_J[k]
+        if chosen_J[k] != size_N[j]:
+            size_N[j], waits_N[j] = chosen_J[k], restart_s
+        if size_N[j]:
+            first_s = min(first_s, waits_N[j] + left_N[j] / rate_NS[j, size_N[j]])
+    return first_s
