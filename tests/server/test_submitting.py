@@ -11,8 +11,14 @@ from tests.server_process import ServerProcess, wait_for, wait_for_state
 
 import drivetrain as dt
 from drivetrain.cli.group import drivetrain
+from drivetrain.compute.controller.states import JobState
 from drivetrain.compute.job import Job
 from drivetrain.core.errors import UsageError
+from drivetrain.server.client import FINAL
+
+
+def test_what_clients_take_to_be_over_is_over_to_a_server() -> None:
+    assert {state for state in JobState if state.is_final} == set(FINAL)
 
 
 def test_a_job_of_a_program_runs_with_the_code_of_its_folder(

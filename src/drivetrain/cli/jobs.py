@@ -12,7 +12,6 @@ import click
 from drivetrain.cli.tables import clipped, table
 from drivetrain.core.units import NS_PER_S, duration_text
 
-_STATES = ("waiting", "starting", "running", "leaving", "succeeded", "failed", "stopped", "refused")
 _HEAD = ("id", "user", "team", "state", "age", "name", "reason")
 _WIDTH, _LEAST_REASON, _MOST_NAME, _MOST_WHO = 120, 12, 16, 12
 
@@ -68,12 +67,15 @@ def jobs_text(jobs: list[dict[str, Any]], now_s: float, width: int) -> str:
 
 def _check_state(state: str) -> None:
     """Raises: UsageError: jobs are in no such state."""
-    if state not in _STATES:
+    from drivetrain.server.client import FINAL
+
+    states = ["waiting", "starting", "running", "leaving", *FINAL]
+    if state not in states:
         from drivetrain.core.config import nearest
         from drivetrain.core.errors import UsageError
 
-        guess = nearest(state, list(_STATES))
-        hint = f"did you mean {guess}?" if guess else f"one of {', '.join(_STATES)}"
+        guess = nearest(state, states)
+        hint = f"did you mean {guess}?" if guess else f"one of {', '.join(states)}"
         raise UsageError(f"--state is {state[:40]!r}, which no job is in", hint=hint)
 
 

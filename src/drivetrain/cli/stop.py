@@ -9,8 +9,6 @@ import click
 
 from drivetrain.cli.errors import show_error
 
-_FINAL = ("succeeded", "failed", "stopped", "refused")
-
 
 @click.command()
 @click.argument("jobs", nargs=-1, required=True)
@@ -44,6 +42,8 @@ def command(jobs: tuple[str, ...], as_json: bool) -> None:
 
 
 def _said(job: dict[str, Any]) -> str:
-    if job["state"] in _FINAL:
+    from drivetrain.server.client import FINAL
+
+    if job["state"] in FINAL:
         return f"{job['id']} has ended before: {job['state']}"
     return f"{job['id']} is told to stop"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from drivetrain.compute.snapshot import Manifest
 
 SERVER, TOKEN, CA_FILE = "DRIVETRAIN_SERVER", "DRIVETRAIN_TOKEN", "DRIVETRAIN_CA"
+FINAL = ("succeeded", "failed", "stopped", "refused")
+"""States of jobs that never change again, as `JobState.is_final`; commands have no time for what that imports."""
 NO_CODE = 409
 """The answer to a job whose code has not been sent."""
 _PATIENCE_S = 60.0
@@ -135,7 +137,7 @@ class Client:
             cursor |= {piece["file"]: piece["end"] for piece in answer["pieces"]}
             if answer["pieces"]:
                 continue
-            is_over = answer["state"] in ("succeeded", "failed", "stopped", "refused")
+            is_over = answer["state"] in FINAL
             if not follow or (is_over and is_last):
                 return
             is_last = is_over

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from drivetrain.compute.job import Job as AskedJob
-from drivetrain.server.client import ChangedError, Client, NoCodeError, connect
+from drivetrain.server.client import FINAL, ChangedError, Client, NoCodeError, connect
 
 _LOOK_S = 0.2
-_FINAL = ("succeeded", "failed", "stopped", "refused")
 
 
 class Submitted:
@@ -39,7 +38,7 @@ class Submitted:
 
     def wait(self) -> str:
         """Wait until it is over: `succeeded`, `failed`, `stopped` or `refused`."""
-        while (state := str(self.describe()["state"])) not in _FINAL:
+        while (state := str(self.describe()["state"])) not in FINAL:
             time.sleep(_LOOK_S)
         return state
 
