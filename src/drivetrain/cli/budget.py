@@ -7,6 +7,7 @@ import math
 
 import click
 
+from drivetrain.cli.options import refuse_alone
 from drivetrain.cli.tables import table
 from drivetrain.core.errors import UsageError
 
@@ -15,12 +16,14 @@ MICROS = 1_000_000
 
 @click.command()
 @click.option("--set", "team", metavar="TEAM", help="Write this team's budget; needs --limit.")
-@click.option("--drop", metavar="TEAM", help="Take this team's budget back.")
+@click.option("--remove", "--drop", "removed", metavar="TEAM", help="Take this team's budget back.")
 @click.option("--limit", type=float, help="What it may spend, in the currency of the pools' prices.")
 @click.option("--per", type=click.Choice(("day", "week", "month")), default="month", show_default=True, help="By UTC.")
 @click.option("--warn-at", default=80.0, show_default=True, type=click.FloatRange(0, 100), help="% of the limit.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array; money in millionths.")
-def command(team: str | None, drop: str | None, limit: float | None, per: str, warn_at: float, as_json: bool) -> None:
+def command(
+    team: str | None, removed: str | None, limit: float | None, per: str, warn_at: float, as_json: bool
+) -> None:
     """List budgets, set one, or take one back.
 
     What a team holds of pools that have a price counts, by the hour. Near the limit it is warned; at it, its paid jobs
@@ -30,6 +33,9 @@ def command(team: str | None, drop: str | None, limit: float | None, per: str, w
 
     from drivetrain.server.client import connect
 
+    if team is not None and removed is not None:
+        raise UsageError(f"--set {team} and --remove {removed} are both given", hint="one at a time")
+    refuse_alone(("limit", "per", "warn_at"), "--set", hint="drivetrain budget --set TEAM --limit 5000")
     client = connect()
     if team is not None:
         if limit is None:
@@ -38,8 +44,8 @@ def command(team: str | None, drop: str | None, limit: float | None, per: str, w
             raise UsageError(f"--limit is {limit:g}, expected 0 or more")
         body = {"team": team, "limit": round(limit * MICROS), "per": per, "warn_at": warn_at / 100}
         client.ask("PUT", f"/api/settings/budget/{quote(team, safe='')}", body)
-    if drop is not None:
-        client.ask("DELETE", f"/api/settings/budget/{quote(drop, safe='')}")
+    if removed is not None:
+        client.ask("DELETE", f"/api/settings/budget/{quote(removed, safe='')}")
     budgets = client.ask("GET", "/api/budgets")
     if as_json:
         click.echo(json.dumps(budgets))

@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
+from drivetrain.cli.options import said
 from drivetrain.cli.tables import clipped, table
+from drivetrain.core.errors import UsageError
 from drivetrain.core.units import NS_PER_S, duration_text
 
 _HEAD = ("id", "user", "team", "state", "age", "name", "reason")
@@ -29,6 +31,9 @@ def command(mine: bool, team: str, states: tuple[str, ...], limit: int, history:
 
     for state in states:
         _check_state(state)
+    others = [option for name, option in said().items() if name not in ("history", "as_json")]
+    if history and others:
+        raise UsageError(f"--history and {others[0]} are both given", hint="a history has the jobs of everybody")
     client = connect()
     if history:
         for line in client.history():
@@ -72,7 +77,6 @@ def _check_state(state: str) -> None:
     states = ["waiting", "starting", "running", "leaving", *FINAL]
     if state not in states:
         from drivetrain.core.config import nearest
-        from drivetrain.core.errors import UsageError
 
         guess = nearest(state, states)
         hint = f"did you mean {guess}?" if guess else f"one of {', '.join(states)}"

@@ -1,13 +1,40 @@
-"""Text of options becomes values; what cannot be read is an error that names the option."""
+"""Text of options becomes values; what cannot be read, or would do nothing, is an error that names the option."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+
+import click
+from click.core import ParameterSource
 
 from drivetrain.core.errors import UsageError
 from drivetrain.core.units import parse_bytes, parse_duration_ns
 
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
+
+
+def said() -> dict[str, str]:
+    """Parameters that the running command was given -> the option, or the argument, as people write it."""
+    context = click.get_current_context()
+    return {
+        str(each.name): each.opts[0] if isinstance(each, click.Option) else str(each.name).upper()
+        for each in context.command.params
+        if context.get_parameter_source(str(each.name)) is ParameterSource.COMMANDLINE
+    }
+
+
+def refuse_alone(names: Iterable[str], needed: str, *, hint: str = "") -> None:
+    """Raises: UsageError: one of these parameters was given, and without what it says something about.
+
+    Args:
+      needed: the options of which one has to be there, with ` or ` between them.
+    """
+    given = said()
+    if not set(given.values()) & set(needed.split(" or ")):
+        for name in names:
+            if name in given:
+                raise UsageError(f"{given[name]} is given without {needed}", hint=hint)
 
 
 def duration_ns(option: str, text: str) -> int:

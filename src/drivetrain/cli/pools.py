@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from drivetrain.cli.options import refuse_alone
 from drivetrain.cli.tables import table
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def command(drain: str | None, resume: str | None, why: str, as_json: bool) -> N
     """List pools and their nodes."""
     from drivetrain.server.client import connect
 
+    refuse_alone(("why",), "--drain or --resume", hint='drivetrain pools --drain NODE --why "a fan"')
     client = connect()
     for name, state in ((drain, "draining"), (resume, "up")):
         if name is not None:

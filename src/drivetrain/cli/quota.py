@@ -7,6 +7,7 @@ import math
 
 import click
 
+from drivetrain.cli.options import refuse_alone
 from drivetrain.cli.tables import table
 from drivetrain.core.errors import UsageError
 
@@ -43,8 +44,8 @@ def command(
 
     if team is not None and removed is not None:
         raise UsageError(f"--set {team} and --remove {removed} are both given", hint="one at a time")
-    if team is None and (own is not None or borrow is not None or lend is not None):
-        raise UsageError("whose quota is this?", hint="drivetrain quota --set TEAM --own 8")
+    refuse_alone(("own", "cohort", "borrow", "lend"), "--set", hint="drivetrain quota --set TEAM --own 8")
+    refuse_alone(("pool",), "--set or --remove", hint="all quotas are listed")
     if team is not None and own is None:
         raise UsageError(f"what does team {team} own?", hint=f"drivetrain quota --set {team} --own 8")
     client = connect()

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from drivetrain.cli.options import duration_ns
+from drivetrain.cli.options import duration_ns, refuse_alone
 from drivetrain.core.units import NS_PER_S
 
 
@@ -41,6 +41,7 @@ def command(stop: bool, user: str | None, role: str | None, teams: str | None, l
     Jobs go on when it ends, and it finds them again when it comes back. Without --config it has one pool, `local`:
     this machine.
     """
+    refuse_alone(("role", "teams", "lasts"), "--token", hint="drivetrain server --token USER --role member")
     if stop:
         from drivetrain.server.client import stop_here
 

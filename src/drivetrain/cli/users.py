@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from drivetrain.cli.options import refuse_alone
 from drivetrain.cli.tables import table
 from drivetrain.core.clock import utc_text
 from drivetrain.core.units import NS_PER_S, count_text
@@ -32,6 +33,7 @@ def command(
     from drivetrain.server.addresses import in_path
     from drivetrain.server.client import connect
 
+    refuse_alone(("role", "teams"), "--set", hint="drivetrain users --set USER --role member")
     client = connect()
     if user is not None:
         set_user(client, user, role, teams)

@@ -59,9 +59,7 @@ from drivetrain.core.errors import DataError
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page that needs no network.")
 @click.option("--replay", "is_replay", is_flag=True, help="With HISTORY: whether the policy decides as it did.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.pass_context
 def command(
-    context: click.Context,
     trace: Path | None,
     pods: Path | None,
     nodes: str | None,
@@ -109,7 +107,7 @@ def command(
     from drivetrain.cli.simulate import history, packing, training
     from drivetrain.cli.simulate import trace as of_trace
 
-    check_options(context)
+    check_options()
     how = How(policies, seed, as_json, html)
     if pods is not None:
         packing.run(pods, nodes, how, demand_pct=demand_pct, has_departures=has_departures)
