@@ -13,7 +13,7 @@ from typing import Any
 
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines import Engine
-from drivetrain.compute.policy.values import Pool
+from drivetrain.compute.policy.values import CORES, Pool
 from drivetrain.core import config
 from drivetrain.core.errors import ConfigError, StoreError
 
@@ -134,7 +134,7 @@ def local_nodes(pool: PoolConfig, cores: set[int], found: Mapping[str, int]) -> 
     nodes = []
     for number in range(pool.nodes):
         num_gpus = pool.gpus or count // pool.nodes + (number < count % pool.nodes)
-        gpus = (pool.gpu or kind or "gpu", num_gpus) if num_gpus else ("cpu", num_cores)
+        gpus = (pool.gpu or kind or "gpu", num_gpus) if num_gpus else (CORES, num_cores)
         nodes.append(NodeRecord(name=f"{pool.name}-{number}", gpu=gpus[0], num_gpus=gpus[1], **shared))
     return nodes
 
@@ -143,7 +143,7 @@ def first_devices(nodes: Sequence[NodeRecord]) -> dict[str, int]:
     """Of each node with accelerators, the machine's number of its first one."""
     found: dict[str, int] = {}
     for node in nodes:
-        if node.gpu != "cpu":
+        if node.gpu != CORES:
             found[node.name] = sum(other.num_gpus for other in nodes if other.name in found)
     return found
 

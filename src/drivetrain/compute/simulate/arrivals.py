@@ -17,7 +17,7 @@ from typing import Any
 
 from drivetrain.compute.policy.packing import WHOLE, Machine, Shape
 from drivetrain.compute.policy.packing.pack import NOTHING, Events
-from drivetrain.compute.simulate.openb import Pod
+from drivetrain.compute.simulate.openb import Pod, check_times
 from drivetrain.core.errors import DataError
 
 MOST_EVENTS = 2_000_000
@@ -136,16 +136,8 @@ def _lives(pods: Sequence[Pod]) -> tuple[Any, float]:
     """How long each pod lives, at least a second, and the time from the first one's coming to the last one's going."""
     import numpy as np
 
-    times = [(pod.created_s, pod.deleted_s) for pod in pods]
-    without = [
-        pod.name for pod, (created, deleted) in zip(pods, times, strict=True) if created is None or deleted is None
-    ]
-    if without:
-        raise DataError(
-            f"{len(without):,} pods have no creation_time or no deletion_time, such as {without[0][:60]}",
-            hint="only a list with both can be replayed with departures",
-        )
-    created, deleted = np.array(times, np.float64).T
+    check_times(pods, hint="only a list with both can be replayed with departures")
+    created, deleted = np.array([(pod.created_s, pod.deleted_s) for pod in pods], np.float64).T
     return np.maximum(deleted - created, 1.0), float(max(deleted.max() - created.min(), 1.0))
 
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 from drivetrain.compute.policy.values import Waiting
 
-MANY = 100
-MOST = 4
+MANY, FEW = 100, 4
+"""Of more jobs than the first, a policy is told of the oldest few of each kind, and asked again while any starts."""
 
 
 class Front:
-    """Who of those that wait a policy is told of: all of up to so many, and of more the oldest `MOST` of each kind."""
+    """Who of those that wait a policy is told of: all of up to so many, and of more the oldest `FEW` of each kind."""
 
     def __init__(self, kind: Callable[[Waiting], object], *, many: int = MANY) -> None:
         self._kind, self._many = kind, many
@@ -30,12 +30,12 @@ class Front:
 
     def first(self, num_waiting: int) -> list[str] | None:
         """Their ids; None for all."""
-        return [job for line in self._lines.values() for _, job in line[:MOST]] if num_waiting > self._many else None
+        return [job for line in self._lines.values() for _, job in line[:FEW]] if num_waiting > self._many else None
 
     def is_behind(self, job: Waiting, num_waiting: int) -> bool:
         """Whether the policy is not told of this one, which waits."""
         line = self._lines[self._kind(job)]
-        return num_waiting > self._many and bisect.bisect_left(line, (job.submitted_s, job.job)) >= MOST
+        return num_waiting > self._many and bisect.bisect_left(line, (job.submitted_s, job.job)) >= FEW
 
 
 def by_request(job: Waiting) -> object:

@@ -114,7 +114,7 @@ def arrivals_of(events: Sequence[Event]) -> list[Arrival]:
     has_cores = False
     for event in events:
         if event.kind == "node":
-            has_cores |= event.node().gpu == "cpu"
+            has_cores |= event.node().gpu == CORES
         elif event.record is not None and not event.record.job.array:
             came.setdefault(event.subject, (event.at_ns / 1e9, event.record))
         elif event.kind == "attempt ended":

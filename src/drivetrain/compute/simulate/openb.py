@@ -56,6 +56,15 @@ def read_nodes(path: Path) -> Listed:
     return Listed(machines=tuple(machines), ignored=ignored)
 
 
+def check_times(pods: Sequence[Pod], *, hint: str) -> None:
+    """Raises: DataError: one does not say when it came or went. Args: hint: what can be done without."""
+    without = [pod.name for pod in pods if pod.created_s is None or pod.deleted_s is None]
+    if without:
+        raise DataError(
+            f"{len(without):,} pods have no creation_time or no deletion_time, such as {without[0][:60]}", hint=hint
+        )
+
+
 def _read(
     path: Path, columns: Sequence[str], optional: Sequence[str], make: Callable[[dict[str, str]], _T]
 ) -> tuple[list[_T], tuple[str, ...]]:

@@ -19,6 +19,7 @@ from drivetrain.compute.controller.world import World
 from drivetrain.compute.policy.budget import is_paid
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.values import Decision, Preempt, Resize, Snapshot, Start, Stop, Wait
+from drivetrain.compute.simulate.front import FEW, MANY
 from drivetrain.compute.simulate.site import Site, record_of
 from drivetrain.compute.simulate.taken import Taken
 from drivetrain.compute.simulate.values import Arrival
@@ -26,8 +27,6 @@ from drivetrain.compute.simulate.work import Work, at_ns, num_devices
 from drivetrain.ledger.fleet import Fleet, FleetEvent, fleet_of
 
 Policy = Callable[[Snapshot, float], list[Decision]]
-MANY, FEW = 100, 4
-"""Of more jobs than the first, a policy is told of the oldest few of each kind, and asked again while any starts."""
 QUIET_S = 600.0
 """So long after a plan, while jobs wait, there is another: some of what it decides goes by the time."""
 STUCK_S = 30 * 86400.0

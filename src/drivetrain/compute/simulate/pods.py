@@ -9,10 +9,9 @@ from drivetrain.compute.controller.changes import Settings
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.policy.packing import WHOLE, Machine
 from drivetrain.compute.policy.values import MILLI, Pool, Request, Waiting
-from drivetrain.compute.simulate.openb import Pod
+from drivetrain.compute.simulate.openb import Pod, check_times
 from drivetrain.compute.simulate.site import POOL, Site
 from drivetrain.compute.simulate.values import Arrival
-from drivetrain.core.errors import DataError
 
 _MIB = 1 << 20
 _MOST_HEAD = 4096
@@ -33,12 +32,7 @@ def arrivals_of(pods: Sequence[Pod]) -> list[Arrival]:
 
     Raises: DataError: one does not say when it came or went.
     """
-    without = [pod.name for pod in pods if pod.created_s is None or pod.deleted_s is None]
-    if without:
-        raise DataError(
-            f"{len(without):,} pods have no creation_time or no deletion_time, such as {without[0][:60]}",
-            hint="only a list with both can be played; --pods and --nodes study packing without",
-        )
+    check_times(pods, hint="only a list with both can be played; --pods and --nodes study packing without")
     first_s = min(pod.created_s or 0 for pod in pods)
     found = []
     for pod in sorted(pods, key=lambda pod: (pod.created_s, pod.name)):

@@ -41,11 +41,7 @@ class Records:
 
     def change_jobs(self, jobs: Iterable[JobRecord]) -> None:
         """Write those that changed."""
-        rows = [{"key": job.id, "now": job.state.value, "data": encoded(job)} for job in jobs]
-        if rows:
-            table = tables.jobs
-            statement = update(table).where(table.c.id == bindparam("key"))
-            self.connection.execute(statement.values(state=bindparam("now"), record=bindparam("data")), rows)
+        self._change(tables.jobs, jobs)
 
     def add_attempts(self, attempts: Iterable[AttemptRecord]) -> None:
         """Insert many."""
@@ -54,11 +50,7 @@ class Records:
 
     def change_attempts(self, attempts: Iterable[AttemptRecord]) -> None:
         """Write those that changed."""
-        rows = [{"key": a.id, "now": a.state.value, "data": encoded(a)} for a in attempts]
-        if rows:
-            table = tables.attempts
-            statement = update(table).where(table.c.id == bindparam("key"))
-            self.connection.execute(statement.values(state=bindparam("now"), record=bindparam("data")), rows)
+        self._change(tables.attempts, attempts)
 
     def job(self, job_id: str) -> JobRecord | None:
         """One, or None where there is none."""
@@ -246,6 +238,12 @@ class Records:
         """How many are in one of these states."""
         query = select(func.count()).select_from(tables.jobs).where(tables.jobs.c.state.in_(states))
         return self.connection.scalar(query) or 0
+
+    def _change(self, table: Table, records: Iterable[JobRecord | AttemptRecord]) -> None:
+        rows = [{"key": each.id, "now": each.state.value, "data": encoded(each)} for each in records]
+        if rows:
+            statement = update(table).where(table.c.id == bindparam("key"))
+            self.connection.execute(statement.values(state=bindparam("now"), record=bindparam("data")), rows)
 
     def _insert(self, table: Table, rows: Iterable[dict[str, Any]]) -> None:
         listed = list(rows)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from drivetrain.compute.agent.client import MOST_WORDS
-from drivetrain.compute.controller.states import AttemptRecord, AttemptState
+from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord
 from drivetrain.server.database import Records, reading
 from drivetrain.server.http import answers
 from drivetrain.server.http.state import Server
@@ -109,14 +109,14 @@ async def append(
 ) -> dict[str, int]:
     """Take a piece of what ranks wrote, if it goes on where the file ends."""
     data = await request.body()
-    run = await run_in_threadpool(_run_of, request, record)
-    return {"size_bytes": await run_in_threadpool(agents.append, run, path, offset, data)}
+    job = await run_in_threadpool(_job_of, request, record)
+    return {"size_bytes": await run_in_threadpool(agents.append, job.run, path, offset, data)}
 
 
 @router.get("/snapshot/{snapshot}", response_class=Response, responses=_JSON)
 def snapshot(request: Request, record: Attempt, snapshot: str) -> Response:
     """The manifest of the job's code."""
-    if snapshot != _snapshot_of(request, record):
+    if snapshot != _job_of(request, record).snapshot:
         raise HTTPException(403, "this is the code of another job")
     return Response(server_of(request).shelf.manifest(snapshot), media_type="application/json")
 
@@ -125,20 +125,14 @@ def snapshot(request: Request, record: Attempt, snapshot: str) -> Response:
 def blob(request: Request, record: Attempt, sha256: str) -> Response:
     """A content of the job's code."""
     shelf = server_of(request).shelf
-    if sha256 not in shelf.hashes(_snapshot_of(request, record)):
+    if sha256 not in shelf.hashes(_job_of(request, record).snapshot):
         raise HTTPException(403, "this content is not of the job's code")
     return Response(shelf.blob(sha256), media_type="application/octet-stream")
 
 
-def _run_of(request: Request, record: AttemptRecord) -> str:
+def _job_of(request: Request, record: AttemptRecord) -> JobRecord:
     with reading(server_of(request).database) as connection:
         job = Records(connection).job(record.job)
     if job is None:
         raise HTTPException(404, f"there is no job {record.job}")
-    return job.run
-
-
-def _snapshot_of(request: Request, record: AttemptRecord) -> str:
-    with reading(server_of(request).database) as connection:
-        job = Records(connection).job(record.job)
-    return "" if job is None else job.snapshot
+    return job

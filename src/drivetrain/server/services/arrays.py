@@ -32,7 +32,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far an array is. Attributes: num_left: neither succeeded nor failed for good."""
+    """How far an array is. Attributes: num_failed: for good; num_given_out: that workers have now."""
 
     num_tasks: int
     num_succeeded: int
@@ -41,7 +41,7 @@ class Standing:
 
     @property
     def num_left(self) -> int:
-        """Tasks that have no result yet."""
+        """Tasks that neither succeeded nor failed for good."""
         return self.num_tasks - self.num_succeeded - self.num_failed
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from drivetrain.compute.controller.states import JobRecord
 from drivetrain.compute.job import Job, is_text
@@ -15,8 +15,8 @@ from drivetrain.compute.snapshot.manifest import stays_inside
 from drivetrain.core import ids
 from drivetrain.core.errors import UsageError
 from drivetrain.server.client import NoCodeError
-from drivetrain.server.database import Records, tables
-from drivetrain.server.services import arrays
+from drivetrain.server.database import Records
+from drivetrain.server.services import arrays, snapshots
 from drivetrain.server.services.people import Person, audit
 
 _LEAST_BEGIN = 4
@@ -102,8 +102,7 @@ def stop(connection: Connection, who: Person, job: JobRecord) -> None:
 
 
 def _check_snapshot(connection: Connection, snapshot: str, folder: str) -> None:
-    table = tables.snapshots
-    if connection.scalar(select(table.c.id).where(table.c.id == snapshot)) is None:
+    if not snapshots.has(connection, snapshot):
         raise NoCodeError(f"the code {snapshot[:20]}... has not been sent")
     if folder and not stays_inside(str(PurePosixPath(folder))):
         raise UsageError(f"the folder {folder!r} leads out of the code")
