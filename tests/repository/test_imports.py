@@ -46,6 +46,10 @@ def test_the_data_room_never_loads_torch() -> None:
     assert "torch" not in _modules_after("import drivetrain.data")
 
 
+def test_help_of_a_benchs_verbs_waits_for_no_trials() -> None:
+    assert "drivetrain.bench.trials" not in _modules_after("import drivetrain.cli.bench.run")
+
+
 def test_callbacks_of_other_frameworks_load_none_of_them_until_used() -> None:
     loaded = _modules_after("from drivetrain import HuggingFaceCallback, LightningCallback, step_done")
     assert not loaded & {"lightning", "pytorch_lightning", "transformers", "accelerate"}

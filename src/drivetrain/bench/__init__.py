@@ -2,7 +2,8 @@
 
 Life of a value: a recipe and a change (`core.trials.Trial`) -> a trial in fresh processes, told through the environment
 -> its journals -> `Measured` -> pairs from the same seeds -> a `Comparison` with intervals -> a verdict. What joins
-training with measuring lives here, so that neither knows the other; this room imports no torch.
+training with measuring lives here, so that neither knows the other; this room imports no torch, and help of its
+verbs waits for none of it: each name loads its file at first use.
 
   candidates.py  which changes apply to a recipe on a machine, and why others do not (pure)
   trials.py      one trial: run, measured, or failed with its last words
@@ -22,26 +23,50 @@ Of any code, not of training alone:
   values.py      numbers with their units, for people
 """
 
-from drivetrain.bench.compare import Comparison, compare, judge
-from drivetrain.bench.rivalry import Arena, Contender, Rivalry
-from drivetrain.bench.stats import Interval
-from drivetrain.bench.text import rivalry_text, tuning_text
-from drivetrain.bench.trials import Recipe, StoppedError, Trials
-from drivetrain.bench.tune import Tuner, Tuning, look_at_machine
+from __future__ import annotations
+
+from drivetrain.core.lazily import lazily
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from drivetrain.bench.rivalry import Arena as Arena
+    from drivetrain.bench.rivalry import Contender as Contender
+    from drivetrain.bench.rivalry import Rivalry as Rivalry
+    from drivetrain.bench.text import rivalry_text as rivalry_text
+    from drivetrain.bench.text import tuning_text as tuning_text
+    from drivetrain.bench.trials import Recipe as Recipe
+    from drivetrain.bench.trials import StoppedError as StoppedError
+    from drivetrain.bench.trials import Trials as Trials
+    from drivetrain.bench.tune import Tuner as Tuner
+    from drivetrain.bench.tune import Tuning as Tuning
+    from drivetrain.bench.tune import look_at_machine as look_at_machine
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "Arena": "rivalry",
+        "Contender": "rivalry",
+        "Rivalry": "rivalry",
+        "rivalry_text": "text",
+        "tuning_text": "text",
+        "Recipe": "trials",
+        "StoppedError": "trials",
+        "Trials": "trials",
+        "Tuner": "tune",
+        "Tuning": "tune",
+        "look_at_machine": "tune",
+    },
+)
 
 __all__ = [
     "Arena",
-    "Comparison",
     "Contender",
-    "Interval",
     "Recipe",
     "Rivalry",
     "StoppedError",
     "Trials",
     "Tuner",
     "Tuning",
-    "compare",
-    "judge",
     "look_at_machine",
     "rivalry_text",
     "tuning_text",
