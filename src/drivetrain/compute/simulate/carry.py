@@ -31,10 +31,10 @@ def carry_out(snapshot: Snapshot, decisions: Iterable[Decision], now_s: float) -
         match decision:
             case Start(job, shares):
                 running[job] = started(waiting.pop(job), shares, now_s)
-                move(nodes, shares, -1)
+                _take(nodes, shares)
             case Resize(job, shares):
                 running[job], more = told_to_have(running[job], shares)
-                move(nodes, more, -1)
+                _take(nodes, more)
             case Preempt(job) | Stop(job):
                 running[job] = replace(running[job], leaving=True)
             case Refuse(job):
@@ -57,21 +57,20 @@ def told_to_have(job: Running, shares: tuple[Share, ...]) -> tuple[Running, tupl
     return told, held(told)[len(job.shares) :]
 
 
-def move(nodes: dict[str, Node], shares: Iterable[Share], sign: int) -> None:
-    """Give shares back to their nodes, or take them with -1; those of nodes that are gone are left out."""
-    for share in shares:
-        node = nodes.get(share.node)
-        if node is not None:
-            nodes[share.node] = with_less(node, share, -sign)
-
-
-def with_less(node: Node, share: Share, sign: int = 1) -> Node:
-    """A node without what a share has; with it again where the sign is -1."""
-    taken: Mapping[int, int] = dict(share.milli)
-    free = tuple(milli - sign * taken.get(device, 0) for device, milli in enumerate(node.free_milli))
+def with_share(node: Node, share: Share, sign: int) -> Node:
+    """A node that has got a share back, or has given it where the sign is -1."""
+    milli_of: Mapping[int, int] = dict(share.milli)
+    free = tuple(milli + sign * milli_of.get(device, 0) for device, milli in enumerate(node.free_milli))
     return replace(
         node,
         free_milli=free,
-        free_cpus=node.free_cpus - sign * share.cpus,
-        free_memory_bytes=node.free_memory_bytes - sign * share.memory_bytes,
+        free_cpus=node.free_cpus + sign * share.cpus,
+        free_memory_bytes=node.free_memory_bytes + sign * share.memory_bytes,
     )
+
+
+def _take(nodes: dict[str, Node], shares: Iterable[Share]) -> None:
+    """From their nodes; those of nodes that are gone are left out."""
+    for share in shares:
+        if (node := nodes.get(share.node)) is not None:
+            nodes[share.node] = with_share(node, share, -1)

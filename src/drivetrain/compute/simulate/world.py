@@ -31,7 +31,7 @@ from drivetrain.compute.policy.values import (
     Wait,
     Waiting,
 )
-from drivetrain.compute.simulate.carry import told_to_have, with_less
+from drivetrain.compute.simulate.carry import told_to_have, with_share
 from drivetrain.compute.simulate.front import Front
 from drivetrain.compute.simulate.values import Arrival, AsSaid, Knowledge, Story, Use
 
@@ -194,7 +194,7 @@ class World:
         for share in shares:
             node = self._nodes.get(share.node)
             if node is not None:
-                self._nodes[share.node] = with_less(node, share, -sign)
+                self._nodes[share.node] = with_share(node, share, sign)
                 self._free[node.pool] += sign * sum(milli for _, milli in share.milli)
 
     def _plan_is_early(self) -> bool:

@@ -97,7 +97,12 @@ class FleetAccount:
 
 def micros(money: int) -> int:
     """Millionths of the currency, to the nearest."""
-    return (2 * money + MONEY_PER_MICRO) // (2 * MONEY_PER_MICRO)
+    return nearest(money, MONEY_PER_MICRO)
+
+
+def nearest(amount: int, unit: int) -> int:
+    """In whole units, to the nearest; a half is rounded up."""
+    return (2 * amount + unit) // (2 * unit)
 
 
 @dataclass(frozen=True, slots=True)

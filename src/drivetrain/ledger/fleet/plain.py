@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from drivetrain.core.units import NS_PER_MS, NS_PER_S
-from drivetrain.ledger.fleet.account import LEAVES, MONEY_PER_MICRO, FleetAccount, Statement, micros
+from drivetrain.ledger.fleet.account import LEAVES, MONEY_PER_MICRO, FleetAccount, Statement, micros, nearest
 from drivetrain.ledger.fleet.events import MILLI
 from drivetrain.ledger.fleet.now import FleetNow, JobNow, NodeNow, PoolNow, WaitingNow
 
 PER_DEVICE_MS = MILLI * NS_PER_MS
 
-Value = object
 
-
-def statement_json(found: Statement) -> dict[str, Value]:
+def statement_json(found: Statement) -> dict[str, object]:
     """A statement: the whole, and a list of rows, each with the names that tell it apart."""
     rows = [(names, account) for names, account in found.rows.items()]
     times = _rounded([account.leaves for _, account in rows], PER_DEVICE_MS)
@@ -38,7 +36,7 @@ def statement_json(found: Statement) -> dict[str, Value]:
 
 def _row_json(
     account: FleetAccount, leaves: Mapping[str, int], cost: Mapping[str, int], *, has_own: bool
-) -> dict[str, Value]:
+) -> dict[str, object]:
     """A row's account, with a capacity where each row's is its own, as pools' are: these sum to the whole's."""
     told = _account_json(account, leaves, cost)
     if not has_own:
@@ -46,7 +44,7 @@ def _row_json(
     return told
 
 
-def now_json(now: FleetNow) -> dict[str, Value]:
+def now_json(now: FleetNow) -> dict[str, object]:
     """A fleet at this moment; `account` of all of them is of the window that ends there."""
     return {
         "at_ns": now.at_ns,
@@ -59,28 +57,28 @@ def now_json(now: FleetNow) -> dict[str, Value]:
     }
 
 
-def account_json(account: FleetAccount) -> dict[str, Value]:
+def account_json(account: FleetAccount) -> dict[str, object]:
     """One account that stands by itself."""
     (leaves,) = _rounded([account.leaves], PER_DEVICE_MS)
     (money,) = _rounded([account.money], MONEY_PER_MICRO)
     return _account_json(account, leaves, money)
 
 
-def _account_json(account: FleetAccount, leaves: Mapping[str, int], money: Mapping[str, int]) -> dict[str, Value]:
+def _account_json(account: FleetAccount, leaves: Mapping[str, int], money: Mapping[str, int]) -> dict[str, object]:
     own = sum(account.leaves.values()) == account.capacity  # all of what it is measured against
     return {
-        "capacity_device_ms": sum(leaves.values()) if own else _nearest(account.capacity, PER_DEVICE_MS),
+        "capacity_device_ms": sum(leaves.values()) if own else nearest(account.capacity, PER_DEVICE_MS),
         "leaves_device_ms": dict(leaves),
         "sg_pct": 100 * account.sg,
         "rg_pct": 100 * account.rg,
         "pg_pct": None if account.pg is None else 100 * account.pg,
         "mpg_pct": None if account.mpg is None else 100 * account.mpg,
-        "measured_device_ms": _nearest(account.measured, PER_DEVICE_MS),
-        "provisional_device_ms": _nearest(account.provisional, PER_DEVICE_MS),
-        "uncarried_device_ms": _nearest(account.uncarried, PER_DEVICE_MS),
+        "measured_device_ms": nearest(account.measured, PER_DEVICE_MS),
+        "provisional_device_ms": nearest(account.provisional, PER_DEVICE_MS),
+        "uncarried_device_ms": nearest(account.uncarried, PER_DEVICE_MS),
         "cost_micros": sum(money.values()),
         "cost_micros_by_leaf": dict(money),
-        "queued_device_ms": _nearest(account.queued, PER_DEVICE_MS),
+        "queued_device_ms": nearest(account.queued, PER_DEVICE_MS),
         "queued_cost_micros": micros(account.queued_money),
         "num_attempts": account.num_attempts,
     }
@@ -93,21 +91,17 @@ def _rounded(rows: list[Mapping[str, int]], unit: int) -> list[dict[str, int]]:
         cells: dict[str, int] = {}
         for leaf, amount in row.items():
             reached += amount
-            upto = _nearest(reached, unit)
+            upto = nearest(reached, unit)
             cells[leaf], written = upto - written, upto
         found.append(cells)
     return found
-
-
-def _nearest(amount: int, unit: int) -> int:
-    return (2 * amount + unit) // (2 * unit)
 
 
 def _sum(rows: list[dict[str, int]]) -> dict[str, int]:
     return {leaf: total for leaf in LEAVES if (total := sum(row.get(leaf, 0) for row in rows))}
 
 
-def _pool_json(pool: PoolNow) -> dict[str, Value]:
+def _pool_json(pool: PoolNow) -> dict[str, object]:
     return {
         "pool": pool.name,
         "price_micros_per_device_h": pool.price,
@@ -119,7 +113,7 @@ def _pool_json(pool: PoolNow) -> dict[str, Value]:
     }
 
 
-def _node_json(node: NodeNow) -> dict[str, Value]:
+def _node_json(node: NodeNow) -> dict[str, object]:
     return {
         "node": node.name,
         "pool": node.pool,
@@ -130,7 +124,7 @@ def _node_json(node: NodeNow) -> dict[str, Value]:
     }
 
 
-def _job_json(job: JobNow) -> dict[str, Value]:
+def _job_json(job: JobNow) -> dict[str, object]:
     return {
         "job": job.job,
         "attempt": job.attempt,
@@ -144,7 +138,7 @@ def _job_json(job: JobNow) -> dict[str, Value]:
     }
 
 
-def _waiting_json(waiting: WaitingNow) -> dict[str, Value]:
+def _waiting_json(waiting: WaitingNow) -> dict[str, object]:
     return {
         "job": waiting.job,
         "team": waiting.team,
