@@ -143,11 +143,6 @@ class Node:
         """Ranks whose processes can go on in another attempt."""
         return sorted(rank for rank, each in self._processes.items() if each.keeps)
 
-    @property
-    def unkept(self) -> list[int]:
-        """Ranks whose processes cannot."""
-        return sorted(rank for rank, each in self._processes.items() if not each.keeps)
-
     def open(self) -> None:
         """Start the nursery, unless there is one."""
         if self._nursery is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from drivetrain.cli.data.targets import existing_dataset, json_text
@@ -23,13 +21,11 @@ def command(dataset: str, predicate: str, columns: str, limit: int, version_id: 
 
     For example "speed_m_per_s < 2 and num_pedestrians > 5", "'stop' in tags", or the name of a slice or split.
     """
-    from drivetrain.data.predicate import names_in
-
     opened = existing_dataset(dataset, version_id)
     rows = opened.rows(predicate)
     known = opened.column_names
     named = [name.strip() for name in columns.split(",") if name.strip()]
-    shown = named or [name for name in _names(predicate, opened.slices, names_in) if name in known] or ["split"]
+    shown = named or [name for name in _names(predicate, opened.slices) if name in known] or ["split"]
     unknown = [name for name in shown if name not in known]
     if unknown:
         raise UsageError(f"--columns names {', '.join(unknown)}", hint=f"there are {', '.join(known)}")
@@ -43,11 +39,13 @@ def command(dataset: str, predicate: str, columns: str, limit: int, version_id: 
     click.echo(f"{len(rows)} of {len(opened)} samples" + (f", {limit} shown" if len(rows) > limit else ""))
 
 
-def _names(predicate: str, slices: dict[str, str], names_in: Any) -> list[str]:
+def _names(predicate: str, slices: dict[str, str]) -> list[str]:
     """Columns that a predicate names, itself or through slices; none for a split."""
+    from drivetrain.data.predicate import names_in
+
     found: list[str] = []
     for name in names_in(predicate):
-        found += _names(slices[name], slices, names_in) if name in slices else [name]
+        found += _names(slices[name], slices) if name in slices else [name]
     return list(dict.fromkeys(found))
 
 

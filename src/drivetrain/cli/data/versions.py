@@ -11,6 +11,7 @@ from drivetrain.cli.data.targets import existing_dataset, json_text
 
 if TYPE_CHECKING:
     from drivetrain.data import Manifest
+    from drivetrain.data.manifest import Step
 
 
 @click.command()
@@ -47,5 +48,5 @@ def _what(manifest: Manifest, before: Manifest | None) -> str:
     return ", ".join(told)
 
 
-def _new_steps(manifest: Manifest, before: Manifest | None) -> tuple:  # type: ignore[type-arg]  # of Step
+def _new_steps(manifest: Manifest, before: Manifest | None) -> tuple[Step, ...]:
     return manifest.steps[len(before.steps) if before is not None else 0 :]

@@ -75,7 +75,6 @@ def _of_this_run(spec: ProfileSpec, run: RunFolder) -> tuple[ProfileSpec, list[i
 
     Waits until they make steps. Raises: UsageError: it does not run, or has no such rank.
     """
-
     from drivetrain.cli.progress import bar
     from drivetrain.launch import reachable_step
 
