@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import getpass
 import secrets
 import signal
@@ -113,6 +114,7 @@ def _serve_once(
         app = make_app(Server(database, folder, key, CodeShelf(folder), worker.wake, foresight, identity, clock))
         running = uvicorn.Server(_settings(spec, app))
         _see_to_token(database, folder, clock())
+        spare_collector()
         worker.start()
         try:
             with (
@@ -128,6 +130,16 @@ def _serve_once(
             foresight.close()
             worker.stop()
     return spec.until_idle and not running._captured_signals
+
+
+def spare_collector() -> None:
+    """Have Python look for garbage less often: what is imported is none, and values of jobs and plans are in no circle.
+
+    It took an eighth of a busy controller's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _ending(spec: ServeSpec, running: uvicorn.Server, database: Engine) -> AbstractContextManager[None]:

@@ -37,9 +37,9 @@ _PAUSE_S = 0.5
 _PLAN_EVERY_S = 1.0
 _PLAN_SHARE, _LONG_S = 1.0, 0.02
 """A plan that took longer than so many seconds is followed by no other for so many times as long as it took."""
-_FEW, _WHOLE_SHARE = 4, 30.0
-"""Plans over the first few of each kind of waiting jobs are followed by one over all, but for so many times as long as
-that takes not by another."""
+_FEW, _WHOLE_SHARE = 2, 30.0
+"""Plans over the first few of each kind of waiting jobs, twice as many each time that all of some kind start, are
+followed by one over all, but for so many times as long as that takes not by another."""
 _TRIES = 3
 """So often a message that comes with an error is taken; then it is dropped, so that the others are heard."""
 Plan = Callable[[values.Snapshot, float], list[values.Decision]]
@@ -78,7 +78,7 @@ class Worker:
         self._endings = Endings(engines)
         self._watching = Watching(engines, asking, self._endings, on_note)
         self._looked_s = self._planned_s = self._plan_pause_s = self._whole_s = self._whole_pause_s = 0.0
-        self._is_dirty = True
+        self._is_dirty, self._few = True, _FEW
         self._refused: dict[str, str] = {}
         self._failed: Counter[int] = Counter()
 
@@ -168,10 +168,11 @@ class Worker:
             return
         begun_s = time.perf_counter()
         is_whole = abs(now_s - self._whole_s) >= self._whole_pause_s
-        most = None if is_whole else _FEW
+        most = None if is_whole else self._few
         snapshot = world.snapshot(now_s, most_of_a_kind=most)
         decisions = self._plan(snapshot, now_s)
         self._is_dirty = world.decided(decisions, now_s, most_of_a_kind=most)
+        self._few = 2 * self._few if self._is_dirty else _FEW
         took_s = time.perf_counter() - begun_s
         self._plan_pause_s = _PLAN_SHARE * took_s if took_s > _LONG_S else 0.0
         self._planned_s = now_s

@@ -38,7 +38,12 @@ class _Limit:
 
 
 class _Binding(NamedTuple):
-    """What counts a team's use of a pool. Attributes: accounts: of the limits. is_guest: whether they are others' only."""
+    """What counts a team's use of a pool.
+
+    Attributes:
+      accounts: of the limits.
+      is_guest: whether they are others' alone.
+    """
 
     limits: tuple[_Limit, ...]
     accounts: tuple[tuple[str, str], ...]
