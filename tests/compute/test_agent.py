@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -113,3 +114,19 @@ print(Agent(told, Server(), Server).work())
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.splitlines() == ["exited 143 ", "143"]
+
+
+def test_an_agent_leaves_when_it_is_told_to_though_nobody_reads_any_more_what_it_says() -> None:
+    program = """
+import time
+from types import SimpleNamespace
+from drivetrain.compute.agent import beats
+
+beats.EVERY_S = 0.0
+with beats.Beats(SimpleNamespace(beat=lambda **how_far: "it was stopped"), lambda: (None, None), None):
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as agent:
+        assert agent.stdout is not None
+        agent.stdout.close()
+        assert agent.wait() == -signal.SIGTERM

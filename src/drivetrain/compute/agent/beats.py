@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from drivetrain.compute.agent.client import GONE, AgentClient, ServerAwayError, ServerRefusedError
 from drivetrain.compute.agent.shipping import Shipping
@@ -58,5 +59,6 @@ class Beats:
     def _obey(self, leave: str | None) -> None:
         if leave is not None and not self._was_told:
             self._was_told = True
-            print(f"leaving: {leave}", flush=True)
+            with suppress(OSError):  # whoever read it may have been killed
+                print(f"leaving: {leave}", flush=True)
             os.kill(os.getpid(), signal.SIGTERM)

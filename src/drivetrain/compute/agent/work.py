@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -242,7 +243,8 @@ def _leave(signum: int, frame: object) -> None:  # noqa: ARG001 - signal's signa
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    with suppress(OSError):  # whoever read it may have been killed
+        print(text, flush=True)
 
 
 def _drop(rank: int, stream: str, data: bytes) -> None:
