@@ -14,6 +14,7 @@ from tests.server_process import wait_for
 from tests.slurm_cluster import PROGRAMS, SlurmCluster
 
 from drivetrain.compute.agent.assignment import Assignment, write_assignment
+from drivetrain.compute.agent.claim import claim_file, holder
 from drivetrain.compute.agent.leftovers import marked
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.controller.states import Why
@@ -201,6 +202,37 @@ def test_slurm_says_that_it_took_a_node_or_that_somebody_cancelled_a_job(
             assert ending.nodes == (() if what == "cancel" else (names[0],))
             engine.kill("job-1.0")
     wait_for(cluster.is_whole, "the node to be back", patience_s=60)
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SlurmEngine]:
+    engine = made("slurm", tmp_path, request)
+    assert isinstance(engine, SlurmEngine)
+    yield engine
+    engine.kill("job-1.0")
+    wait_for(lambda: not engine.living(), "the agents to end")
+    engine.close()
+
+
+@pytest.mark.slow
+def test_a_member_of_a_gang_on_slurm_runs_on_its_own_node_in_whatever_order_slurm_has_them(
+    slurm: SlurmEngine, tmp_path: Path
+) -> None:
+    names = [node.name for node in slurm.nodes()[:3]][::-1]
+    assert [_variable(pid, "SLURMD_NODENAME") for pid in begun(slurm, tmp_path, names)] == names
+
+
+def begun(engine: Engine, folder: Path, nodes: Sequence[str]) -> list[int]:
+    """Start an attempt on these nodes of Slurm's; its agents' processes."""
+    engine.start(request_of(folder, nodes, leaves=False))
+    wait_for(lambda: num_started(engine, folder) == len(nodes), "the agents")
+    pids = [holder(claim_file(folder / "job-1.0", member)) for member in range(len(nodes))]
+    return [pid for pid in pids if pid is not None]
+
+
+def _variable(pid: int, name: str) -> str:
+    found = dict(each.partition("=")[::2] for each in Path(f"/proc/{pid}/environ").read_text().split("\0"))
+    return found[name]
 
 
 def _ending(engine: Engine) -> Ending | None:

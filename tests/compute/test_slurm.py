@@ -60,7 +60,8 @@ def test_a_request_is_this_batch_job_and_names_no_word_of_a_user_to_a_shell() ->
         "--time=11",
     ]
     assert commands.script(REQUEST) == (
-        "#!/bin/sh\nexec srun --kill-on-bad-exit=0 --no-kill sh -c 'trap : TERM; /venv/bin/python -c"
+        "#!/bin/sh\nexec srun --distribution=arbitrary --nodelist=n1,n2 --kill-on-bad-exit=0 --no-kill"
+        " sh -c 'trap : TERM; /venv/bin/python -c"
         f' "{BEGIN[1]}" /home/agents/job-1.0 "$SLURM_PROCID";'
         ' touch /home/agents/job-1.0/"$SLURM_PROCID".ended\'\n'
     )

@@ -112,14 +112,16 @@ def script(request: StartRequest) -> str:
 
     The agent of a single node is the batch job itself: a step costs time, and waits for half a minute and more when
     Slurm's controller has just been started. Of several, each leaves a file when it has ended, whatever ended it, since
-    Slurm says only when all have.
+    Slurm says only when all have. Slurm numbers tasks in an order of nodes of its own, unless it is told another.
     """
     words = " ".join(_quoted(word) for word in request.agent)
     if len(request.shares) == 1:
         return f"#!/bin/sh\nexec {words} 0\n"
     ended = f'{words.rpartition(" ")[2]}/"$SLURM_PROCID"{ENDED}'
     each = f'trap : TERM; {words} "$SLURM_PROCID"; touch {ended}'
-    return f"#!/bin/sh\nexec srun --kill-on-bad-exit=0 --no-kill sh -c '{each}'\n"
+    nodes = ",".join(_quoted(share.node) for share in request.shares)
+    where = f"--distribution=arbitrary --nodelist={nodes}"
+    return f"#!/bin/sh\nexec srun {where} --kill-on-bad-exit=0 --no-kill sh -c '{each}'\n"
 
 
 def nodes_of(text: str, pool: str, *, partition: str) -> list[NodeRecord]:
