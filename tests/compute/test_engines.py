@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -222,12 +223,49 @@ def test_a_member_of_a_gang_on_slurm_runs_on_its_own_node_in_whatever_order_slur
     assert [_variable(pid, "SLURMD_NODENAME") for pid in begun(slurm, tmp_path, names)] == names
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("victims", [("agent",), ("wrapper", "agent"), ("slurmstepd", "agent")])
+def test_of_a_gang_on_slurm_who_was_killed_is_over_and_the_others_live(
+    victims: Sequence[str], slurm: SlurmEngine, tmp_path: Path
+) -> None:
+    names = [node.name for node in slurm.nodes()[:2]]
+    pid = begun(slurm, tmp_path, names)[1]
+    wrapper = _parent(pid)
+    found = {"agent": pid, "wrapper": wrapper, "slurmstepd": _parent(wrapper)}
+    for victim in victims:
+        assert slurm.living() == {"job-1.0": frozenset({0, 1})}
+        os.kill(found[victim], signal.SIGKILL)
+    wait_for(lambda: slurm.living() == {"job-1.0": frozenset({0})}, "the end of who was killed")
+
+
+@pytest.mark.slow
+def test_of_a_gang_on_slurm_whose_node_was_taken_is_over_when_the_node_is_back(
+    slurm: SlurmEngine, tmp_path: Path, cluster: SlurmCluster
+) -> None:
+    names = [node.name for node in slurm.nodes()[:2]]
+    begun(slurm, tmp_path, names)
+    commands.run(["scontrol", "update", f"nodename={names[1]}", "state=down", "reason=a fan"])
+    wait_for(cluster.is_whole, "the node to be back")
+    wait_for(lambda: slurm.living() == {"job-1.0": frozenset({0})}, "the end of who was there")
+
+
+@pytest.mark.slow
+def test_an_agent_alone_on_slurm_that_was_killed_is_over(slurm: SlurmEngine, tmp_path: Path) -> None:
+    (pid,) = begun(slurm, tmp_path, [slurm.nodes()[0].name])
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: slurm.living() == {}, "its end")
+
+
 def begun(engine: Engine, folder: Path, nodes: Sequence[str]) -> list[int]:
     """Start an attempt on these nodes of Slurm's; its agents' processes."""
     engine.start(request_of(folder, nodes, leaves=False))
     wait_for(lambda: num_started(engine, folder) == len(nodes), "the agents")
     pids = [holder(claim_file(folder / "job-1.0", member)) for member in range(len(nodes))]
     return [pid for pid in pids if pid is not None]
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _variable(pid: int, name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -61,7 +63,7 @@ def test_a_request_is_this_batch_job_and_names_no_word_of_a_user_to_a_shell() ->
     ]
     assert commands.script(REQUEST) == (
         "#!/bin/sh\nexec srun --distribution=arbitrary --nodelist=n1,n2 --kill-on-bad-exit=0 --no-kill"
-        " sh -c 'trap : TERM; /venv/bin/python -c"
+        " sh -c 'trap : TERM PIPE; /venv/bin/python -c"
         f' "{BEGIN[1]}" /home/agents/job-1.0 "$SLURM_PROCID";'
         ' touch /home/agents/job-1.0/"$SLURM_PROCID".ended\'\n'
     )
@@ -78,7 +80,7 @@ def test_slurm_is_asked_for_an_attempt_unless_nobody_can_have_asked_for_it_befor
 
     def run(arguments: Sequence[str], *, text: str = "", env: object = None) -> str:
         heard.append((arguments[0], dict(env)["DRIVETRAIN_HOME"] if text else None))  # type: ignore[call-overload]
-        return NODES if arguments[0] == "scontrol" else "7|drivetrain:job-1.0|RUNNING\n"
+        return NODES if arguments[0] == "scontrol" else "7|drivetrain:job-1.0|RUNNING|n1\n"
 
     monkeypatch.setattr(commands, "run", run)
     env = {"DRIVETRAIN_HOME": "/home,x=y"}
@@ -95,7 +97,7 @@ def test_of_a_cluster_that_several_servers_use_each_sees_its_own_jobs(
 ) -> None:
     def run(arguments: Sequence[str], *, text: str = "") -> str:
         assert not text
-        return NODES if arguments[0] == "scontrol" else "7|drivetrain:job-1.0|RUNNING\n8|drivetrain:job-2.0|RUNNING\n"
+        return said_by(arguments, "7|drivetrain:job-1.0|RUNNING|n1,n2\n8|drivetrain:job-2.0|RUNNING|n1\n")
 
     monkeypatch.setattr(commands, "run", run)
     write_assignment(tmp_path / "job-1.0", told("job-1.0", *SHARES))
@@ -110,8 +112,8 @@ def test_what_has_not_begun_is_gone_where_its_node_takes_no_new_work(
 
     def run(arguments: Sequence[str], *, text: str = "") -> str:
         assert not text
-        jobs = "".join(f"{number}|drivetrain:job-{number}.0|{state}\n" for number, state in enumerate(states))
-        return NODES if arguments[0] == "scontrol" else jobs
+        jobs = (f"{number}|drivetrain:job-{number}.0|{state}|n1,n3\n" for number, state in enumerate(states))
+        return said_by(arguments, "".join(jobs))
 
     monkeypatch.setattr(commands, "run", run)
     for number in range(len(states)):
@@ -120,6 +122,70 @@ def test_what_has_not_begun_is_gone_where_its_node_takes_no_new_work(
         assert engine.living() == {"job-0.0": frozenset({0, 1}), "job-1.0": frozenset({0})}
         (tmp_path / "job-0.0" / "1.ended").touch()
         assert engine.living()["job-0.0"] == frozenset({0})
+
+
+def test_a_member_is_over_once_slurm_has_taken_its_node_from_the_job_though_the_node_is_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(commands, "run", lambda arguments: said_by(arguments, "7|drivetrain:job-1.0|RUNNING|n3\n"))
+    write_assignment(tmp_path / "job-1.0", told("job-1.0", SHARES[0], Share("n3", ((0, 1000),))))
+    with closing(SlurmEngine("slurm", partition="main", folder=tmp_path)) as engine:
+        assert engine.nodes()[0].state == "up"
+        assert engine.living() == {"job-1.0": frozenset({1})}
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "FAILED"])
+def test_a_node_that_slurm_took_from_a_job_is_told_though_it_is_back_and_the_job_over(
+    state: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said = f"7|drivetrain:job-1.0|{state}|JobLaunchFailure|n1|n3\n"
+    monkeypatch.setattr(commands, "run", lambda arguments: said_by(arguments, said))
+    write_assignment(tmp_path / "job-1.0", told("job-1.0", SHARES[0], Share("n3", ((0, 1000),))))
+    with closing(SlurmEngine("slurm", partition="main", folder=tmp_path)) as engine:
+        ending = engine.ending("job-1.0")
+    assert ending is not None
+    assert (ending.why, ending.nodes) == (Why.LOST, ("n1",))
+
+
+@pytest.mark.parametrize(
+    ("said", "over"),
+    [
+        ("", {}),
+        ("srun: error: Node failure on n2\n", {}),
+        ("srun: error: n2: task 1: Killed\n", {1}),
+        ("Killed\nsrun: error: n[1-2]: tasks 0-1: Exited with exit code 1\n", {0, 1}),
+        ("srun: error: n[1,4]: tasks 0,4-5: Out Of Memory\nsrun: error: n9: task 11: Terminated\n", {0, 4, 5, 11}),
+    ],
+)
+def test_what_srun_says_of_its_tasks_tells_whose_wrapper_is_gone(said: str, over: set[int]) -> None:
+    assert endings.over_by_srun(said) == frozenset(over)
+
+
+def test_whose_wrapper_was_killed_is_over_unless_its_agent_still_has_its_claim(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(commands, "run", lambda arguments: said_by(arguments, "7|drivetrain:job-1.0|RUNNING|n1,n3\n"))
+    folder = tmp_path / "job-1.0"
+    write_assignment(folder, told("job-1.0", SHARES[0], Share("n3", ((0, 1000),))))
+    (folder / "slurm.log").write_text("srun: error: n[1,3]: tasks 0-1: Killed\n")
+    lives = "import sys; from pathlib import Path; from drivetrain.compute.agent.claim import claim, claim_file;"
+    lives += " assert claim(claim_file(Path(sys.argv[1]), 1)); print(flush=True); input()"
+    with (
+        closing(SlurmEngine("slurm", partition="main", folder=tmp_path)) as engine,
+        subprocess.Popen([sys.executable, "-c", lives, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as agent,
+    ):
+        assert agent.stdout is not None
+        assert agent.stdout.readline()
+        assert engine.living() == {"job-1.0": frozenset({1})}
+        agent.communicate(b"\n")
+        assert engine.living() == {"job-1.0": frozenset()}
+
+
+def said_by(arguments: Sequence[str], jobs: str) -> str:
+    """What Slurm's commands print where these are its jobs."""
+    if arguments[:3] == ["scontrol", "show", "hostnames"]:
+        return arguments[3].replace(",", "\n")
+    return NODES if arguments[0] == "scontrol" else jobs
 
 
 def told(attempt: str, *shares: Share) -> Assignment:

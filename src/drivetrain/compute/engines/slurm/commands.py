@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from drivetrain.compute.agent.main import BEGIN
 from drivetrain.compute.controller.nodes import NodeRecord
@@ -22,6 +23,8 @@ _DRAINING = ("DRAIN", "DRAINING", "DRAINED", "MAINT", "RESERVED")
 _NEVER = re.compile(r"[Ii]nvalid |[Rr]equested node configuration is not available|not permitted|[Pp]ermission denied")
 """In what `sbatch` says where the request is at fault; anything else may pass."""
 _ATTEMPT = re.compile(r"[a-z0-9-]+\.[0-9]+")
+_MOST_LISTS = 4096
+JOBS = ("squeue", "--noheader", "--format=%i|%k|%T|%N")
 COMMENT = "drivetrain:"
 ENDED = ".ended"
 """Of the file that says that a member's agent is over, after the member's number."""
@@ -112,13 +115,14 @@ def script(request: StartRequest) -> str:
 
     The agent of a single node is the batch job itself: a step costs time, and waits for half a minute and more when
     Slurm's controller has just been started. Of several, each leaves a file when it has ended, whatever ended it, since
-    Slurm says only when all have. Slurm numbers tasks in an order of nodes of its own, unless it is told another.
+    Slurm says only when all have: also where nobody is left to read what its shell says, as `slurmstepd` was killed.
+    Slurm numbers tasks in an order of nodes of its own, unless it is told another.
     """
     words = " ".join(_quoted(word) for word in request.agent)
     if len(request.shares) == 1:
         return f"#!/bin/sh\nexec {words} 0\n"
     ended = f'{words.rpartition(" ")[2]}/"$SLURM_PROCID"{ENDED}'
-    each = f'trap : TERM; {words} "$SLURM_PROCID"; touch {ended}'
+    each = f'trap : TERM PIPE; {words} "$SLURM_PROCID"; touch {ended}'
     nodes = ",".join(_quoted(share.node) for share in request.shares)
     where = f"--distribution=arbitrary --nodelist={nodes}"
     return f"#!/bin/sh\nexec srun {where} --kill-on-bad-exit=0 --no-kill sh -c '{each}'\n"
@@ -163,21 +167,36 @@ def state_of(words: str, reason: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class BatchJob:
-    """A job of Slurm's. Attributes: number: Slurm's; is_pending: whether it has not begun."""
+    """A job of Slurm's.
+
+    Attributes:
+      number: Slurm's.
+      is_pending: whether it has not begun.
+      nodes: of one that runs, those that it still has, as Slurm writes them; empty of others.
+    """
 
     number: str
     is_pending: bool
+    nodes: str = ""
 
 
 def jobs_of(text: str) -> dict[str, BatchJob]:
-    """What `squeue` prints as `%i|%k|%T` -> by attempt, the job that Slurm has for it."""
+    """What `squeue` prints as `JOBS` asks it to -> by attempt, the job that Slurm has for it."""
     found = {}
     for line in text.splitlines():
-        number, comment, state = [*line.split("|"), "", ""][:3]
+        number, comment, state, nodes = [*line.split("|"), "", "", ""][:4]
         attempt = comment.removeprefix(COMMENT)
         if comment.startswith(COMMENT) and _ATTEMPT.fullmatch(attempt) and not state.startswith("COMPLETING"):
-            found[attempt] = BatchJob(number, state.startswith("PENDING"))
+            found[attempt] = BatchJob(number, state.startswith("PENDING"), nodes if state == "RUNNING" else "")
     return found
+
+
+@lru_cache(_MOST_LISTS)
+def names_of(nodes: str) -> frozenset[str]:
+    """A list of nodes as Slurm writes it, such as `n[1-3,7]` -> their names."""
+    if "[" not in nodes and "," not in nodes:
+        return frozenset({nodes})
+    return frozenset(run(["scontrol", "show", "hostnames", nodes]).split())
 
 
 def safe_name(name: str) -> str:

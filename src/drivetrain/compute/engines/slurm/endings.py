@@ -1,7 +1,8 @@
-"""What Slurm did to a job by itself, read from what it prints. Pure."""
+"""What Slurm did to a job by itself, and who of it is over, read from what it prints. Pure."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from drivetrain.core.errors import StoreError
 QUESTION = ("squeue", "--noheader", "--states=all", "--format=%i|%k|%T|%r|%B|%N")
 """Of jobs that are over, Slurm knows for as long as its MinJobAge."""
 _NUM_OTHERS = 4
+_OVER = re.compile(r"srun: error: [^ :]+: tasks? ([0-9,-]+): ")
 _ENDINGS = {
     "CANCELLED": Ending(Why.STOPPED, "cancelled in Slurm"),
     "PREEMPTED": Ending(Why.PREEMPTED, "preempted by Slurm"),
@@ -59,3 +61,16 @@ def ending_of(said: SaidOfJob, gone: Mapping[str, str]) -> Ending | None:
     if said.state == "COMPLETING":
         raise StoreError(f"Slurm is still ending job {said.number}")
     return _ENDINGS.get(said.state)
+
+
+def over_by_srun(text: str) -> frozenset[int]:
+    """Of what `srun` says, the tasks that did not end well: by a signal, or with an error.
+
+    That a node failed is not the end of its task, which Slurm may find again.
+    """
+    found: set[int] = set()
+    for numbers in _OVER.findall(text):
+        for part in numbers.split(","):
+            first, _, last = part.partition("-")
+            found.update(range(int(first), int(last or first) + 1))
+    return frozenset(found)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivetrain.compute.agent.assignment import read_assignment
+from drivetrain.compute.agent.claim import claim_file, holder
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines.protocol import Ending, StartRequest
 from drivetrain.compute.engines.slurm import commands, endings
@@ -16,14 +17,21 @@ from drivetrain.compute.engines.slurm.polling import Polling
 from drivetrain.core.errors import DataError, StoreError
 
 _EVERY_S, _NODES_EVERY_S = 1.0, 2.0
+_LOG = "slurm.log"
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What Slurm has. Attributes: jobs: by attempt."""
+    """What Slurm has.
+
+    Attributes:
+      jobs: by attempt.
+      left: by attempt of those that run, the nodes that the job still has.
+    """
 
     nodes: Sequence[NodeRecord]
     jobs: Mapping[str, commands.BatchJob]
+    left: Mapping[str, frozenset[str]]
 
 
 class SlurmEngine:
@@ -50,15 +58,16 @@ class SlurmEngine:
         """Submit a job for it, unless Slurm has one."""
         self._polling.newest()  # one that does not answer is not asked
         if request.is_first or request.attempt not in self._jobs():
-            log = self._folder / request.attempt / "slurm.log"
+            log = self._folder / request.attempt / _LOG
             arguments = commands.batch_arguments(request, self._partition, str(log))
             self._numbers[request.attempt] = commands.submit(arguments, request)
         self._started_s[request.attempt] = time.monotonic()
 
     def living(self) -> Mapping[str, frozenset[int]]:
-        """Those of which Slurm still has a job; of a job, all members whose node is there.
+        """Those of which Slurm still has a job; of a job, all members whose node is there and that have not ended.
 
-        One that has not begun will not on a node that takes no new work, which it may have come to be meanwhile. Jobs
+        One that has not begun will not on a node that takes no new work, which it may have come to be meanwhile. A node
+        that was down is not the job's any more, also when it is back: what Slurm finds there of the job it kills. Jobs
         of which nothing is known here are those of another server that uses the same cluster.
         """
         asked_s, seen = self._polling.newest()
@@ -71,7 +80,8 @@ class SlurmEngine:
             if nodes := self._members(attempt):
                 is_pending = attempt in seen.jobs and seen.jobs[attempt].is_pending
                 gone = unfit if is_pending else down
-                there = {member for member, node in enumerate(nodes) if node not in gone}
+                left = seen.left.get(attempt, nodes)
+                there = {member for member, node in enumerate(nodes) if node not in gone and node in left}
                 found[attempt] = frozenset(there - self._ended(attempt)) if len(nodes) > 1 else frozenset(there)
         return found
 
@@ -88,8 +98,8 @@ class SlurmEngine:
             return None
         nodes = self._members(attempt)
         gone = {node.name: node.evidence for node in self._nodes_now() if node.state == "down" and node.name in nodes}
-        if len(nodes) > 1 and said.state == "RUNNING":  # one that is ending gives its nodes back one by one
-            left = commands.run(["scontrol", "show", "hostnames", said.nodes]).split()
+        if said.nodes and said.state != "COMPLETING":  # one that is ending gives its nodes back one by one
+            left = commands.names_of(said.nodes)
             gone |= {node: "" for node in nodes if node not in left and node not in gone}
         return endings.ending_of(said, gone)
 
@@ -112,7 +122,13 @@ class SlurmEngine:
         self._polling.close()
 
     def _ended(self, attempt: str) -> set[int]:
-        return {int(path.stem) for path in (self._folder / attempt).glob(f"*{commands.ENDED}")}
+        """Members of a gang that left their file, and those that could not, since who leaves it was killed, too."""
+        folder = self._folder / attempt
+        said = ""
+        with suppress(OSError):
+            said = (folder / _LOG).read_text(errors="replace")
+        killed = {task for task in endings.over_by_srun(said) if holder(claim_file(folder, task)) is None}
+        return killed | {int(path.stem) for path in folder.glob(f"*{commands.ENDED}")}
 
     def _members(self, attempt: str) -> list[str]:
         """Of each member, its node; none where it is not ours."""
@@ -136,7 +152,9 @@ class SlurmEngine:
     def _see(self) -> _Seen:
         if time.monotonic() - self._nodes[0] > _NODES_EVERY_S:
             self._nodes = time.monotonic(), self._nodes_now()
-        return _Seen(self._nodes[1], self._jobs())
+        jobs = self._jobs()
+        left = {attempt: commands.names_of(job.nodes) for attempt, job in jobs.items() if job.nodes}
+        return _Seen(self._nodes[1], jobs, left)
 
     def _nodes_now(self) -> list[NodeRecord]:
         text = commands.run(["scontrol", "show", "nodes", "--oneliner"])
@@ -144,4 +162,4 @@ class SlurmEngine:
 
     @staticmethod
     def _jobs() -> dict[str, commands.BatchJob]:
-        return commands.jobs_of(commands.run(["squeue", "--noheader", "--format=%i|%k|%T"]))
+        return commands.jobs_of(commands.run(commands.JOBS))
