@@ -8,8 +8,9 @@ jobs of least priority run on: others of it, once asked, would be the first in l
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -77,10 +78,17 @@ class Victims:
         stay = [job for job in running if not job.leaving]
         self.on_borrowed = on_what_is_borrowed(stay, pool, book)
         jobs = [job for job in stay if has_run_enough(job, now_s)]
-        self.by_price = sorted((price_s(job, now_s), job.job) for job in jobs)
+        self._by_price = sorted((price_s(job, now_s), job.job) for job in jobs)
+        self._num_gone = 0
         self._jobs = jobs
         self._fleet = fleet.copy()
         self._most: dict[tuple[int, bool], Fleet] = {}
+
+    def by_price(self, running: Mapping[str, Running]) -> Iterator[tuple[float, str]]:
+        """Price and name of each; the cheapest, who were asked first, are passed over once they all leave."""
+        while self._num_gone < len(self._by_price) and running[self._by_price[self._num_gone][1]].leaving:
+            self._num_gone += 1
+        return itertools.islice(self._by_price, self._num_gone, None)
 
     def might_fit(self, job: Waiting, *, owns: bool) -> bool:
         """Whether the job would fit were all gone that it may ask, or that anybody in its place might."""
@@ -150,7 +158,7 @@ def choose_victims(
         for name in chosen:
             trial.ask(state.running[name])
         enough = trial.has_quota()
-        for _, name in victims.by_price if not enough else ():
+        for _, name in victims.by_price(state.running) if not enough else ():
             if name not in trial.gone and trial.ask(state.running[name]) and trial.has_quota():
                 break
         if not trial.fits():
@@ -176,7 +184,7 @@ def _free_nodes(trial: _Trial, victims: Victims) -> list[str] | None:
     free = {int(at): 0.0 for at in np.flatnonzero(fleet.feasible(request, trial.end_s))}
     on_node: dict[int, list[tuple[float, str]]] = {}
     anywhere = not (request.topology_required and request.topology in fleet.groups)
-    for price, name in victims.by_price:
+    for price, name in victims.by_price(trial.state.running):
         if anywhere and len(free) >= num and price >= sorted(free.values())[num - 1]:
             break
         victim = trial.state.running[name]
