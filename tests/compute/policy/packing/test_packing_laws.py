@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import hypothesis.strategies as st
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 
 from drivetrain.compute.policy.packing import RULES, WHOLE, Machine, Placement, Rule, Shape, arrays, rule_named
 from drivetrain.compute.policy.packing.kernels.costs import Knowledge
-from drivetrain.compute.policy.packing.kernels.worth import CORES_STEP, Prices
+from drivetrain.compute.policy.packing.kernels.worth import CORES_STEP, Gangs, Prices
 from drivetrain.compute.policy.packing.pack import NOTHING, Events, Packed, pack
 
 MODELS = ("A10", "T4")
@@ -88,7 +90,7 @@ def test_no_node_gives_more_than_it_has_and_nothing_that_fits_is_refused(rule: R
 
 @settings(max_examples=10)
 @given(story=stories())
-def test_ours_goes_where_the_worth_of_what_is_free_falls_least(story: Story) -> None:
+def test_ours_goes_where_no_room_that_is_kept_is_broken_up_and_then_where_worth_falls_least(story: Story) -> None:
     rule = rule_named("priced")
     packed, prices = packed_by(rule, story), learned(rule, story).prices
     book = Book(story.machines)
@@ -98,7 +100,9 @@ def test_ours_goes_where_the_worth_of_what_is_free_falls_least(story: Story) -> 
         elif placement := packed.placement(event):
             shape = story.shapes[arrival]
             lost = {other: book.worth_lost(prices, shape, other) for other in book.places(shape)}
-            assert lost[placement] == min(lost.values())
+            cheapest = {node: min(of_node, key=lost.__getitem__) for node, of_node in groupby(lost, attrgetter("node"))}
+            cost = {other: (book.breaks_up(prices.gangs, shape, other), lost[other]) for other in cheapest.values()}
+            assert cost[placement] == min(cost.values())
             book.take(shape, placement)
 
 
@@ -131,6 +135,22 @@ class Book:
         after = self.worth(prices, placement.node)
         self.give(shape, placement)
         return before - after
+
+    def breaks_up(self, gangs: Gangs, shape: Shape, placement: Placement) -> bool:
+        rooms, free = sum(self.room(gangs, node) for node in range(len(self.machines))), sum(map(sum, self.gpus))
+        if shape.num_gpus > 1 or rooms > gangs.part * free:
+            return False
+        before = self.room(gangs, placement.node)
+        self.take(shape, placement)
+        after = self.room(gangs, placement.node)
+        self.give(shape, placement)
+        return after < before
+
+    def room(self, gangs: Gangs, node: int) -> int:
+        if not gangs.num_gpus:
+            return 0
+        whole = self.gpus[node].count(WHOLE) // gangs.num_gpus
+        return gangs.num_gpus * WHOLE * min(whole, self.cpu[node] // gangs.cpu, self.memory[node] // gangs.memory)
 
     def worth(self, prices: Prices, node: int) -> int:
         cpu, memory, gpus = self.cpu[node], self.memory[node], self.gpus[node]

@@ -64,6 +64,20 @@ def test_where_cores_run_out_first_a_pod_leaves_those_that_another_can_use() -> 
         assert places("priced", machines, [device], seen=seen) == [Placement(node, (0,))]
 
 
+def test_room_for_a_gang_is_kept_while_there_is_no_more_than_gangs_part_and_another_place() -> None:
+    machines = [Machine("pair", 64_000, 1000, 2), Machine("single", 64_000, 1000, 1)]
+    pair = Shape(1000, 1, 2, 1000)
+    for seen, nodes in (([WHOLE], [0, 0, 1]), ([WHOLE] * 4 + [pair], [0, 0, 1]), ([WHOLE, pair], [1, 0, 0])):
+        assert [place and place.node for place in places("priced", machines, [WHOLE] * 3, seen=seen)] == nodes
+
+
+def test_cores_that_a_gang_needs_are_kept_with_its_devices() -> None:
+    machines = [Machine("pair", 12_000, 1000, 2), Machine("single", 8_000, 1000, 1)]
+    gang, cores = Shape(10_000, 1, 2, 1000), Shape(6000, 1)
+    for seen, nodes in (([Shape(3667, 1, 1, 1000)], [0, 1, 0]), ([WHOLE, gang], [1, 0, 0])):
+        assert [place and place.node for place in places("priced", machines, [cores] * 3, seen=seen)] == nodes
+
+
 def test_cores_of_a_node_without_end_cost_no_memory() -> None:
     machines = [Machine("n", 1 << 40, 1000, 1)]
     assert places("priced", machines, [Shape(1, 1)], seen=[Shape(1 << 39, 1), WHOLE]) == [Placement(0, ())]

@@ -67,9 +67,9 @@ def empty_summary(num_nodes: int, most_gpus: int) -> Summary:
     """Of nodes that nobody has looked at."""
     from drivetrain.compute.policy.packing.kernels.priced import Summary
 
-    slices, milli, worth, num_sizes, largest = (np.zeros(num_nodes, np.int64) for _ in range(5))
+    slices, milli, worth, num_sizes, largest, room = (np.zeros(num_nodes, np.int64) for _ in range(6))
     sizes, device = (np.zeros((num_nodes, most_gpus), np.int64) for _ in range(2))
-    return Summary(slices, milli, worth, num_sizes, sizes, device, largest)
+    return Summary(slices, milli, worth, num_sizes, sizes, device, largest, room, np.zeros(2, np.int64))
 
 
 def none_placed(num_events: int) -> Placed:

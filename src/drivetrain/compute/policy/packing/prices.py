@@ -20,12 +20,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from statistics import median_high
 from typing import TYPE_CHECKING, Any
 
 from drivetrain.compute.policy.packing.words import WHOLE, Machine, Shape
 
 if TYPE_CHECKING:
-    from drivetrain.compute.policy.packing.kernels.worth import Prices
+    from drivetrain.compute.policy.packing.kernels.worth import Gangs, Prices
 
 MOST_SIZES = 40
 """Sizes of slots that have a price of their own; rarer ones count as the next larger of these."""
@@ -69,6 +70,24 @@ def prices_of(seen: Sequence[Shape], machines: Sequence[Machine] = ()) -> Prices
         memory_per_gpu=max(sum(shape.memory_mib for shape in with_gpus) / num_gpus, 1.0),
         idle=round(_IDLE * DEVICE),
         cores=_cores_worth(seen, machines, cpu_per_gpu),
+        gangs=_gangs(with_gpus),
+    )
+
+
+def _gangs(seen: Sequence[Shape]) -> Gangs:
+    """What shapes with several devices ask for, of those with some."""
+    from drivetrain.compute.policy.packing.kernels.worth import Gangs
+
+    gangs = [shape for shape in seen if shape.num_gpus > 1]
+    if not gangs:
+        return Gangs(0, 1, 1, 0.0)
+    most = max(shape.num_gpus for shape in gangs)
+    largest = [shape for shape in gangs if shape.num_gpus == most]
+    return Gangs(
+        num_gpus=most,
+        cpu=max(median_high(shape.cpu_milli for shape in largest), 1),
+        memory=max(median_high(shape.memory_mib for shape in largest), 1),
+        part=sum(shape.total_milli for shape in gangs) / sum(shape.total_milli for shape in seen),
     )
 
 

@@ -14,6 +14,21 @@ CORES_STEP = 500
 """Milli of cores; free cores have a worth by so many of these."""
 
 
+class Gangs(NamedTuple):
+    """What shapes with several devices of one node ask for.
+
+    Attributes:
+      num_gpus: of the largest of them; 0 where there are none.
+      cpu, memory: what one of so many devices asks for, the median; milli of cores, MiB; at least 1.
+      part: of all devices that are asked for, what shapes with several ask for.
+    """
+
+    num_gpus: int
+    cpu: int
+    memory: int
+    part: float
+
+
 class Prices(NamedTuple):
     """What is worth what.
 
@@ -23,6 +38,7 @@ class Prices(NamedTuple):
       idle: what a device that is left without its cores or memory is worth less.
       cores: of a node's free cores, by `CORES_STEP`, to shapes without devices; int64 [C], the last one for all
         beyond, and all 0 where cores suffice.
+      gangs: for whom devices are kept together.
     """
 
     slice: Array
@@ -30,6 +46,7 @@ class Prices(NamedTuple):
     memory_per_gpu: float
     idle: int
     cores: Array
+    gangs: Gangs
 
 
 @compiled
