@@ -507,6 +507,9 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             (("`sbatch` alone", "submit/slurm:sbatch_s"), ("without a step", "submit/slurm:sbatch_script_s")),
         ),
         Row("the same: more than `sbatch`", "submit/slurm:added_s", at_most(0.06)),
+        Row("the same, by parts", "submit/slurm:added_by_parts_s"),
+        Row("the same: how much later `sbatch` is called", "submit/slurm:called_later_s"),
+        Row("the same: how much later the line comes where both had one start", "submit/slurm:line_later_s"),
         Row("the same: more than `sbatch` without a step", "submit/slurm:added_to_script_s"),
         Row(
             "the server before its first job: resident memory",
