@@ -84,6 +84,20 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
     assert "65535" in asked("server", "--port", port)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "quota --set a/b --own 1",
+        "quota --remove a/b",
+        "quota --set maps --own 1 --pool a/b",
+        "budget --set a/b --limit 1",
+        "budget --remove a/b",
+    ],
+)
+def test_a_team_or_a_pool_that_can_be_none_is_named(server: ServerProcess, words: str) -> None:
+    assert f"there is no {'pool' if '--pool' in words else 'team'} 'a/b'" in asked(*words.split())
+
+
 def test_stop_goes_on_with_the_others_and_says_what_had_ended(server: ServerProcess) -> None:
     client = server.client()
     over, runs = submit(client, "true"), submit(client, "sleep", "600")

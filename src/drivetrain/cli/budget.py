@@ -29,8 +29,7 @@ def command(
     What a team holds of pools that have a price counts, by the hour. Near the limit it is warned; at it, its paid jobs
     save and wait until there is more, and its others run on.
     """
-    from urllib.parse import quote
-
+    from drivetrain.server.addresses import in_path
     from drivetrain.server.client import connect
 
     if team is not None and removed is not None:
@@ -43,9 +42,9 @@ def command(
         if not 0 <= limit < math.inf:
             raise UsageError(f"--limit is {limit:g}, expected 0 or more")
         body = {"team": team, "limit": round(limit * MICROS), "per": per, "warn_at": warn_at / 100}
-        client.ask("PUT", f"/api/settings/budget/{quote(team, safe='')}", body)
+        client.ask("PUT", f"/api/settings/budget/{in_path('team', team)}", body)
     if removed is not None:
-        client.ask("DELETE", f"/api/settings/budget/{quote(removed, safe='')}")
+        client.ask("DELETE", f"/api/settings/budget/{in_path('team', removed)}")
     budgets = client.ask("GET", "/api/budgets")
     if as_json:
         click.echo(json.dumps(budgets))

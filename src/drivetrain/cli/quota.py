@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import click
 
@@ -38,8 +39,6 @@ def command(
     A team without a quota, where others have one, owns nothing: it may use what nobody owns, and borrow what owners
     lend, until they ask it back. A quota that changes ends no job: what waits goes on to wait, with the reason.
     """
-    from urllib.parse import quote
-
     from drivetrain.server.client import connect
 
     if team is not None and removed is not None:
@@ -58,27 +57,29 @@ def command(
             "most_borrowed_milli": None if borrow is None else _milli("--borrow", borrow),
             "most_lent_milli": None if lend is None else _milli("--lend", lend),
         }
-        client.ask("PUT", f"/api/settings/quota/{quote(f'{team}@{pool}', safe='')}", body)
+        client.ask("PUT", _address(team, pool), body)
     if removed is not None:
-        client.ask("DELETE", f"/api/settings/quota/{quote(f'{removed}@{pool}', safe='')}")
+        client.ask("DELETE", _address(removed, pool))
     quotas = client.ask("GET", "/api/settings/quota")
     if as_json:
         click.echo(json.dumps(quotas))
     elif quotas:
-        rows = [
-            (
-                q["team"],
-                q["pool"] or "all",
-                q["cohort"] or "–",
-                f"{q['nominal_milli'] / MILLI:g}",
-                _most(q["most_borrowed_milli"]),
-                _most(q["most_lent_milli"]),
-            )
-            for q in quotas
-        ]
-        click.echo(table(("team", "pool", "cohort", "own", "borrows", "lends"), rows, (3, 4, 5)))
+        head = ("team", "pool", "cohort", "own", "borrows", "lends")
+        click.echo(table(head, [_row(quota) for quota in quotas], (3, 4, 5)))
     else:
         click.echo("no quotas: anybody may use all; set one: drivetrain quota --set perception --own 8")
+
+
+def _address(team: str, pool: str) -> str:
+    """Of one setting. Raises: UsageError: no team or no pool can be called so."""
+    from drivetrain.server.addresses import in_path
+
+    return f"/api/settings/quota/{in_path('team', team)}%40{in_path('pool', pool) if pool else ''}"
+
+
+def _row(quota: dict[str, Any]) -> tuple[str, ...]:
+    own, most = f"{quota['nominal_milli'] / MILLI:g}", (quota["most_borrowed_milli"], quota["most_lent_milli"])
+    return quota["team"], quota["pool"] or "all", quota["cohort"] or "–", own, *map(_most, most)
 
 
 def _milli(option: str, number: float) -> int:
