@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drivetrain.cli.simulate.played import move_bar, policies_json
 from drivetrain.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from drivetrain.cli.progress import Advance
     from drivetrain.cli.simulate.played import How
     from drivetrain.compute.simulate.openb import Listed
     from drivetrain.compute.simulate.packing import Report
@@ -22,8 +22,6 @@ def run(pods_file: Path, nodes: str | None, how: How, *, demand_pct: float, has_
     """Read the lists, replay them by each policy, and print. Raises: UsageError: there is no list of nodes."""
     if nodes is None:
         raise UsageError("--pods is given without --nodes", hint="--nodes NODES.csv, the list of the nodes")
-    import msgspec
-
     from drivetrain.cli.progress import bar
     from drivetrain.compute.policy.packing import RULES, rule_named
     from drivetrain.compute.simulate.openb import read_nodes, read_pods
@@ -39,7 +37,7 @@ def run(pods_file: Path, nodes: str | None, how: How, *, demand_pct: float, has_
     reports: list[Report] = []
     with bar("simulate", 100 * len(rules)) as advance:
         for rule in rules:
-            told = partial(_tell, advance, 100 * len(reports), rule.name)
+            moved = partial(move_bar, advance, 100 * len(reports), rule.name)
             reports.append(
                 replay(
                     pods.pods,
@@ -48,20 +46,16 @@ def run(pods_file: Path, nodes: str | None, how: How, *, demand_pct: float, has_
                     seed=how.seed,
                     demand_pct=demand_pct,
                     has_departures=has_departures,
-                    advance=told,
+                    advance=moved,
                 )
             )
     if reports[0].num_impossible:
         named = ", ".join(reports[0].impossible)
         click.echo(f"{reports[0].num_impossible} pods that no node could take even empty, such as {named}", err=True)
     if how.as_json:
-        click.echo(msgspec.json.encode(reports[0] if len(reports) == 1 else {"policies": reports}).decode())
+        click.echo(policies_json(reports))
     else:
         click.echo(_text(reports))
-
-
-def _tell(advance: Advance, before: int, name: str, done: int) -> None:
-    advance(before + done, name)
 
 
 def _tell_ignored(file: Path, listed: Listed) -> None:

@@ -36,8 +36,6 @@ class How:
 
 def play_all(arrivals: Sequence[Arrival], site: Site, how: How) -> None:
     """Play jobs on a site by each policy, and print."""
-    import msgspec
-
     from drivetrain.cli.progress import bar
     from drivetrain.compute.simulate.summary import course, summary
 
@@ -57,9 +55,21 @@ def play_all(arrivals: Sequence[Arrival], site: Site, how: How) -> None:
         write_page(how.html, found)
     summaries = [one for one, _ in found]
     if how.as_json:
-        click.echo(msgspec.json.encode(summaries[0] if len(found) == 1 else {"policies": summaries}).decode())
+        click.echo(policies_json(summaries))
     else:
         click.echo(text(summaries))
+
+
+def policies_json(found: Sequence[object]) -> str:
+    """One object of one policy, or of several with all of them."""
+    import msgspec
+
+    return msgspec.json.encode(found[0] if len(found) == 1 else {"policies": found}).decode()
+
+
+def move_bar(advance: Advance, before: int, name: str, done: int) -> None:
+    """Show so much more than `before` as done, by the policy of this name."""
+    advance(before + done, name)
 
 
 def write_page(path: Path, found: Sequence[tuple[Summary, Course]]) -> None:
@@ -73,7 +83,7 @@ def write_page(path: Path, found: Sequence[tuple[Summary, Course]]) -> None:
 
 def _tell(advance: Advance, before: int, name: str, play: Play) -> None:
     """How many jobs are over."""
-    advance(before + play.num_over, name)
+    move_bar(advance, before, name, play.num_over)
 
 
 def _played(arrivals: Sequence[Arrival], policy: str, site: Site, seed: int) -> Play:

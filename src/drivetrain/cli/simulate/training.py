@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from drivetrain.cli.simulate.fleet import number_of_nodes
-from drivetrain.cli.simulate.played import text, write_page
+from drivetrain.cli.simulate.played import move_bar, policies_json, text, write_page
 from drivetrain.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,22 +54,14 @@ def run(
     outcomes: list[tuple[Policy, Outcome]] = []
     with bar("simulate", len(chosen) * len(workload)) as advance:
         for policy in chosen:
-            before = len(outcomes) * len(workload)
-            outcome = play(
-                workload,
-                profiles,
-                cluster,
-                policy,
-                conditions,
-                lambda done, before=before, policy=policy: advance(before + done, policy.name),  # type: ignore[misc]
-            )
-            outcomes.append((policy, outcome))
+            moved = partial(move_bar, advance, len(outcomes) * len(workload), policy.name)
+            outcomes.append((policy, play(workload, profiles, cluster, policy, conditions, moved)))
     found = [_summed(policy, outcome) for policy, outcome in outcomes]
     if how.html is not None:
         write_page(how.html, found)
     told = [_told(*each) | msgspec.to_builtins(one) for each, (one, _) in zip(outcomes, found, strict=True)]
     if how.as_json:
-        click.echo(msgspec.json.encode(told[0] if len(told) == 1 else {"policies": told}).decode())
+        click.echo(policies_json(told))
     else:
         click.echo(
             f"{len(workload)} jobs on {cluster.num_nodes} nodes of {cluster.gpus_per_node} GPUs\n\n{_text(told)}"
