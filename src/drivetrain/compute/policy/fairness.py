@@ -10,6 +10,7 @@ that do not, whatever its priority, since they may ask back what it would be giv
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -42,43 +43,67 @@ class Capacity:
         )
 
 
+class _Team:
+    """A team's jobs, the next one last, and what those before it have."""
+
+    __slots__ = ("_has_milli", "_lately", "_owned_milli", "_parts", "_weight", "jobs", "name")
+
+    def __init__(self, name: str, weight: float, owned_milli: float, lately: float) -> None:
+        self.name, self.jobs = name, list[Waiting | Running]()
+        self._weight, self._owned_milli, self._lately = weight, owned_milli, lately
+        self._parts, self._has_milli = (0.0, 0.0, 0.0), 0
+
+    def turn(self) -> tuple[bool, int, float, str]:
+        """When its next job is looked at, less is sooner."""
+        job = self.jobs[-1]
+        need_milli = self._has_milli + job.request.gpu_milli * job.request.min_nodes
+        share = (max(self._parts) + self._lately) / self._weight
+        return need_milli > self._owned_milli, -job.priority, share, self.name
+
+    def take(self, capacity: Capacity) -> Waiting | Running:
+        """Its next job, which counts from now on."""
+        job = self.jobs.pop()
+        num = job.request.min_nodes
+        (had, had_cpus, had_memory), (more, cpus, memory) = self._parts, capacity.share(job.request, num)
+        self._parts = had + more, had_cpus + cpus, had_memory + memory
+        self._has_milli += job.request.gpu_milli * num
+        return job
+
+
 def in_line(snapshot: Snapshot) -> list[Waiting]:
     """Waiting jobs, who is first first."""
-    weights, owned = _weights(snapshot), _owned(snapshot)
-    capacity = Capacity.of(snapshot)
-    lately = sum(usage.milli_s for usage in snapshot.usage)
-    decayed = {usage.team: usage.milli_s / lately for usage in snapshot.usage} if lately else {}
-    used: dict[str, list[float]] = {}
-    had_milli: dict[str, int] = {}
-    teams: dict[str, list[Waiting | Running]] = {}
-    who = {job.team for job in snapshot.waiting}  # what a team uses moves its own jobs alone
-    jobs: list[Waiting | Running] = [*(job for job in snapshot.running if job.team in who), *snapshot.waiting]
-    for job in jobs:
-        teams.setdefault(job.team, []).append(job)
-    for mine in teams.values():
-        mine.sort(key=lambda job: (-job.priority, job.submitted_s, job.job), reverse=True)
-
-    def turn(team: str) -> tuple[bool, int, float, str]:
-        job = teams[team][-1]
-        share = (max(used.get(team, [0.0])) + decayed.get(team, 0.0)) / weights.get(team, 1.0)
-        has_milli = had_milli.get(team, 0) + job.request.gpu_milli * job.request.min_nodes
-        return bool(owned) and has_milli > owned.get(team, 0), -job.priority, share, team
-
+    capacity, teams = Capacity.of(snapshot), _teams(snapshot)
     order: list[Waiting] = []
-    turns = [turn(team) for team in teams]
+    turns = [team.turn() for team in teams.values()]
     heapq.heapify(turns)
     while turns:
-        team = heapq.heappop(turns)[-1]
-        job = teams[team].pop()
-        had = used.setdefault(team, [0.0, 0.0, 0.0])
-        for at, part in enumerate(capacity.share(job.request, job.request.min_nodes)):
-            had[at] += part
-        had_milli[team] = had_milli.get(team, 0) + job.request.gpu_milli * job.request.min_nodes
+        team = teams[turns[0][-1]]
+        job = team.take(capacity)
         if isinstance(job, Waiting):
             order.append(job)
-        if teams[team]:
-            heapq.heappush(turns, turn(team))
+        if team.jobs:
+            heapq.heapreplace(turns, team.turn())
+        else:
+            heapq.heappop(turns)
     return order
+
+
+def _teams(snapshot: Snapshot) -> dict[str, _Team]:
+    """Those of which a job waits: what another uses moves its own jobs alone."""
+    weights, owned = _weights(snapshot), _owned(snapshot)
+    lately = sum(usage.milli_s for usage in snapshot.usage)
+    decayed = {usage.team: usage.milli_s / lately for usage in snapshot.usage} if lately else {}
+    teams: dict[str, _Team] = {}
+    for name in {job.team: None for job in snapshot.waiting}:
+        owned_milli = owned.get(name, 0) if owned else math.inf
+        teams[name] = _Team(name, weights.get(name, 1.0), owned_milli, decayed.get(name, 0.0))
+    jobs: list[Waiting | Running] = [*snapshot.running, *snapshot.waiting]
+    for job in jobs:
+        if job.team in teams:
+            teams[job.team].jobs.append(job)
+    for team in teams.values():
+        team.jobs.sort(key=lambda job: (-job.priority, job.submitted_s, job.job), reverse=True)
+    return teams
 
 
 def _weights(snapshot: Snapshot) -> Mapping[str, float]:
