@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.page import check_page
@@ -220,8 +220,22 @@ def noting(made: Made) -> Policy:
     return policy
 
 
+ASKED_ONCE_ITS_START_HAS_PAID = [
+    *[(0, 1, 1, 1, 100, False)] * 4,
+    (104, 1088, 1, 1, 100, False),
+    (400, 71, 8, 2, 200, False),
+    (690, 790, 2, 2, 200, False),
+    (735, 3000, 4, 1, 200, False),
+    (1367, 952, 1, 1, 100, True),
+    (424, 105, 1, 1, 200, False),
+    *[(0, 1, 1, 1, 100, False)] * 3,
+    (736, 1, 2, 2, 200, False),
+]
+
+
 @settings(max_examples=40, deadline=None)
 @given(drawn=JOBS, num_nodes=st.integers(1, 3))
+@example(drawn=ASKED_ONCE_ITS_START_HAS_PAID, num_nodes=2)
 def test_what_plays_estimates_decides_the_same_at_the_same_times_as_the_controller(
     drawn: list[tuple[int, int, int, int, int, bool]], num_nodes: int
 ) -> None:

@@ -32,13 +32,6 @@ def placed(job: JobRecord, shares: tuple[Share, ...], pool: str, reason: str, no
     return changed, attempt
 
 
-def requested(job: JobRecord, attempt: AttemptRecord) -> Both:
-    """The engine has been asked to start it."""
-    if attempt.state is not AttemptState.PLACED:
-        return job, attempt
-    return job, replace(attempt, state=AttemptState.STARTING)
-
-
 def alive(job: JobRecord, attempt: AttemptRecord, now_s: float) -> Both:
     """An agent of it was heard of."""
     if attempt.state not in (AttemptState.PLACED, AttemptState.STARTING):

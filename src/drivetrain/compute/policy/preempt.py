@@ -29,9 +29,14 @@ def price_s(job: Running, now_s: float) -> float:
     return devices * (max(0.0, now_s - max(job.saved_s, job.started_s)) + job.restart_s)
 
 
+def stays_s(job: Waiting | Running) -> float:
+    """How long it runs before it may be asked to leave: its least run time, or until its start has paid."""
+    return max(job.min_runtime_s, job.restart_s)
+
+
 def has_run_enough(job: Running, now_s: float) -> bool:
-    """Whether it may be asked to leave: not before its least run time, nor before its start has paid."""
-    return now_s - job.started_s >= max(job.min_runtime_s, job.restart_s)
+    """Whether it may be asked to leave."""
+    return now_s - job.started_s >= stays_s(job)
 
 
 def may_ask(job: Waiting, pool: str, victim: Running, book: Book, now_s: float, *, on_borrowed: bool) -> bool:

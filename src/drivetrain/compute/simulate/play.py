@@ -18,6 +18,7 @@ from drivetrain.compute.controller.states import AttemptRecord, JobState, Why
 from drivetrain.compute.controller.world import World
 from drivetrain.compute.policy.budget import is_paid
 from drivetrain.compute.policy.plan import plan
+from drivetrain.compute.policy.preempt import stays_s
 from drivetrain.compute.policy.values import Decision, Preempt, Resize, Snapshot, Start, Stop, Wait
 from drivetrain.compute.simulate.front import FEW, MANY
 from drivetrain.compute.simulate.site import Site, record_of
@@ -140,6 +141,10 @@ class Play:
         """Something may be decided of a job now that no change brings about."""
         self._is_due |= job in self._world.jobs
 
+    def _look_for_others(self) -> None:
+        """Somebody may be asked to leave from now on."""
+        self._is_due |= bool(self._world.num_waiting)
+
     def _plan(self) -> None:
         self._is_due, self._planned_s = False, self.now_s
         self._report()
@@ -177,9 +182,10 @@ class Play:
             self._elastic.add(job)
         if asked.save_every_s or asked.idle_after_s:
             self._reports.add(job)
-        for after_s in (asked.max_runtime_s, asked.min_runtime_s):
-            if after_s:
-                self._at(self.now_s + after_s, partial(self._look, job))
+        if asked.max_runtime_s:
+            self._at(self.now_s + asked.max_runtime_s, partial(self._look, job))
+        if asked.preemptible or self._world.settings.quotas:
+            self._at(self.now_s + stays_s(asked), self._look_for_others)
 
     def _living(self, job: str, attempt_id: str) -> AttemptRecord | None:
         attempt = self._world.attempts.get(job)

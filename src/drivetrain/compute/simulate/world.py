@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from drivetrain.compute.policy.plan import plan
+from drivetrain.compute.policy.preempt import stays_s
 from drivetrain.compute.policy.state import held, started
 from drivetrain.compute.policy.values import (
     Cordon,
@@ -295,9 +296,10 @@ class World:
 
     def _looks(self, job: Running) -> None:
         """When something may be decided of the job that no change brings about."""
-        for after_s in (job.max_runtime_s, job.min_runtime_s):
-            if after_s and job.started_s + after_s > self.now_s:
-                self._at(job.started_s + after_s, "look", None)
+        if job.max_runtime_s and job.started_s + job.max_runtime_s > self.now_s:
+            self._at(job.started_s + job.max_runtime_s, "look", None)
+        if (job.preemptible or self._given.quotas) and job.started_s + stays_s(job) > self.now_s:
+            self._at(job.started_s + stays_s(job), "may leave", None)
 
     def _foresee(self, name: str) -> None:
         """When the attempt will be done, at the rate that it has."""
@@ -313,6 +315,9 @@ class World:
             self._add(replace(what.job, run_time=expected), what.run_s)
             if self._front and self._front.is_behind(what.job, len(self._waiting)):
                 return
+        if kind == "may leave":
+            self._due |= bool(self._waiting)
+            return
         if not isinstance(what, tuple):
             self._due = True
             return
