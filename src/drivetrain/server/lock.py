@@ -20,6 +20,8 @@ from drivetrain.server.database.tables import locks
 _NAME = "controller"
 _NUMBER = 0x0D71_7E7A  # of PostgreSQL's advisory lock; any, but the same everywhere
 
+_HOLDER = select(locks.c.holder).where(locks.c.name == _NAME)
+
 
 class ControllerLock:
     """Taken once; let go of by `close`."""
@@ -42,10 +44,8 @@ class ControllerLock:
 
     def is_ours(self, connection: Connection, *, writes: bool = False) -> bool:
         """Whether nobody took it since; in a transaction that writes, nobody takes it until that ends."""
-        query = select(locks.c.holder).where(locks.c.name == _NAME)
-        if writes and connection.dialect.name == "postgresql":
-            query = query.with_for_update()
-        return connection.scalar(query) == self.token
+        is_locked = writes and connection.dialect.name == "postgresql"
+        return connection.scalar(_HOLDER.with_for_update() if is_locked else _HOLDER) == self.token
 
     def close(self) -> None:
         """Let go of it."""

@@ -37,7 +37,7 @@ _PAUSE_S = 0.5
 _PLAN_EVERY_S = 1.0
 _PLAN_SHARE, _LONG_S = 1.0, 0.02
 """A plan that took longer than so many seconds is followed by no other for so many times as long as it took."""
-_FEW, _WHOLE_SHARE = 2, 30.0
+_FEW, _WHOLE_SHARE = 2, 60.0
 """Plans over the first few of each kind of waiting jobs, twice as many each time that all of some kind start, are
 followed by one over all, but for so many times as long as that takes not by another."""
 _TRIES = 3

@@ -17,6 +17,14 @@ from drivetrain.server.database import tables
 T = TypeVar("T")
 _FEW = 500
 _FINAL = [state.value for state in JobState if state.is_final]
+_INBOX = tables.inbox.c
+_MESSAGES = select(_INBOX.seq, _INBOX.kind, _INBOX.subject, _INBOX.data).order_by(_INBOX.seq).limit(bindparam("most"))
+_DROP_MESSAGE = delete(tables.inbox).where(_INBOX.seq == bindparam("number"))
+_CHANGE = {
+    table: update(table).where(table.c.id == bindparam("key")).values(state=bindparam("now"), record=bindparam("data"))
+    for table in (tables.jobs, tables.attempts)
+}
+"""What each turn of a controller says; to put a statement together takes longer than to execute it."""
 
 
 class _Run(msgspec.Struct):
@@ -154,16 +162,13 @@ class Records:
 
     def messages(self, limit: int = 5000) -> list[tuple[int, str, str, Any]]:
         """Those that wait, in order: number, kind, subject, data."""
-        table = tables.inbox
-        query = select(table.c.seq, table.c.kind, table.c.subject, table.c.data).order_by(table.c.seq).limit(limit)
-        rows = self.connection.execute(query)
+        rows = self.connection.execute(_MESSAGES, {"most": limit})
         return [(seq, kind, subject, msgspec.json.decode(data)) for seq, kind, subject, data in rows]
 
     def drop_messages(self, numbers: Sequence[int]) -> None:
         """They have been dealt with, in the same transaction."""
-        for begin in range(0, len(numbers), _FEW):
-            part = numbers[begin : begin + _FEW]
-            self.connection.execute(delete(tables.inbox).where(tables.inbox.c.seq.in_(part)))
+        if numbers:
+            self.connection.execute(_DROP_MESSAGE, [{"number": number} for number in numbers])
 
     def add_events(self, events: Iterable[tuple[int, str, str, object]]) -> None:
         """Append to history: time in ns since the epoch, kind, subject, data."""
@@ -242,8 +247,7 @@ class Records:
     def _change(self, table: Table, records: Iterable[JobRecord | AttemptRecord]) -> None:
         rows = [{"key": each.id, "now": each.state.value, "data": encoded(each)} for each in records]
         if rows:
-            statement = update(table).where(table.c.id == bindparam("key"))
-            self.connection.execute(statement.values(state=bindparam("now"), record=bindparam("data")), rows)
+            self.connection.execute(_CHANGE[table], rows)
 
     def _insert(self, table: Table, rows: Iterable[dict[str, Any]]) -> None:
         listed = list(rows)
