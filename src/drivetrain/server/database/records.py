@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState
@@ -24,7 +25,14 @@ _CHANGE = {
     table: update(table).where(table.c.id == bindparam("key")).values(state=bindparam("now"), record=bindparam("data"))
     for table in (tables.jobs, tables.attempts)
 }
-"""What each turn of a controller says; to put a statement together takes longer than to execute it."""
+_ATTEMPTS_OF = select(tables.attempts.c.record).where(tables.attempts.c.job == bindparam("of"))
+_NEWEST = (
+    select(tables.jobs.c.record)
+    .where(tables.jobs.c.parent == "")
+    .order_by(tables.jobs.c.submitted_s.desc(), tables.jobs.c.id.desc())
+    .limit(1)
+)
+"""What is said all the time; to put a statement together takes longer than to execute it."""
 
 
 class _Run(msgspec.Struct):
@@ -93,6 +101,11 @@ class Records:
             query = query.where(table.c.id.startswith(begin, autoescape=True))
         return [decoded(text, JobRecord) for text in self.connection.scalars(query)]
 
+    def newest_job(self) -> JobRecord | None:
+        """The one that came last, but for workers of arrays."""
+        text = self.connection.scalar(_NEWEST)
+        return None if text is None else decoded(text, JobRecord)
+
     def family(self, job_ids: Sequence[str]) -> list[JobRecord]:
         """These jobs and, of those that are arrays, the workers; in order of time."""
         table = tables.jobs
@@ -115,8 +128,7 @@ class Records:
 
     def attempts_of(self, job_id: str) -> list[AttemptRecord]:
         """In order."""
-        query = select(tables.attempts.c.record).where(tables.attempts.c.job == job_id)
-        found = [decoded(text, AttemptRecord) for text in self.connection.scalars(query)]
+        found = [decoded(text, AttemptRecord) for text in self.connection.scalars(_ATTEMPTS_OF, {"of": job_id})]
         return sorted(found, key=lambda attempt: attempt.number)
 
     def attempt(self, attempt_id: str) -> AttemptRecord | None:
@@ -192,16 +204,9 @@ class Records:
         Args:
           after, until: numbers, `until` among them.
         """
-        table = tables.events
-        columns = (table.c.seq, table.c.at_ns, table.c.kind, table.c.subject, table.c.data)
-        query = select(*columns).where(table.c.seq > after).order_by(table.c.seq).limit(limit)
-        if subjects:
-            query = query.where(table.c.subject.in_(subjects))
-        if kinds:
-            query = query.where(table.c.kind.in_(kinds))
-        if until is not None:
-            query = query.where(table.c.seq <= until)
-        rows = self.connection.execute(query)
+        query = _events(subjects=bool(subjects), kinds=bool(kinds), until=until is not None)
+        told = {"after": after, "most": limit, "until": until, "subjects": subjects, "kinds": kinds}
+        rows = self.connection.execute(query, told)
         return [(seq, at_ns, kind, about, msgspec.json.decode(data)) for seq, at_ns, kind, about, data in rows]
 
     def event_after(self, after: int, number: int) -> int | None:
@@ -253,6 +258,20 @@ class Records:
         listed = list(rows)
         if listed:
             self.connection.execute(insert(table), listed)
+
+
+@cache
+def _events(*, subjects: bool, kinds: bool, until: bool) -> Select[int, int, str, str, str]:
+    """History in order: of some subjects, of some kinds, until some number."""
+    table = tables.events.c
+    query = select(table.seq, table.at_ns, table.kind, table.subject, table.data).where(table.seq > bindparam("after"))
+    if subjects:
+        query = query.where(table.subject.in_(bindparam("subjects", expanding=True)))
+    if kinds:
+        query = query.where(table.kind.in_(bindparam("kinds", expanding=True)))
+    if until:
+        query = query.where(table.seq <= bindparam("until"))
+    return query.order_by(table.seq).limit(bindparam("most"))
 
 
 def encoded(record: object) -> str:

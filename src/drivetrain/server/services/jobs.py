@@ -82,7 +82,7 @@ def find(connection: Connection, name: str) -> JobRecord:
     """By id or the beginning of one, or `latest`. Raises: UsageError: none, or several."""
     records = Records(connection)
     if name == "latest":
-        found = records.jobs(limit=1)
+        found = [newest] if (newest := records.newest_job()) is not None else []
     elif (exact := records.job(name)) is not None:
         return exact
     elif len(name) < _LEAST_BEGIN:
