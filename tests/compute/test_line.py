@@ -27,6 +27,30 @@ def test_the_oldest_of_each_kind_come_first() -> None:
     assert sorted(line.first()) == ["a", "b", "c", "d"]
 
 
+def test_who_does_not_count_keeps_nobody_of_its_kind_from_being_told_of() -> None:
+    line = Line()
+    for job in (record("a", 1.0), record("b", 2.0), record("c", 3.0)):
+        line.put(job)
+    assert line.first(1, counts=lambda job_id: job_id != "a") == ["b"]
+    assert [line.is_among_first(name, 2) for name in ("a", "b", "c", "gone")] == [True, True, False, False]
+
+
+def test_a_kind_is_asked_for_again_only_where_all_that_were_told_of_go_and_more_wait() -> None:
+    line = Line()
+    for job in (
+        record("a", 1.0),
+        record("b", 2.0),
+        record("c", 3.0),
+        record("d", 1.0, gpus=8),
+        record("e", 2.0, gpus=8),
+    ):
+        line.put(job)
+    assert line.are_followed(["a", "b"], 2)
+    assert not line.are_followed(["a", "d"], 2)
+    assert not line.are_followed(["d", "e"], 2)
+    assert not line.are_followed([], 2)
+
+
 def test_who_waits_again_is_as_old_as_it_was() -> None:
     line = Line()
     old, young = record("old", 1.0), record("young", 2.0)
