@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,16 +25,60 @@ def compiled(kernel: _Kernel) -> _Kernel:
     Raises: MissingExtraError: numba is not installed.
     """
     numba = require("numba", extra="compute")
+    machine_code = numba.njit(error_model="numpy")(kernel)
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = _kept_in(Path(kernel.__code__.co_filename).parent, before)
-    machine_code: _Kernel
+    with suppress(RuntimeError):  # no folder that we may write to
+        machine_code.enable_caching()
+        _take_turns(machine_code._cache)
+    numba.config.CACHE_DIR = before
+    made: _Kernel = machine_code
+    return made
+
+
+def _take_turns(kept: Any) -> None:
+    """Have processes that keep or find code of a kernel do so one by one.
+
+    numba's own take the next free number for what they keep, all at once the same one. One that keeps the code for
+    integers could so be called with that for floats, and end by SIGSEGV.
+    """
+    folder = Path(kept.cache_path)
+
+    def alone(do: Callable[..., Any]) -> Callable[..., Any]:
+        def in_turn(*args: Any) -> Any:
+            with _alone_in(folder):
+                return do(*args)
+
+        return in_turn
+
+    kept.load_overload, kept.save_overload = alone(kept.load_overload), alone(kept.save_overload)
+
+
+_mine: set[Path] = set()
+"""Folders of which it is this process's turn; numba compiles in one thread at a time."""
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """While no other process is; at once where nobody may write, and so nothing changes."""
+    if folder in _mine or (descriptor := _opened(folder)) is None:
+        yield
+        return
     try:
-        machine_code = numba.njit(cache=True, error_model="numpy")(kernel)
-    except RuntimeError:  # no folder that we may write to
-        machine_code = numba.njit(error_model="numpy")(kernel)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _mine.add(folder)
+        yield
     finally:
-        numba.config.CACHE_DIR = before
-    return machine_code
+        _mine.discard(folder)
+        os.close(descriptor)
+
+
+def _opened(folder: Path) -> int | None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return None
 
 
 @cache
