@@ -36,15 +36,15 @@ def bench_workloads(scale=(1.0,)) -> dict[str, float]:
     folder.mkdir(exist_ok=True)
     os.environ["DRIVETRAIN_HOME"] = str(folder)
     database = open_database(f"sqlite:///{folder}/{time.monotonic_ns()}.sqlite")
-    engine = Waiting(NUM_COHORTS, NUM_QUEUES * UNITS_A_QUEUE)
+    arrivals = _arrivals(scale)
+    durations = {job.id: took_s for _, job, took_s in arrivals}
+    engine = Waiting(NUM_COHORTS, NUM_QUEUES * UNITS_A_QUEUE, durations)
     with database.begin() as connection:
         _set_up(Records(connection))
     asking = Asking(folder, "http://127.0.0.1:1", b"key", hand_over=lambda *_: None)
     worker = Worker(database, {"units": engine}, plan, asking, folder)
-    arrivals = _arrivals(scale)
     spare_collector()
     begun_s = time.monotonic()
-    durations = {job.id: took_s for _, job, took_s in arrivals}
     units = {job.id: job.job.gpus for _, job, _ in arrivals}
     num_ended, next_up, used = 0, 0, 0.0
     while num_ended < len(durations):
@@ -53,13 +53,12 @@ def bench_workloads(scale=(1.0,)) -> dict[str, float]:
         while next_up < len(arrivals) and arrivals[next_up][0] <= now_s:
             due.append(arrivals[next_up])
             next_up += 1
-        ended = engine.ended(now_s)
+        ended = engine.ended()
         if due or ended:
             with database.begin() as connection:
                 _tell(Records(connection), due, ended)
         num_ended += len(ended)
         used += sum(units[attempt.rpartition(".")[0]] * durations[attempt.rpartition(".")[0]] for attempt in ended)
-        engine.durations, engine.now_s = durations, now_s
         worker.turn()
     total_s = time.monotonic() - begun_s
     worker.stop()
@@ -91,7 +90,7 @@ def bench_array() -> dict[str, float]:
 class Waiting:
     """An engine whose attempts do nothing but take their time."""
 
-    def __init__(self, num_nodes: int, num_units: int) -> None:
+    def __init__(self, num_nodes: int, num_units: int, durations_s: Mapping[str, float]) -> None:
         from drivetrain.compute.controller.nodes import NodeRecord
 
         self._nodes = [
@@ -100,8 +99,7 @@ class Waiting:
         ]
         self._ends: list[tuple[float, str]] = []
         self._members: dict[str, int] = {}
-        self.durations: Mapping[str, float] = {}
-        self.now_s = 0.0
+        self._durations_s = durations_s
 
     def nodes(self) -> Sequence[object]:
         return self._nodes
@@ -109,9 +107,8 @@ class Waiting:
     def start(self, request) -> None:
         if request.attempt not in self._members:
             self._members[request.attempt] = len(request.shares)
-            heapq.heappush(
-                self._ends, (self.now_s + self.durations[request.attempt.rpartition(".")[0]], request.attempt)
-            )
+            ends_s = time.monotonic() + self._durations_s[request.attempt.rpartition(".")[0]]
+            heapq.heappush(self._ends, (ends_s, request.attempt))
 
     def living(self) -> Mapping[str, frozenset[int]]:
         return {attempt: frozenset(range(count)) for attempt, count in self._members.items()}
@@ -128,9 +125,9 @@ class Waiting:
     def kill(self, attempt: str) -> None:
         raise NotImplementedError(attempt)
 
-    def ended(self, now_s: float) -> list[str]:
+    def ended(self) -> list[str]:
         """Attempts that have come to their end."""
-        found = []
+        found, now_s = [], time.monotonic()
         while self._ends and self._ends[0][0] <= now_s:
             found.append(heapq.heappop(self._ends)[1])
         for attempt in found:

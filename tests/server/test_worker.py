@@ -17,6 +17,7 @@ from drivetrain.compute.job import Job
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.values import Failure, Pool
 from drivetrain.core.errors import StoreError
+from drivetrain.core.variables import home
 from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, open_database, reading, tables
 from drivetrain.server.services import jobs
@@ -41,7 +42,7 @@ class Controller:
             self.database,
             {"p": self.engine},
             plan,
-            Asking(folder, "http://127.0.0.1:1", b"key"),
+            Asking(home(), "http://127.0.0.1:1", b"key"),
             folder,
             clock=SteadyClock(lambda: self.now_s, lambda: self.now_s),
             on_note=self.notes.append,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -110,6 +111,7 @@ def count_text(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+@lru_cache
 def _parse_ns(text: str, wanted: str) -> int:
     match = re.fullmatch(_QUANTITY, text)
     if match is None or match[2] not in _TIME_NS:

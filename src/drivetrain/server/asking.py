@@ -39,6 +39,8 @@ class Asking:
       key: of the server.
       ca_file: what agents are to hold the server's certificate against; empty for what their system trusts.
       hand_over: leaves an assignment in the folder of its attempt; what engines without agents need not have.
+    Attributes:
+      folder: where agents find what they are told.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Asking:
         hand_over: Callable[[Path, Assignment], None] = write_assignment,
     ) -> None:
         self._home, self._server, self._key, self._ca_file = home, server, key, ca_file
+        self.folder = home / "agents"
         self._hand_over = hand_over
         self._inherited: frozenset[str] = frozenset()
         self._asked: dict[str, float] = {}
@@ -59,11 +62,6 @@ class Asking:
         self._killed: dict[str, float] = {}
         self._missed: dict[tuple[str, int], float] = {}
         self._remains: dict[str, float] = {}
-
-    @property
-    def folder(self) -> Path:
-        """Where agents find what they are told."""
-        return self._home / "agents"
 
     def forget(self, known: Iterable[str]) -> None:
         """Another controller may have asked for other things: ask again.
@@ -180,8 +178,8 @@ class Asking:
         Returns: what is new, and not durable yet.
         """
         new, asked = [], job.job
-        manifest = run_folder(job.run).manifest_file
-        if not manifest.is_file() or not manifest.stat().st_size:
+        manifest = run_folder(job.run, self._home).manifest_file
+        if not _has_content(manifest):
             num_ranks = asked.num_ranks * asked.nodes_range[1]
             create_run(list(asked.command), num_ranks, name=asked.name, run_id=job.run, is_durable=False)
             new = [manifest]
@@ -216,7 +214,7 @@ class Asking:
 
     def request(self, job: JobRecord, attempt: AttemptRecord, *, is_first: bool = False) -> StartRequest:
         """What the engine is told."""
-        python = str(Path(job.job.venv) / "bin" / "python") if job.job.venv else sys.executable
+        python = f"{job.job.venv}/bin/python" if job.job.venv else sys.executable
         env, sources = {"DRIVETRAIN_HOME": str(self._home)}, job.job.secrets.values()
         if ca_file := self._ca_file or os.environ.get(CA_FILE, ""):
             env[CA_FILE] = ca_file
@@ -233,6 +231,14 @@ class Asking:
             takes_gpus=job.job.gpu_milli > 0,
             is_first=is_first,
         )
+
+
+def _has_content(path: Path) -> bool:
+    """Whether there is such a file, of which the lost power has left something."""
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _assignment(folder: Path) -> Assignment | None:

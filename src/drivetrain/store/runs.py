@@ -153,9 +153,9 @@ class RunFolder(Struct, frozen=True):
             ) from exc
 
 
-def run_folder(run_id: str) -> RunFolder:
-    """Where the run of an id lies in the home, or will."""
-    return RunFolder(home() / "runs" / run_id)
+def run_folder(run_id: str, root: Path | None = None) -> RunFolder:
+    """Where the run of an id lies in the home, or will. Args: root: the home, where it is known."""
+    return RunFolder((root or home()) / "runs" / run_id)
 
 
 def create_run(

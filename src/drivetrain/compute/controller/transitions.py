@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from drivetrain.compute.controller import told
-from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why
+from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why, changed
 from drivetrain.compute.policy.values import Share
 
 _MOST_LOST = 100
@@ -28,26 +26,26 @@ def placed(job: JobRecord, shares: tuple[Share, ...], pool: str, reason: str, no
         saved_s=None,
         reason=reason,
     )
-    changed = replace(job, state=JobState.STARTING, reason=reason, num_attempts=number + 1, position=0)
-    return changed, attempt
+    starting = changed(job, state=JobState.STARTING, reason=reason, num_attempts=number + 1, position=0)
+    return starting, attempt
 
 
 def alive(job: JobRecord, attempt: AttemptRecord, now_s: float) -> Both:
     """An agent of it was heard of."""
     if attempt.state not in (AttemptState.PLACED, AttemptState.STARTING):
         return job, attempt
-    running = replace(attempt, state=AttemptState.RUNNING, started_s=now_s, progress_s=now_s)
-    return replace(job, state=JobState.RUNNING, reason=""), running
+    running = changed(attempt, state=AttemptState.RUNNING, started_s=now_s, progress_s=now_s)
+    return changed(job, state=JobState.RUNNING, reason=""), running
 
 
 def progressed(attempt: AttemptRecord, *, step: int | None, saved_step: int | None, now_s: float) -> AttemptRecord:
     """An agent said how far it is."""
     if step is not None and (attempt.step is None or step > attempt.step):
-        attempt = replace(attempt, step=step, progress_s=now_s)
+        attempt = changed(attempt, step=step, progress_s=now_s)
         if attempt.first_step is None:
-            attempt = replace(attempt, first_step=step, first_step_s=now_s)
+            attempt = changed(attempt, first_step=step, first_step_s=now_s)
     if saved_step is not None and (attempt.saved_step is None or saved_step > attempt.saved_step):
-        attempt = replace(attempt, saved_step=saved_step, saved_s=now_s)
+        attempt = changed(attempt, saved_step=saved_step, saved_s=now_s)
     return attempt
 
 
@@ -58,8 +56,8 @@ def told_to_leave(
     if attempt.state is AttemptState.ENDED or (attempt.why is not None and why is not Why.STOPPED):
         return job, attempt
     leave_by_s = now_s + grace_s if attempt.leave_by_s is None else min(attempt.leave_by_s, now_s + grace_s)
-    leaving = replace(attempt, state=AttemptState.LEAVING, why=why, reason=reason, leave_by_s=leave_by_s, lost_s=lost_s)
-    return replace(job, state=JobState.LEAVING, reason=reason), leaving
+    leaving = changed(attempt, state=AttemptState.LEAVING, why=why, reason=reason, leave_by_s=leave_by_s, lost_s=lost_s)
+    return changed(job, state=JobState.LEAVING, reason=reason), leaving
 
 
 def exited(job: JobRecord, attempt: AttemptRecord, member: int, exit_code: int, now_s: float, words: str = "") -> Both:
@@ -68,7 +66,7 @@ def exited(job: JobRecord, attempt: AttemptRecord, member: int, exit_code: int, 
         return job, attempt
     if not 0 <= member < len(attempt.shares):
         return job, attempt
-    attempt = replace(attempt, exits={**attempt.exits, member: exit_code})
+    attempt = changed(attempt, exits={**attempt.exits, member: exit_code})
     if exit_code and attempt.why is None:
         reason = f"ended with {exit_code} on {attempt.nodes[member]}{f': {words}' if words else ''}"
         job, attempt = told_to_leave(job, attempt, Why.FAILED, reason, grace_s=job.job.grace_s, now_s=now_s)
@@ -79,7 +77,7 @@ def member_lost(job: JobRecord, attempt: AttemptRecord, member: int, now_s: floa
     """An agent is gone without a word, and its engine says that nothing of it is left there."""
     if attempt.state is AttemptState.ENDED or member in attempt.exits or member in attempt.lost:
         return job, attempt
-    attempt = replace(attempt, lost=(*attempt.lost, member))
+    attempt = changed(attempt, lost=(*attempt.lost, member))
     if not _have_all_ended(attempt):
         reason = f"node {attempt.nodes[member]} is lost"
         job, attempt = told_to_leave(job, attempt, Why.LOST, reason, grace_s=job.job.grace_s, now_s=now_s)
@@ -88,12 +86,12 @@ def member_lost(job: JobRecord, attempt: AttemptRecord, member: int, now_s: floa
 
 def stopped_waiting(job: JobRecord, reason: str, now_s: float) -> JobRecord:
     """A waiting job ends before it began."""
-    return replace(job, state=JobState.STOPPED, reason=reason, ended_s=now_s, position=0)
+    return changed(job, state=JobState.STOPPED, reason=reason, ended_s=now_s, position=0)
 
 
 def refused(job: JobRecord, reason: str, now_s: float) -> JobRecord:
     """No pool can ever give what it asks for."""
-    return replace(job, state=JobState.REFUSED, reason=reason, ended_s=now_s, position=0)
+    return changed(job, state=JobState.REFUSED, reason=reason, ended_s=now_s, position=0)
 
 
 def _ended(job: JobRecord, attempt: AttemptRecord, now_s: float) -> Both:
@@ -101,15 +99,15 @@ def _ended(job: JobRecord, attempt: AttemptRecord, now_s: float) -> Both:
     if not _have_all_ended(attempt):
         return job, attempt
     exit_code = next((code for code in attempt.exits.values() if code), None if attempt.lost else 0)
-    attempt = replace(attempt, state=AttemptState.ENDED, ended_s=now_s)
+    attempt = changed(attempt, state=AttemptState.ENDED, ended_s=now_s)
     ran_s = job.ran_s + max(0.0, now_s - (attempt.started_s or attempt.placed_s))
-    job = replace(job, exit_code=exit_code, ran_s=ran_s, speeds=told.speeds_of(job, attempt))
+    job = changed(job, exit_code=exit_code, ran_s=ran_s, speeds=told.speeds_of(job, attempt))
     if exit_code == 0:
-        return replace(job, state=JobState.SUCCEEDED, reason="", ended_s=now_s), attempt
+        return changed(job, state=JobState.SUCCEEDED, reason="", ended_s=now_s), attempt
     if attempt.why in (Why.STOPPED, Why.OVER_TIME, Why.IDLE):
-        return replace(job, state=JobState.STOPPED, reason=attempt.reason, ended_s=now_s), attempt
+        return changed(job, state=JobState.STOPPED, reason=attempt.reason, ended_s=now_s), attempt
     if attempt.why in (Why.PREEMPTED, Why.RESIZED):
-        return replace(job, state=JobState.WAITING, reason=attempt.reason, eligible_s=now_s), attempt
+        return changed(job, state=JobState.WAITING, reason=attempt.reason, eligible_s=now_s), attempt
     if attempt.lost:
         return _after_loss(job, attempt, now_s), attempt
     return _after_failure(job, attempt.reason, now_s), attempt
@@ -124,12 +122,12 @@ def _after_loss(job: JobRecord, attempt: AttemptRecord, now_s: float) -> JobReco
     num_lost = job.num_lost + 1
     if num_lost > _MOST_LOST:
         reason = f"lost its node {_MOST_LOST} times, last {nodes}"
-        return replace(job, state=JobState.FAILED, reason=reason, num_lost=num_lost, ended_s=now_s)
+        return changed(job, state=JobState.FAILED, reason=reason, num_lost=num_lost, ended_s=now_s)
     eligible_s = now_s + (0.0 if num_lost <= _LOST_AT_ONCE else min(_LONGEST_PAUSE_S, 2.0 ** (num_lost - 1)))
     reason = attempt.reason if attempt.why is Why.LOST else f"lost {nodes}"
-    return replace(job, state=JobState.WAITING, reason=reason, num_lost=num_lost, eligible_s=eligible_s)
+    return changed(job, state=JobState.WAITING, reason=reason, num_lost=num_lost, eligible_s=eligible_s)
 
 
 def _after_failure(job: JobRecord, reason: str, now_s: float) -> JobRecord:
     """Its launcher tried as often as it may, in place; another place would not help."""
-    return replace(job, state=JobState.FAILED, reason=reason, ended_s=now_s)
+    return changed(job, state=JobState.FAILED, reason=reason, ended_s=now_s)

@@ -16,7 +16,7 @@ from drivetrain.compute.controller.free import Free
 from drivetrain.compute.controller.line import Line
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.controller.spending import SpendBook
-from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why
+from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why, changed
 from drivetrain.compute.controller.told import request_of, running_of, waiting_of, what_is_left
 from drivetrain.compute.controller.usage import UsageBook
 from drivetrain.compute.learn.run_times import History
@@ -138,7 +138,7 @@ class World:
         """An agent saw its devices used."""
         if (both := self._both(attempt_id)) is not None and both[0].job.idle_after_s is not None:
             job, attempt = both
-            self._put(job, replace(attempt, used_s=now_s))
+            self._put(job, changed(attempt, used_s=now_s))
 
     def progressed(self, attempt_id: str, step: int | None, saved_step: int | None, now_s: float) -> None:
         """An agent said how far it is."""
@@ -160,7 +160,7 @@ class World:
     def known_as(self, attempt_id: str, name: str) -> None:
         """What its engine calls it."""
         if (both := self._both(attempt_id)) is not None:
-            self._put(both[0], replace(both[1], known_as=name))
+            self._put(both[0], changed(both[1], known_as=name))
 
     def ended_there(self, attempt_id: str, why: Why, words: str, nodes: Collection[str], now_s: float) -> None:
         """Its engine has ended it by itself, or what of it ran on these nodes."""
@@ -201,7 +201,7 @@ class World:
         state, reason = JobState.SUCCEEDED, f"{num_tasks} tasks succeeded"
         if num_failed:
             state, reason = JobState.FAILED, f"{num_failed} of {num_tasks} tasks failed"
-        self._put(replace(job, state=state, reason=reason, exit_code=min(num_failed, 1), ended_s=now_s), None)
+        self._put(changed(job, state=state, reason=reason, exit_code=min(num_failed, 1), ended_s=now_s), None)
         self._stop_workers(job_id, "the array has ended", now_s)
 
     def _stop_workers(self, array: str, reason: str, now_s: float) -> None:
@@ -323,7 +323,7 @@ class World:
             grace_s = decision.grace_s if isinstance(decision, values.Preempt) else job.job.grace_s
             lost_s = decision.lost_s if isinstance(decision, values.Preempt) else 0.0
             if isinstance(decision, values.Resize):
-                attempt = replace(attempt, next_shares=decision.shares)
+                attempt = changed(attempt, next_shares=decision.shares)
             self._put(
                 *transitions.told_to_leave(
                     job, attempt, why, decision.reason, grace_s=grace_s, now_s=now_s, lost_s=lost_s
@@ -336,7 +336,7 @@ class World:
         if job.reason and abs(now_s - self._said_s.get(job.id, -every_s)) < every_s:
             return
         self._said_s[job.id] = now_s
-        self._put(replace(job, reason=decision.reason, position=decision.position), None)
+        self._put(changed(job, reason=decision.reason, position=decision.position), None)
 
     def _both(self, attempt_id: str) -> tuple[JobRecord, AttemptRecord] | None:
         job_id = attempt_id.rpartition(".")[0]
@@ -395,7 +395,7 @@ class World:
         self._running.pop(job.id, None)
         array = self.jobs.get(job.parent)
         if array is not None and array.state is JobState.WAITING and job.state is JobState.RUNNING:
-            self.set_job(replace(array, state=JobState.RUNNING, reason=""))
+            self.set_job(changed(array, state=JobState.RUNNING, reason=""))
         if before is None or before.state is not job.state:
             self._note(f"job {job.state}", job.id, self._told_of(job))
         if not job.state.is_final:
@@ -417,7 +417,7 @@ class World:
 
     def _told_of(self, job: JobRecord) -> dict[str, object]:
         """What history keeps of a job at each turn of its life: why, whose, and what it asks for."""
-        request = request_of(job, has_cores=self._has_cores)
+        request = self.as_waiting(job).request
         return {
             "reason": job.reason,
             "user": job.user,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drivetrain.compute.policy.ends import expected_end_s
 from drivetrain.compute.policy.fleet import Fleet
 from drivetrain.compute.policy.place import place_gang
 from drivetrain.compute.policy.quota import Book
@@ -74,13 +73,10 @@ def quota_free_s(job: Waiting, pool: str, state: State, book: Book) -> float | N
 
 def _ends(state: State, pool: str, book: Book, team: str) -> Iterator[tuple[float, Running]]:
     """Running jobs that stay, and that have something of the pool or of the team's quota, as they should end."""
-    found, counts = [], {}
-    for job in state.running.values():
+    counts: dict[tuple[str, str], bool] = {}
+    for end_s, _, job in state.by_end():
         whose = job.team, state.pool_of(job)
         if whose not in counts:
             counts[whose] = whose[1] == pool or job.team == team or book.shares_cohort(team, *whose)
-        if counts[whose] and not job.leaving:
-            found.append((expected_end_s(job, state.now_s), job.job, job))
-    found.sort(key=lambda entry: entry[:2])
-    for end_s, _, job in found:
-        yield end_s, job
+        if counts[whose]:
+            yield end_s, job

@@ -11,7 +11,7 @@ from drivetrain.compute.policy.backfill import quota_free_s, reserve
 from drivetrain.compute.policy.fleet import Fleet
 from drivetrain.compute.policy.place import place_gang
 from drivetrain.compute.policy.pools import latest_start_s
-from drivetrain.compute.policy.preempt import Victims, choose_victims, price_s, why
+from drivetrain.compute.policy.preempt import Victims, choose_victims, has_run_enough, price_s, why
 from drivetrain.compute.policy.quota import Book
 from drivetrain.compute.policy.resize import choose_shrinks, reason
 from drivetrain.compute.policy.state import InLine, State, staying
@@ -36,6 +36,14 @@ class _Later(NamedTuple):
     book: Book
 
 
+class _Lowest(NamedTuple):
+    """Priorities of a pool's running jobs. Attributes: may_leave: whether anybody has run for long enough at all."""
+
+    preemptible: float
+    elastic: float
+    may_leave: bool
+
+
 class Round:
     """What is decided in this pass, on top of what was. Attributes: starts, resizes, preempts: its decisions."""
 
@@ -55,7 +63,7 @@ class Round:
         self._in_vain: dict[tuple[str, int, int, tuple[str, ...]], float] = {}
         self._no_way: set[tuple[str, int, int, str]] = set()
         self._first_s: dict[tuple[str, int, str], float] = {}
-        self._lowest: dict[str, tuple[float, float]] = {}
+        self._lowest: dict[str, _Lowest] = {}
         self._victims: dict[str, Victims] = {}
         self._by_pool: dict[str, list[str]] = {pool: [] for pool in ("", *state.pools)}
         for job in state.running.values():
@@ -186,7 +194,7 @@ class Round:
         if key in self._no_way or not self._might_ask(job, pool):
             return False
         soon, kept = self._soon_of(pool), None
-        if self._lowest[pool][1] <= job.job.priority:
+        if self._lowest[pool].elastic <= job.job.priority:
             running = [self._state.running[name] for name in self._by_pool[pool]]
             kept = choose_shrinks(job.job, pool, running, soon, self._soon_book, job.end_s)
             for name, shares in (kept or {}).items():
@@ -219,14 +227,14 @@ class Round:
         """Whether there is anybody at all that it may have give or leave; quick, for most may not."""
         if pool not in self._lowest:
             running = [self._state.running[name] for name in self._by_pool[pool]]
-            gives = [other.priority for other in running if other.preemptible and not other.leaving]
+            may_leave = [other for other in running if not other.leaving and has_run_enough(other, self._state.now_s)]
+            gives = [other.priority for other in may_leave if other.preemptible]
             elastic = [other.priority for other in running if len(other.shares) > other.request.min_nodes]
-            self._lowest[pool] = min(gives, default=math.inf), min(elastic, default=math.inf)
-        lowest, elastic_lowest = self._lowest[pool]
-        if lowest < job.job.priority or elastic_lowest <= job.job.priority:
+            self._lowest[pool] = _Lowest(min(gives, default=math.inf), min(elastic, default=math.inf), bool(may_leave))
+        lowest, book = self._lowest[pool], self._soon_book
+        if lowest.preemptible < job.job.priority or lowest.elastic <= job.job.priority:
             return True
-        book = self._soon_book
-        return book.owns(job.job.team, pool, job.need_milli) and book.is_lent(job.job.team, pool)
+        return lowest.may_leave and book.owns(job.job.team, pool, job.need_milli) and book.is_lent(job.job.team, pool)
 
     def _shrink(self, name: str, job: InLine, pool: str, shares: tuple[Share, ...]) -> None:
         before = self._state.running[name]
@@ -249,7 +257,10 @@ class Round:
     def _wait(self, job: InLine, pool: str, position: int) -> None:
         """The first that lacks devices in a pool, or quota in a cohort, has them kept."""
         state, book, team = self._state, self._soon_book, job.job.team
-        head: object = pool if _allows(book, team, pool, job.need_milli) else book.accounts(team, pool)
+        accounts = book.accounts(team, pool)
+        head: object = pool
+        if not (pool in self._headed and accounts in self._headed):
+            head = pool if _allows(book, team, pool, job.need_milli) else accounts
         if head in self._headed:
             self._waits.append(_Waits(job, pool, position))
             return

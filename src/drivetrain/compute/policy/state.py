@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 from msgspec.structs import replace
 
+from drivetrain.compute.policy.ends import expected_end_s
 from drivetrain.compute.policy.fleet import Fleet
 from drivetrain.compute.policy.quota import Book
 from drivetrain.compute.policy.values import MILLI, Node, Pool, Request, Running, Share, Snapshot, Waiting
@@ -70,6 +71,7 @@ class State:
         self.book = Book(snapshot.quotas, capacity_milli(snapshot.nodes))
         self.running = {job.job: job for job in sorted(snapshot.running, key=lambda job: job.job)}
         self.waiting = {job.job: job for job in waiting}
+        self._by_end: list[tuple[float, str, Running]] = []
         for job in self.running.values():
             self.book.use(job.team, self.pool_of(job), _amount(job))
 
@@ -81,10 +83,22 @@ class State:
             pool = self._pool_of_job[job.job] = known[0] if known else ""
         return pool
 
+    def by_end(self) -> list[tuple[float, str, Running]]:
+        """When running jobs that stay should end, and which they are; the soonest first."""
+        if not self._by_end:
+            stay = [job for job in self.running.values() if not job.leaving]
+            ends = [(expected_end_s(job, self.now_s), job.job, job) for job in stay]
+            self._by_end = sorted(ends, key=lambda entry: entry[:2])
+        return self._by_end
+
+    def _put(self, job: Running) -> None:
+        self.running[job.job] = job
+        self._by_end = []
+
     def start(self, job: Waiting, pool: str, shares: tuple[Share, ...]) -> None:
         """The job has these places now."""
         self.fleets[pool].take(shares)
-        self.running[job.job] = started(job, shares, self.now_s)
+        self._put(started(job, shares, self.now_s))
         self.book.use(job.team, pool, amount_milli(job.request, len(shares)))
         del self.waiting[job.job]
 
@@ -95,7 +109,7 @@ class State:
 
     def leave(self, job: str) -> None:
         """The job saves and leaves."""
-        self.running[job] = replace(self.running[job], leaving=True)
+        self._put(replace(self.running[job], leaving=True))
 
     def resize(self, job: str, shares: tuple[Share, ...]) -> None:
         """The job has these from its next step on; those on top of what it has are taken at once."""
@@ -104,7 +118,7 @@ class State:
         more = tuple(share for share in shares if share not in before.shares)
         self.fleets[pool].take(more)
         self.book.use(before.team, pool, before.request.gpu_milli * len(more))
-        self.running[job] = replace(before, next_shares=shares)
+        self._put(replace(before, next_shares=shares))
 
     def enlarge(self, job: str, shares: tuple[Share, ...]) -> None:
         """A job that this plan starts has these from the start on, what it was given among them."""
@@ -113,7 +127,7 @@ class State:
         pool = self.pool_of(before)
         self.fleets[pool].take(more)
         self.book.use(before.team, pool, before.request.gpu_milli * len(more))
-        self.running[job] = replace(before, shares=shares)
+        self._put(replace(before, shares=shares))
 
     def gone(self, job: Running, book: Book) -> tuple[Share, ...]:
         """What will be free once it has done what it was told, which the book is told too."""
