@@ -9,15 +9,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivetrain.compute.learn.waiting import FEWEST_PAST, HORIZON_S, ONE_END, STEP, Calibration
+from drivetrain.compute.learn.waiting import (
+    HORIZON_S,
+    MOST_PAST,
+    ONE_END,
+    STEP,
+    Calibration,
+    Estimate,
+    estimate,
+    played,
+    widened,
+)
 
-MANY = 3000
+MANY = 9000
 SECONDS = st.floats(0, HORIZON_S)
 MOST_SHARE = 2 * math.log1p(HORIZON_S) / STEP / MANY
 """By so much more than it says an end can have missed after so many: it is by then beyond all that can come."""
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.lists(st.tuples(SECONDS, SECONDS, SECONDS), min_size=1, max_size=20), st.integers(1, 30))
 def test_whatever_comes_neither_end_misses_more_often_than_it_says(
     waits: list[tuple[float, float, float]], num_at_once: int
@@ -81,9 +91,26 @@ def test_a_job_that_still_waits_past_what_was_told_counts_at_once_and_but_once()
     assert at_once.corrected(100.0, 200.0) == later.corrected(100.0, 200.0)
 
 
+@given(st.lists(SECONDS, min_size=1, max_size=20).map(sorted), st.integers(0, 1000))
+def test_before_anything_came_true_an_interval_is_no_narrower_than_its_plays(plays: list[float], num: int) -> None:
+    alone, found = played(plays), estimate(plays, num)
+    assert found.p10_s <= alone.p10_s + 1e-6
+    assert found.p50_s == pytest.approx(alone.p50_s)
+    assert found.p90_s >= alone.p90_s - 1e-6
+
+
+def test_behind_many_errors_even_out_and_a_long_wait_may_be_over_far_sooner_than_a_short_one() -> None:
+    short, long = Estimate(60.0, 60.0, 60.0), Estimate(86400.0, 86400.0, 86400.0)
+    behind = [widened(long, num) for num in (0, 10, 100, 1000)]
+    assert behind[0].p90_s > behind[1].p90_s > behind[2].p90_s > behind[3].p90_s > long.p90_s
+    assert len({one.p10_s for one in behind}) == 1
+    assert behind[0].p10_s / long.p10_s < 0.3 < 0.9 < widened(short, 0).p10_s / short.p10_s
+
+
 def test_no_end_comes_after_the_horizon_unless_it_was_played_so() -> None:
     calibration = Calibration()
-    for _ in range(10 * FEWEST_PAST):
+    for _ in range(MOST_PAST):
         calibration.came_true(1.0, 2.0, HORIZON_S, told_s=(1.0, 2.0))
     assert calibration.corrected(100.0, 200.0)[1] == HORIZON_S
     assert calibration.corrected(100.0, 2 * HORIZON_S)[1] == 2 * HORIZON_S
+    assert estimate([HORIZON_S / 2], 0, calibration).p90_s == HORIZON_S

@@ -105,7 +105,7 @@ estimates = Table(
     metadata,
     Column("attempt", String(80), primary_key=True),  # that should start then, though it may not be there yet
     Column("at_s", Float, nullable=False),
-    Column("low_s", Float, nullable=False),  # from then, as it was played
+    Column("low_s", Float, nullable=False),  # from then, before it was corrected
     Column("high_s", Float, nullable=False),
     Column("told_low_s", Float),  # as it was told, corrected
     Column("told_middle_s", Float),

@@ -31,7 +31,7 @@ class WaitAnswer:
       asked_s: when, since the epoch.
       reason, position: as the policy says now.
       p10_s, p50_s, p90_s: from `asked_s` to its start; None where `why_not` says why nothing can be said.
-      low_s, high_s: the interval of the plays alone, before it was corrected by how true past ones came.
+      low_s, high_s: the interval before it was corrected by how true past ones came.
       num_plays: that came to their end.
       is_coarse: whether it goes by the rate of the line alone, which was too long to be played forward.
       num_runs: that are known like the one that holds devices now of which the fewest are known.
@@ -125,7 +125,8 @@ def _estimated(answer: WaitAnswer, present: Present, decisions: Sequence[Decisio
         place = next(at for at, job in enumerate(line) if job.job == answer.job)
         waits = rate_waits(present.snapshot, now_s, line[:place], line[place].team, history, seed=seed)
         answer = replace(answer, is_coarse=True)
-    alone, told = estimate(waits), estimate(waits, present.past)
+    num_ahead = answer.position - 1
+    alone, told = estimate(waits, num_ahead), estimate(waits, num_ahead, present.past)
     if told.p50_s >= HORIZON_S:
         return replace(answer, why_not=f"it starts in most plays not within {HORIZON_S / 86400:.0f} days")
     return replace(answer, p10_s=told.p10_s, p50_s=told.p50_s, p90_s=told.p90_s, low_s=alone.p10_s, high_s=alone.p90_s)

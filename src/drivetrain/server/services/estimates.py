@@ -20,7 +20,7 @@ class Told:
 
     Attributes:
       at_s: when, since the epoch.
-      low_s, high_s: from then, as it was played.
+      low_s, high_s: from then, before it was corrected.
       told_low_s, told_middle_s, told_high_s: from then, corrected; None of what was told by earlier versions.
     """
 
