@@ -122,14 +122,14 @@ def played(plays_s: Sequence[float]) -> Estimate:
 def widened(plays: Estimate, num_ahead: int) -> Estimate:
     """The interval that held eight times of ten where estimates were held against what came true.
 
-    Ten plays share what they do not know, and by how much they differ says little of how far off they are together. A
-    short wait is over about when it was played; the longer it was to be, the sooner at the earliest it may be over,
-    for what runs or waits ahead may fail at once: its lower end is a power of the middle lower, in which a wait of
-    five minutes counts like one. What lasts longer than was drawn, or never ends, holds up who is first in line; of
-    many ahead errors even out, as of a mean: by the square root of their number.
+    Plays share what they do not know, and are off together by more than they differ. A short wait is over about when
+    it was played; the longer it was to be, the sooner at the earliest it may be over, for what runs or waits ahead may
+    fail at once: the lower end is lower by a power of the middle, counted in five minutes. What lasts longer than was
+    drawn, or never ends, holds up who is first in line; of many ahead errors even out, as of a mean: by the square
+    root of their number.
 
     Source: fitted to 17 windows of the Philly table, 597 estimates, all windows alike, by the least interval score
-    (`benchmarks/notes/waiting.md`); with each window left out in turn it covered 80.5 % of that.
+    (`benchmarks/notes/waiting.md`); with each window left out in turn those covered 80.0 % of it.
     """
     low = _log(plays.p10_s) - SOONER * math.log1p(plays.p50_s / SHORT_S)
     high = _log(plays.p90_s) + LATER / math.sqrt(1 + num_ahead / FEW_AHEAD)
