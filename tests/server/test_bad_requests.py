@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
@@ -221,26 +222,53 @@ def test_a_body_that_does_not_come_is_not_waited_for_for_ever(monkeypatch: pytes
     assert asyncio.run(read()) == 408
 
 
-@pytest.mark.parametrize("begin", [b"", b"GET /health HT", b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /"])
-def test_who_connects_and_says_nothing_or_half_is_let_go(begin: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "HEAD_S", 0.05)
+async def _answer_ok(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
 
-    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-        await send({"type": "http.response.body", "body": b"ok"})
+
+def _all_that_is_said(begin: bytes, *, after_the_answer: bytes = b"") -> bytes:
+    """To who sends this, and then nothing more; to the end of the connection."""
 
     async def connect() -> bytes:
-        config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_keep_alive=600)
+        config = uvicorn.Config(_answer_ok, lifespan="off", log_config=None, timeout_keep_alive=600)
         config.load()
-        state = ServerState()
-        loop = asyncio.get_running_loop()
+        state, loop = ServerState(), asyncio.get_running_loop()
         server = await loop.create_server(lambda: PatientProtocol(config, state, {}), "127.0.0.1", 0)
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         writer.write(begin)
-        said = await reader.read()  # to the end
+        said = b""
+        if after_the_answer:
+            said = await reader.readuntil(b"ok")
+            writer.write(after_the_answer)
+        said += await reader.read()
         writer.close()
-        await writer.wait_closed()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
         server.close()
         return said
 
-    assert asyncio.run(connect()).endswith(b"ok" if begin.endswith(b"GET /") else b"")
+    return asyncio.run(connect())
+
+
+@pytest.mark.parametrize("begin", [b"", b"GET /health HT", b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /"])
+def test_who_connects_and_says_nothing_or_half_is_let_go(begin: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "HEAD_S", 0.05)
+    assert _all_that_is_said(begin).endswith(b"ok" if begin.endswith(b"GET /") else b"")
+
+
+def test_who_sends_nothing_but_empty_lines_after_an_answer_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "HEAD_S", 0.05)
+    assert _all_that_is_said(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", after_the_answer=b"\r\n").endswith(b"ok")
+
+
+def test_a_head_without_end_is_refused_before_it_fills_the_memory() -> None:
+    head = b"GET / HTTP/1.1\r\nX: " + b"x" * patience.MOST_HEAD_BYTES
+    assert _all_that_is_said(head).startswith(b"HTTP/1.1 400")
+
+
+def test_what_is_sent_after_a_head_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "HEAD_S", 0.05)
+    body = b"x" * (3 * patience.MOST_HEAD_BYTES)
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    assert _all_that_is_said(head + body, after_the_answer=b"\r\n").endswith(b"ok")
