@@ -84,9 +84,29 @@ def test_what_comes_before_the_first_rank_imports_nothing_that_takes_long() -> N
     )
     slow = {"dataclasses", "inspect", "ast", "typing_extensions", "logging", "tomllib", "difflib", "random", "tempfile"}
     slow |= {"json", "socket", "traceback", "urllib.parse", "ctypes", "hashlib", "uuid", "decimal", "datetime"}
-    assert not (slow | {"subprocess", "shutil", "email", "ssl", "http.client"}) & agent
+    more = {"subprocess", "shutil", "email", "ssl", "http.client", "weakref", "warnings", "msgspec._json_schema"}
+    assert not (slow | more) & agent
     forks_ranks = _modules("import sys; from drivetrain.launch import spares, nursery")
     assert not (slow - {"tempfile", "urllib.parse"} | {"msgspec", "subprocess"}) & forks_ranks
+
+
+def test_what_an_agent_is_told_and_its_code_are_understood_without_compiling_anything(told: Path) -> None:
+    program = """
+import builtins, pathlib, sys
+from drivetrain.compute.agent import main
+compiles = builtins.compile
+def of_files_alone(source, *others, **named):
+    assert isinstance(source, bytes), source
+    return compiles(source, *others, **named)
+builtins.compile = of_files_alone
+main._import_msgspec()
+from drivetrain.compute.agent import assignment, work
+from drivetrain.launch import launcher
+assert work.decode_manifest(b'{"entries": [["a.py", false, 1, "%s"]]}' % (b"0" * 64)).entries
+print(assignment.read_assignment(pathlib.Path(sys.argv[1])).attempt)
+"""
+    run = subprocess.run([sys.executable, "-c", program, told], capture_output=True, text=True, check=True, timeout=60)
+    assert run.stdout == "job-1.1\n"
 
 
 def _modules(program: str) -> set[str]:

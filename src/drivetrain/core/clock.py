@@ -1,9 +1,10 @@
-"""UTC instants and monotonic durations, both in integer nanoseconds, and the anchor that ties one to the other."""
+"""UTC instants and monotonic durations, both in integer nanoseconds, and the anchor that ties one to the other.
 
-from __future__ import annotations
+Annotations are types here and not texts of them, which `typing` would compile: agents and ranks have no time for that.
+"""
 
 import time
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from drivetrain.core.host import host_id as host_id
 
@@ -23,7 +24,7 @@ class Anchor(NamedTuple):
     wall_ns: int
 
     @classmethod
-    def now(cls) -> Anchor:
+    def now(cls) -> Self:
         """Read both clocks, one right after the other."""
         return cls(mono_ns(), wall_ns())
 

@@ -17,17 +17,17 @@ class Late:
     """While entered, what imports one of these modules gets one that loads itself at first use; others do not see it.
 
     Args:
-      names: modules that are imported whole (`import x`), and of which nothing is asked meanwhile; or of which a
-        function is imported, as `x:f`.
+      names: modules that are imported whole (`import x`), and of which nothing is asked meanwhile; or of which
+        functions are imported, as `x:f,g`.
     """
 
     def __init__(self, *names: str) -> None:
         self._late: dict[str, _LateModule] = {}
         for each in names:
-            name, _, function = each.partition(":")
+            name, _, functions = each.partition(":")
             if name not in sys.modules:
                 self._late[name] = _LateModule(name)
-                if function:
+                for function in filter(None, functions.split(",")):
                     setattr(self._late[name], function, _late_function(name, function))
 
     def __enter__(self) -> None:

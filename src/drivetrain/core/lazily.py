@@ -20,9 +20,9 @@ def lazily(package: str, files: Mapping[str, str]) -> Callable[[str], object]:
     def load(name: str) -> object:
         if name not in files:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        import importlib
-
-        value: object = getattr(importlib.import_module(f"{package}.{files[name]}"), name)
+        file = f"{package}.{files[name]}"
+        __import__(file)  # `importlib` would be imported for it, which short commands and agents do without
+        value: object = getattr(sys.modules[file], name)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -48,16 +48,16 @@ def become(job: Spawn, line: int) -> NoReturn:
     Args:
       line: descriptor of the socket to the launcher.
     """
-    os.environ.clear()
-    os.environ.update(job.env)
     os.set_inheritable(line, False)
     try:
         os.chdir(job.cwd)
         if job.kind == "executable":
-            _execute(job.argv)
+            _execute(job.argv, job.env)
     except OSError as exc:
         _say(f"error: cannot start {job.argv[0]} in {job.cwd}: {exc.strerror}")
         os._exit(127)
+    os.environ.clear()
+    os.environ.update(job.env)
     _reseed()
     code = _run_attempts(job, Control(Channel(_socket.socket(fileno=line))))
     _finish()
@@ -100,10 +100,10 @@ def _forget_program() -> None:
     gc.collect()
 
 
-def _execute(argv: list[str]) -> NoReturn:
+def _execute(argv: list[str], env: dict[str, str]) -> NoReturn:
     for name in ("SIGPIPE", "SIGXFSZ"):  # Python ignores these two; other programs expect them as they were
         signal.signal(getattr(signal, name), signal.SIG_DFL)
-    os.execv(argv[0], argv)  # noqa: S606 - no shell, on purpose
+    os.execve(argv[0], argv, env)  # noqa: S606 - no shell, on purpose
 
 
 def _reseed() -> None:

@@ -13,7 +13,7 @@ from drivetrain.core.errors import UsageError
 from drivetrain.store import RunFolder
 
 _TRIES, _PAUSE_S = 5, 0.02
-_ATTEMPT = re.compile(r"attempt-([0-9]+)\.rank-[0-9]+\.(?:jsonl|log)")
+_ATTEMPT = r"attempt-([0-9]+)\.rank-[0-9]+\.(?:jsonl|log)"
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def is_claimed(run: RunFolder) -> bool:
 def next_attempt(run: RunFolder) -> int:
     """One past the last attempt that left a journal or a log."""
     names = [path.name for folder in (run.journal, run.logs) if folder.is_dir() for path in folder.iterdir()]
-    return max((int(match[1]) + 1 for match in map(_ATTEMPT.fullmatch, names) if match), default=0)
+    return max((int(match[1]) + 1 for name in names if (match := re.fullmatch(_ATTEMPT, name))), default=0)
 
 
 def drop_unfinished(run: RunFolder) -> None:

@@ -260,10 +260,9 @@ class Launcher:
         watch = Watch(self._run, attempt=number, num_ranks=num_ranks)
         self._attempt = attempt = Attempt(number, num_ranks, grace_ns=spec.grace_ns, watch=watch)
         self._inquiry = None
+        self._nodes.open()
         if self._nodes.is_ready:
             self._begin()
-        else:
-            self._nodes.open()
         while not attempt.is_over and not (attempt.is_concluded and not attempt.has_begun):
             self._turn()
             if attempt.has_settled(mono_ns()):

@@ -22,7 +22,7 @@ class NurseryProcess:
     """A running nursery, in a session of its own, so that a terminal's Ctrl-C reaches the launcher alone.
 
     Attributes:
-      is_ready: whether it has said that it can fork.
+      is_ready: whether it can fork, or is about to without importing anything.
     """
 
     def __init__(self, modules: Sequence[str], *, env: Mapping[str, str], cwd: Path, grace_ns: int) -> None:
@@ -33,10 +33,12 @@ class NurseryProcess:
           cwd: where the ranks will run.
         """
         ours, theirs = pair()
+        self.is_ready = False
         with closing(theirs):
             spare = None if modules else spares.take(env)
             if spare is not None and spare.become(theirs, env=env, cwd=cwd, grace_ns=grace_ns):
                 self._process: subprocess.Popen[bytes] | spares.Spare = spare
+                self.is_ready = True  # it has nothing to import any more
             else:
                 import json
                 import subprocess
@@ -52,7 +54,6 @@ class NurseryProcess:
                     start_new_session=True,
                 )
         self.channel = Channel(ours)
-        self.is_ready = False
         self._grace_ns = grace_ns
 
     def spawn(self, job: Spawn) -> tuple[int, int, Channel]:

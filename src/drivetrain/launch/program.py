@@ -1,6 +1,7 @@
-"""What a command is: a Python script or module that can be forked, or a program that must be executed."""
+"""What a command is: a Python script or module that can be forked, or a program that must be executed.
 
-from __future__ import annotations
+Annotations are types here and not texts of them, which `typing` would compile: agents and ranks have no time for that.
+"""
 
 import os
 import sys

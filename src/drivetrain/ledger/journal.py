@@ -7,7 +7,8 @@ torn one. Names on disk are short (`k` kind, `t` monotonic ns) because a long ru
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -72,10 +73,6 @@ class Journal(msgspec.Struct, frozen=True):
     num_unreadable: int = 0
 
 
-_decode_record = msgspec.json.Decoder(Record).decode
-_decode_header = msgspec.json.Decoder(Header).decode
-
-
 def read_journal(path: Path, *, leave_out: str = "") -> Journal:
     """Read a journal file; it may be absent, empty, torn at its end or damaged in its middle.
 
@@ -88,12 +85,12 @@ def read_journal(path: Path, *, leave_out: str = "") -> Journal:
     except FileNotFoundError:
         return Journal(())
     parts: list[tuple[Header, list[Record]]] = []
-    num_unreadable = 0
+    num_unreadable, parse = 0, _parser()
     unwanted = f'{{"k":"{leave_out}"'.encode() if leave_out else b"\n"
     for line in lines:
         if not line or line.startswith(unwanted):
             continue
-        found = _parse(line)
+        found = parse(line)
         if isinstance(found, Header):
             parts.append((found, []))
         elif found is not None and parts:
@@ -136,7 +133,7 @@ class JournalTail:
         """Events of the lines completed since the last poll; none while the file is absent. Never raises OSError."""
         events: list[Event] = []
         for line in self._new_lines():
-            found = _parse(line)
+            found = _parser()(line)
             if isinstance(found, Header):
                 self._header = found
             elif found is not None and self._header is not None:
@@ -159,12 +156,21 @@ class JournalTail:
         return whole.split(b"\n")
 
 
-def _parse(line: bytes) -> Header | Record | None:
-    """A line as what it is; None when it is neither, or of a kind we do not know."""
-    try:
-        found = _decode_record(line)
-        if found.k == HEADER:
-            return _decode_header(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return found if found.k in NEEDS else None
+@cache
+def _parser() -> Callable[[bytes], Header | Record | None]:
+    """A line -> what it is; None when it is neither, or of a kind we do not know.
+
+    Made as the first journal is read: msgspec takes 2 ms to understand these types, which ranks need not wait for.
+    """
+    decode_record, decode_header = msgspec.json.Decoder(Record).decode, msgspec.json.Decoder(Header).decode
+
+    def parse(line: bytes) -> Header | Record | None:
+        try:
+            found = decode_record(line)
+            if found.k == HEADER:
+                return decode_header(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        return found if found.k in NEEDS else None
+
+    return parse

@@ -13,7 +13,7 @@ import functools
 import os
 import re
 import threading
-import weakref
+from _weakrefset import WeakSet  # as `threading` does: `weakref` has more, for which agents have no time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -316,9 +316,9 @@ def _detailed_json(name: str) -> bytes:
 
 
 @functools.cache
-def _watch_forks() -> weakref.WeakSet[Recorder]:
+def _watch_forks() -> WeakSet[Recorder]:
     """The recorders that a forked child must let go of; the first call asks to be told of forks."""
-    recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
+    recorders: WeakSet[Recorder] = WeakSet()
 
     def let_go() -> None:
         for recorder in recorders:

@@ -1,6 +1,7 @@
-"""What an agent is told: a file in the folder of its attempt, readable by nobody else."""
+"""What an agent is told: a file in the folder of its attempt, readable by nobody else.
 
-from __future__ import annotations
+Annotations are types here and not texts of them, which msgspec would have to compile before an agent knows anything.
+"""
 
 import os
 from collections.abc import Mapping

@@ -62,11 +62,13 @@ def _work(folder: Path, member: int) -> int:
 def _import_msgspec() -> None:
     """Without what it looks for to understand types that agents have none of, which takes longer than all of it.
 
-    `typing_extensions` would bring `inspect`; `uuid` asks which platform this is; what is used of `datetime` is in C.
+    `typing_extensions` would bring `inspect`; `uuid` asks which platform this is; what is used of `datetime` is in C;
+    and it makes a `ForwardRef` to see whether it may, for which Python would get ready to compile.
     """
     if "msgspec" in sys.modules:
         return
     import _datetime  # type: ignore[import-not-found]  # which is said nowhere to have types
+    import typing
     from types import SimpleNamespace
 
     others = {
@@ -77,8 +79,17 @@ def _import_msgspec() -> None:
     }
     others = {name: module for name, module in others.items() if name not in sys.modules}
     sys.modules.update(others)
-    unused = Late("msgspec.inspect", "msgspec.msgpack", "msgspec.toml", "msgspec.yaml", "textwrap")
+    forward_ref, typing.ForwardRef = typing.ForwardRef, SimpleNamespace  # type: ignore[misc, assignment]
+    unused = Late(
+        "msgspec._json_schema:schema,schema_components",
+        "msgspec.inspect",
+        "msgspec.msgpack",
+        "msgspec.toml",
+        "msgspec.yaml",
+        "textwrap",
+    )
     with unused, suppress(AttributeError):  # a version that wants more gets all
         import msgspec as msgspec
+    typing.ForwardRef = forward_ref  # type: ignore[misc]
     for name in others:
         del sys.modules[name]

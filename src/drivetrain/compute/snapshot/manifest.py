@@ -1,6 +1,7 @@
-"""What a snapshot is: paths with modes, sizes and hashes of contents. Its id is the hash of all that."""
+"""What a snapshot is: paths with modes, sizes and hashes of contents. Its id is the hash of all that.
 
-from __future__ import annotations
+Annotations are types here and not texts of them, which msgspec would have to compile before an agent has its code.
+"""
 
 from pathlib import PurePosixPath
 
