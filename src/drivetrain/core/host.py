@@ -17,7 +17,7 @@ def host_id() -> str:
 def _host_id() -> str:
     name = os.uname().nodename
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return f"{name}/{file.read(8)}"
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:  # as text it would take a codec, to be imported
+            return f"{name}/{file.read(8).decode('ascii')}"
     except OSError:
         return name

@@ -16,8 +16,6 @@ from drivetrain.launch.attempt import Attempt
 from drivetrain.launch.claim import claimed, drop_unfinished, next_attempt
 from drivetrain.launch.devices import Devices
 from drivetrain.launch.elastic import Next, after_failure, farewell, resized_text
-from drivetrain.launch.hang import hung
-from drivetrain.launch.inquiry import Inquiry
 from drivetrain.launch.layout import Layout, finished_after
 from drivetrain.launch.local import free_port, make_node, num_cores
 from drivetrain.launch.node import Node
@@ -34,8 +32,9 @@ from drivetrain.launch.wire import Leave
 from drivetrain.ledger import Recorder
 from drivetrain.store import RunFolder
 
-if TYPE_CHECKING:  # what only runs of several nodes need
+if TYPE_CHECKING:  # what only runs of several nodes need, or what is needed once ranks run
     from drivetrain.launch.door import Door
+    from drivetrain.launch.inquiry import Inquiry
     from drivetrain.launch.line import Line
     from drivetrain.launch.remote_node import RemoteNode
 
@@ -345,9 +344,13 @@ class Launcher:
         if self._spec.is_elastic and attempt.has_begun and not (attempt.is_concluded or attempt.is_leaving):
             self._heed_request(now_ns)
         if self._inquiry is None and attempt.has_begun and not attempt.is_concluded:
+            from drivetrain.launch.hang import hung
+
             looks = attempt.watch.looks(states, now_ns)
             look = hung(looks, floor_ns=self._spec.hang_after_ns, p99_step_ns=attempt.watch.p99_step_ns)
             if look is not None:
+                from drivetrain.launch.inquiry import Inquiry
+
                 folder = self._run.evidence(attempt.number)
                 self._inquiry = Inquiry.begin(
                     look, looks, folder=folder, nodes=self._nodes, recorder=self._recorder, now_ns=now_ns

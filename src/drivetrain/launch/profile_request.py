@@ -95,5 +95,7 @@ def profiles_of(run: RunFolder) -> Iterator[None]:
 def _tidy(run: RunFolder) -> None:
     with suppress(OSError):
         run.profile_request.unlink(missing_ok=True)
+        if not run.profile.is_dir():  # most runs have none, and to look into it is to compile a pattern
+            return
         for left in run.profile.glob(f".attempt-*{INCOMPLETE}*"):
             left.unlink(missing_ok=True)

@@ -76,4 +76,4 @@ def _anchored(name: str, cwd: Path) -> str:
 def _is_this_interpreter(found: str) -> bool:
     """Whether it is ours: the same file through the same environment (a venv's `python` links to its base's)."""
     ours, theirs = Path(sys.executable), Path(found)
-    return ours.resolve() == theirs.resolve() and ours.parent.resolve() == theirs.parent.resolve()
+    return ours.parent.resolve() == theirs.parent.resolve() and ours.resolve() == theirs.resolve()

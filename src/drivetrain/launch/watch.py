@@ -6,14 +6,17 @@ import os
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from drivetrain.core.leaves import Leaf
 from drivetrain.core.units import NS_PER_S
-from drivetrain.launch.hang import Look
 from drivetrain.ledger import Event, JournalTail
 from drivetrain.store import RunFolder
+
+if TYPE_CHECKING:
+    from drivetrain.launch.hang import Look
 
 _NUM_STEPS = 200  # the latest ones are the measure of the next
 _NUM_STEPS_LEAST = 20
@@ -143,6 +146,8 @@ class Watch:
         Args:
           states: by rank, see `process_state`.
         """
+        from drivetrain.launch.hang import Look
+
         looks = []
         for number, (state, ticks) in sorted(states.items()):
             rank = self._ranks[number]

@@ -7,10 +7,13 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from drivetrain.compute.agent.client import GONE, AgentClient, ServerAwayError, ServerRefusedError
-from drivetrain.compute.agent.shipping import Shipping
-from drivetrain.compute.agent.use import DeviceUse
+
+if TYPE_CHECKING:
+    from drivetrain.compute.agent.shipping import Shipping
+    from drivetrain.compute.agent.use import DeviceUse
 
 EVERY_S = 2.0
 
@@ -44,6 +47,8 @@ class Beats:
         """Once; whether all that ranks wrote has been sent."""
         step, saved_step = self._how_far()
         if self._use is None:
+            from drivetrain.compute.agent.use import DeviceUse
+
             self._use = DeviceUse()  # it looks at all processes, for which there is no time before ranks have begun
         is_all = True
         try:

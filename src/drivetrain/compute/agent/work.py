@@ -8,13 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from drivetrain.compute.agent.assignment import Assignment
 from drivetrain.compute.agent.beats import Beats
 from drivetrain.compute.agent.client import GONE, AgentClient, ServerAwayError, ServerRefusedError
-from drivetrain.compute.agent.leftovers import end_descendants
-from drivetrain.compute.agent.shipping import Shipping
 from drivetrain.compute.snapshot import CodeShelf, decode_manifest, unpack
 from drivetrain.core import variables
 from drivetrain.core.errors import DrivetrainError, StoreError, UsageError
@@ -22,6 +20,9 @@ from drivetrain.core.units import NS_PER_S
 from drivetrain.launch import Launcher, LaunchSpec, Progress, is_claimed, spares
 from drivetrain.launch.prctl import adopt_orphans
 from drivetrain.store import run_folder
+
+if TYPE_CHECKING:
+    from drivetrain.compute.agent.shipping import Shipping
 
 T = TypeVar("T")
 
@@ -85,6 +86,8 @@ class Agent:
             exit_code = _BUG
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         spares.drop()
+        from drivetrain.compute.agent.leftovers import end_descendants
+
         end_descendants(_GRACE_S)
         self._last_word(exit_code)
         return exit_code
@@ -197,7 +200,11 @@ class Agent:
 
     def _shipping(self) -> Shipping | None:
         """Needed where this node does not see the run."""
-        return None if self._run.manifest_file.is_file() else Shipping(self._run.path)
+        if self._run.manifest_file.is_file():
+            return None
+        from drivetrain.compute.agent.shipping import Shipping
+
+        return Shipping(self._run.path)
 
     def _tell(self, words: str, hint: str = "") -> None:
         self._words = words
