@@ -223,7 +223,7 @@ class Asking:
             job_name=job.job.name or job.id,
             pool=attempt.pool,
             shares=attempt.shares,
-            agent=(python, *BEGIN, str(self.folder / attempt.id)),
+            agent=(python, *BEGIN, f"{self.folder}/{attempt.id}"),
             env=env,
             secrets=tuple(name for kind, _, name in (each.partition(":") for each in sources) if kind == "env"),
             max_runtime_s=job.job.max_runtime_s,

@@ -7,8 +7,22 @@ from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Select, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Delete,
+    Insert,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState
 from drivetrain.compute.job import accepted_before
@@ -25,6 +39,7 @@ _CHANGE = {
     table: update(table).where(table.c.id == bindparam("key")).values(state=bindparam("now"), record=bindparam("data"))
     for table in (tables.jobs, tables.attempts)
 }
+_INSERT = {table: insert(table).inline() for table in (tables.jobs, tables.attempts, tables.events)}
 _ATTEMPTS_OF = select(tables.attempts.c.record).where(tables.attempts.c.job == bindparam("of"))
 _NEWEST = (
     select(tables.jobs.c.record)
@@ -179,8 +194,7 @@ class Records:
 
     def drop_messages(self, numbers: Sequence[int]) -> None:
         """They have been dealt with, in the same transaction."""
-        if numbers:
-            self.connection.execute(_DROP_MESSAGE, [{"number": number} for number in numbers])
+        self._in_bulk(_DROP_MESSAGE, [{"number": number} for number in numbers])
 
     def add_events(self, events: Iterable[tuple[int, str, str, object]]) -> None:
         """Append to history: time in ns since the epoch, kind, subject, data."""
@@ -251,13 +265,27 @@ class Records:
 
     def _change(self, table: Table, records: Iterable[JobRecord | AttemptRecord]) -> None:
         rows = [{"key": each.id, "now": each.state.value, "data": encoded(each)} for each in records]
-        if rows:
-            self.connection.execute(_CHANGE[table], rows)
+        self._in_bulk(_CHANGE[table], rows)
 
     def _insert(self, table: Table, rows: Iterable[dict[str, Any]]) -> None:
-        listed = list(rows)
-        if listed:
-            self.connection.execute(insert(table), listed)
+        self._in_bulk(_INSERT[table], list(rows))
+
+    def _in_bulk(self, statement: Insert | Update | Delete, rows: Sequence[dict[str, Any]]) -> None:
+        """To look at the values of each row takes SQLAlchemy longer than the database, so the driver gets them."""
+        if not rows:
+            return
+        text, names = _text_of(statement, tuple(rows[0]), self.connection.dialect.name)
+        self.connection.exec_driver_sql(text, [tuple(map(row.__getitem__, names)) for row in rows])
+
+
+@cache
+def _text_of(statement: Insert | Update | Delete, columns: tuple[str, ...], dialect: str) -> tuple[str, list[str]]:
+    """As the driver takes it, and in which order the values."""
+    known, style = (sqlite.dialect, "qmark") if dialect == "sqlite" else (postgresql.dialect, "format")
+    compiled = statement.compile(dialect=known(paramstyle=style), column_keys=columns)
+    assert isinstance(compiled, SQLCompiler)
+    assert compiled.positiontup is not None
+    return str(compiled), compiled.positiontup
 
 
 @cache
