@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import (
+    BindParameter,
     Connection,
     Delete,
     Insert,
@@ -33,6 +34,13 @@ T = TypeVar("T")
 _FEW = 500
 _FINAL = [state.value for state in JobState if state.is_final]
 _INBOX = tables.inbox.c
+_TELL = insert(tables.inbox)
+_JOB, _ATTEMPT = (
+    select(table.c.record).where(table.c.id == bindparam("key")) for table in (tables.jobs, tables.attempts)
+)
+_JOB_OF_KEY = select(tables.jobs.c.record).where(tables.jobs.c.request_key == bindparam("key"))
+_OF_THESE: BindParameter[Any] = bindparam("these", expanding=True)
+_FAMILY = select(tables.jobs.c.record).where(tables.jobs.c.id.in_(_OF_THESE) | tables.jobs.c.parent.in_(_OF_THESE))
 _MESSAGES = select(_INBOX.seq, _INBOX.kind, _INBOX.subject, _INBOX.data).order_by(_INBOX.seq).limit(bindparam("most"))
 _DROP_MESSAGE = delete(tables.inbox).where(_INBOX.seq == bindparam("number"))
 _CHANGE = {
@@ -64,7 +72,7 @@ class Records:
 
     def add_job(self, job: JobRecord, *, key: str | None = None) -> None:
         """Insert. Raises sqlalchemy.exc.IntegrityError: the key has a job already."""
-        self.connection.execute(insert(tables.jobs), _job_row(job) | {"request_key": key})
+        self.connection.execute(_INSERT[tables.jobs], _job_row(job) | {"request_key": key})
 
     def add_jobs(self, jobs: Sequence[JobRecord]) -> None:
         """Insert many."""
@@ -85,12 +93,12 @@ class Records:
 
     def job(self, job_id: str) -> JobRecord | None:
         """One, or None where there is none."""
-        text = self.connection.scalar(select(tables.jobs.c.record).where(tables.jobs.c.id == job_id))
+        text = self.connection.scalar(_JOB, {"key": job_id})
         return None if text is None else decoded(text, JobRecord)
 
     def job_of_key(self, key: str) -> JobRecord | None:
         """The one that a request with this key made."""
-        text = self.connection.scalar(select(tables.jobs.c.record).where(tables.jobs.c.request_key == key))
+        text = self.connection.scalar(_JOB_OF_KEY, {"key": key})
         return None if text is None else decoded(text, JobRecord)
 
     def unfinished_jobs(self) -> list[JobRecord]:
@@ -123,12 +131,10 @@ class Records:
 
     def family(self, job_ids: Sequence[str]) -> list[JobRecord]:
         """These jobs and, of those that are arrays, the workers; in order of time."""
-        table = tables.jobs
         found = []
         for begin in range(0, len(job_ids), _FEW):
-            part = job_ids[begin : begin + _FEW]
-            query = select(table.c.record).where(table.c.id.in_(part) | table.c.parent.in_(part))
-            found += [decoded(text, JobRecord) for text in self.connection.scalars(query)]
+            rows = self.connection.scalars(_FAMILY, {"these": job_ids[begin : begin + _FEW]})
+            found += [decoded(text, JobRecord) for text in rows]
         return sorted(found, key=lambda job: (job.submitted_s, job.id))
 
     def whose(self, job_ids: Sequence[str]) -> dict[str, tuple[str, str, str]]:
@@ -148,7 +154,7 @@ class Records:
 
     def attempt(self, attempt_id: str) -> AttemptRecord | None:
         """One, or None where there is none."""
-        text = self.connection.scalar(select(tables.attempts.c.record).where(tables.attempts.c.id == attempt_id))
+        text = self.connection.scalar(_ATTEMPT, {"key": attempt_id})
         return None if text is None else decoded(text, AttemptRecord)
 
     def living_attempts(self) -> list[AttemptRecord]:
@@ -185,7 +191,7 @@ class Records:
     def tell(self, kind: str, subject: str, data: object) -> None:
         """Leave a message for the controller; it is dealt with once, in order."""
         row = {"kind": kind, "subject": subject, "data": msgspec.json.encode(data).decode()}
-        self.connection.execute(insert(tables.inbox), row)
+        self.connection.execute(_TELL, row)
 
     def messages(self, limit: int = 5000) -> list[tuple[int, str, str, Any]]:
         """Those that wait, in order: number, kind, subject, data."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from drivetrain.compute.snapshot import Manifest
 from drivetrain.server.database import tables
 
+_FIND = select(tables.snapshots.c.id).where(tables.snapshots.c.id == bindparam("key"))
+
 
 def has(connection: Connection, snapshot: str) -> bool:
     """Whether it is there, whole."""
-    table = tables.snapshots
-    return connection.scalar(select(table.c.id).where(table.c.id == snapshot)) is not None
+    return connection.scalar(_FIND, {"key": snapshot}) is not None
 
 
 def add(connection: Connection, manifest: Manifest, now_s: float) -> None:
