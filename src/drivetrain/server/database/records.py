@@ -31,7 +31,7 @@ from drivetrain.compute.policy.values import Failure
 from drivetrain.server.database import tables
 
 T = TypeVar("T")
-_FEW = 500
+_FEW, _ESCAPE = 500, "/"
 _FINAL = [state.value for state in JobState if state.is_final]
 _INBOX = tables.inbox.c
 _TELL = insert(tables.inbox)
@@ -111,18 +111,9 @@ class Records:
         self, *, user: str = "", team: str = "", states: Sequence[str] = (), begin: str = "", limit: int = 100
     ) -> list[JobRecord]:
         """The newest first, without workers of arrays."""
-        table = tables.jobs
-        query = select(table.c.record).where(table.c.parent == "").limit(limit)
-        query = query.order_by(table.c.submitted_s.desc(), table.c.id.desc())
-        if user:
-            query = query.where(table.c.user == user)
-        if team:
-            query = query.where(table.c.team == team)
-        if states:
-            query = query.where(table.c.state.in_(states))
-        if begin:
-            query = query.where(table.c.id.startswith(begin, autoescape=True))
-        return [decoded(text, JobRecord) for text in self.connection.scalars(query)]
+        query = _jobs(user=bool(user), team=bool(team), states=bool(states), begin=bool(begin))
+        told = {"user": user, "team": team, "states": states, "begin": f"{_escaped(begin)}%", "most": limit}
+        return [decoded(text, JobRecord) for text in self.connection.scalars(query, told)]
 
     def newest_job(self) -> JobRecord | None:
         """The one that came last, but for workers of arrays."""
@@ -292,6 +283,30 @@ def _text_of(statement: Insert | Update | Delete, columns: tuple[str, ...], dial
     assert isinstance(compiled, SQLCompiler)
     assert compiled.positiontup is not None
     return str(compiled), compiled.positiontup
+
+
+@cache
+def _jobs(*, user: bool, team: bool, states: bool, begin: bool) -> Select[str]:
+    """The newest first, without workers of arrays: of a user, of a team, in some states, whose id begins so."""
+    table = tables.jobs.c
+    query = select(table.record).where(table.parent == "").limit(bindparam("most"))
+    query = query.order_by(table.submitted_s.desc(), table.id.desc())
+    if user:
+        query = query.where(table.user == bindparam("user"))
+    if team:
+        query = query.where(table.team == bindparam("team"))
+    if states:
+        query = query.where(table.state.in_(bindparam("states", expanding=True)))
+    if begin:
+        query = query.where(table.id.like(bindparam("begin"), escape=_ESCAPE))
+    return query
+
+
+def _escaped(text: str) -> str:
+    """As it is, within a pattern."""
+    for sign in (_ESCAPE, "%", "_"):
+        text = text.replace(sign, _ESCAPE + sign)
+    return text
 
 
 @cache
