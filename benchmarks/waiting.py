@@ -32,7 +32,7 @@ NUM_JOBS = 1500
 LOAD = 0.95
 WARM_UP = 300
 OF_WAITING = 3
-OF_REAL = 32
+OF_REAL = 48
 """A window's jobs come in bursts that share one error: few of many windows say more than many of few."""
 LEAST_PCT, MOST_PCT = 75, 85
 LATELY_S = 6 * 3600.0
