@@ -23,12 +23,13 @@ class ServerProcess:
 
     Attributes:
       url: where it listens now.
+      said: what it wrote to stderr since it served, once it has ended.
     """
 
     def __init__(
         self, home: Path, *, database: str = "", options: tuple[str, ...] = (), env: Mapping[str, str] | None = None
     ) -> None:
-        self.home, self.url = home, ""
+        self.home, self.url, self.said = home, "", ""
         self._options = ("--port", "0", *(("--database", database) if database else ()), *options)
         self._env = {**os.environ, "DRIVETRAIN_HOME": str(home), **(env or {})}
         self._process: subprocess.Popen[str] | None = None
@@ -75,7 +76,7 @@ class ServerProcess:
             return 0
         process.send_signal(signal.SIGCONT)
         process.send_signal(signum)
-        _, _ = process.communicate(timeout=_PATIENCE_S)
+        _, self.said = process.communicate(timeout=_PATIENCE_S)
         return process.returncode
 
     @property

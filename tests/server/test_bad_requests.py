@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
@@ -105,6 +108,22 @@ def test_texts_that_no_database_keeps_are_no_fault_of_ours(server: ServerProcess
         server, "POST", "/api/users/nobody/tokens", '{"label": "\\u0000"}', **{"Content-Type": "application/json"}
     )
     assert status == 422
+
+
+def test_who_goes_away_in_the_middle_of_a_request_leaves_nothing_in_the_log(
+    make_server: Callable[..., ServerProcess],
+) -> None:
+    server = make_server()
+    address = urlsplit(server.url)
+    for route in (f"PUT /api/blobs/{EMPTY}", "POST /api/blobs", "POST /api/snapshots", "POST /api/jobs"):
+        for body in ("Transfer-Encoding: chunked\r\n\r\n5\r\nab", "Content-Length: 5\r\n\r\nab"):
+            with socket.create_connection((address.hostname, address.port), timeout=30) as client:
+                head = f"{route} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.token}\r\n"
+                client.sendall(f"{head}{body}".encode())
+                client.shutdown(socket.SHUT_WR)
+                assert client.recv(1) == b""
+    server.stop()
+    assert server.said == ""
 
 
 def test_an_agent_is_heard_within_what_can_be_alone(server: ServerProcess) -> None:

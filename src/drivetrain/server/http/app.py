@@ -11,6 +11,7 @@ from fastapi.security import HTTPBearer
 from sqlalchemy.exc import DataError as NotKept
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.requests import ClientDisconnect
 
 import drivetrain
 from drivetrain.core.errors import DataError, DrivetrainError, StoreError, UsageError
@@ -37,6 +38,7 @@ def make_app(server: Server) -> FastAPI:
     app.add_middleware(Limits)
     app.add_exception_handler(DrivetrainError, _refusal)
     app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(ClientDisconnect, _cut_off)
     for none in (NotKept, UnicodeEncodeError, OverflowError):
         app.add_exception_handler(none, _not_kept)
     for kind in (OperationalError, InterfaceError, PoolTimeoutError):
@@ -61,6 +63,11 @@ def _malformed(_: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, RequestValidationError)
     found = [f"{'.'.join(map(str, error['loc']))}: {error['msg']}"[:300] for error in exc.errors()[:_MOST_NAMED]]
     return JSONResponse({"detail": "; ".join(found)}, 422)
+
+
+def _cut_off(_: Request, exc: Exception) -> JSONResponse:  # noqa: ARG001 - starlette's signature
+    """Whoever went away in the middle of a request hears nothing of it; neither does the log, which anybody could fill."""
+    return JSONResponse({"detail": "the request was cut off"}, 400)
 
 
 def _not_kept(_: Request, exc: Exception) -> JSONResponse:  # noqa: ARG001 - starlette's signature
