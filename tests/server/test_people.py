@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
 import pytest
@@ -71,6 +72,44 @@ def test_the_audit_shows_what_was_refused(server: ServerProcess) -> None:
     name, viewer = somebody(server, "viewer")
     with pytest.raises(UsageError, match="may not"):
         viewer.ask("POST", "/api/jobs", {"job": {"command": ["true"]}, "folder": "/"})
-    row = next(line.split() for line in said("users", "--audit").splitlines() if name in line.split())
-    assert row[-4:] == [name, "submit", "jobs", "refused"]
+    head, *rows = (line.split() for line in said("users", "--audit").splitlines())
+    row = next(row for row in rows if name in row)
+    assert (head[-1], row[-4:]) == ("outcome", [name, "submit", "jobs", "refused"])
     assert name in said("users")
+
+
+def outcomes(action: str, subject: str) -> list[bool]:
+    """Whether each of these was done, the newest first."""
+    rows = json.loads(said("users", "--audit", "--json"))
+    return [row["was_allowed"] for row in rows if (row["action"], row["subject"]) == (action, subject)]
+
+
+def test_what_was_not_done_for_any_reason_does_not_read_as_done() -> None:
+    bad, team, nobody = (f"{begin}{uuid.uuid4().hex[:8]}" for begin in ("a b$(id)", "team-", "nobody-"))
+    for action, subject, *words in (
+        ("set user", bad, "users", "--set", bad, "--role", "viewer"),
+        ("set user", bad, "server", "--token", bad),
+        ("take back tokens", nobody, "users", "--revoke", nobody),
+        ("set quota", f"{team}@nowhere", "quota", "--set", team, "--own", "1", "--pool", "nowhere"),
+        ("drop quota", team, "quota", "--remove", team),
+        ("drop budget", team, "budget", "--remove", team),
+        ("set node draining", nobody, "pools", "--drain", nobody),
+    ):
+        with pytest.raises(UsageError):
+            said(*words)
+        assert outcomes(action, subject)[:1] == [False], (action, subject)
+    said("quota", "--set", team, "--own", "1")
+    said("quota", "--remove", team)
+    assert (outcomes("set quota", team), outcomes("drop quota", team)) == ([True], [True, False])
+
+
+def test_tokens_of_somebody_who_is_not_known_are_not_said_to_be_taken_back() -> None:
+    with pytest.raises(UsageError, match="there is no user 'nobody'"):
+        said("users", "--revoke", "nobody")
+
+
+def test_the_audit_prints_nothing_that_a_terminal_obeys(server: ServerProcess) -> None:
+    _, member = somebody(server, "member")
+    with pytest.raises(UsageError, match="may not"):
+        member.ask("DELETE", "/api/users/x%1b%5b2J%0Aroot/tokens")
+    assert r"x\x1b[2J\nroot" in said("users", "--audit")

@@ -74,8 +74,8 @@ def _audit(found: list[dict[str, Any]]) -> str:
         (utc_text(int(row["at_s"] * NS_PER_S)), row["user"], row["action"], row["subject"], _verdict(row))
         for row in found
     ]
-    return table(("when", "user", "did", "to", ""), rows)
+    return table(("when", "user", "what", "to", "outcome"), rows)
 
 
 def _verdict(row: dict[str, Any]) -> str:
-    return "" if row["was_allowed"] else "refused"
+    return "done" if row["was_allowed"] else "refused"

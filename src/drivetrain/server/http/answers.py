@@ -66,7 +66,10 @@ class Dropped(BaseModel):
 
 
 class Audited(BaseModel):
-    """Who did what, or tried to, and when: seconds since the epoch."""
+    """Who did what, or tried to, and when: seconds since the epoch.
+
+    Attributes: was_allowed: and was done; what was refused for any reason was not.
+    """
 
     seq: int
     at_s: float

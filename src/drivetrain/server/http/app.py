@@ -66,7 +66,7 @@ def _malformed(_: Request, exc: Exception) -> JSONResponse:
 
 
 def _cut_off(_: Request, exc: Exception) -> JSONResponse:  # noqa: ARG001 - starlette's signature
-    """Whoever went away in the middle of a request hears nothing of it; neither does the log, which anybody could fill."""
+    """Whoever went away in the middle of a request hears nothing more; nor does the log, which anybody could fill."""
     return JSONResponse({"detail": "the request was cut off"}, 400)
 
 

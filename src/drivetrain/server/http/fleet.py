@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from pydantic import BaseModel, Field
+from sqlalchemy import Connection
 
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
 from drivetrain.compute.controller.spending import began_s
@@ -28,7 +30,7 @@ from drivetrain.ledger.fleet import (
 from drivetrain.server.database import Records, reading
 from drivetrain.server.http import answers
 from drivetrain.server.http.answers import answer
-from drivetrain.server.http.who import allow, person_of, server_of
+from drivetrain.server.http.who import doing, person_of, server_of
 from drivetrain.server.services import settings as written
 from drivetrain.server.services.fleet import moment_ns, read_fleet
 from drivetrain.server.services.people import Person, Role
@@ -89,15 +91,13 @@ def _counted(budget: Budget, fleet: Fleet, since_ns: int) -> Budget:
 def set_setting(request: Request, who: Who, kind: str, name: str, body: dict[str, Any]) -> None:
     """Write a quota (as TEAM@POOL, or TEAM@ of all pools) or a budget (as TEAM), new or not."""
     _kind(kind)
-    allow(request, who, f"set {kind}", name, is_allowed=who.role is Role.OPERATOR)
-    server = server_of(request)
-    with server.database.begin() as connection:
+    with _changing(request, who, f"set {kind}", name) as connection:
         records = Records(connection)
         pools = [pool.name for pool in records.settings("pool", Pool)]
         record = written.setting_of(kind, name, body, pools=pools)
         records.set_setting(kind, name, record)
         records.tell("settings", kind, None)
-    server.wake()
+    server_of(request).wake()
 
 
 @router.delete("/settings/{kind}/{name}", status_code=204)
@@ -105,29 +105,26 @@ def drop_setting(request: Request, who: Who, kind: str, name: str) -> None:
     """Take back a quota or a budget."""
     if kind not in ("quota", "budget"):
         raise HTTPException(404, f"there is no quota or budget called {kind[:40]}")
-    allow(request, who, f"drop {kind}", name, is_allowed=who.role is Role.OPERATOR)
-    server = server_of(request)
-    with server.database.begin() as connection:
+    with _changing(request, who, f"drop {kind}", name) as connection:
         records = Records(connection)
         if not records.drop_setting(kind, name):
             raise HTTPException(404, f"there is no {kind} {name[:80]}")
         records.tell("settings", kind, None)
-    server.wake()
+    server_of(request).wake()
 
 
 @router.post("/nodes/{name}/state", status_code=202, response_class=Response)
 def set_node(request: Request, who: Who, name: str, body: NodeState) -> Response:
     """Drain a node, cordon it, or take it back."""
-    allow(request, who, f"set node {body.state}", name, is_allowed=who.role is Role.OPERATOR)
-    server = server_of(request)
-    with server.database.begin() as connection:
+    with _changing(request, who, f"set node {body.state}", name) as connection:
         records = Records(connection)
         known = [node.name for node in records.settings("node", NodeRecord)]
         if name not in known:
             guess = nearest(name, known)
             raise UsageError(f"there is no node {name[:80]!r}", hint=f"did you mean {guess}?" if guess else "")
-        records.tell("node", name, {"state": body.state, "reason": body.reason or f"by {who.name}"})
-    server.wake()
+        why = body.reason or ("" if body.state == "up" else f"by {who.name}")
+        records.tell("node", name, {"state": body.state, "reason": why})
+    server_of(request).wake()
     return Response(status_code=202)
 
 
@@ -159,6 +156,12 @@ def cost(
         fleet = read_fleet(connection, at_ns, since_ns, {*names, *chosen}, server.past)
     found = statement(fleet, since_ns, fleet.read_at_ns, by=names, where=chosen)
     return {"json": statement_json(found), "text": cost_text(found)}
+
+
+def _changing(request: Request, who: Person, action: str, name: str) -> AbstractContextManager[Connection]:
+    """As `doing`, for operators; a quota of all pools, `TEAM@`, is written down as the team's."""
+    subject = name.removesuffix("@") if action.endswith("quota") else name
+    return doing(request, who, action, subject, is_allowed=who.role is Role.OPERATOR)
 
 
 def _kind(kind: str) -> type[Any]:

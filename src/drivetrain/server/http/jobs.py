@@ -17,7 +17,7 @@ from drivetrain.compute.job import job_of
 from drivetrain.server.database import Records, reading
 from drivetrain.server.http import answers
 from drivetrain.server.http.answers import answer
-from drivetrain.server.http.who import allow, person_of, server_of
+from drivetrain.server.http.who import allow, doing, person_of, server_of
 from drivetrain.server.services import arrays, jobs, logs
 from drivetrain.server.services.people import Person
 from drivetrain.server.services.restarts import restarts
@@ -128,8 +128,7 @@ def stop(request: Request, who: Who, name: str) -> Response:
     server = server_of(request)
     with reading(server.database) as connection:
         job = jobs.find(connection, name)
-    allow(request, who, "stop", job.id, is_allowed=who.may_change(job.user))
-    with server.database.begin() as connection:
+    with doing(request, who, "stop", job.id, is_allowed=who.may_change(job.user)) as connection:
         jobs.stop(connection, who, job)
     server.wake()
     return answer(job, 202)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from drivetrain.server.database import reading
 from drivetrain.server.http import answers
-from drivetrain.server.http.who import allow, person_of, server_of
+from drivetrain.server.http.who import allow, doing, person_of, server_of
 from drivetrain.server.services import people
 from drivetrain.server.services.people import Person, Role
 
@@ -49,26 +49,24 @@ def list_users(request: Request, who: Who) -> list[dict[str, Any]]:
 @router.put("/users/{name}", status_code=204)
 def set_user(request: Request, who: Who, name: str, user: User) -> None:
     """Write a user, new or not."""
-    allow(request, who, "set user", name, is_allowed=who.role is Role.OPERATOR)
-    with server_of(request).database.begin() as connection:
+    with doing(request, who, "set user", name, is_allowed=who.role is Role.OPERATOR) as connection:
         people.set_user(connection, name, user.role, tuple(user.teams))
 
 
 @router.post("/users/{name}/tokens", status_code=201, response_model=answers.Token)
 def give_token(request: Request, who: Who, name: str, wanted: NewToken) -> dict[str, str]:
     """Make a token; it is shown this once."""
-    allow(request, who, "make a token for", name, is_allowed=who.role is Role.OPERATOR or who.name == name)
-    server = server_of(request)
-    with server.database.begin() as connection:
-        token = people.give_token(connection, name, wanted.label, lasts_s=wanted.lasts_s, now_s=server.clock())
+    is_allowed, now_s = who.role is Role.OPERATOR or who.name == name, server_of(request).clock()
+    with doing(request, who, "make a token for", name, is_allowed=is_allowed) as connection:
+        token = people.give_token(connection, name, wanted.label, lasts_s=wanted.lasts_s, now_s=now_s)
     return {"token": token}
 
 
 @router.delete("/users/{name}/tokens", response_model=answers.Dropped)
 def drop_tokens(request: Request, who: Who, name: str) -> dict[str, int]:
     """Take back all tokens of a user; each may be good for another second. Answers how many there were."""
-    allow(request, who, "take back tokens", name, is_allowed=who.role is Role.OPERATOR or who.name == name)
-    with server_of(request).database.begin() as connection:
+    is_allowed = who.role is Role.OPERATOR or who.name == name
+    with doing(request, who, "take back tokens", name, is_allowed=is_allowed) as connection:
         return {"num_dropped": people.drop_tokens(connection, name)}
 
 

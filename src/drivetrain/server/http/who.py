@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from fastapi import HTTPException, Request
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from drivetrain.compute.controller.states import AttemptRecord
@@ -40,13 +44,29 @@ def _look_up(server: Server, token: str) -> Bearer:
     return found
 
 
-def allow(request: Request, person: Person, action: str, subject: str, *, is_allowed: bool) -> None:
-    """Write down what somebody does or tries to. Raises HTTPException: 403."""
+@contextmanager
+def doing(request: Request, person: Person, action: str, subject: str, *, is_allowed: bool) -> Iterator[Connection]:
+    """A transaction in which somebody does something, and by which it is written down as done.
+
+    What is refused, before it or within, for whatever reason, is written down as refused. Raises HTTPException: 403.
+    """
     server = server_of(request)
-    with server.database.begin() as connection:
-        people.audit(connection, person.name, action, subject, was_allowed=is_allowed, now_s=server.clock())
-    if not is_allowed:
-        raise HTTPException(403, f"{person.name}, a {person.role}, may not {action} {subject}")
+    try:
+        if not is_allowed:
+            raise HTTPException(403, f"{person.name}, a {person.role}, may not {action} {subject}")
+        with server.database.begin() as connection:
+            yield connection
+            people.audit(connection, person.name, action, subject, was_allowed=True, now_s=server.clock())
+    except Exception:
+        with server.database.begin() as connection:
+            people.audit(connection, person.name, action, subject, was_allowed=False, now_s=server.clock())
+        raise
+
+
+def allow(request: Request, person: Person, action: str, subject: str, *, is_allowed: bool) -> None:
+    """Write down that somebody asks for what changes nothing. Raises HTTPException: 403."""
+    with doing(request, person, action, subject, is_allowed=is_allowed):
+        pass
 
 
 def attempt_of(request: Request, attempt: str, member: int) -> AttemptRecord:

@@ -81,7 +81,9 @@ def give_token(connection: Connection, user: str, label: str, *, lasts_s: float,
 
 
 def drop_tokens(connection: Connection, user: str) -> int:
-    """Take back all that a user has; how many there were."""
+    """Take back all that a user has; how many there were. Raises: UsageError: there is no such user."""
+    if person(connection, user) is None:
+        raise UsageError(f"there is no user {user[:70]!r}", hint="drivetrain users lists them")
     return connection.execute(delete(tables.tokens).where(tables.tokens.c.user == user)).rowcount
 
 
@@ -158,8 +160,9 @@ def is_good(connection: Connection, token: str, *, for_s: float, now_s: float) -
 
 
 def audit(connection: Connection, user: str, action: str, subject: str, *, was_allowed: bool, now_s: float) -> None:
-    """Write down who did what, or tried to."""
-    row = {"at_s": now_s, "user": user, "action": action[:24], "subject": subject[:80], "was_allowed": was_allowed}
+    """Write down who did what, or tried to: a subject may be any text, so what a terminal would obey is spelled out."""
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in subject[:80])[:80]
+    row = {"at_s": now_s, "user": user, "action": action[:24], "subject": shown, "was_allowed": was_allowed}
     connection.execute(insert(tables.audit), row)
 
 
