@@ -69,6 +69,11 @@ REFUSED: tuple[tuple[str, str, object], ...] = (
     ("POST", "/api/users/nobody/tokens", {"lasts_s": -1}),
     ("POST", "/api/users/%00/tokens", {}),
     ("PUT", "/api/users/%00", {"role": "viewer"}),
+    ("PUT", "/api/users/q", {"job": None}),
+    ("POST", "/api/users/q/tokens", {"last_s": 60}),
+    ("POST", "/api/jobs/latest/logs", {"ranks": 1}),
+    ("POST", "/api/whatif", {"add": ["cpu:1"], "over": 60}),
+    ("POST", "/api/nodes/local-0/state", {"state": "up", "why": "x"}),
     ("PUT", "/api/settings/pool/local", {"name": "local", "price_per_gpu_h": -3}),
     quota("t@", team="t", nominl_milli=3),
     quota("t@", team="t", nominal_milli=-5),
@@ -146,6 +151,9 @@ def test_an_agent_is_heard_within_what_can_be_alone(server: ServerProcess) -> No
         kind = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
         assert raw(server, "POST", path, body, **kind)[0] in (404, 422), (path, body)
     assert raw(server, "POST", f"{base}/0/beat", "{}", Authorization="Bearer \xe9")[0] == 401
+    beat = json.dumps({"is_busy": True, "of_another_version": 1})
+    kind = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+    assert raw(server, "POST", f"{base}/0/beat", beat, **kind) == (200, '{"leave":null}')
     client.stop(name)
     wait_for_state(client, name, "stopped")
 

@@ -32,6 +32,21 @@ def test_each_route_says_what_it_does_and_answers_and_who_may_ask(server: Server
             assert refusal == {"$ref": "#/components/schemas/Refusal"}, name
 
 
+def test_each_request_of_people_refuses_keys_that_it_does_not_have(server: ServerProcess) -> None:
+    schemas = json.loads(raw(server, "GET", "/openapi.json", Authorization="")[1])["components"]["schemas"]
+    seen = 0
+    for name, said in operations(server):
+        body = said.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+        if (
+            "$ref" not in body or "/agent/" in name
+        ):  # lists have no keys, and a job's and a setting's are judged by kind
+            continue
+        schema = schemas[body["$ref"].rpartition("/")[2]]
+        assert schema["additionalProperties"] is False, name
+        seen += 1
+    assert seen >= 6
+
+
 @pytest.mark.parametrize(
     ("path", "kind"),
     [

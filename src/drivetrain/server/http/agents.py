@@ -1,4 +1,8 @@
-"""Routes for agents; each needs the token of its attempt."""
+"""Routes for agents; each needs the token of its attempt.
+
+Keys that are not known are passed over here: jobs outlive servers, so an agent may be of another version than the one
+that it reports to, and what it says besides is no reason not to hear it.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
@@ -30,6 +30,7 @@ from drivetrain.ledger.fleet import (
 from drivetrain.server.database import Records, reading
 from drivetrain.server.http import answers
 from drivetrain.server.http.answers import answer
+from drivetrain.server.http.bodies import Body
 from drivetrain.server.http.who import doing, person_of, server_of
 from drivetrain.server.services import settings as written
 from drivetrain.server.services.fleet import moment_ns, read_fleet
@@ -39,7 +40,7 @@ router = APIRouter(prefix="/api", tags=["fleet"])
 Who = Annotated[Person, Depends(person_of)]
 
 
-class NodeState(BaseModel):
+class NodeState(Body):
     """What is to become of a node."""
 
     state: Literal["up", "draining", "cordoned"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy.exc import IntegrityError
 
 from drivetrain.compute.controller.states import JobState
@@ -15,6 +15,7 @@ from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.server.database import reading
 from drivetrain.server.foresee.answers import WaitAnswer, WhatIfAnswer
 from drivetrain.server.http.answers import answer
+from drivetrain.server.http.bodies import Body
 from drivetrain.server.http.who import person_of, server_of
 from drivetrain.server.services import estimates, jobs
 from drivetrain.server.services.people import Person
@@ -24,7 +25,7 @@ Who = Annotated[Person, Depends(person_of)]
 _LONGEST_S = 14 * 86400.0
 
 
-class Change(BaseModel):
+class Change(Body):
     """What there would be more of, such as `H100:16`, and how far to look."""
 
     add: list[Annotated[str, Field(max_length=80)]] = Field(min_length=1, max_length=20)

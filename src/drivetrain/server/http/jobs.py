@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy.exc import IntegrityError
 from starlette.concurrency import run_in_threadpool
 
@@ -17,6 +17,7 @@ from drivetrain.compute.job import job_of
 from drivetrain.server.database import Records, reading
 from drivetrain.server.http import answers
 from drivetrain.server.http.answers import answer
+from drivetrain.server.http.bodies import Body
 from drivetrain.server.http.who import allow, doing, person_of, server_of
 from drivetrain.server.services import arrays, jobs, logs
 from drivetrain.server.services.people import Person
@@ -30,10 +31,8 @@ _MOST_LOOKED_AT = 10
 _LOOK_S, _LONGEST_LOOK_S = 0.02, 0.5
 
 
-class Submission(BaseModel):
+class Submission(Body):
     """What is to be run. `job` has the keys of a job file."""
-
-    model_config = ConfigDict(extra="forbid")
 
     job: dict[str, Any]
     snapshot: str = Field(default="", max_length=80)
@@ -41,7 +40,7 @@ class Submission(BaseModel):
     key: str = Field(default="", max_length=128)
 
 
-class Cursor(BaseModel):
+class Cursor(Body):
     """How far a reader of logs is, by file."""
 
     cursor: dict[str, int] = Field(default_factory=dict, max_length=100_000)

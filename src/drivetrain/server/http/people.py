@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from drivetrain.server.database import reading
 from drivetrain.server.http import answers
+from drivetrain.server.http.bodies import Body
 from drivetrain.server.http.who import allow, doing, person_of, server_of
 from drivetrain.server.services import people
 from drivetrain.server.services.people import Person, Role
@@ -17,14 +18,14 @@ router = APIRouter(prefix="/api", tags=["people"])
 Who = Annotated[Person, Depends(person_of)]
 
 
-class User(BaseModel):
+class User(Body):
     """Who somebody is."""
 
     role: Role = Role.MEMBER
     teams: list[str] = Field(default_factory=list, max_length=100)
 
 
-class NewToken(BaseModel):
+class NewToken(Body):
     """What a token is for, and how long."""
 
     label: str = Field(default="", max_length=64)
