@@ -23,6 +23,9 @@ from drivetrain.core.errors import UsageError
         ("users --role viewer", "--role is given without --set"),
         ("server --stop --role viewer", "--role is given without --token"),
         ("pools --why broken", "--why is given without --drain or --resume"),
+        ("submit --env =b -- true", "--env '=b': expected NAME=VALUE"),
+        ("submit --secret KEY -- true", "--secret 'KEY': expected NAME=SOURCE"),
+        ("submit --priority 99999999999 -- true", "expected -1,000,000 to 1,000,000"),
         ("jobs --history --team maps", "--history and --team are both given"),
     ],
 )

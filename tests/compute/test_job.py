@@ -65,6 +65,8 @@ def test_a_file_says_the_same_as_flags(tmp_path: Path) -> None:
         ({"max_runtime": "9" * 400 + "d"}, "max_runtime: the number is too large"),
         ({"max_runtime": "0s"}, "expected more than nothing"),
         ({"max_runtime": "4000d"}, "expected at most 3650d"),
+        ({"priority": "9" * 11}, "priority is 99999999999, expected -1,000,000 to 1,000,000"),
+        ({"priority": "-" + "9" * 400}, "expected -1,000,000 to 1,000,000"),
         ({"priority": 10**9}, "expected -1,000,000 to 1,000,000"),
     ],
 )

@@ -80,19 +80,22 @@ def _job(
     values |= {key: value for key, value in given.items() if value is not None}
     if command_line:
         values["command"] = list(command_line)
-    for option, key, pairs in (("--env", "env", env), ("--secret", "secrets", secrets)):
+    for option, takes, key, pairs in (
+        ("--env", "NAME=VALUE", "env", env),
+        ("--secret", "NAME=SOURCE", "secrets", secrets),
+    ):
         if pairs:
             before = values.get(key, {})
-            values[key] = {**(before if isinstance(before, dict) else {}), **_pairs(option, pairs)}
+            values[key] = {**(before if isinstance(before, dict) else {}), **_pairs(option, takes, pairs)}
     values.setdefault("command", [])
     return job_of(values, where=str(path or "job"))
 
 
-def _pairs(option: str, pairs: tuple[str, ...]) -> dict[str, str]:
+def _pairs(option: str, takes: str, pairs: tuple[str, ...]) -> dict[str, str]:
     found = dict(pair.partition("=")[::2] for pair in pairs)
     for pair in pairs:
         if "=" not in pair or pair.startswith("="):
-            raise UsageError(f"{option} {pair.partition('=')[0]!r}: expected NAME=VALUE")
+            raise UsageError(f"{option} {pair!r}: expected {takes}")
     return found
 
 

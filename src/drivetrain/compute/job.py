@@ -20,6 +20,7 @@ MOST_WORKERS = 1000
 """Of an array; each is a job of its own to the scheduler."""
 MOST_COMMAND_BYTES, MOST_WORD_BYTES = 1 << 20, (1 << 17) - 1
 """Of a command with its variables, and of each word: Linux starts no program with more."""
+_MOST_PRIORITY = 1_000_000
 _LONGEST_S = 3650 * 86400.0
 _LAST_TASK = (1 << 31) - 2
 _MOST_DIGITS = 10
@@ -147,11 +148,15 @@ class Job:
         """The higher goes first."""
         if isinstance(self.priority, int):
             return self.priority
-        if _is_whole(self.priority.removeprefix("-")):
+        digits = self.priority.removeprefix("-")
+        if _is_whole(digits):
             return int(self.priority)
+        if digits.isascii() and digits.isdecimal():
+            raise _no_priority(self.priority)
         if self.priority not in PRIORITIES:
             guess = config.nearest(self.priority[:40], list(PRIORITIES))
-            hint = f"did you mean {guess}?" if guess else f"one of {', '.join(PRIORITIES)}, or a number"
+            numbers = f"a number from {-_MOST_PRIORITY:,} to {_MOST_PRIORITY:,}"
+            hint = f"did you mean {guess}?" if guess else f"one of {', '.join(PRIORITIES)}, or {numbers}"
             raise UsageError(f"priority {self.priority[:40]!r} is not known", hint=hint)
         return PRIORITIES[self.priority]
 
@@ -269,8 +274,8 @@ def _check_numbers(job: Job) -> None:
             raise UsageError(f"{what} is {number}, expected 0 or more")
     if job.gpus > 1 and job.gpus != int(job.gpus):
         raise UsageError(f"gpus is {job.gpus:g}, expected whole ones, or a part of one")
-    if abs(job.priority_value) > 1_000_000:
-        raise UsageError(f"priority is {job.priority!r}, expected -1,000,000 to 1,000,000")
+    if abs(job.priority_value) > _MOST_PRIORITY:
+        raise _no_priority(str(job.priority_value))
     (_, most_nodes), _ = job.nodes_range, job.memory_bytes
     if job.tasks and most_nodes > MOST_WORKERS:
         raise UsageError(f"nodes is {job.nodes!r}: an array has up to {MOST_WORKERS} workers")
@@ -280,6 +285,10 @@ def _check_numbers(job: Job) -> None:
             raise UsageError(f"{what} is {getattr(job, what)[:40]!r}, expected at most {_LONGEST_S / 86400:g}d")
         if seconds == 0 and what in ("max_runtime", "deadline", "idle_after"):
             raise UsageError(f"{what} is {getattr(job, what)[:40]!r}, expected more than nothing, or leave it out")
+
+
+def _no_priority(number: str) -> UsageError:
+    return UsageError(f"priority is {number[:40]}, expected {-_MOST_PRIORITY:,} to {_MOST_PRIORITY:,}")
 
 
 def _is_whole(text: str) -> bool:
