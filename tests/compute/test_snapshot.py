@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from drivetrain.compute.snapshot import Entry, Manifest, decode_manifest, take, unpack
 from drivetrain.compute.snapshot import unchanged as unchanged_module
 from drivetrain.compute.snapshot.listing import begin_listing, root_and_folder
-from drivetrain.compute.snapshot.manifest import link_stays_inside, stays_inside
+from drivetrain.compute.snapshot.manifest import check_lock, link_stays_inside, stays_inside
 from drivetrain.compute.snapshot.unchanged import unchanged
 from drivetrain.core.errors import DataError, UsageError
 from drivetrain.core.units import NS_PER_S
@@ -242,3 +242,41 @@ def test_a_folder_that_was_removed_under_us_is_told(tmp_path: Path, monkeypatch:
     monkeypatch.delenv("DRIVETRAIN_HOME", raising=False)
     with pytest.raises(UsageError, match="the folder that you stand in has been removed"):
         make_home()
+
+
+@pytest.mark.parametrize(
+    ("folder", "lock", "is_there"),
+    [
+        ("", "a.lock", True),
+        ("", "./a.lock", True),
+        ("", "b.lock", False),
+        ("sub", "a.lock", False),
+        ("sub", "c.lock", True),
+        ("", "sub/c.lock", True),
+        ("", "sub", False),
+        ("", "linked.lock", True),
+        ("", "linked/c.lock", True),
+        ("sub", "linked/c.lock", True),
+    ],
+)
+def test_a_lock_file_that_is_not_among_the_code_is_told(tmp_path: Path, folder: str, lock: str, is_there: bool) -> None:
+    (tmp_path / "sub").mkdir()
+    for path in ("a.lock", "sub/c.lock"):
+        (tmp_path / path).touch()
+    (tmp_path / "linked.lock").symlink_to("a.lock")
+    (tmp_path / "linked").symlink_to("sub")
+    (tmp_path / "sub" / "linked").symlink_to(".")
+    manifest = take(tmp_path)
+    if is_there:
+        check_lock(manifest, folder, lock)
+    else:
+        with pytest.raises(UsageError, match="there is no such file in the code"):
+            check_lock(manifest, folder, lock)
+
+
+def test_a_link_to_a_folder_travels_from_a_folder_without_git(tmp_path: Path) -> None:
+    (tmp_path / "code" / "sub").mkdir(parents=True)
+    (tmp_path / "code" / "sub" / "word").write_text("x")
+    (tmp_path / "code" / "linked").symlink_to("sub")
+    manifest = decode_manifest(take(tmp_path / "code").encoded())
+    assert [entry.path for entry in manifest.entries] == ["linked", "sub/word"]

@@ -41,6 +41,22 @@ def test_a_job_of_a_program_runs_with_the_code_of_its_folder(
     assert in_place.describe()["folder"] == str(code)
 
 
+def test_a_lock_file_that_does_not_travel_is_told_at_once(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRIVETRAIN_SERVER", server.url)
+    monkeypatch.setenv("DRIVETRAIN_TOKEN", server.token)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.lock").touch()
+    for more in ([], ["--dry-run"]):
+        asked = ["submit", "--lock", "nofile.lock", *more, "--", "true"]
+        with pytest.raises(UsageError, match=r"lock 'nofile.lock': there is no such file in the code"):
+            CliRunner().invoke(drivetrain, asked, catch_exceptions=False)
+    sent = dt.Job(command=("true",), lock="there.lock").submit()
+    sent.stop()
+    assert sent.wait() in FINAL
+
+
 def test_what_ran_runs_again_with_the_code_it_had(
     make_server: Callable[..., ServerProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,11 +103,14 @@ def _plan(job: Job, here: bool) -> str:
     import msgspec
 
     from drivetrain.compute.snapshot import take
+    from drivetrain.compute.snapshot.manifest import check_lock
 
     root, folder = root_and_folder()
     code: dict[str, object] = {"folder": str(Path.cwd())}
     if not here:
         manifest = take(Path(root))
+        if job.lock:
+            check_lock(manifest, folder, job.lock)
         code = {
             "snapshot": manifest.id,
             "folder": folder,

@@ -84,8 +84,8 @@ def _walk(folder: str) -> Iterator[str]:
     for above, folders, names in os.walk(folder):
         folders[:] = [n for n in folders if n not in _LEFT_OUT and not _ignores_itself(os.path.join(above, n))]
         inside = os.path.relpath(above, folder)
-        yield from (name if inside == "." else f"{inside}/{name}" for name in names)
-        yield from (f"{inside}/{name}" for name in folders if os.path.islink(os.path.join(above, name)))
+        found = [*names, *(name for name in folders if os.path.islink(os.path.join(above, name)))]
+        yield from (name if inside == "." else f"{inside}/{name}" for name in found)
 
 
 def _ignores_itself(folder: str) -> bool:

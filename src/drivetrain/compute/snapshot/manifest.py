@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from drivetrain.core.errors import DataError
+from drivetrain.core.errors import DataError, UsageError
 
 MOST_FILES = 200_000
 _MOST_PATH_CHARS, _MOST_FOLDERS = 4000, 100
@@ -83,6 +83,19 @@ def stays_inside(path: str) -> bool:
     """Whether a path, taken from a folder, names something in it."""
     parts = path.split("/")
     return bool(path) and not path.startswith("/") and "\0" not in path and not {"", ".", ".."} & set(parts)
+
+
+def check_lock(manifest: Manifest, folder: str, lock: str) -> None:
+    """Whether a job's environment can be made. Args: folder: where it runs, in the code; lock: path from there.
+
+    Raises: UsageError: there is no such file. What lies behind a link may be there.
+    """
+    path = PurePosixPath(folder) / lock
+    known = {entry.path: entry for entry in manifest.entries}
+    is_behind_link = any(entry.link for parent in path.parents if (entry := known.get(str(parent))))
+    if str(path) not in known and not is_behind_link:
+        hint = "a path from where the job runs, of a file that git does not ignore"
+        raise UsageError(f"lock {lock[:60]!r}: there is no such file in the code", hint=hint)
 
 
 def link_stays_inside(path: str, target: str) -> bool:

@@ -55,6 +55,7 @@ def submit(request: Request, who: Who, submission: Submission) -> Response:
     if not who.may_submit:
         allow(request, who, "submit", "jobs", is_allowed=False)
     job = job_of(submission.job)
+    jobs.check_files(server.shelf, job, snapshot=submission.snapshot, folder=submission.folder)
 
     def take() -> JobRecord:
         with server.database.begin() as connection:

@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 
 from drivetrain.compute.controller.states import JobRecord
 from drivetrain.compute.job import Job, is_text
-from drivetrain.compute.snapshot.manifest import stays_inside
+from drivetrain.compute.snapshot import CodeShelf, decode_manifest
+from drivetrain.compute.snapshot.manifest import check_lock, stays_inside
 from drivetrain.core import ids
-from drivetrain.core.errors import UsageError
+from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.server.client import NoCodeError
 from drivetrain.server.database import Records
 from drivetrain.server.services import arrays, snapshots
@@ -65,6 +66,20 @@ def submit(
     records.tell("submit", record.id, None)
     audit(connection, who.name, "submit", record.id, was_allowed=True, now_s=now_s)
     return record
+
+
+def check_files(shelf: CodeShelf, job: Job, *, snapshot: str, folder: str) -> None:
+    """Look whether its code has the file that it names; not inside a transaction, since code may have many.
+
+    Raises: UsageError: it has not.
+    """
+    if not job.lock or not snapshot:
+        return
+    try:
+        data = shelf.manifest(snapshot)
+    except StoreError:  # it has not been sent, which is said as the job is taken
+        return
+    check_lock(decode_manifest(data), folder, job.lock)
 
 
 def workers_of(record: JobRecord, new_run: Callable[[], str]) -> list[JobRecord]:
