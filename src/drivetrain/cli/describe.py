@@ -22,12 +22,15 @@ _MOST_SHOWN = 10
 @click.option("--json", "as_json", is_flag=True, help="All that is known, as JSON.")
 def command(job: str, as_json: bool) -> None:
     """Tell all about JOB: an id, the beginning of one, or `latest`."""
+    from drivetrain.cli.progress import late_line
     from drivetrain.server.client import connect
 
     client = connect()
     found = client.job(job)
     if found["state"] == "waiting":
-        with suppress(UsageError):  # it has just stopped to wait
+        why = f": {found['reason']}" if found["reason"] else ""
+        told = late_line(f"{found['id']} waits{why}; playing the queue forward to see how long ...")
+        with told, suppress(UsageError):  # it has just stopped to wait
             found["estimate"] = client.ask("GET", f"/api/jobs/{found['id']}/estimate")
     click.echo(json.dumps(found) if as_json else "\n".join(_lines(found)))
 

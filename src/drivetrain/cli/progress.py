@@ -1,12 +1,19 @@
-"""One look for progress on long work: a bar on stderr, gone when the work is done, silent where nobody watches."""
+"""One look for progress on long work: on stderr, silent where nobody watches.
+
+A bar, gone when the work is done; a line where nobody knows how far it is.
+"""
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 _SHORT_S = 1.0
+WAITING = "waiting"
+"""The name of the thread that tells what is waited for."""
 Advance = Callable[[int, str], None]
 """`advance(done, note)`: how much is done in all, and a few words on how it goes."""
 
@@ -49,3 +56,20 @@ def late_bar(what: str) -> Iterator[Callable[[int, int], None]]:
                 shown[0](done, "")
 
         yield advance
+
+
+@contextmanager
+def late_line(text: str) -> Iterator[None]:
+    """Say what is waited for, where the block takes more than a second."""
+    stderr = sys.stderr
+    if not stderr.isatty():
+        yield
+        return
+    late = threading.Timer(_SHORT_S, lambda: print(text, file=stderr, flush=True))
+    late.name, late.daemon = WAITING, True
+    late.start()
+    try:
+        yield
+    finally:
+        late.cancel()
+        late.join()

@@ -40,13 +40,16 @@ def command(add: tuple[str, ...], over: str, as_json: bool) -> None:
     what came in the last hours comes again. A kind that the fleet has none of comes on nodes of 8. The figures are
     means of several plays, the same draws for both fleets; devices are cores on nodes without accelerators.
     """
+    from drivetrain.cli.progress import late_line
     from drivetrain.server.client import connect
 
     over_s = duration_ns("--over", over) / NS_PER_S
     if not _SHORTEST_S <= over_s <= _LONGEST_S:
         raise UsageError(f"--over is {over}, expected from 1m to 14d")
     body = {"add": list(add), "over_s": over_s}
-    found = connect().ask("POST", "/api/whatif", body)
+    client = connect()
+    with late_line("playing the fleet forward, as it is and as it would be ..."):
+        found = client.ask("POST", "/api/whatif", body)
     click.echo(json.dumps(found) if as_json else _text(found))
 
 
