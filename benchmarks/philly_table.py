@@ -69,7 +69,7 @@ def read(window: Window) -> tuple[list[Arrival], Snapshot]:
 
 @cache
 def _table() -> list[Arrival]:
-    return read_philly(DATA / "pollux" / "traces" / "philly.csv")
+    return read_philly(DATA / "pollux" / "traces" / "philly.csv").arrivals
 
 
 def _fleet(num_nodes: int, teams: list[str]) -> Snapshot:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -18,10 +17,9 @@ from drivetrain.compute.policy.values import MILLI, Node, Pool, Request, Running
 from drivetrain.compute.simulate.fifo import fifo
 from drivetrain.compute.simulate.front import Front, by_age, by_request
 from drivetrain.compute.simulate.history import on_equal_nodes
-from drivetrain.compute.simulate.philly import read_philly
 from drivetrain.compute.simulate.values import Arrival
 from drivetrain.compute.simulate.world import Policy, World
-from drivetrain.core.errors import DataError, DrivetrainError, UsageError
+from drivetrain.core.errors import DrivetrainError
 
 
 def nodes(num: int, gpus: int = 8) -> Snapshot:
@@ -102,56 +100,6 @@ def test_changes_close_to_each_other_are_planned_for_together() -> None:
     assert {story.outcome for story in world.stories.values()} == {"done"}
 
 
-PHILLY = """job_id,user,vc,gpu_num,node_num,submit_time,start_time,end_time,duration
-j2,u1,vc1,16,2,2017-10-03 06:10:00,2017-10-03 06:11:00,2017-10-03 06:12:00,60
-j1,u0,vc0,1,1,2017-10-03 06:09:00,2017-10-03 06:09:30,2017-10-03 06:19:30,600
-j3,u0,vc0,0,1,2017-10-03 06:09:00,,,0
-"""
-
-
-def test_a_philly_table_becomes_jobs_as_they_came(tmp_path: Path) -> None:
-    path = tmp_path / "philly.csv"
-    path.write_text(PHILLY, encoding="utf-8")
-    first, second = read_philly(path)
-    assert (first.job.job, first.job.team, first.job.submitted_s, first.run_s) == ("j1", "vc0", 0, 600)
-    assert (second.job.submitted_s, second.job.request) == (60, Request(2, 2, 8000))
-
-
-def test_a_philly_table_without_ids_calls_jobs_by_their_lines(tmp_path: Path) -> None:
-    path = tmp_path / "philly.csv"
-    rows = ("2017-10-09 07:01:55,66.0,1,66.0,11cb48", "2017-10-09 06:13:03,2951.0,12,35412.0,6214e9")
-    path.write_text("\ufefftimestamp,duration,num_gpus,gpu_time,cluster\n" + "\n".join(rows), encoding="utf-8")
-    first, second = read_philly(path)
-    assert (first.job.job, first.job.team, first.run_s, first.job.request) == (
-        "line 3", "6214e9", 2951, Request(2, 2, 6000)
-    )  # fmt: skip
-    assert (second.job.job, second.job.submitted_s) == ("line 2", 2932)
-
-
-def test_the_published_table_is_read_whole(shared_data: Path) -> None:
-    arrivals = read_philly(shared_data / "pollux" / "traces" / "philly.csv")
-    assert len(arrivals) == 82_247
-    assert Counter(arrival.job.request.min_nodes > 1 for arrival in arrivals)[True] == 289
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "no job in it"),
-        ("a,b\n1,2\n", "no column for gpus; it has a, b"),
-        (PHILLY.replace("j2,", "j1,"), "job 'j1' is listed a second time"),
-        (PHILLY.splitlines()[0] + "\n" + PHILLY.splitlines()[3], "none of its 1 jobs asks for GPUs and ran"),
-        (PHILLY.replace(",16,", ",many,"), "'many' is no number"),
-        (PHILLY.replace("2017-10-03 06:10:00", "yesterday"), "'yesterday' is no time"),
-    ],
-)
-def test_a_damaged_philly_table_says_where(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "philly.csv"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match=message):
-        read_philly(path)
-
-
 @pytest.mark.parametrize(("policy", "kind"), [(plan, by_request), (fifo, by_age)])
 def test_a_policy_that_is_told_of_the_front_alone_starts_the_same_jobs_at_the_same_times(
     policy: Policy, kind: Callable[[Waiting], object]
@@ -207,26 +155,3 @@ def test_first_come_first_served_lets_nobody_pass() -> None:
         world.run()
         starts[policy] = world.stories["z"].starts_s
     assert starts == {plan: [2], fifo: [110]}
-
-
-def test_a_trace_is_played_by_two_policies_from_the_command_line(tmp_path: Path) -> None:
-    path = tmp_path / "philly.csv"
-    path.write_text(PHILLY, encoding="utf-8")
-    words = [str(path), "--nodes", "2", "--policy", "plan", "--policy", "fifo"]
-    shown = CliRunner().invoke(command, words)
-    assert shown.exit_code == 0
-    assert "2 done; 16 devices, 0.0 days" in shown.stdout
-    assert shown.stdout.splitlines()[2].split()[-2:] == ["plan", "fifo"]
-    assert "took, p50 / p90 / p99 s" in shown.stdout
-    told = json.loads(CliRunner().invoke(command, [*words, "--json"]).stdout)
-    assert [one["took"]["all"]["p50_s"] for one in told["policies"]] == [600, 600]
-
-
-@pytest.mark.parametrize(
-    ("more", "message"), [(["--nodes", "0"], "--nodes is '0'"), (["--policy", "x"], "no policy 'x'")]
-)
-def test_a_trace_without_a_fleet_or_a_policy_is_refused(tmp_path: Path, more: list[str], message: str) -> None:
-    path = tmp_path / "philly.csv"
-    path.write_text(PHILLY, encoding="utf-8")
-    with pytest.raises(UsageError, match=message):
-        CliRunner().invoke(command, [str(path), "--nodes", "2", *more], standalone_mode=False, catch_exceptions=False)

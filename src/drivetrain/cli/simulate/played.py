@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,8 +34,8 @@ class How:
     html: Path | None
 
 
-def play_all(arrivals: Sequence[Arrival], site: Site, how: How) -> None:
-    """Play jobs on a site by each policy, and print."""
+def play_all(arrivals: Sequence[Arrival], site: Site, how: How, *, left_out: Mapping[str, int] | None = None) -> None:
+    """Play jobs on a site by each policy, and print. Args: left_out: why rows are none of them, how many each."""
     from drivetrain.cli.progress import bar
     from drivetrain.compute.simulate.summary import course, summary
 
@@ -50,7 +50,7 @@ def play_all(arrivals: Sequence[Arrival], site: Site, how: How) -> None:
             play = _played(arrivals, name, site, how.seed)
             play.run(told)
             stories, fleet = [work.story for work in play.works.values()], play.fleet
-            found.append((summary(name, stories, fleet), course(stories, fleet)))
+            found.append((summary(name, stories, fleet, left_out=left_out), course(stories, fleet)))
     if how.html is not None:
         write_page(how.html, found)
     summaries = [one for one, _ in found]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from drivetrain.core.errors import UsageError
+from drivetrain.core.units import count_text
 
 if TYPE_CHECKING:
     from drivetrain.cli.simulate.played import How
@@ -21,18 +22,21 @@ def run(trace: Path, *, nodes: str, fleet: Path | None, gpus_per_node: int | Non
     require("numpy", extra="compute")
     from drivetrain.cli.simulate.fleet import site_in, site_of_size
     from drivetrain.cli.simulate.played import play_all
-    from drivetrain.compute.simulate.philly import GPUS_PER_NODE, read_philly
+    from drivetrain.compute.simulate.philly import GPUS_PER_NODE, Table, read_philly
     from drivetrain.compute.simulate.pods import is_pods
 
     site = site_in(fleet) if fleet else site_of_size(nodes, gpus_per_node or GPUS_PER_NODE) if nodes else None
     most = max(node.num_gpus for node in site.nodes) if site else GPUS_PER_NODE
     per_node = gpus_per_node or max(1, most)
-    arrivals = _pods(trace) if is_pods(trace) else read_philly(trace, gpus_per_node=per_node)
+    table = Table(_pods(trace), {}) if is_pods(trace) else read_philly(trace, gpus_per_node=per_node)
     if site is None:
         raise UsageError(
             "there are no nodes to play it on", hint="--nodes 16 --gpus-per-node 8, or --fleet server.toml"
         )
-    play_all(arrivals, site, how)
+    if table.left_out:
+        num, reasons = sum(table.left_out.values()), ", ".join(f"{num:,} {why}" for why, num in table.left_out.items())
+        click.echo(f"{trace}: {count_text(num, 'row')} left out: {reasons}", err=True)
+    play_all(table.arrivals, site, how, left_out=table.left_out)
 
 
 def _pods(path: Path) -> list[Arrival]:

@@ -3,13 +3,17 @@
 Columns go by the names that published tables of it have: `job_id`, `user`, `vc`, `gpu_num`, `node_num`, `submit_time`,
 `start_time`, `end_time`, `duration`, or as Pollux has it `timestamp`, `duration`, `num_gpus`, `gpu_time`, `cluster`.
 Where there is no duration it is the time from start to end; where jobs have no ids they are called by their lines.
+A real table has jobs that never ran and jobs without GPUs: such rows are left out and counted. What can be no job's is
+refused, with its line.
 """
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -19,8 +23,14 @@ from msgspec.structs import replace
 from drivetrain.compute.policy.values import MILLI, Request, Waiting
 from drivetrain.compute.simulate.values import Arrival
 from drivetrain.core.errors import DataError
+from drivetrain.core.units import count_text
 
 GPUS_PER_NODE = 8
+MOST_GPUS = 1_000_000
+MOST_YEARS = 10
+"""That a job takes, or from the first submission to the last: above a cluster's life, far below what overflows."""
+_MOST_S = MOST_YEARS * 365.25 * 86400
+_NEVER_RAN, _NO_GPU = "never ran", "without GPUs"
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "job": ("job_id", "jobid"),
     "user": ("user",),
@@ -33,43 +43,96 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def read_philly(path: Path, *, gpus_per_node: int = GPUS_PER_NODE) -> list[Arrival]:
-    """Its jobs, as they came; seconds from the first. Those without GPUs or that never ran are left out.
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a file holds. Attributes: arrivals: as they came; left_out: why rows are none of these, how many each."""
 
-    Raises: DataError: a column is missing, a value is no number or time, a job comes twice, or no job is left.
+    arrivals: list[Arrival]
+    left_out: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A line of the table. Attributes: where: its file and line; columns: what each is called in this table."""
+
+    where: str
+    cells: Mapping[str, str]
+    columns: Mapping[str, str]
+
+    def text(self, what: str) -> str:
+        """As it stands there; empty where the table has no such column."""
+        return self.cells[self.columns[what]] if self.columns[what] else ""
+
+    def wrong(self, what: str, expected: str) -> DataError:
+        """Its value is none that such a column can have."""
+        return DataError(f"{self.where}: {self.columns[what]} is {self.text(what)[:40]!r}, expected {expected}")
+
+
+def read_philly(path: Path, *, gpus_per_node: int = GPUS_PER_NODE) -> Table:
+    """Its jobs; seconds from the first.
+
+    Raises: DataError: a column is missing, a value is none that a job can have, a job comes twice, or no job is left.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as exc:
-        raise DataError(f"{path}: cannot be read as CSV: {exc}") from exc
-    if not rows:
-        raise DataError(f"{path}: no job in it", hint="expected a header and a row for each job")
-    columns = _columns(path, rows[0])
-    found: dict[str, Arrival] = {}
-    for line, row in enumerate(rows, start=2):
-        arrival = _arrival(row, columns, f"{path}:{line}", f"line {line}", gpus_per_node)
-        if arrival is None:
+    found: dict[str, tuple[Arrival, _Row]] = {}
+    left_out: Counter[str] = Counter()
+    has_dates: bool | None = None
+    for line, row in _rows(path):
+        num_gpus, run_s = _num_gpus(row), _run_s(row)
+        if not (num_gpus and run_s):
+            left_out[_NEVER_RAN if num_gpus else _NO_GPU] += 1
             continue
-        name = arrival.job.job or f"line {line}"
+        submitted_s, is_date = _moment(row, "submitted")
+        if has_dates not in (None, is_date):
+            raise row.wrong("submitted", f"{'a date' if has_dates else 'seconds'}, as in the lines before")
+        has_dates = is_date
+        name = row.text("job") or f"line {line}"
         if name in found:
             raise DataError(
-                f"{path}:{line}: job {name[:60]!r} is listed a second time", hint="expected a row for each job"
+                f"{row.where}: job {name[:60]!r} is listed a second time", hint="expected a row for each job"
             )
-        found[name] = Arrival(replace(arrival.job, job=name), arrival.run_s)
+        request = request_of(num_gpus, gpus_per_node)
+        job = Waiting(name, row.text("team") or "all", row.text("user"), request, submitted_s=submitted_s)
+        found[name] = Arrival(job, run_s), row
+    if not (found or left_out):
+        raise DataError(f"{path}: no job in it", hint="expected a header and a row for each job")
     if not found:
-        raise DataError(f"{path}: none of its {len(rows):,} jobs asks for GPUs and ran")
-    return _from_zero(found.values())
+        raise DataError(f"{path}: none of its {left_out.total():,} jobs asks for GPUs and ran")
+    return Table(_from_zero(list(found.values())), dict(left_out))
 
 
-def _columns(path: Path, row: Mapping[str, str | None]) -> dict[str, str]:
+def _rows(path: Path) -> Iterator[tuple[int, _Row]]:
+    """Number and row of each line under the header that is not empty."""
+    lines = _lines(path)
+    _, header = next(lines, (0, []))
+    columns = _columns(path, header) if header else {}
+    for line, cells in lines:
+        where = f"{path}:{line}"
+        if len(cells) != len(header):
+            raise DataError(f"{where}: {count_text(len(cells), 'value')}, expected {len(header)} as in the header")
+        yield line, _Row(where, dict(zip(header, cells, strict=True)), columns)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Number and cells of each line that is not empty."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            for cells in reader:
+                stripped = [cell.strip() for cell in cells]
+                if any(stripped):
+                    yield reader.line_num, stripped
+    except (OSError, UnicodeDecodeError, csv.Error) as exc:
+        raise DataError(f"{path}: cannot be read as CSV: {exc}") from exc
+
+
+def _columns(path: Path, header: Sequence[str]) -> dict[str, str]:
     """What each is called in this table; empty where it has none. Raises: DataError: one is missing."""
-    columns = {what: next((name for name in names if name in row), "") for what, names in _NAMES.items()}
+    columns = {what: next((name for name in names if name in header), "") for what, names in _NAMES.items()}
     missing = [what for what in ("gpus", "submitted") if not columns[what]]
     if missing or not (columns["duration"] or (columns["started"] and columns["ended"])):
         what = missing[0] if missing else "duration"
         raise DataError(
-            f"{path}: no column for {what}; it has {', '.join(map(str, row))[:200]}",
+            f"{path}: no column for {what}; it has {', '.join(header)[:200]}",
             hint=f"expected {' or '.join(_NAMES[what])}",
         )
     return columns
@@ -82,54 +145,57 @@ def request_of(num_gpus: int, gpus_per_node: int = GPUS_PER_NODE) -> Request:
     return Request(num, num, math.ceil(num_gpus / num) * MILLI)
 
 
-def _arrival(
-    row: Mapping[str, str | None], columns: Mapping[str, str], where: str, name: str, per_node: int
-) -> Arrival | None:
-    """Its job, called by `name` where it has none; None where it asks for no GPU or did not run."""
-
-    def text(what: str) -> str:
-        return (row.get(columns[what]) or "").strip() if columns[what] else ""
-
-    num_gpus = _number(text("gpus"), where)
-    if columns["duration"]:
-        run_s = _number(text("duration"), where)
-    else:
-        run_s = _seconds(text("ended"), where) - _seconds(text("started"), where) if text("started") else 0.0
-    if num_gpus < 1 or run_s <= 0:
-        return None
-    job = Waiting(
-        text("job") or name,
-        text("team") or "all",
-        text("user"),
-        request_of(int(num_gpus), per_node),
-        submitted_s=_seconds(text("submitted"), where),
-    )
-    return Arrival(job, run_s)
+def _num_gpus(row: _Row) -> int:
+    """That it asks for; none where that is empty."""
+    value = _number(row.text("gpus") or "0")
+    if value is None or not 0 <= value <= MOST_GPUS or value != int(value):
+        raise row.wrong("gpus", f"a whole number from 0 to {MOST_GPUS:,}")
+    return int(value)
 
 
-def _from_zero(arrivals: Iterable[Arrival]) -> list[Arrival]:
-    found = sorted(arrivals, key=lambda arrival: (arrival.job.submitted_s, arrival.job.job))
-    first_s = found[0].job.submitted_s
-    return [Arrival(replace(a.job, submitted_s=a.job.submitted_s - first_s), a.run_s) for a in found]
+def _run_s(row: _Row) -> float:
+    """How long it ran; 0 where it did not."""
+    if row.columns["duration"]:
+        value = _number(row.text("duration") or "0")
+        if value is None or not 0 <= value <= _MOST_S:
+            raise row.wrong("duration", f"seconds, from 0 to {MOST_YEARS} years of them")
+        return value
+    if not row.text("started"):
+        return 0.0
+    (started_s, has_dates), (ended_s, is_date) = _moment(row, "started"), _moment(row, "ended")
+    if is_date != has_dates or not 0 <= ended_s - started_s <= _MOST_S:
+        began = f"{row.columns['started']}, {row.text('started')[:40]!r}"
+        raise row.wrong("ended", f"a time from {began}, to {MOST_YEARS} years later")
+    return ended_s - started_s
 
 
-def _number(text: str, where: str) -> float:
+def _from_zero(found: list[tuple[Arrival, _Row]]) -> list[Arrival]:
+    """In order; seconds from the first. Raises: DataError: one came in another age than most did."""
+    found.sort(key=lambda each: (each[0].job.submitted_s, each[0].job.job))
+    first_s, middle_s, last_s = (found[at][0].job.submitted_s for at in (0, len(found) // 2, -1))
+    if last_s - first_s > _MOST_S:
+        _, row = found[0 if middle_s - first_s > last_s - middle_s else -1]
+        raise row.wrong("submitted", f"all within {MOST_YEARS} years, and others are further from it")
+    return [Arrival(replace(a.job, submitted_s=a.job.submitted_s - first_s), a.run_s) for a, _ in found]
+
+
+def _number(text: str) -> float | None:
+    """None where it is none, or not finite."""
     try:
-        value = float(text or 0)
-    except ValueError as exc:
-        raise DataError(f"{where}: {text[:40]!r} is no number") from exc
-    if not math.isfinite(value):
-        raise DataError(f"{where}: {text[:40]!r} is no finite number")
-    return value
-
-
-def _seconds(text: str, where: str) -> float:
-    try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        pass
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _moment(row: _Row, what: str) -> tuple[float, bool]:
+    """In seconds from some moment on, and whether it is a date."""
+    text = row.text(what)
+    value = _number(text)
+    if value is not None and value >= 0:
+        return value, False
     try:
         moment = datetime.fromisoformat(text.replace(" PST", "").replace(" PDT", ""))
-    except ValueError as exc:
-        raise DataError(f"{where}: {text[:40]!r} is no time", hint="expected 2017-10-03 06:09:05, or seconds") from exc
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except ValueError:
+        raise row.wrong(what, "a time such as 2017-10-03 06:09:05, or seconds") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp(), True

@@ -60,6 +60,7 @@ class Summary:
       lost_device_s: work done again.
       cost: of what jobs were given, in millionths of the currency; `cost_by_pool`, `cost_by_team` likewise.
       refused: why jobs could not be placed, and how many each.
+      left_out: why rows of a table are no jobs that can be played, and how many each.
     """
 
     policy: str
@@ -84,6 +85,7 @@ class Summary:
     cost_by_pool: Mapping[str, int]
     cost_by_team: Mapping[str, int]
     refused: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +105,14 @@ class Course:
 
 
 def summary(
-    policy: str, stories: Iterable[Story], fleet: Fleet, *, kind: Callable[[Story], str] | None = None
+    policy: str,
+    stories: Iterable[Story],
+    fleet: Fleet,
+    *,
+    kind: Callable[[Story], str] | None = None,
+    left_out: Mapping[str, int] | None = None,
 ) -> Summary:
-    """Of a play by one policy. Args: kind: class of a job; of size by default."""
+    """Of a play by one policy. Args: kind: class of a job; of size by default; left_out: as in what comes back."""
     kind = kind or _size
     stories = list(stories)
     found = statement(fleet, 0, fleet.read_at_ns, by=("pool", "team"))
@@ -137,6 +144,7 @@ def summary(
         cost_by_pool={pool: micros(money) for pool, money in sorted(paid["pool"].items()) if money},
         cost_by_team={team: micros(money) for team, money in sorted(paid["team"].items()) if money},
         refused=dict(Counter(story.reason for story in stories if story.outcome == "refused").most_common()),
+        left_out=left_out or {},
     )
 
 
