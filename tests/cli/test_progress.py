@@ -90,3 +90,15 @@ def test_of_what_takes_no_second_nothing_is_said(monkeypatch: pytest.MonkeyPatch
         pass
     assert stderr.getvalue() == ""
     assert progress.WAITING not in [thread.name for thread in threading.enumerate()]
+
+
+def test_where_nobody_watches_a_line_every_ten_seconds_says_that_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now_s = [0.0]
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    with progress.bar_or_lines("simulate", 4000) as advance:
+        for done in range(1000, 5000, 1000):
+            now_s[0] += 6
+            advance(done, "plan")
+    assert capsys.readouterr() == ("", "simulate: 2,000 of 4,000 (plan)\nsimulate: 4,000 of 4,000 (plan)\n")

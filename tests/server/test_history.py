@@ -158,14 +158,18 @@ def test_our_own_jobs_are_played_by_another_policy_on_the_fleet_that_was_there(d
 def test_what_is_no_history_or_damaged_says_where(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     for text, message in (
-        ("", "no history of this version"),
-        (HEAD.replace("1", "9") + "\n", "no history of this version"),
+        ("", "history.jsonl:1: no history, expected one of version 1"),
+        (HEAD.replace("1", "99") + "\n", "history.jsonl:1: a history of version 99, expected one of version 1"),
         (HEAD + '\n{"seq":1,"at_ns":1,"kind":"node"}\n{"seq":2,', "history.jsonl:3: "),
         (HEAD + '\n{"seq":1,"at_ns":"soon","kind":"node"}', "history.jsonl:2: "),
+        (HEAD + '\n{"seq":1,"at_ns":1,"kind":"\udcff"}', "history.jsonl:2: "),
     ):
-        path.write_text(text)
+        path.write_bytes(text.encode(errors="surrogateescape"))
         with pytest.raises(DataError, match=message):
             read_history(path)
+    path.write_text(HEAD.replace("1", "99"))
+    with pytest.raises(DataError, match="a history of version 99"):
+        CliRunner().invoke(simulate, [str(path), "--nodes", "2"], standalone_mode=False, catch_exceptions=False)
     path.write_text(HEAD + "\n")
     with pytest.raises(DataError, match="no node is in this history"):
         site_of(read_history(path))

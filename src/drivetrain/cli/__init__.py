@@ -8,7 +8,7 @@ verbs.py           a group of commands that imports a verb's file only when it i
 submit_quickly.py  a plain `submit`, without what takes long to import
 options.py         text of options -> values
 tables.py          a head over rows, and texts that fit
-progress.py        a bar for long work
+progress.py        a bar for long work, or lines
 errors.py          how errors look
 
 Verbs of runs: demo.py, run.py, resize.py, report.py, runs.py, checkpoint.py, profile/, tune.py, bench/.

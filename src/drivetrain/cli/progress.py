@@ -1,4 +1,4 @@
-"""One look for progress on long work: on stderr, silent where nobody watches.
+"""One look for progress on long work: on stderr, silent where nobody watches, but of what takes minutes.
 
 A bar, gone when the work is done; a line where nobody knows how far it is.
 """
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-_SHORT_S = 1.0
+_SHORT_S, _LINE_EVERY_S = 1.0, 10.0
 WAITING = "waiting"
 """The name of the thread that tells what is waited for."""
 Advance = Callable[[int, str], None]
@@ -73,3 +73,24 @@ def late_line(text: str) -> Iterator[None]:
     finally:
         late.cancel()
         late.join()
+
+
+@contextmanager
+def bar_or_lines(what: str, total: int) -> Iterator[Advance]:
+    """A bar of work that takes minutes; where nobody watches, a line now and then that says that it goes on."""
+    import click
+    from rich.console import Console
+
+    if Console(stderr=True).is_terminal:
+        with bar(what, total) as advance:
+            yield advance
+        return
+    said_s = time.monotonic()
+
+    def say(done: int, note: str) -> None:
+        nonlocal said_s
+        if time.monotonic() - said_s >= _LINE_EVERY_S:
+            said_s = time.monotonic()
+            click.echo(f"{what}: {done:,} of {total:,} ({note})", err=True)
+
+    yield say

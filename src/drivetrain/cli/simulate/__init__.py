@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from drivetrain.cli.simulate.inputs import check_options
+from drivetrain.cli.simulate.inputs import check_not_packed, check_options
 from drivetrain.cli.simulate.played import How
 from drivetrain.core.errors import DataError
 
@@ -17,7 +17,7 @@ from drivetrain.core.errors import DataError
 @click.option("--nodes", help="CSV of nodes, with --pods; how many, with TRACE or --workload.")
 @click.option("--workload", type=click.Path(path_type=Path), help="CSV of training jobs, as Pollux has it.")
 @click.option("--profiles", type=click.Path(path_type=Path), help="With --workload: a folder an application.")
-@click.option("--gpus-per-node", type=click.IntRange(min=0, max=64), help="With TRACE (8 by default) or --workload.")
+@click.option("--gpus-per-node", type=click.IntRange(min=1, max=64), help="With TRACE (8 by default) or --workload.")
 @click.option(
     "--restart-s",
     default=30.0,
@@ -79,7 +79,7 @@ def command(
 ) -> None:
     """Replay a workload by a policy on a virtual clock, with the same code that schedules jobs.
 
-    `drivetrain simulate philly.csv --nodes 64 --policy plan --policy fifo`
+    `drivetrain simulate jobs.csv --nodes 64 --policy plan --policy fifo`
 
     `drivetrain simulate --pods pods.csv --nodes nodes.csv --policy priced --policy fgd`
 
@@ -88,9 +88,9 @@ def command(
     `drivetrain jobs --history > history.jsonl; drivetrain simulate history.jsonl --policy plan --policy fifo`
 
     With TRACE: jobs of a CSV, one a row as the Philly trace or openb has them, come as they came, on so many --nodes
-    with --gpus-per-node, or on the pools of a --fleet. Policies: plan, fifo. TRACE may be a HISTORY of our own too, on
-    the fleet that was there or on another; with --replay the policy is asked again what it decided then, and says what
-    it would decide otherwise.
+    with --gpus-per-node, or on the pools of a --fleet. Policies: plan, fifo; by each, 5,000 jobs on 64 nodes take about
+    half a minute, and 80,000 many minutes. TRACE may be a HISTORY of our own too, on the fleet that was there or on
+    another; with --replay the policy is asked again what it decided then, and says what it would decide otherwise.
 
     With --pods and --nodes: pods drawn from the list ask for --demand % of the nodes' GPUs, and are placed one at a
     time; how much of the GPUs is allocated then, and which pods were refused. Policies: priced, fgd, best-fit, random.
@@ -108,6 +108,8 @@ def command(
     from drivetrain.cli.simulate import trace as of_trace
 
     check_options()
+    for file in (trace, pods, workload, fleet):
+        check_not_packed(file)
     how = How(policies, seed, as_json, html)
     if pods is not None:
         packing.run(pods, nodes, how, demand_pct=demand_pct, has_departures=has_departures)

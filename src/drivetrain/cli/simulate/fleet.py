@@ -16,7 +16,10 @@ MOST_NODES = 100_000
 def number_of_nodes(text: str) -> int:
     """How many `--nodes` says there are. Raises: UsageError: it is no such number."""
     if not (text.isascii() and text.isdecimal() and len(text) <= 6) or not 1 <= int(text) <= MOST_NODES:
-        raise UsageError(f"--nodes is {text!r}, expected how many there are", hint="--nodes 16 --gpus-per-node 8")
+        raise UsageError(
+            f"--nodes is {text[:40]!r}, expected a whole number from 1 to {MOST_NODES:,}",
+            hint="--nodes 16 --gpus-per-node 8",
+        )
     return int(text)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from drivetrain.cli.options import said
-from drivetrain.core.errors import UsageError
+from drivetrain.core.errors import DataError, UsageError
 
 _PLAYED = frozenset({"policies", "seed", "html", "as_json"})
 TAKES: Mapping[str, frozenset[str]] = {
@@ -16,6 +17,28 @@ TAKES: Mapping[str, frozenset[str]] = {
 }
 """What is played -> the parameters of the command that mean something there."""
 _HINT = "TRACE.csv --nodes 16, or --pods PODS.csv --nodes NODES.csv, or --workload JOBS.csv --profiles FOLDER"
+_PACKED: Mapping[bytes, str] = {
+    b"\x1f\x8b": "gzip -d",
+    b"BZh": "bzip2 -d",
+    b"\xfd7zXZ": "xz -d",
+    b"\x28\xb5\x2f\xfd": "zstd -d",
+    b"PK\x03\x04": "unzip",
+}
+"""How a compressed file begins -> what unpacks it."""
+
+
+def check_not_packed(path: Path | None) -> None:
+    """Raises: DataError: a file is compressed. Of one that cannot be read whoever reads it says more."""
+    if path is None:
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(max(map(len, _PACKED)))
+    except OSError:
+        return
+    for begin, unpack in _PACKED.items():
+        if head.startswith(begin):
+            raise DataError(f"{path}: is compressed, expected plain text", hint=f"{unpack} {path.name}")
 
 
 def check_options() -> None:

@@ -22,7 +22,7 @@ def run(pods_file: Path, nodes: str | None, how: How, *, demand_pct: float, has_
     """Read the lists, replay them by each policy, and print. Raises: UsageError: there is no list of nodes."""
     if nodes is None:
         raise UsageError("--pods is given without --nodes", hint="--nodes NODES.csv, the list of the nodes")
-    from drivetrain.cli.progress import bar
+    from drivetrain.cli.progress import bar_or_lines
     from drivetrain.compute.policy.packing import RULES, rule_named
     from drivetrain.compute.simulate.openb import read_nodes, read_pods
     from drivetrain.compute.simulate.packing import replay
@@ -35,7 +35,7 @@ def run(pods_file: Path, nodes: str | None, how: How, *, demand_pct: float, has_
     _tell_ignored(pods_file, pods)
     _tell_ignored(Path(nodes), machines)
     reports: list[Report] = []
-    with bar("simulate", 100 * len(rules)) as advance:
+    with bar_or_lines("simulate", 100 * len(rules)) as advance:
         for rule in rules:
             moved = partial(move_bar, advance, 100 * len(reports), rule.name)
             reports.append(

@@ -36,7 +36,7 @@ class How:
 
 def play_all(arrivals: Sequence[Arrival], site: Site, how: How, *, left_out: Mapping[str, int] | None = None) -> None:
     """Play jobs on a site by each policy, and print. Args: left_out: why rows are none of them, how many each."""
-    from drivetrain.cli.progress import bar
+    from drivetrain.cli.progress import bar_or_lines
     from drivetrain.compute.simulate.summary import course, summary
 
     unknown = [name for name in how.policies if name not in POLICIES]
@@ -44,7 +44,7 @@ def play_all(arrivals: Sequence[Arrival], site: Site, how: How, *, left_out: Map
         raise UsageError(f"no policy {unknown[0]!r} for a trace", hint=f"one of {', '.join(POLICIES)}")
     names = how.policies or POLICIES[:1]
     found: list[tuple[Summary, Course]] = []
-    with bar("simulate", len(names) * len(arrivals)) as advance:
+    with bar_or_lines("simulate", len(names) * len(arrivals)) as advance:
         for name in names:
             told = partial(_tell, advance, len(found) * len(arrivals), name)
             play = _played(arrivals, name, site, how.seed)

@@ -42,7 +42,7 @@ def run(
 
     for module in ("numpy", "numba", "scipy"):
         require(module, extra="compute")
-    from drivetrain.cli.progress import bar
+    from drivetrain.cli.progress import bar_or_lines
     from drivetrain.compute.policy.elastic import DEFAULTS, Cluster, Knowledge, policy_named
     from drivetrain.compute.simulate.training import Conditions, play, read_profiles, read_workload
 
@@ -52,7 +52,7 @@ def run(
     profiles = read_profiles(profiles_folder, workload)
     conditions = Conditions(restart_s=restart_s, declared_error=declared_error, seed=how.seed)
     outcomes: list[tuple[Policy, Outcome]] = []
-    with bar("simulate", len(chosen) * len(workload)) as advance:
+    with bar_or_lines("simulate", len(chosen) * len(workload)) as advance:
         for policy in chosen:
             moved = partial(move_bar, advance, len(outcomes) * len(workload), policy.name)
             outcomes.append((policy, play(workload, profiles, cluster, policy, conditions, moved)))

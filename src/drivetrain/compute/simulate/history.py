@@ -6,6 +6,7 @@ that comes its whole `record`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,9 @@ from drivetrain.compute.simulate.site import Site
 from drivetrain.compute.simulate.values import Arrival
 from drivetrain.core.errors import DataError
 
-HEAD = '{"format":"drivetrain history","version":1}'
+VERSION = 1
+HEAD = f'{{"format":"drivetrain history","version":{VERSION}}}'
+_HEAD = re.compile(rb'\{"format":"drivetrain history","version":(\d{1,9})\}')
 _FINAL = {f"job {state}" for state in JobState if state.is_final}
 
 
@@ -52,10 +55,10 @@ class Event:
 
 
 def is_history(path: Path) -> bool:
-    """Whether a file begins as one."""
+    """Whether a file begins as one, of this version or another."""
     try:
         with path.open("rb") as file:
-            return _is_head(file.readline(1000))
+            return _version(file.readline(1000)) is not None
     except OSError:
         return False
 
@@ -72,14 +75,18 @@ def read_history(path: Path) -> list[Event]:
         lines = path.read_bytes().splitlines()
     except OSError as exc:
         raise DataError(f"{path}: cannot be read: {exc.strerror}") from exc
-    if not lines or not _is_head(lines[0]):
-        raise DataError(f"{path}: no history of this version", hint="drivetrain jobs --history > history.jsonl")
+    version = _version(lines[0]) if lines else None
+    if version != VERSION:
+        what = "no history" if version is None else f"a history of version {version}"
+        raise DataError(
+            f"{path}:1: {what}, expected one of version {VERSION}", hint="drivetrain jobs --history > history.jsonl"
+        )
     decoder = msgspec.json.Decoder(Event, strict=True)
     found = []
     for number, line in enumerate(lines[1:], start=2):
         try:
             found.append(decoder.decode(line))
-        except msgspec.MsgspecError as exc:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
             raise DataError(f"{path}:{number}: {exc}") from exc
     return found
 
@@ -150,5 +157,7 @@ def on_equal_nodes(arrivals: Sequence[Arrival]) -> list[Arrival]:
     return found
 
 
-def _is_head(line: bytes) -> bool:
-    return line.strip() == HEAD.encode()
+def _version(line: bytes) -> int | None:
+    """Of the history that begins with a line; None where it is none."""
+    found = _HEAD.fullmatch(line.strip())
+    return int(found[1]) if found else None
