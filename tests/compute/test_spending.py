@@ -72,6 +72,16 @@ def test_a_team_is_warned_once_and_stopped_once_its_budget_is_spent() -> None:
     assert "j" in world.attempts
 
 
+def test_what_was_held_costs_what_it_cost_then() -> None:
+    prices = ((0.0, 3_600_000), (MONTH_S + HOUR_S, 36_000_000), (MONTH_S + 2 * HOUR_S, 0))
+    budgets = (Budget("maps", 10**12),)
+    book = SpendBook((replace(POOL, price_per_gpu_h=0),), budgets, {"p": prices})
+    book.add("maps", attempt(MONTH_S, MONTH_S + 3 * HOUR_S))
+    living = [("maps", attempt(MONTH_S + 1.5 * HOUR_S))]
+    (counted,) = book.counted(budgets, living, MONTH_S + 3 * HOUR_S)
+    assert counted.spent == 2 * (3_600_000 + 36_000_000) + 36_000_000
+
+
 def test_what_nodes_without_accelerators_cost_goes_by_nodes() -> None:
     bare = replace(attempt(MONTH_S), shares=(Share("n"), Share("m")))
     (found,) = SpendBook((POOL,), (Budget("maps", 1),)).counted(

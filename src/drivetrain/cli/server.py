@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from drivetrain.core.units import NS_PER_S
 @click.option("--url", default="", help="Under which agents of other machines find it.")
 @click.option("--certificate", type=click.Path(path_type=Path), help="For TLS.")
 @click.option("--private-key", type=click.Path(path_type=Path), help="For TLS.")
-@click.option("--until-idle", is_flag=True, help="End when no job is left and none comes; takes a free port.")
+@click.option("--until-idle", is_flag=True, help="End when no job is left and none comes; a free port, the last pools.")
 @click.option("--stop", is_flag=True, help="End the server of this machine; jobs go on.")
 @click.option(
     "--token", "user", metavar="USER", help="Make a token for a user of the running server, and show it once."
@@ -66,12 +67,21 @@ def _token(user: str, role: str | None, teams: str | None, lasts_s: float) -> st
 
 
 def _serve(*, config: Path | None, until_idle: bool, port: int, **settings: Any) -> None:
-    from drivetrain.server.pools import read_config
-    from drivetrain.server.serve import ServeSpec, serve
+    from drivetrain.server.announced import coming
+    from drivetrain.server.here import server_folder
+    from drivetrain.store import make_home
 
-    spec = ServeSpec(port=0 if until_idle else port, config=read_config(config), until_idle=until_idle, **settings)
-    serve(
-        spec,
-        on_ready=lambda url: click.echo(f"serving at {url}; Ctrl-C ends it, jobs go on", err=True),
-        on_note=lambda text: click.echo(text, err=True),
-    )
+    make_home()
+    with contextlib.nullcontext() if until_idle else coming(server_folder()) as has_come:
+        from drivetrain.server.pools import read_config
+        from drivetrain.server.serve import ServeSpec, serve
+
+        pools = None if until_idle and config is None else read_config(config)
+        spec = ServeSpec(port=0 if until_idle else port, config=pools, until_idle=until_idle, **settings)
+
+        def ready(url: str) -> None:
+            if has_come is not None:
+                has_come()
+            click.echo(f"serving at {url}; Ctrl-C ends it, jobs go on", err=True)
+
+        serve(spec, on_ready=ready, on_note=lambda text: click.echo(text, err=True))

@@ -5,7 +5,7 @@ the controller takes messages in order, asks the policy, commits what changes, a
 
 A server:
 serve.py        one process: opens what it needs, works, answers
-pools.py        `server.toml`, and which engine each pool has
+pools.py        `server.toml`, and which engine each pool has; kept_pools.py what the database knows of that
 database/       tables, opened by URL
 services/       what people and agents may ask, a file each
 http/           the application: routes, who asks, limits
@@ -14,7 +14,7 @@ foresee/        waits and what-if, played in a process apart
 repeating.py    what is done beside answering: bookkeeping.py closes pages of the fleet's books, sweeping.py removes
                 what jobs leave on the disk, idle.py ends a server that nobody needs any more
 steady.py       its clock
-announced.py    it says that it is there
+announced.py    it says that it comes, and that it is there; what commands started makes way
 
 Its controller, of which one works of all servers':
 worker.py       messages in, decisions made durable, and only then engines asked

@@ -4,27 +4,62 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import signal
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from drivetrain.core.errors import UsageError
+from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.core.host import host_id
 from drivetrain.server import here
 from drivetrain.store import publish_bytes
 
+_END_S = 30.0
+
 
 @contextmanager
-def announced(folder: Path, url: str, identity: str, database: str) -> Iterator[None]:
+def announced(folder: Path, url: str, identity: str, database: str, *, is_until_idle: bool) -> Iterator[None]:
     """While the block runs, commands of this machine find the server."""
     path = folder / "here" / f"{os.getpid()}.json"
     _remove_dead(folder)
     said = {"url": url, "identity": identity, "pid": os.getpid(), "host": host_id(), "database": database}
+    said["is_until_idle"] = is_until_idle
     publish_bytes(path, json.dumps(said).encode())
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def coming(folder: Path) -> Iterator[Callable[[], None]]:
+    """Until what is given is called, no command of this machine starts a server of its own: there will be one."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / "here" / f"{os.getpid()}.coming"
+    publish_bytes(path, host_id().encode())
+    try:
+        yield lambda: path.unlink(missing_ok=True)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def end_until_idle(folder: Path, database: str) -> None:
+    """Servers of a database that commands started make way. Raises: StoreError: one does not end."""
+    alike = [server for server in here.servers(folder) if server.database == database]
+    end([server.pid for server in alike if server.is_until_idle], folder)
+
+
+def end(pids: Collection[int], folder: Path) -> None:
+    """End servers of this machine, and wait until they have. Raises: StoreError: one does not."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    until_s = time.monotonic() + _END_S
+    while left := [server.pid for server in here.servers(folder) if server.pid in pids]:
+        if time.monotonic() > until_s:
+            raise StoreError(f"the server of this machine, process {left[0]}, does not end")
+        time.sleep(0.02)
 
 
 def refuse_another_database(folder: Path, database: str) -> None:

@@ -14,6 +14,7 @@ from drivetrain.server.addresses import in_path, query_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Any
@@ -222,19 +223,11 @@ def begin_running() -> Callable[[], Client | None]:
 
 def stop_here() -> bool:
     """End the servers of this machine, and wait until they have; whether there was one."""
-    import signal
-    from contextlib import suppress
+    from drivetrain.server.announced import end
 
     folder = here.server_folder()
     pids = [server.pid for server in here.servers(folder)]
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-    until_s = time.monotonic() + _START_S
-    while left := [server.pid for server in here.servers(folder) if server.pid in pids]:
-        if time.monotonic() > until_s:
-            raise StoreError(f"the server of this machine, process {left[0]}, does not end")
-        time.sleep(0.02)
+    end(pids, folder)
     return bool(pids)
 
 
@@ -263,30 +256,38 @@ def _begin_here(folder: str) -> Callable[[], Client | None]:
 
 
 def _started() -> Client:
-    import subprocess
-
     from drivetrain.store import make_home
 
     make_home()
     folder = here.server_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    print("starting a server on this machine ...", file=sys.stderr)
+    started: subprocess.Popen[bytes] | None = None
+    until_s = time.monotonic() + _START_S
+    while time.monotonic() < until_s:
+        if (client := here_client(folder)) is not None:
+            return client
+        if started is None and not here.is_served(folder):
+            print("starting a server on this machine ...", file=sys.stderr)
+            started = _start(folder)
+        if started is not None and started.poll() is not None:
+            if started.returncode:
+                break
+            started = None  # it has made way for one that comes up
+        time.sleep(0.02)
+    raise StoreError("a server for this machine did not come up", hint=f"see {folder / 'server.log'}")
+
+
+def _start(folder: Path) -> subprocess.Popen[bytes]:
+    import subprocess
+
     with (folder / "server.log").open("ab") as log:
-        started = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "drivetrain", "server", "--until-idle"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
-    until_s = time.monotonic() + _START_S
-    while time.monotonic() < until_s:
-        if (client := here_client(here.server_folder())) is not None:
-            return client
-        if started.poll() is not None:
-            break
-        time.sleep(0.02)
-    raise StoreError("a server for this machine did not come up", hint=f"see {folder / 'server.log'}")
 
 
 def _as_taken(folder: Path, path: str, sha256: str) -> bytes:

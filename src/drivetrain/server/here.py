@@ -1,6 +1,6 @@
 """Servers of this machine, for commands of the same user: where each is, and a token that is good for all."""
 
-# ruff: noqa: PTH116, PTH208
+# ruff: noqa: PTH116, PTH119, PTH208
 
 from __future__ import annotations
 
@@ -23,12 +23,16 @@ class Here:
     Attributes:
       identity: what it says at `/health`, to know it from others at its port.
       database: its URL, without a password.
+      is_until_idle: whether a command started it, and it makes way for one that a person starts.
     """
 
-    __slots__ = ("database", "host", "identity", "pid", "url")
+    __slots__ = ("database", "host", "identity", "is_until_idle", "pid", "url")
 
-    def __init__(self, url: str, identity: str, pid: int, host: str, database: str = "") -> None:
+    def __init__(
+        self, url: str, identity: str, pid: int, host: str, database: str = "", is_until_idle: bool = False
+    ) -> None:
         self.url, self.identity, self.pid, self.host, self.database = url, identity, pid, host, database
+        self.is_until_idle = is_until_idle
 
 
 def server_folder() -> Path:
@@ -54,6 +58,25 @@ def servers(folder: Path | str) -> list[Here]:
     return [here for _, here in sorted(found, key=lambda each: -each[0])]
 
 
+def is_coming(folder: Path | str) -> bool:
+    """Whether a server that a person started is on its way."""
+    for path in files(folder, ".coming"):
+        try:
+            with open(path, encoding="utf-8") as file:
+                host = file.read()
+            pid = int(os.path.basename(path).partition(".")[0])
+        except (OSError, ValueError):
+            continue
+        if host == host_id() and lives(pid):
+            return True
+    return False
+
+
+def is_served(folder: Path | str) -> bool:
+    """Whether there is a server that a person started, or will be."""
+    return is_coming(folder) or any(not server.is_until_idle for server in servers(folder))
+
+
 def read_token(folder: Path | str) -> str:
     """That of this machine's commands; empty where there is none."""
     try:
@@ -63,10 +86,10 @@ def read_token(folder: Path | str) -> str:
         return ""
 
 
-def files(folder: Path | str) -> list[str]:
+def files(folder: Path | str, ending: str = ".json") -> list[str]:
     """Where servers say that they are there, whether they live or not."""
     try:
-        return [f"{folder}/here/{name}" for name in os.listdir(f"{folder}/here") if name.endswith(".json")]
+        return [f"{folder}/here/{name}" for name in os.listdir(f"{folder}/here") if name.endswith(ending)]
     except OSError:
         return []
 

@@ -14,6 +14,7 @@ from drivetrain.server.database import Records
 
 _USED = 20_000  # attempts, for what teams have used lately
 _PAID = 200_000  # attempts, where teams have budgets: those of a month
+_LONGEST_S = 40 * 86400.0  # more than a budget's month
 _LEARNED = 2_000  # jobs of each way to end, for how long they ran
 
 
@@ -33,4 +34,17 @@ def load_world(records: Records, pools: Container[str]) -> World:
         used=records.ended_lately(_PAID if settings.budgets else _USED),
         ended=records.ended_jobs(_LEARNED),
         failures=records.failures(records.newest_event_ns() - round(WINDOW_S * NS_PER_S)),
+        prices=_prices(records, settings) if settings.budgets else None,
     )
+
+
+def _prices(records: Records, settings: Settings) -> dict[str, list[tuple[float, int]]]:
+    """Since when each pool has had which price: those that controllers began with, and from now on the present one."""
+    now_s = records.newest_event_ns() / NS_PER_S
+    found: dict[str, list[tuple[float, int]]] = {}
+    for at_s, pools in [*records.pools_since(now_s - _LONGEST_S), (now_s, settings.pools)]:
+        for pool in pools:
+            had = found.setdefault(pool.name, [])
+            if not had or had[-1][1] != pool.price_per_gpu_h:
+                had.append((at_s, pool.price_per_gpu_h))
+    return found

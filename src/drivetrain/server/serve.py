@@ -10,7 +10,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
@@ -19,12 +19,11 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from drivetrain.compute.controller.states import JobState
 from drivetrain.compute.policy.plan import plan
-from drivetrain.compute.policy.values import Pool
 from drivetrain.compute.snapshot import CodeShelf
 from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.core.units import NS_PER_S
 from drivetrain.server import here
-from drivetrain.server.announced import announced, refuse_another_database, write_token
+from drivetrain.server.announced import announced, end_until_idle, refuse_another_database, write_token
 from drivetrain.server.asking import Asking
 from drivetrain.server.bookkeeping import bookkeeping
 from drivetrain.server.database import Records, in_turn, open_database, reading
@@ -33,6 +32,7 @@ from drivetrain.server.http import make_app
 from drivetrain.server.http.patience import PatientProtocol
 from drivetrain.server.http.state import Server
 from drivetrain.server.idle import ending_when_idle
+from drivetrain.server.kept_pools import keep_pools, kept_config
 from drivetrain.server.keys import server_key
 from drivetrain.server.pools import ServerConfig, engine_of, unknown_partitions
 from drivetrain.server.services import people
@@ -53,7 +53,7 @@ class ServeSpec:
     Attributes:
       host, port: to listen at; port 0 for a free one.
       database: URL; SQLite in the store's root by default.
-      config: pools.
+      config: pools; None for those that the last server of this database had, or this machine.
       url: under which agents of other machines find it; by default as it listens.
       certificate, private_key: files, for TLS.
       until_idle: ends when no job is left and nothing was asked for a while.
@@ -62,7 +62,7 @@ class ServeSpec:
     host: str = "127.0.0.1"
     port: int = 0
     database: str = ""
-    config: ServerConfig = field(default_factory=ServerConfig)
+    config: ServerConfig | None = None
     url: str = ""
     certificate: Path | None = None
     private_key: Path | None = None
@@ -79,13 +79,20 @@ def serve(spec: ServeSpec, on_ready: Callable[[str], None], on_note: Callable[[s
     Raises: UsageError: the address is taken. StoreError: the database does not answer as it begins.
     """
     make_home()
+    folder = here.server_folder()
+    if spec.until_idle and here.is_served(folder):
+        on_note("this store has a server that somebody started; this one is not needed")
+        return
     database, clock = open_database(spec.database), SteadyClock()
-    for note in unknown_partitions(spec.config):
-        on_note(note)
     try:
         with reading(database) as connection:
             clock.not_before(Records(connection).newest_event_ns() / NS_PER_S)
-        while _serve_once(spec, database, clock, on_ready, on_note) and _num_unfinished(database):
+        config = spec.config or kept_config(database) or ServerConfig()
+        for note in unknown_partitions(config):
+            on_note(note)
+        if not spec.until_idle:
+            end_until_idle(folder, database.url.render_as_string(hide_password=True))
+        while _serve_once(spec, config, database, clock, on_ready, on_note) and _num_unfinished(database):
             pass  # a job came as it was about to end since there was none
     except (OperationalError, InterfaceError) as exc:
         raise StoreError("the database does not answer any more", hint="is it running?") from exc
@@ -95,6 +102,7 @@ def serve(spec: ServeSpec, on_ready: Callable[[str], None], on_note: Callable[[s
 
 def _serve_once(
     spec: ServeSpec,
+    config: ServerConfig,
     database: Engine,
     clock: SteadyClock,
     on_ready: Callable[[str], None],
@@ -106,10 +114,18 @@ def _serve_once(
     with contextlib.closing(_listen(spec)) as listening:
         url = _url(spec, listening)
         key, identity = server_key(folder), secrets.token_hex(16)
-        _keep_pools(database, spec.config)
         asking = Asking(home(), url, key, ca_file=str(spec.certificate.absolute()) if spec.certificate else "")
-        engines = {pool.name: engine_of(pool, asking.folder) for pool in spec.config.pools}
-        worker = Worker(database, engines, plan, asking, folder, clock=clock, on_note=on_note)
+        engines = {pool.name: engine_of(pool, asking.folder) for pool in config.pools}
+        worker = Worker(
+            database,
+            engines,
+            plan,
+            asking,
+            folder,
+            clock=clock,
+            on_begin=lambda: keep_pools(database, config, clock()),
+            on_note=on_note,
+        )
         foresight = Foresight(database)
         app = make_app(Server(database, folder, key, CodeShelf(folder), worker.wake, foresight, identity, clock))
         running = uvicorn.Server(_settings(spec, app))
@@ -118,7 +134,7 @@ def _serve_once(
         worker.start()
         try:
             with (
-                announced(folder, url, identity, named),
+                announced(folder, url, identity, named, is_until_idle=spec.until_idle),
                 _signals_end_only_serving(running),
                 _ending(spec, running, database),
                 sweeping(database, home(), clock),
@@ -193,15 +209,6 @@ def _listen(spec: ServeSpec) -> socket.socket:
         raise UsageError(f"cannot listen at {spec.host}:{spec.port}: {why}", hint="another --port or --host?") from exc
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)  # else the end of each answer waits for 40 ms
     return listening
-
-
-def _keep_pools(database: Engine, config: ServerConfig) -> None:
-    with in_turn(database) as connection:
-        records = Records(connection)
-        for gone in {pool.name for pool in records.settings("pool", Pool)} - {pool.name for pool in config.pools}:
-            records.drop_setting("pool", gone)
-        for pool in config.pools:
-            records.set_setting("pool", pool.name, pool.pool)
 
 
 def _see_to_token(database: Engine, folder: Path, now_s: float) -> None:

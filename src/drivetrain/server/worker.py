@@ -55,6 +55,7 @@ class Worker:
       asking: what makes requests of engines.
       folder: of the server.
       clock: of the server.
+      on_begin: called each time before it begins to work, when no other server's does.
     """
 
     def __init__(
@@ -66,10 +67,11 @@ class Worker:
         folder: Path,
         *,
         clock: SteadyClock | None = None,
+        on_begin: Callable[[], None] = lambda: None,
         on_note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._database, self._engines, self._plan, self._asking = database, engines, plan, asking
-        self._clock, self._note = clock or SteadyClock(), on_note
+        self._clock, self._begin, self._note = clock or SteadyClock(), on_begin, on_note
         self._lock = ControllerLock(database, folder)
         self._world: World | None = None
         self._wake = threading.Event()
@@ -83,7 +85,9 @@ class Worker:
         self._failed: Counter[int] = Counter()
 
     def start(self) -> None:
-        """Begin to work."""
+        """Begin to work; whoever asks from now on, asks of its pools."""
+        if self._lock.take():
+            self._begin()
         self._thread.start()
 
     def stop(self) -> None:
@@ -131,6 +135,8 @@ class Worker:
         """
         if not self._lock.take():
             return _LOOK_S
+        if self._world is None:
+            self._begin()
         with reading(self._database) as connection:
             if not self._lock.is_ours(connection):
                 raise StoreError("another server's controller has taken over")

@@ -217,6 +217,14 @@ def test_what_no_pool_can_give_is_refused_with_the_nearest() -> None:
     assert why.startswith("pool a has 1 node of one rack that can take 8 GPUs")
 
 
+def test_what_no_pool_can_give_any_more_waits_if_it_was_accepted_once() -> None:
+    snapshot = fleet(node("n1"), waiting=(job("w", gpus=64, was_accepted=True), job("new", gpus=64)))
+    decisions = plan(snapshot, NOW_S)
+    assert isinstance(of(decisions, "new"), Refuse)
+    assert isinstance(of(decisions, "w"), Wait)
+    assert "it was accepted when there was" in reason(decisions, "w")
+
+
 def test_a_job_waits_for_nodes_that_are_not_known_yet() -> None:
     assert reason(plan(Snapshot(pools=(Pool("a"),), waiting=(job("w"),)), NOW_S), "w").startswith(
         "no node is known yet"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -11,7 +11,10 @@ from drivetrain.compute.controller.states import AttemptRecord
 from drivetrain.compute.policy.values import MILLI, Budget, Pool
 
 Per = Literal["day", "week", "month"]
+Prices = Sequence[tuple[float, int]]
+"""From when on, in seconds since the epoch, which price of a device and an hour, in millionths; the first always."""
 _LONGEST_S = 31 * 86400.0
+_NO_PAST: Mapping[str, Prices] = {}
 
 
 def began_s(per: Per, now_s: float) -> float:
@@ -42,22 +45,27 @@ class _Paid:
 
 
 class SpendBook:
-    """Money of teams that have a budget, at the pools' present prices; a reserved pool may have one too."""
+    """Money of teams that have a budget, at the price of the time; a reserved pool may have one too.
 
-    def __init__(self, pools: Iterable[Pool], budgets: Iterable[Budget]) -> None:
-        self._prices = {pool.name: pool.price_per_gpu_h for pool in pools}
+    Args:
+      pools: with their present prices.
+      past: since when each pool had which price, in order; the last is the present one.
+    """
+
+    def __init__(self, pools: Iterable[Pool], budgets: Iterable[Budget], past: Mapping[str, Prices] = _NO_PAST) -> None:
+        self._prices = {pool.name: past.get(pool.name) or ((0.0, pool.price_per_gpu_h),) for pool in pools}
         self._ended: dict[str, list[_Paid]] = {budget.team: [] for budget in budgets}
         self._sums: dict[tuple[str, float], float] = {}
 
     def add(self, team: str, attempt: AttemptRecord) -> None:
         """An attempt that has ended."""
-        if attempt.ended_s is None or team not in self._ended or not self._prices.get(attempt.pool):
+        if attempt.ended_s is None or team not in self._ended:
             return
-        paid = self._paid(attempt, attempt.ended_s)
-        self._ended[team].append(paid)
+        paid = list(self._paid(attempt, attempt.ended_s))
+        self._ended[team] += paid
         for (other, at_s), before in self._sums.items():
             if other == team:
-                self._sums[other, at_s] = before + paid.since(at_s)
+                self._sums[other, at_s] = before + sum(each.since(at_s) for each in paid)
 
     def counted(
         self, budgets: Sequence[Budget], living: Sequence[tuple[str, AttemptRecord]], now_s: float
@@ -67,7 +75,8 @@ class SpendBook:
         for budget in budgets:
             since_s = began_s(budget.per, now_s)
             spent = self._ended_since(budget.team, since_s)
-            spent += sum(self._paid(each, now_s).since(since_s) for team, each in living if team == budget.team)
+            whose = (attempt for team, attempt in living if team == budget.team)
+            spent += sum(paid.since(since_s) for attempt in whose for paid in self._paid(attempt, now_s))
             found.append(replace(budget, spent=budget.spent + round(spent)))
         return tuple(found)
 
@@ -80,6 +89,14 @@ class SpendBook:
             self._sums[team, at_s] = sum(paid.since(at_s) for paid in kept)
         return self._sums[team, at_s]
 
-    def _paid(self, attempt: AttemptRecord, end_s: float) -> _Paid:
+    def _paid(self, attempt: AttemptRecord, end_s: float) -> Iterator[_Paid]:
+        """What it had, in parts of one price each."""
         devices = sum(milli for share in attempt.shares for _, milli in share.milli) / MILLI or len(attempt.shares)
-        return _Paid(attempt.placed_s, end_s, devices * self._prices.get(attempt.pool, 0) / 3600)
+        prices = self._prices.get(attempt.pool, ())
+        ends = [at_s for at_s, _ in prices[1:]] + [end_s]
+        part_s = attempt.placed_s
+        for (_, price), until_s in zip(prices, ends, strict=True):
+            to_s = min(end_s, until_s)
+            if price and part_s < to_s:
+                yield _Paid(part_s, to_s, devices * price / 3600)
+            part_s = max(part_s, to_s)

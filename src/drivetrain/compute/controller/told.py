@@ -51,6 +51,7 @@ def waiting_of(record: JobRecord, request: Request) -> Waiting:
         grace_s=job.grace_s,
         idle_after_s=job.idle_after_s,
         speed_by_nodes=record.speeds,
+        was_accepted=bool(record.reason or record.num_attempts),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from msgspec import structs
@@ -15,7 +15,7 @@ from drivetrain.compute.controller.expected import ExpectedRunTimes
 from drivetrain.compute.controller.free import Free
 from drivetrain.compute.controller.line import Line
 from drivetrain.compute.controller.nodes import NodeRecord
-from drivetrain.compute.controller.spending import SpendBook
+from drivetrain.compute.controller.spending import Prices, SpendBook
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why, changed
 from drivetrain.compute.controller.told import request_of, running_of, waiting_of, what_is_left
 from drivetrain.compute.controller.usage import UsageBook
@@ -46,6 +46,7 @@ class World:
         attempts: Iterable[AttemptRecord],
         nodes: Iterable[NodeRecord],
         settings: Settings,
+        prices: Mapping[str, Prices] | None = None,
     ) -> None:
         self.jobs: dict[str, JobRecord] = {}
         self.attempts = {attempt.job: attempt for attempt in attempts}
@@ -53,7 +54,7 @@ class World:
         self.settings = settings
         self.failures: list[values.Failure] = []
         self.used = UsageBook()
-        self._spent = SpendBook(settings.pools, settings.budgets)
+        self._spent = SpendBook(settings.pools, settings.budgets, prices or {})
         self._warned: dict[str, bool] = {}
         self._line = Line()
         self._expected = ExpectedRunTimes(self._told)
@@ -82,6 +83,7 @@ class World:
         used: Iterable[tuple[str, AttemptRecord]],
         ended: Iterable[JobRecord],
         failures: Iterable[values.Failure] = (),
+        prices: Mapping[str, Prices] | None = None,
     ) -> World:
         """As it is when a controller begins.
 
@@ -90,8 +92,9 @@ class World:
           used: attempts that are, with their teams.
           ended: jobs that ran to some end, in that order.
           failures: of nodes, of late.
+          prices: that pools have had; without, always the present one.
         """
-        world = cls((), attempts, nodes, settings)
+        world = cls((), attempts, nodes, settings, prices)
         world.failures += failures
         for team, attempt in used:
             world._used(team, attempt)

@@ -36,13 +36,13 @@ def plan(snapshot: Snapshot, now_s: float) -> list[Decision]:
         bad = {decision.node for decision in cordons}
         nodes = tuple(replace(node, state="cordoned") if node.name in bad else node for node in snapshot.nodes)
         snapshot = replace(snapshot, nodes=nodes)
-    refused, pools = _possible(snapshot)
+    refused, pools, gone_since = _possible(snapshot)
     if refused:
         gone = {decision.job for decision in refused}
         snapshot = replace(snapshot, waiting=tuple(job for job in snapshot.waiting if job.job not in gone))
     state = State(snapshot, in_line(snapshot), now_s)
     decided = [*cordons, *budget.warnings(snapshot), *refused, *_leave(state, snapshot)]
-    return [*decided, *_turns(state, *_looked_at(state, snapshot, pools), grows=not snapshot.is_part)]
+    return [*decided, *_turns(state, *_looked_at(state, snapshot, pools, gone_since), grows=not snapshot.is_part)]
 
 
 def _leave(state: State, snapshot: Snapshot) -> list[Decision]:
@@ -92,7 +92,7 @@ def _turns(state: State, line: list[InLine], waits: dict[str, Wait], *, grows: b
 
 
 def _looked_at(
-    state: State, snapshot: Snapshot, possible: Mapping[str, tuple[str, ...]]
+    state: State, snapshot: Snapshot, possible: Mapping[str, tuple[str, ...]], gone_since: Mapping[str, str]
 ) -> tuple[list[InLine], dict[str, Wait]]:
     """Jobs that could start now, and why the others cannot yet."""
     over = budget.spent(snapshot)
@@ -102,7 +102,7 @@ def _looked_at(
     for name, job in state.waiting.items():
         pools, reason = possible[name], ""
         if not pools:
-            reason = "no node is known yet where it asks for"
+            reason = gone_since.get(name, "no node is known yet where it asks for")
         elif job.eligible_s > state.now_s:
             reason = f"tried again {reasons.in_time(job.eligible_s - state.now_s)}"
         elif job.team in over:
@@ -127,16 +127,24 @@ def _may_ever(book: Book, job: Waiting, pool: str) -> bool:
     return most is None or most >= amount_milli(job.request)
 
 
-def _possible(snapshot: Snapshot) -> tuple[list[Refuse], dict[str, tuple[str, ...]]]:
+def _possible(snapshot: Snapshot) -> tuple[list[Refuse], dict[str, tuple[str, ...]], dict[str, str]]:
     """What no pool can ever give, and for the other jobs the pools that can; none where no node is known yet.
 
-    Quotas refuse nothing here: they change, and a job that waits then has it.
+    Quotas refuse nothing here: they change, and a job that waits then has it. Of a job that was accepted once, the
+    last says why it waits though no pool can give it: that may be so as long as a server has other pools.
     """
     possible = Possible(snapshot.nodes, [pool.name for pool in snapshot.pools], Book(()))
-    refused, pools = [], {}
+    refused: list[Refuse] = []
+    pools: dict[str, tuple[str, ...]] = {}
+    gone_since: dict[str, str] = {}
     for job in snapshot.waiting:
         pools[job.job] = possible.pools(job)
-        if not pools[job.job] and not possible.is_empty(job):
-            why, nearest = possible.refusal(job)
-            refused.append(Refuse(job.job, f"{why}; nearest that could be: {nearest or 'none'}", nearest))
-    return sorted(refused, key=lambda decision: decision.job), pools
+        if pools[job.job] or possible.is_empty(job):
+            continue
+        why, nearest = possible.refusal(job)
+        why = f"{why}; nearest that could be: {nearest or 'none'}"
+        if job.was_accepted:
+            gone_since[job.job] = f"{why}; it was accepted when there was, and waits until there is again"
+        else:
+            refused.append(Refuse(job.job, why, nearest))
+    return sorted(refused, key=lambda decision: decision.job), pools, gone_since

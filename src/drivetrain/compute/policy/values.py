@@ -150,6 +150,7 @@ class Waiting(Struct, frozen=True, gc=False):
       save_every_s: between its checkpoints; None where it cannot go on from one.
       restart_s: what another start costs it, besides what is not saved.
       min_runtime_s, grace_s, idle_after_s, speed_by_nodes: as for `Running`, once it runs.
+      was_accepted: some pool could give it once; where none can any more, it waits for one and is not refused.
     """
 
     job: str
@@ -170,6 +171,7 @@ class Waiting(Struct, frozen=True, gc=False):
     grace_s: float = 30.0
     idle_after_s: float | None = None
     speed_by_nodes: Mapping[int, float] = field(default_factory=dict)
+    was_accepted: bool = False
 
 
 class Running(Struct, frozen=True, gc=False):

@@ -27,11 +27,12 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState
 from drivetrain.compute.job import accepted_before
-from drivetrain.compute.policy.values import Failure
+from drivetrain.compute.policy.values import Failure, Pool
+from drivetrain.core.units import NS_PER_S
 from drivetrain.server.database import tables
 
 T = TypeVar("T")
-_FEW, _ESCAPE = 500, "/"
+_FEW, _ESCAPE, _BEGINS = 500, "/", "controller begins"
 _FINAL = [state.value for state in JobState if state.is_final]
 _INBOX = tables.inbox.c
 _TELL = insert(tables.inbox)
@@ -62,6 +63,12 @@ class _Run(msgspec.Struct):
     """As much of a job's record as says which run it is."""
 
     run: str
+
+
+class _Begun(msgspec.Struct):
+    """As much of how a controller began as says what pools it had."""
+
+    pools: tuple[Pool, ...] = ()
 
 
 class Records:
@@ -231,6 +238,13 @@ class Records:
         table = tables.events
         query = select(table.c.data).where((table.c.at_ns >= since_ns) & (table.c.kind == "failure"))
         return [decoded(text, Failure) for text in self.connection.scalars(query.order_by(table.c.seq))]
+
+    def pools_since(self, at_s: float) -> list[tuple[float, tuple[Pool, ...]]]:
+        """What pools controllers have begun with since then, and when: seconds since the epoch."""
+        table = tables.events.c
+        query = select(table.at_ns, table.data).where((table.at_ns >= at_s * NS_PER_S) & (table.kind == _BEGINS))
+        rows = self.connection.execute(query.order_by(table.seq))
+        return [(at_ns / NS_PER_S, msgspec.json.decode(data, type=_Begun).pools) for at_ns, data in rows]
 
     def newest_event_ns(self) -> int:
         """When the last thing happened that history tells; 0 where it is empty."""
