@@ -30,8 +30,10 @@ def pull(connection: Connection, worker: str, at_s: float, num_slots: int = 1) -
     return arrays.pull(connection, "a", worker, num_slots=num_slots, now_s=at_s)
 
 
-def report(connection: Connection, worker: str, *results: Result, retries: int = 0) -> arrays.Standing:
-    return arrays.report(connection, "a", worker, results, retries=retries)
+def report(
+    connection: Connection, worker: str, *results: Result, retries: int = 0, at_s: float = 0.0, num_slots: int = 1
+) -> arrays.Standing:
+    return arrays.report(connection, "a", worker, results, num_slots=num_slots, now_s=at_s, retries=retries)
 
 
 def test_a_task_that_takes_much_longer_than_others_is_given_to_another_too_and_counts_once(
@@ -62,3 +64,20 @@ def test_what_a_worker_that_is_gone_had_is_given_out_again(connection: Connectio
     arrays.release(connection, "gone")
     assert pull(connection, "w", 1.0, num_slots=3) == [0, 2]
     assert arrays.standing(connection, "a") == arrays.Standing(3, 1, 0, 2)
+
+
+def test_what_a_worker_has_is_counted_before_it_is_given_more(connection: Connection) -> None:
+    assert pull(connection, "w", 0.0, num_slots=2) == [0, 1]
+    report(connection, "w", Result(0, 0, 10.0), num_slots=2)
+    assert pull(connection, "w", 1.0, num_slots=1) == []
+    assert pull(connection, "w", 1.0, num_slots=2) == [2]
+
+
+def test_a_task_that_waited_behind_others_is_not_slow_before_it_ran_for_long(connection: Connection) -> None:
+    assert pull(connection, "w", 0.0, num_slots=3) == [0, 1, 2]
+    report(connection, "w", Result(0, 0, 0.1), at_s=6.0)
+    assert pull(connection, "idle", 6.5) == []  # 1 and 2 began after the second before the report, at the earliest
+    report(connection, "w", Result(1, 0, 0.1), at_s=11.0)
+    assert pull(connection, "idle", 11.5) == []
+    assert pull(connection, "idle", 16.5) == [2]
+    assert arrays.num_again(connection, "a") == 1

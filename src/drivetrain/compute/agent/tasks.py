@@ -93,10 +93,15 @@ class TaskWorker:
                 beat_s = time.monotonic()
 
     def _drained(self, most: int) -> list[Result]:
-        """Results of up to so many tasks: all that come within a moment, or while there is still enough to do."""
+        """Results of up to so many tasks: all that come within a moment, while there is still something to do."""
         found: list[Result] = []
         until_s = time.monotonic() + _REPORT_S
-        while len(found) < most and not self._leaving.is_set() and (left_s := until_s - time.monotonic()) > 0:
+        while (
+            not (found and self._waiting.empty())
+            and len(found) < most
+            and not self._leaving.is_set()
+            and (left_s := until_s - time.monotonic()) > 0
+        ):
             try:
                 found.append(self._done.get(timeout=min(left_s, 0.1)))
             except queue.Empty:

@@ -96,10 +96,19 @@ def tasks(request: Request, record: Attempt, said: Tasks) -> dict[str, Any]:
         worker = records.job(record.job)
         if worker is None or not worker.parent or record.state is AttemptState.ENDED:
             raise HTTPException(410, f"{record.id} is no worker of an array")
-        standing = arrays.report(connection, worker.parent, record.id, results, retries=worker.job.retries)
+        now_s = server.clock()
+        standing = arrays.report(
+            connection,
+            worker.parent,
+            record.id,
+            results,
+            num_slots=said.num_slots,
+            now_s=now_s,
+            retries=worker.job.retries,
+        )
         given: list[int] = []
         if record.state is not AttemptState.LEAVING:
-            given = arrays.pull(connection, worker.parent, record.id, num_slots=said.num_slots, now_s=server.clock())
+            given = arrays.pull(connection, worker.parent, record.id, num_slots=said.num_slots, now_s=now_s)
         if not standing.num_left and results:
             records.tell("array", worker.parent, {"num_failed": standing.num_failed})
     if not standing.num_left:

@@ -1,7 +1,8 @@
 """Tasks of arrays: given out in small batches under a lease, results taken in bulk, each task's first result counts.
 
 A task is given out when it never was, when it failed and may be tried again, when its worker is gone, and, once
-nothing else is left, when it takes much longer than others did: then a second worker may be quicker.
+nothing else is left, when it takes much longer than others did: then a second worker may be quicker. While a task waits
+in its worker's batch behind others that end, that is no time that it takes: each report sets those that wait to now.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Table, and_, delete, func, insert, or_, select, update
 
 from drivetrain.server.database import tables
 
@@ -68,31 +69,44 @@ def create(connection: Connection, job: str, tasks: range) -> None:
 
 
 def pull(connection: Connection, job: str, worker: str, *, num_slots: int, now_s: float) -> list[int]:
-    """Tasks for a worker, as many as take its slots about two seconds; none where nothing is left to do for it."""
+    """Tasks for a worker, up to one a slot and what takes its slots about two seconds more, with what it has."""
     array = _locked(connection, job)
     if array is None:
         return []
-    mean_s = array.took_s / array.num_succeeded if array.num_succeeded else _BATCH_S
-    want = max(num_slots, min(MOST_AT_ONCE, int(num_slots * _BATCH_S / max(mean_s, 1e-3))))
+    num_held = len(_held(connection, job, worker))
+    want = _most_held(array, num_slots) - num_held
+    if want <= 0:
+        return []
     tasks = _again(connection, job, want)
     fresh = range(array.next, min(array.end, array.next + want - len(tasks)))
     if fresh:
         tasks += fresh
         connection.execute(update(tables.arrays).where(tables.arrays.c.job == job).values(next=fresh.stop))
-    if not tasks:
-        tasks = _slow(connection, array, worker, num_slots, now_s)
+    if not tasks and num_held < num_slots:
+        tasks = _slow(connection, array, worker, num_slots - num_held, now_s)
     if tasks:
         rows = [{"job": job, "task": task, "worker": worker, "at_s": now_s} for task in tasks]
         connection.execute(insert(tables.task_leases), rows)
     return tasks
 
 
-def report(connection: Connection, job: str, worker: str, results: Sequence[Result], *, retries: int) -> Standing:
+def report(
+    connection: Connection,
+    job: str,
+    worker: str,
+    results: Sequence[Result],
+    *,
+    num_slots: int,
+    now_s: float,
+    retries: int,
+) -> Standing:
     """Take results; what is reported twice, or was done by another worker meanwhile, counts once."""
     array = _locked(connection, job)
-    leases, done = tables.task_leases, tables.task_results
+    done = tables.task_results
     known = _among(connection, done, job, [result.task for result in results])
-    held = _among(connection, leases, job, [result.task for result in results], worker=worker)
+    held = _held(connection, job, worker)
+    if results:
+        _still_wait(connection, job, worker, held, num_slots, now_s)
     new = {result.task: result for result in results if result.task in held and result.task not in known}
     succeeded = [result for result in new.values() if not result.exit_code]
     failed = _failed_for_good(connection, job, [r for r in new.values() if r.exit_code], retries)
@@ -152,6 +166,12 @@ def standings(connection: Connection, jobs: Sequence[str]) -> dict[str, Standing
     return found
 
 
+def num_again(connection: Connection, job: str) -> int:
+    """Tasks that were given out more than once, or are about to be: tried again, of a worker that is gone, or slow."""
+    table = tables.task_tries
+    return connection.scalar(select(func.count()).select_from(table).where(table.c.job == job)) or 0
+
+
 def failed(connection: Connection, job: str) -> list[Failure]:
     """The first tasks that failed for good, by number: up to `MOST_NAMED`."""
     table = tables.task_results
@@ -168,6 +188,33 @@ def _locked(connection: Connection, job: str) -> Row[Any] | None:
     return connection.execute(query).one_or_none()
 
 
+def _most_held(array: Row[Any], num_slots: int) -> int:
+    """How many tasks a worker may have at once; one a slot before it is known what they take."""
+    if not array.num_succeeded:
+        return num_slots
+    mean_s = max(array.took_s / array.num_succeeded, 1e-3)
+    return num_slots + min(MOST_AT_ONCE, int(num_slots * _BATCH_S / mean_s))
+
+
+def _held(connection: Connection, job: str, worker: str) -> dict[int, float]:
+    """Tasks that a worker has and since when, in the order in which it begins them."""
+    table = tables.task_leases
+    query = select(table.c.task, table.c.at_s).where(table.c.job == job, table.c.worker == worker)
+    return {row.task: row.at_s for row in connection.execute(query.order_by(table.c.at_s, table.c.task))}
+
+
+def _still_wait(
+    connection: Connection, job: str, worker: str, held: Mapping[int, float], num_slots: int, now_s: float
+) -> None:
+    """What a worker had beyond its slots has not begun until now."""
+    if len(held) <= num_slots:
+        return
+    last, at_s = list(held.items())[num_slots - 1]
+    table = tables.task_leases
+    is_behind = or_(table.c.at_s > at_s, and_(table.c.at_s == at_s, table.c.task > last))
+    connection.execute(update(table).where(table.c.job == job, table.c.worker == worker, is_behind).values(at_s=now_s))
+
+
 def _again(connection: Connection, job: str, want: int) -> list[int]:
     table = tables.task_tries
     query = select(table.c.task).where(table.c.job == job, table.c.waits).order_by(table.c.task).limit(want)
@@ -178,7 +225,7 @@ def _again(connection: Connection, job: str, want: int) -> list[int]:
 
 
 def _slow(connection: Connection, array: Row[Any], worker: str, num: int, now_s: float) -> list[int]:
-    """Tasks that one other worker has had for much longer than any took; none before it is known what they take."""
+    """Tasks that one other worker has run for much longer than any took; none before it is known what they take."""
     if not array.num_succeeded:
         return []
     leases = tables.task_leases
@@ -191,7 +238,12 @@ def _slow(connection: Connection, array: Row[Any], worker: str, num: int, now_s:
         .order_by(func.max(leases.c.at_s))
         .limit(num)
     )
-    return list(connection.scalars(query))
+    tasks = list(connection.scalars(query))
+    known = _among(connection, tables.task_tries, array.job, tasks)
+    new = [{"job": array.job, "task": t, "num_failures": 0, "waits": False} for t in tasks if t not in known]
+    if new:
+        connection.execute(insert(tables.task_tries), new)
+    return tasks
 
 
 def _failed_for_good(connection: Connection, job: str, results: Sequence[Result], retries: int) -> list[Result]:
@@ -217,12 +269,12 @@ def _wait_again(connection: Connection, job: str, num_failures: Mapping[int, int
         connection.execute(update(table).where(table.c.job == job, table.c.task == task).values(values))
 
 
-def _among(connection: Connection, table: Table, job: str, tasks: Sequence[int], *, worker: str = "") -> set[int]:
+def _among(connection: Connection, table: Table, job: str, tasks: Sequence[int]) -> set[int]:
     """Those of these tasks that the table has."""
     found: set[int] = set()
     for part in _parts(tasks):
         query = select(table.c.task).where(table.c.job == job, table.c.task.in_(part))
-        found |= set(connection.scalars(query.where(table.c.worker == worker) if worker else query))
+        found |= set(connection.scalars(query))
     return found
 
 
