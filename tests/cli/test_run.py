@@ -58,6 +58,14 @@ def test_wrong_usage_is_one_error_exit_2_and_no_run(arguments: list[str], messag
     assert list_runs() == []
 
 
+def test_a_program_that_is_not_executable_is_told_from_one_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "count.py").write_text("print(1)\n")
+    done = drivetrain("run", "--", "./count.py", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "error: ./count.py is not executable" in done.stderr
+    assert "hint: chmod +x ./count.py, or name what runs it, such as: python ./count.py" in done.stderr
+
+
 def test_an_option_that_does_not_exist_is_named_with_the_nearest(tmp_path: Path) -> None:
     done = drivetrain("run", "--rank", "2", "--", "true", cwd=tmp_path)
     assert done.returncode == 2

@@ -9,7 +9,9 @@ from click.testing import CliRunner, Result
 from tests.server.conftest import submit
 from tests.server_process import ServerProcess, wait_for, wait_for_state
 
+from drivetrain.cli.describe import deadline_words
 from drivetrain.cli.group import drivetrain
+from drivetrain.core.errors import UsageError
 
 SCRIPT = 'echo begin $DRIVETRAIN_TASK; if [ $DRIVETRAIN_TASK = 2 ]; then printf "gone wrong"; exit 3; fi'
 
@@ -42,7 +44,7 @@ def test_an_array_that_failed_names_its_tasks_and_what_they_said(server: ServerP
     )
     assert said("logs", "--task", "2", array).stdout == "begin 2\ngone wrong\n"
     (row,) = [line for line in said("jobs").stdout.splitlines() if array in line]
-    assert "failed 10/10" in row
+    assert "failed 1 of 10" in row
 
 
 def test_an_array_that_runs_shows_how_far_it_is(server: ServerProcess) -> None:
@@ -99,3 +101,53 @@ def test_ranks_that_were_started_again_within_an_attempt_are_told_and_stand_betw
     alone = said("logs", "--rank", "0", job)
     assert alone.stdout.splitlines() == ["begin 0", "begin 1", "begin 2"], "programs read what the rank printed"
     assert alone.stderr.count("--- started again at ") == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        (("--rank", "99"), "has no rank 99", "it has rank 0 alone"),
+        (("--task", "3"), "--task is 3, but ", "--rank shows one rank's output"),
+    ],
+)
+def test_logs_of_a_rank_or_task_that_a_job_has_not_say_which_there_are(
+    options: tuple[str, str], message: str, hint: str, server: ServerProcess
+) -> None:
+    job = submit(server.client(), "true")
+    with pytest.raises(UsageError, match=message) as caught:
+        said("logs", *options, job)
+    assert caught.value.hint == hint
+
+
+def test_logs_of_a_task_that_an_array_has_not_say_which_there_are(server: ServerProcess) -> None:
+    array = submit(server.client(), "true", array="5-9", nodes=1)
+    with pytest.raises(UsageError, match="has no task 3") as caught:
+        said("logs", "--task", "3", array)
+    assert caught.value.hint == "its tasks are 5 to 9"
+
+
+def test_a_deadline_is_shown_with_whether_it_was_met(server: ServerProcess) -> None:
+    client = server.client()
+    met = submit(client, "true", deadline="1h")
+    wait_for_state(client, met, "succeeded")
+    (line,) = [line for line in said("describe", met).stdout.splitlines() if line.startswith("  deadline ")]
+    assert line.endswith(" UTC: met")
+    found = json.loads(said("describe", "--json", met).stdout)
+    assert found["deadline_s"] == found["submitted_s"] + 3600
+
+
+@pytest.mark.parametrize(
+    ("state", "ended_s", "words"),
+    [
+        ("running", None, "1970-01-01 00:01:40 UTC: in 1 m 00 s"),
+        ("succeeded", 104.0, "1970-01-01 00:01:40 UTC: missed, ended 4.00 s late"),
+        ("failed", 90.0, "1970-01-01 00:01:40 UTC"),
+    ],
+)
+def test_a_deadline_says_how_late_a_job_is(state: str, ended_s: float | None, words: str) -> None:
+    assert deadline_words({"deadline_s": 100.0, "ended_s": ended_s, "state": state}, 40.0) == words
+
+
+def test_a_job_that_runs_past_its_deadline_says_how_late_it_is_so_far() -> None:
+    late = deadline_words({"deadline_s": 100.0, "ended_s": None, "state": "running"}, 130.0)
+    assert late == "1970-01-01 00:01:40 UTC: missed, late by 30.0 s so far"

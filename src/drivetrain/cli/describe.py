@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from contextlib import suppress
 from itertools import zip_longest
 from typing import Any
@@ -42,6 +43,8 @@ def _lines(job: dict[str, Any]) -> list[str]:
     lines.append(f"  whose      {job['user']}, team {job['team']}")
     lines.append(f"  asks for   {_asked(job['job'])}")
     lines.append(f"  submitted  {utc_text(int(job['submitted_s'] * NS_PER_S))}")
+    if job["deadline_s"] is not None:
+        lines.append(f"  deadline   {deadline_words(job, time.time())}")
     if reason := job.get("estimate", {}).get("text") or job["reason"]:
         lines.append(f"  reason     {reason}")
     if job["exit_code"] is not None:
@@ -56,6 +59,18 @@ def _lines(job: dict[str, Any]) -> list[str]:
     return lines
 
 
+def deadline_words(job: dict[str, Any], now_s: float) -> str:
+    """When it should be done, and whether it was."""
+    due_s, ended_s = job["deadline_s"], job["ended_s"]
+    at = utc_text(int(due_s * NS_PER_S))
+    late = duration_text(int(abs((ended_s or now_s) - due_s) * NS_PER_S))
+    if ended_s is None:
+        return f"{at}: missed, late by {late} so far" if now_s > due_s else f"{at}: in {late}"
+    if ended_s > due_s:
+        return f"{at}: missed, ended {late} late"
+    return f"{at}: met" if job["state"] == "succeeded" else at
+
+
 def _tasks(job: dict[str, Any]) -> list[str]:
     tasks, failed = job["tasks"], job["failed_tasks"]
     num_waiting = tasks["num_tasks"] - sum(tasks[f"num_{what}"] for what in ("succeeded", "failed", "given_out"))
@@ -63,6 +78,10 @@ def _tasks(job: dict[str, Any]) -> list[str]:
         f"  tasks      {tasks['num_succeeded']:,} of {tasks['num_tasks']:,} succeeded, {tasks['num_failed']:,} failed,"
         f" {tasks['num_given_out']:,} given out, {max(0, num_waiting):,} waiting"
     ]
+    if again := job["num_tasks_again"]:
+        lines.append(
+            f"  again      {again:,} given out more than once: failed, slow, or of a worker that was lost or left"
+        )
     for failure in failed[:_MOST_SHOWN]:
         said = f": {failure['said']}" if failure["said"] else ""
         lines.append(f"  failed     task {failure['task']} with {failure['exit_code']}{said}")

@@ -84,8 +84,12 @@ def _check_state(state: str) -> None:
 
 
 def _state(job: dict[str, Any]) -> str:
-    """With how many tasks have a result, where it is an array."""
+    """With how many tasks have a result, where it is an array, or how many failed where that is how it ended."""
     tasks = job["tasks"]
     if tasks is None:
         return str(job["state"])
-    return f"{job['state']} {tasks['num_succeeded'] + tasks['num_failed']}/{tasks['num_tasks']}"
+    failed = tasks["num_failed"]
+    if job["state"] == "failed" and failed:
+        return f"failed {failed} of {tasks['num_tasks']}"
+    done = f"{job['state']} {tasks['num_succeeded'] + failed}/{tasks['num_tasks']}"
+    return f"{done}, {failed} failed" if failed else done

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from drivetrain.core.errors import UsageError
+
 if TYPE_CHECKING:
     from drivetrain.server.client import Client
 
@@ -25,7 +27,9 @@ def command(context: click.Context, job: str, follow: bool, rank: int | None, ta
     from drivetrain.server.client import connect
 
     client = connect()
-    job_id = client.job(job)["id"]  # what `latest` means may change meanwhile
+    found = client.job(job)
+    _check_there(found, rank, task)
+    job_id = found["id"]  # what `latest` means may change meanwhile
     lines = _Lines(is_plain=rank is not None, task=task)
     attempt: int | None = None
     for piece in client.logs(job_id, rank=rank, follow=follow):
@@ -40,6 +44,23 @@ def command(context: click.Context, job: str, follow: bool, rank: int | None, ta
         click.echo(rest)
     if follow:
         context.exit(_outcome(client, job_id))
+
+
+def _check_there(found: dict[str, Any], rank: int | None, task: int | None) -> None:
+    """Raises: UsageError: a job has no such rank or task."""
+    from drivetrain.compute.job import job_of
+
+    job = job_of(found["job"])
+    if task is not None and not job.array:
+        raise UsageError(f"--task is {task}, but {found['id']} is no array", hint="--rank shows one rank's output")
+    if task is not None and task not in job.tasks:
+        raise UsageError(
+            f"{found['id']} has no task {task}", hint=f"its tasks are {job.tasks.start} to {job.tasks.stop - 1}"
+        )
+    num_ranks = job.num_ranks * (1 if job.array else job.nodes_range[1])
+    if rank is not None and rank >= num_ranks:
+        there = "rank 0 alone" if num_ranks == 1 else f"ranks 0 to {num_ranks - 1}"
+        raise UsageError(f"{found['id']} has no rank {rank}", hint=f"it has {there}")
 
 
 def _mark(job: dict[str, Any], attempt: int) -> str:

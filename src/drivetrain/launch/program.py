@@ -42,6 +42,9 @@ def resolve(command: tuple[str, ...], *, cwd: Path, path: str | None) -> Program
         name = sys.executable
     found = _found(_anchored(name, cwd), os.environ.get("PATH", os.defpath) if path is None else path)
     if found is None:
+        if os.sep in name and (cwd / name).is_file():
+            hint = f"chmod +x {name}, or name what runs it, such as: python {name}"
+            raise UsageError(f"{name} is not executable", hint=hint)
         raise UsageError(f"there is no program {name} to run", hint="is it installed, executable and on PATH?")
     if _is_this_interpreter(found):
         while arguments[:1] == ["-u"]:

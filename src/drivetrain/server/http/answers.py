@@ -112,12 +112,17 @@ class Listed(JobRecord):
 class Described(Listed):
     """A job with its attempts, in order, and all that happened; of an array, the first tasks that failed for good.
 
-    Attributes: restarts: of ranks in place, within its attempts.
+    Attributes:
+      restarts: of ranks in place, within its attempts.
+      num_tasks_again: tasks that were given out more than once, or are about to be.
+      deadline_s: when it should be done, since the epoch.
     """
 
     attempts: list[AttemptRecord]
     events: list[Event]
     failed_tasks: list[Failure]
+    num_tasks_again: int
+    deadline_s: float | None
     restarts: list[RestartTold]
 
 

@@ -108,6 +108,7 @@ def describe(request: Request, who: Who, name: str) -> Response:  # noqa: ARG001
         ]
         tasks = arrays.standing(connection, job.id) if job.job.array else None
         failed = arrays.failed(connection, job.id) if job.job.array else []
+        num_again = arrays.num_again(connection, job.id) if job.job.array else 0
         runs = {worker.id: worker.run for worker in records.family([job.id])} if failed else {}
     for number, failure in enumerate(failed[:_MOST_LOOKED_AT]):
         if run := runs.get(failure.worker):
@@ -117,6 +118,8 @@ def describe(request: Request, who: Who, name: str) -> Response:  # noqa: ARG001
         "events": events,
         "tasks": tasks,
         "failed_tasks": failed,
+        "num_tasks_again": num_again,
+        "deadline_s": None if job.job.deadline_s is None else job.submitted_s + job.job.deadline_s,
         "restarts": restarts(job.run, attempts) if attempts else [],
     }
     return answer(msgspec.to_builtins(job) | found)
