@@ -56,7 +56,7 @@ def test_the_published_table_is_read_whole(shared_data: Path) -> None:
         (PHILLY.splitlines()[0] + "\n" + PHILLY.splitlines()[3], "none of its 1 jobs asks for GPUs and ran"),
         (
             PHILLY.replace(",16,", ",many,"),
-            "philly.csv:2: gpu_num is 'many', expected a whole number from 0 to 1,000,000",
+            "philly.csv:2: gpu_num is 'many', expected a whole number from 0 to 100,000",
         ),
         (
             PHILLY.replace("2017-10-03 06:10:00", "yesterday"),
@@ -93,7 +93,7 @@ def of_bad(tmp_path: Path, row: str, others: str = DATE) -> Path:
         for duration in ("nan", "inf", "-5", "1e300", "soon")
     ]
     + [
-        (f"c,u,v,{num},{DATE},60", f"gpu_num is '{num}', expected a whole number from 0 to 1,000,000")
+        (f"c,u,v,{num},{DATE},60", f"gpu_num is '{num}', expected a whole number from 0 to 100,000")
         for num in ("nan", "inf", "-5", "1e300", "99999999999999999999", "1.5")
     ]
     + [
@@ -126,6 +126,12 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
     path = of_bad(tmp_path, f'\n"c\nd",u,v,1,{DATE},60\n\ne,u,v,1,{DATE},-1')
     with pytest.raises(DataError, match=r"jobs\.csv:8: duration is '-1'"):
         read_philly(path)
+
+
+def test_the_largest_job_that_is_read_is_refused_by_a_small_fleet_and_the_others_go_on(tmp_path: Path) -> None:
+    words = [str(of_bad(tmp_path, f"c,u,v,100000,{DATE},60")), "--nodes", "2", "--gpus-per-node", "2", "--json"]
+    told = json.loads(CliRunner().invoke(command, words).stdout)
+    assert told["num_jobs"] == {"done": 2, "refused": 1}
 
 
 LEFT_OUT = (("c", "1", ""), ("d", "1", "0"), ("e", "", "60"), ("f", "0", "60"), ("g", "0", "0"))

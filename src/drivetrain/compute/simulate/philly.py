@@ -26,7 +26,8 @@ from drivetrain.core.errors import DataError
 from drivetrain.core.units import count_text
 
 GPUS_PER_NODE = 8
-MOST_GPUS = 1_000_000
+MOST_GPUS = 100_000
+"""Of a job: with one on each node, as many nodes as the controller takes of it."""
 MOST_YEARS = 10
 """That a job takes, or from the first submission to the last: above a cluster's life, far below what overflows."""
 _MOST_S = MOST_YEARS * 365.25 * 86400
