@@ -167,3 +167,13 @@ def test_a_trace_without_a_fleet_or_a_policy_is_refused(tmp_path: Path, more: li
     path.write_text(PHILLY, encoding="utf-8")
     with pytest.raises(UsageError, match=message):
         CliRunner().invoke(command, [str(path), "--nodes", "2", *more], standalone_mode=False, catch_exceptions=False)
+
+
+def test_jobs_that_have_not_ended_are_left_out_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.csv"
+    rows = ["a,1,2017-10-03 06:00:00,2017-10-03 06:00:00,2017-10-03 07:00:00", "b,1,2017-10-03 06:00:00,None,None",
+            "c,1,2017-10-03 06:00:00,2017-10-03 06:30:00,", "d,1,2017-10-03 06:00:00,2017-10-03 06:30:00,None"]  # fmt: skip
+    path.write_text("\n".join(["job_id,gpu_num,submit_time,start_time,end_time", *rows]))
+    table = read_philly(path)
+    assert [arrival.run_s for arrival in table.arrivals] == [3600]
+    assert table.left_out == {"never ran": 1, "without an end": 2}

@@ -31,7 +31,7 @@ MOST_GPUS = 100_000
 MOST_YEARS = 10
 """That a job takes, or from the first submission to the last: above a cluster's life, far below what overflows."""
 _MOST_S = MOST_YEARS * 365.25 * 86400
-_NEVER_RAN, _NO_GPU = "never ran", "without GPUs"
+_NEVER_RAN, _NO_END, _NO_GPU = "never ran", "without an end", "without GPUs"
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "job": ("job_id", "jobid"),
     "user": ("user",),
@@ -61,8 +61,9 @@ class _Row:
     columns: Mapping[str, str]
 
     def text(self, what: str) -> str:
-        """As it stands there; empty where the table has no such column."""
-        return self.cells[self.columns[what]] if self.columns[what] else ""
+        """As it stands there; empty where the table has no such column, or says that it is nothing."""
+        text = self.cells[self.columns[what]] if self.columns[what] else ""
+        return "" if text.lower() in ("none", "null") else text
 
     def wrong(self, what: str, expected: str) -> DataError:
         """Its value is none that such a column can have."""
@@ -80,7 +81,7 @@ def read_philly(path: Path, *, gpus_per_node: int = GPUS_PER_NODE) -> Table:
     for line, row in _rows(path):
         num_gpus, run_s = _num_gpus(row), _run_s(row)
         if not (num_gpus and run_s):
-            left_out[_NEVER_RAN if num_gpus else _NO_GPU] += 1
+            left_out[_why_left_out(row) if num_gpus else _NO_GPU] += 1
             continue
         submitted_s, is_date = _moment(row, "submitted")
         if has_dates not in (None, is_date):
@@ -155,19 +156,23 @@ def _num_gpus(row: _Row) -> int:
 
 
 def _run_s(row: _Row) -> float:
-    """How long it ran; 0 where it did not."""
+    """How long it ran; 0 where it did not, or had not ended."""
     if row.columns["duration"]:
         value = _number(row.text("duration") or "0")
         if value is None or not 0 <= value <= _MOST_S:
             raise row.wrong("duration", f"seconds, from 0 to {MOST_YEARS} years of them")
         return value
-    if not row.text("started"):
+    if not (row.text("started") and row.text("ended")):
         return 0.0
     (started_s, has_dates), (ended_s, is_date) = _moment(row, "started"), _moment(row, "ended")
     if is_date != has_dates or not 0 <= ended_s - started_s <= _MOST_S:
         began = f"{row.columns['started']}, {row.text('started')[:40]!r}"
         raise row.wrong("ended", f"a time from {began}, to {MOST_YEARS} years later")
     return ended_s - started_s
+
+
+def _why_left_out(row: _Row) -> str:
+    return _NO_END if not row.columns["duration"] and row.text("started") and not row.text("ended") else _NEVER_RAN
 
 
 def _from_zero(found: list[tuple[Arrival, _Row]]) -> list[Arrival]:
