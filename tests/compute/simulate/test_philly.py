@@ -171,8 +171,9 @@ def test_a_trace_without_a_fleet_or_a_policy_is_refused(tmp_path: Path, more: li
 
 def test_jobs_that_have_not_ended_are_left_out_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "jobs.csv"
-    rows = ["a,1,2017-10-03 06:00:00,2017-10-03 06:00:00,2017-10-03 07:00:00", "b,1,2017-10-03 06:00:00,None,None",
-            "c,1,2017-10-03 06:00:00,2017-10-03 06:30:00,", "d,1,2017-10-03 06:00:00,2017-10-03 06:30:00,None"]  # fmt: skip
+    day = "2017-10-03"
+    times = ((f"{day} 06:00", f"{day} 07:00"), ("None", "None"), (f"{day} 06:30", ""), (f"{day} 06:30", "None"))
+    rows = [f"{number},1,{day} 06:00,{start},{end}" for number, (start, end) in enumerate(times)]
     path.write_text("\n".join(["job_id,gpu_num,submit_time,start_time,end_time", *rows]))
     table = read_philly(path)
     assert [arrival.run_s for arrival in table.arrivals] == [3600]
