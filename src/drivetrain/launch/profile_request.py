@@ -19,7 +19,7 @@ from drivetrain.store.publish import INCOMPLETE
 if TYPE_CHECKING:
     from drivetrain.core.profiling import ProfileSpec
 
-_AHEAD_NS = 3 * NS_PER_S  # ranks look once a second, and then need some time to begin
+_AHEAD_NS = 4 * NS_PER_S  # ranks look once a second, and then need some time to begin, on a busy machine more
 
 
 class ProfileRequest(msgspec.Struct, frozen=True):
@@ -70,9 +70,9 @@ def reachable_step(run: RunFolder, attempt: int, ranks: Sequence[int]) -> int | 
     """A step that no rank of an attempt will have begun when all have heard of it; None before there are any steps."""
     watch = Watch(run, attempt=attempt, num_ranks=max(ranks) + 1)
     watch.poll(mono_ns())
-    if watch.furthest_step is None or watch.turn_ns is None:
+    if watch.furthest_step is None or watch.quick_turn_ns is None:
         return None
-    return watch.furthest_step + 2 + _AHEAD_NS // max(1, watch.turn_ns)
+    return watch.furthest_step + 2 + _AHEAD_NS // max(1, watch.quick_turn_ns)
 
 
 def _withdraw(run: RunFolder, request_id: str) -> None:
