@@ -104,8 +104,9 @@ def test_what_was_not_done_for_any_reason_does_not_read_as_done() -> None:
 
 
 def test_tokens_of_somebody_who_is_not_known_are_not_said_to_be_taken_back() -> None:
-    with pytest.raises(UsageError, match="there is no user 'nobody'"):
-        said("users", "--revoke", "nobody")
+    nobody = f"nobody-{uuid.uuid4().hex[:8]}"
+    with pytest.raises(UsageError, match=f"there is no user '{nobody}'"):
+        said("users", "--revoke", nobody)
 
 
 def test_the_audit_prints_nothing_that_a_terminal_obeys(server: ServerProcess) -> None:
