@@ -176,3 +176,20 @@ def test_an_end_is_heard_once_the_engine_says_how_it_came_but_not_never(controll
     controller.now_s += 30
     controller.worker.turn()
     assert controller.state(other) is JobState.FAILED
+
+
+def test_a_controller_begins_once_for_as_long_as_no_other_works(tmp_path: Path, controller: Controller) -> None:
+    begun: list[str] = []
+    asking = Asking(home(), "http://127.0.0.1:1", b"key")
+    folder, engines = tmp_path / "other", {"p": controller.engine}
+    worker = Worker(controller.database, engines, plan, asking, folder, on_begin=lambda: begun.append("begun"))
+    worker.turn()
+    with controller.database.begin() as connection:
+        Records(connection).tell("settings", "quota", None)
+    for _ in range(3):
+        worker.turn()
+    assert begun == ["begun"]
+    worker.begin_anew()
+    worker.turn()
+    assert begun == ["begun", "begun"]
+    worker.stop()

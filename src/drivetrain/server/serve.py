@@ -90,8 +90,6 @@ def serve(spec: ServeSpec, on_ready: Callable[[str], None], on_note: Callable[[s
         config = spec.config or kept_config(database) or ServerConfig()
         for note in unknown_partitions(config):
             on_note(note)
-        if not spec.until_idle:
-            end_until_idle(folder, database.url.render_as_string(hide_password=True))
         while _serve_once(spec, config, database, clock, on_ready, on_note) and _num_unfinished(database):
             pass  # a job came as it was about to end since there was none
     except (OperationalError, InterfaceError) as exc:
@@ -112,6 +110,8 @@ def _serve_once(
     folder, named = here.server_folder(), database.url.render_as_string(hide_password=True)
     refuse_another_database(folder, named)
     with contextlib.closing(_listen(spec)) as listening:
+        if not spec.until_idle:
+            end_until_idle(folder, named)
         url = _url(spec, listening)
         key, identity = server_key(folder), secrets.token_hex(16)
         asking = Asking(home(), url, key, ca_file=str(spec.certificate.absolute()) if spec.certificate else "")

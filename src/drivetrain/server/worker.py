@@ -80,14 +80,13 @@ class Worker:
         self._endings = Endings(engines)
         self._watching = Watching(engines, asking, self._endings, on_note)
         self._looked_s = self._planned_s = self._plan_pause_s = self._whole_s = self._whole_pause_s = 0.0
-        self._is_dirty, self._few = True, _FEW
+        self._is_dirty, self._has_begun, self._few = True, False, _FEW
         self._refused: dict[str, str] = {}
         self._failed: Counter[int] = Counter()
 
     def start(self) -> None:
         """Begin to work; whoever asks from now on, asks of its pools."""
-        if self._lock.take():
-            self._begin()
+        self._may_work()
         self._thread.start()
 
     def stop(self) -> None:
@@ -124,8 +123,16 @@ class Worker:
 
     def begin_anew(self) -> None:
         """Forget all, and let another server's controller work if it wants to."""
-        self._world = None
+        self._world, self._has_begun = None, False
         self._lock.close()
+
+    def _may_work(self) -> bool:
+        if not self._lock.take():
+            return False
+        if not self._has_begun:
+            self._begin()
+            self._has_begun = True
+        return True
 
     def turn(self) -> float:
         """Do all that can be done now; how long until something may be due, in seconds.
@@ -133,10 +140,8 @@ class Worker:
         What it decides is written in one transaction with the end of the messages that led to it, and only then asked
         of engines: ended at any point, the next controller finds what is written and asks again.
         """
-        if not self._lock.take():
+        if not self._may_work():
             return _LOOK_S
-        if self._world is None:
-            self._begin()
         with reading(self._database) as connection:
             if not self._lock.is_ours(connection):
                 raise StoreError("another server's controller has taken over")
