@@ -26,6 +26,21 @@ def test_a_job_succeeds_when_all_its_members_have() -> None:
     assert (job.state, attempt.state, job.exit_code) == (JobState.SUCCEEDED, AttemptState.ENDED, 0)
 
 
+def test_a_job_ran_until_its_last_ranks_ended_and_has_its_places_until_that_is_known() -> None:
+    job, attempt = transitions.exited(*started(), 0, 0, 3600.0, over_s=7.0)
+    job, attempt = transitions.exited(job, attempt, 1, 0, 3601.0, over_s=5.0)
+    assert (job.ran_s, job.ended_s, attempt.ran_until_s, attempt.ended_s) == (5.0, 7.0, 7.0, 3601.0)
+
+
+@given(st.floats(-1e10, 1e10))
+def test_no_clock_of_a_node_has_a_job_end_before_it_began_or_in_the_future(over_s: float) -> None:
+    job, attempt = started()
+    for member in (0, 1):
+        job, attempt = transitions.exited(job, attempt, member, 0, 9.0, over_s=over_s)
+    assert job.ended_s is not None
+    assert 2.0 <= job.ended_s <= 9.0
+
+
 def test_a_failure_of_its_own_is_final() -> None:
     job, attempt = transitions.exited(*started(), 0, 3, 3.0)
     job, _ = transitions.exited(job, attempt, 1, 143, 3.0)

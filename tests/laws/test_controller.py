@@ -147,7 +147,7 @@ class Plane:
             else:
                 code = 1 if does == "fails" else 143 if record.state is AttemptState.LEAVING else 0
                 for _ in range(2 if does == "ends twice" else 1):
-                    agents.exited(connection, record, member, code, "")
+                    agents.exited(connection, record, member, code, "", over_s=self.now_s)
                 self.spoken.add((attempt, member))
                 if does == "fails":
                     self.unharmed.discard(record.job)

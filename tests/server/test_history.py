@@ -68,7 +68,7 @@ class Shift:
             for attempt in Records(connection).living_attempts():
                 for member, _ in enumerate(attempt.shares):
                     if attempt.job in ends:
-                        agents.exited(connection, attempt, member, 0, "")
+                        agents.exited(connection, attempt, member, 0, "", over_s=self.now_s)
                         self.engine.end(attempt.id, member)
                     else:
                         agents.alive(connection, attempt, 1, 1)

@@ -77,6 +77,9 @@ def test_a_job_that_ends_while_the_server_is_away_has_ended_when_it_is_back(
     server.start()
     told = wait_for_state(server.client(), job, "failed")
     assert (told["exit_code"], begun(tmp_path), len(told["attempts"])) == (7, 1, 1)
+    [attempt], over_s = told["attempts"], (tmp_path / "ended").stat().st_mtime
+    assert attempt["ran_until_s"] - over_s < attempt["ended_s"] - attempt["ran_until_s"], "not when it was heard of"
+    assert told["ended_s"] == attempt["ran_until_s"]
 
 
 def test_jobs_sent_while_the_server_is_killed_again_and_again_run_once_each(

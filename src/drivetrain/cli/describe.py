@@ -112,7 +112,8 @@ def _attempt(attempt: dict[str, Any], after: dict[str, Any] | None, of_job: str)
     name = f" as {attempt['known_as']}" if attempt["known_as"] else ""
     words = [f"{attempt['state']} on {_nodes(attempt)}{pool}{name}"]
     if attempt["started_s"] and attempt["ended_s"]:
-        words.append(f"took {duration_text(int((attempt['ended_s'] - attempt['started_s']) * NS_PER_S))}")
+        over_s = attempt["ran_until_s"] or attempt["ended_s"]
+        words.append(f"took {duration_text(int((over_s - attempt['started_s']) * NS_PER_S))}")
     if attempt["step"] is not None:
         words.append(f"reached step {attempt['step'] + 1}")  # as checkpoints count: after the first one it is step 1
     if attempt["why"] and attempt["reason"] != of_job:

@@ -219,7 +219,8 @@ class Worker:
                 world.used_devices(subject, now_s)
         elif kind == "exit":
             world.alive(subject, now_s)
-            world.exited(subject, data["member"], data["exit_code"], now_s, data.get("words", ""))
+            words, over_s = data.get("words", ""), data.get("over_s")
+            world.exited(subject, data["member"], data["exit_code"], now_s, words, over_s=over_s)
         elif kind == "array":
             world.array_ended(subject, data["num_failed"], now_s)
         elif kind == "node":

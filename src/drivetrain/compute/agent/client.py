@@ -70,9 +70,10 @@ class AgentClient:
         """Say how far it is, and whether it uses its devices; why it has to leave, where it has to."""
         return self._ask("POST", "/beat", _beat(step, saved_step, is_busy=is_busy))["leave"]  # type: ignore[no-any-return]
 
-    def exited(self, exit_code: int, words: str = "") -> None:
-        """The last word. Args: words: what went wrong, for people."""
-        self._ask("POST", "/exit", msgspec.json.encode({"exit_code": exit_code, "words": words[:MOST_WORDS]}))
+    def exited(self, exit_code: int, words: str = "", *, ago_s: float = 0.0) -> None:
+        """The last word. Args: words: what went wrong, for people; ago_s: how long ago ranks ended."""
+        said = {"exit_code": exit_code, "words": words[:MOST_WORDS], "ago_s": ago_s}
+        self._ask("POST", "/exit", msgspec.json.encode(said))
 
     def tasks(self, results: list[tuple[int, int, float]], num_slots: int) -> tuple[list[int], int]:
         """Say how tasks ended, and take more: (tasks, how many of the array have no result yet)."""

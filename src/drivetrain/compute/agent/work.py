@@ -60,6 +60,7 @@ class Agent:
         self._run = run_folder(self._do.run)
         self._step: int | None = None
         self._words = ""
+        self._over_s: float | None = None
 
     def work(self) -> int:
         """To the end of the ranks, and until the server knows of it; their exit code, or one that tells what failed."""
@@ -107,6 +108,7 @@ class Agent:
         shipping = self._shipping()
         with Beats(self._client, self._how_far, shipping):
             exit_code = self._launch(self._spec())
+            self._over_s = time.monotonic()
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # nothing is left that could leave
         while shipping is not None and not persistently(lambda: shipping.send(self._client)):
             pass
@@ -211,8 +213,9 @@ class Agent:
         _say(f"{words}\n{hint}".strip())
 
     def _last_word(self, exit_code: int) -> None:
+        over_s = self._over_s or time.monotonic()
         try:
-            persistently(lambda: self._client.exited(exit_code, self._words))
+            persistently(lambda: self._client.exited(exit_code, self._words, ago_s=time.monotonic() - over_s))
         except StoreError as exc:
             _say(exc.message)
         self._client.close()

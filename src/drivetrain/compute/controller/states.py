@@ -111,7 +111,8 @@ class AttemptRecord:
       shares: what each member of its gang has of a node, in the order of their ranks.
       known_as: what its engine calls it, for people who look there; empty where it has no name yet.
       state: where it is.
-      placed_s, started_s, ended_s: since the epoch.
+      placed_s, started_s, ended_s: since the epoch; it has its places until it has ended.
+      ran_until_s: when the last of its ranks ended; long before `ended_s` where no server was there to hear of it.
       exits: by number of a member, from 0, how its ranks ended.
       lost: members whose agents are gone without a word.
       why: it was told to leave; empty while it may stay.
@@ -134,6 +135,7 @@ class AttemptRecord:
     placed_s: float = 0.0
     started_s: float | None = None
     ended_s: float | None = None
+    ran_until_s: float | None = None
     exits: Mapping[int, int] = field(default_factory=dict)
     lost: tuple[int, ...] = ()
     why: Why | None = None

@@ -60,13 +60,27 @@ def told_to_leave(
     return changed(job, state=JobState.LEAVING, reason=reason), leaving
 
 
-def exited(job: JobRecord, attempt: AttemptRecord, member: int, exit_code: int, now_s: float, words: str = "") -> Both:
-    """An agent has said how its ranks ended, and why in words; said twice, it counts once."""
+def exited(
+    job: JobRecord,
+    attempt: AttemptRecord,
+    member: int,
+    exit_code: int,
+    now_s: float,
+    words: str = "",
+    *,
+    over_s: float | None = None,
+) -> Both:
+    """An agent has said how its ranks ended, and why in words; said twice, it counts once.
+
+    Args:
+      over_s: when they ended; now, if nobody says.
+    """
     if attempt.state is AttemptState.ENDED or member in attempt.exits or member in attempt.lost:
         return job, attempt
     if not 0 <= member < len(attempt.shares):
         return job, attempt
-    attempt = changed(attempt, exits={**attempt.exits, member: exit_code})
+    ran_until_s = _ran_until_s(attempt, now_s if over_s is None else min(over_s, now_s))
+    attempt = changed(attempt, exits={**attempt.exits, member: exit_code}, ran_until_s=ran_until_s)
     if exit_code and attempt.why is None:
         reason = f"ended with {exit_code} on {attempt.nodes[member]}{f': {words}' if words else ''}"
         job, attempt = told_to_leave(job, attempt, Why.FAILED, reason, grace_s=job.job.grace_s, now_s=now_s)
@@ -77,7 +91,7 @@ def member_lost(job: JobRecord, attempt: AttemptRecord, member: int, now_s: floa
     """An agent is gone without a word, and its engine says that nothing of it is left there."""
     if attempt.state is AttemptState.ENDED or member in attempt.exits or member in attempt.lost:
         return job, attempt
-    attempt = changed(attempt, lost=(*attempt.lost, member))
+    attempt = changed(attempt, lost=(*attempt.lost, member), ran_until_s=_ran_until_s(attempt, now_s))
     if not _have_all_ended(attempt):
         reason = f"node {attempt.nodes[member]} is lost"
         job, attempt = told_to_leave(job, attempt, Why.LOST, reason, grace_s=job.job.grace_s, now_s=now_s)
@@ -100,17 +114,23 @@ def _ended(job: JobRecord, attempt: AttemptRecord, now_s: float) -> Both:
         return job, attempt
     exit_code = next((code for code in attempt.exits.values() if code), None if attempt.lost else 0)
     attempt = changed(attempt, state=AttemptState.ENDED, ended_s=now_s)
-    ran_s = job.ran_s + max(0.0, now_s - (attempt.started_s or attempt.placed_s))
+    over_s = attempt.ran_until_s or now_s
+    ran_s = job.ran_s + max(0.0, over_s - (attempt.started_s or attempt.placed_s))
     job = changed(job, exit_code=exit_code, ran_s=ran_s, speeds=told.speeds_of(job, attempt))
     if exit_code == 0:
-        return changed(job, state=JobState.SUCCEEDED, reason="", ended_s=now_s), attempt
+        return changed(job, state=JobState.SUCCEEDED, reason="", ended_s=over_s), attempt
     if attempt.why in (Why.STOPPED, Why.OVER_TIME, Why.IDLE):
-        return changed(job, state=JobState.STOPPED, reason=attempt.reason, ended_s=now_s), attempt
+        return changed(job, state=JobState.STOPPED, reason=attempt.reason, ended_s=over_s), attempt
     if attempt.why in (Why.PREEMPTED, Why.RESIZED):
         return changed(job, state=JobState.WAITING, reason=attempt.reason, eligible_s=now_s), attempt
     if attempt.lost:
         return _after_loss(job, attempt, now_s), attempt
-    return _after_failure(job, attempt.reason, now_s), attempt
+    return _after_failure(job, attempt.reason, over_s), attempt
+
+
+def _ran_until_s(attempt: AttemptRecord, over_s: float) -> float:
+    """With the ranks of another member over; nothing ran before it began."""
+    return max(over_s, attempt.ran_until_s or attempt.started_s or attempt.placed_s)
 
 
 def _have_all_ended(attempt: AttemptRecord) -> bool:
@@ -128,6 +148,6 @@ def _after_loss(job: JobRecord, attempt: AttemptRecord, now_s: float) -> JobReco
     return changed(job, state=JobState.WAITING, reason=reason, num_lost=num_lost, eligible_s=eligible_s)
 
 
-def _after_failure(job: JobRecord, reason: str, now_s: float) -> JobRecord:
+def _after_failure(job: JobRecord, reason: str, over_s: float) -> JobRecord:
     """Its launcher tried as often as it may, in place; another place would not help."""
-    return changed(job, state=JobState.FAILED, reason=reason, ended_s=now_s)
+    return changed(job, state=JobState.FAILED, reason=reason, ended_s=over_s)

@@ -149,10 +149,19 @@ class World:
             job, attempt = both
             self._put(job, transitions.progressed(attempt, step=step, saved_step=saved_step, now_s=now_s))
 
-    def exited(self, attempt_id: str, member: int, exit_code: int, now_s: float, words: str = "") -> None:
-        """An agent said how its ranks ended, and why in words."""
+    def exited(
+        self,
+        attempt_id: str,
+        member: int,
+        exit_code: int,
+        now_s: float,
+        words: str = "",
+        *,
+        over_s: float | None = None,
+    ) -> None:
+        """An agent said how its ranks ended, and why in words. Args: over_s: when they did; now, if nobody says."""
         if (both := self._both(attempt_id)) is not None:
-            self._put(*transitions.exited(*both, member, exit_code, now_s, words))
+            self._put(*transitions.exited(*both, member, exit_code, now_s, words, over_s=over_s))
 
     def cannot_start(self, attempt_id: str, words: str, now_s: float) -> None:
         """Its engine can never start it, on any of its nodes."""

@@ -126,7 +126,7 @@ def arrivals_of(events: Sequence[Event]) -> list[Arrival]:
             came.setdefault(event.subject, (event.at_ns / 1e9, event.record))
         elif event.kind == "attempt ended":
             attempt = event.attempt()
-            took_s = (attempt.ended_s or attempt.placed_s) - attempt.placed_s
+            took_s = (attempt.ran_until_s or attempt.ended_s or attempt.placed_s) - attempt.placed_s
             saved |= {attempt.job} if attempt.saved_step is not None else set()
             ran_s[attempt.job] = took_s + (ran_s.get(attempt.job, 0.0) if attempt.job in saved else 0.0)
         elif event.kind in _FINAL:

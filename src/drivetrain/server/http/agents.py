@@ -47,9 +47,10 @@ class Tasks(BaseModel):
 
 
 class Exit(BaseModel):
-    """How ranks of a node ended."""
+    """How ranks of a node ended, and how long ago: the node's clock may be another than the server's."""
 
     exit_code: ExitCode
+    ago_s: Seconds = 0.0
     words: str = Field(default="", max_length=MOST_WORDS)
 
 
@@ -80,7 +81,8 @@ def exit_of(request: Request, record: Attempt, member: int, said: Exit) -> dict[
     server = server_of(request)
     if record.state is not AttemptState.ENDED:
         with server.database.begin() as connection:
-            agents.exited(connection, record, member, said.exit_code, said.words)
+            over_s = server.clock() - said.ago_s
+            agents.exited(connection, record, member, said.exit_code, said.words, over_s=over_s)
         server.desk.forget(record.id)
         server.wake()
     return {}

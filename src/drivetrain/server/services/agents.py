@@ -49,9 +49,12 @@ def alive(
     Records(connection).tell("alive", attempt.id, said)
 
 
-def exited(connection: Connection, attempt: AttemptRecord, member: int, exit_code: int, words: str) -> None:
-    """The last word of an agent."""
-    Records(connection).tell("exit", attempt.id, {"member": member, "exit_code": exit_code, "words": words})
+def exited(
+    connection: Connection, attempt: AttemptRecord, member: int, exit_code: int, words: str, *, over_s: float
+) -> None:
+    """The last word of an agent. Args: over_s: when its ranks ended."""
+    said = {"member": member, "exit_code": exit_code, "words": words, "over_s": over_s}
+    Records(connection).tell("exit", attempt.id, said)
 
 
 def append(run: str, path: str, offset: int, data: bytes) -> int:
