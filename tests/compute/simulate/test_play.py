@@ -15,7 +15,7 @@ from tests.page import check_page
 
 from drivetrain.cli.simulate import command
 from drivetrain.compute.controller.changes import Settings
-from drivetrain.compute.controller.nodes import with_what_is_free
+from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
 from drivetrain.compute.controller.told import request_of, waiting_of
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.values import (
@@ -116,6 +116,15 @@ def test_what_is_free_and_of_use_to_nobody_who_waits_is_fragmented_as_in_the_led
     assert found.sg == pytest.approx(found.allocated_pct / 100)
     assert found.waited["all"].mean_s == 50
     assert found.took["several GPUs"].p99_s == 200
+
+
+def test_free_accelerators_of_a_node_without_cores_or_memory_for_who_waits_are_fragmented() -> None:
+    nodes = (NodeRecord(name="n0", pool="fleet", num_gpus=4, cpus=8, memory_bytes=8 << 30),)
+    site = Site(nodes, Settings(pools=(Pool("fleet"),)))
+    for asked in (Request(gpu_milli=MILLI, cpus=8), Request(gpu_milli=MILLI, cpus=1, memory_bytes=8 << 30)):
+        first, second = (comes(name, at_s, 100, request=asked) for name, at_s in (("first", 0), ("second", 50)))
+        found = summed(played(site, first, second))
+        assert (found.fragmented_pct, found.idle_pct, found.allocated_pct) == pytest.approx((75, 0, 25))
 
 
 def test_a_summary_says_what_jobs_cost_by_pool_and_team() -> None:

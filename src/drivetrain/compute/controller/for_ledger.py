@@ -10,7 +10,7 @@ import msgspec
 from drivetrain.compute.controller.changes import Settings
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.controller.states import AttemptRecord
-from drivetrain.ledger.fleet.events import Alloc, FleetEvent, Free, Leave, NodeEvent, PriceEvent, Wait
+from drivetrain.ledger.fleet.events import MILLI, Alloc, FleetEvent, Free, Leave, NodeEvent, PriceEvent, Wait
 
 _Kept = TypeVar("_Kept")
 
@@ -23,15 +23,27 @@ def fleet_events(
         return [PriceEvent(at_ns, pool.name, pool.price_per_gpu_h) for pool in _kept(data, Settings).pools]
     if kind == "node":
         node = _kept(data, NodeRecord)
-        return [NodeEvent(at_ns, node.name, node.pool, node.state, node.num_gpus, node.gpu)]  # type: ignore[arg-type]
+        there = (node.num_gpus, node.gpu, round(MILLI * node.cpus), node.memory_bytes)
+        return [NodeEvent(at_ns, node.name, node.pool, node.state, *there)]  # type: ignore[arg-type]
     if kind == "job waiting" and not data["is_array"]:
         wanted = {name: data[name] for name in ("user", "team", "nodes", "gpu", "pool")}
-        return [Wait(at_ns, subject, data["milli"], **wanted)]
+        cpu_milli, memory_bytes = round(MILLI * data.get("cpus", 0)), data.get("memory_bytes", 0)  # not in older ones
+        return [Wait(at_ns, subject, data["milli"], cpu_milli=cpu_milli, memory_bytes=memory_bytes, **wanted)]
     if kind == "attempt placed":
         attempt = _kept(data, AttemptRecord)
         user, team = owner(attempt.job)
         return [
-            Alloc(at_ns, attempt.job, attempt.number, share.node, share.milli, user=user, team=team)
+            Alloc(
+                at_ns,
+                attempt.job,
+                attempt.number,
+                share.node,
+                share.milli,
+                user=user,
+                team=team,
+                cpu_milli=round(MILLI * share.cpus),
+                memory_bytes=share.memory_bytes,
+            )
             for share in attempt.shares
         ]
     if kind == "attempt ended":

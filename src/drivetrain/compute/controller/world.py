@@ -437,6 +437,8 @@ class World:
             "nodes": request.min_nodes,
             "milli": request.gpu_milli,
             "gpu": request.gpu,
+            "cpus": request.cpus,
+            "memory_bytes": request.memory_bytes,
             "pool": request.pool,
             "is_array": bool(job.job.array),
             "eligible_s": job.eligible_s,
