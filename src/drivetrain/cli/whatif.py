@@ -37,8 +37,9 @@ def command(add: tuple[str, ...], over: str, as_json: bool) -> None:
     `drivetrain whatif "--add h100:16"`
 
     What runs and waits now is played on by the policy that schedules it, with run times as those of ended jobs were;
-    what came in the last hours comes again. A kind that the fleet has none of comes on nodes of 8. The figures are
-    means of several plays, the same draws for both fleets; devices are cores on nodes without accelerators.
+    what came in the last hours, six at most, comes once again within as many; after them nobody new comes. A kind that
+    the fleet has none of comes on nodes of 8. The figures are means of several plays, the same draws for both fleets;
+    devices are cores on nodes without accelerators.
     """
     from drivetrain.cli.progress import late_line
     from drivetrain.server.client import connect

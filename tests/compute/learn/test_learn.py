@@ -170,7 +170,8 @@ def test_a_kind_that_the_fleet_has_none_of_comes_on_nodes_of_its_own() -> None:
 
 def test_what_can_never_be_placed_waits_for_nothing() -> None:
     never = replace(job(gpus=800), job="never")
-    found = outlook(replace(full(), running=(), waiting=(never,)), 1000.0, History(), over_s=3600)
+    refused = Arrival(replace(never, submitted_s=900.0, was_accepted=True), 0.0)  # as is said of what has a reason
+    found = outlook(replace(full(), running=(), waiting=(never,)), 1000.0, History(), [refused], over_s=3600)
     assert (found.mean_wait_s, found.num_started) == (0, 0)
 
 

@@ -219,7 +219,13 @@ def come_again(recent: Sequence[Arrival], now_s: float, draws: Draws, rng: rando
     found = []
     for number, arrival in enumerate(recent):
         at_s = now_s + (arrival.job.submitted_s - first_s + shift_s) % span_s
-        job = replace(arrival.job, job=f"again-{number}-{arrival.job.job}", submitted_s=at_s, eligible_s=at_s)
+        job = replace(
+            arrival.job,
+            job=f"again-{number}-{arrival.job.job}",
+            submitted_s=at_s,
+            eligible_s=at_s,
+            was_accepted=False,  # another one, which is refused where it was; else it would wait for ever
+        )
         found.append(Arrival(job, draws.run_s(job)))
     return found
 
