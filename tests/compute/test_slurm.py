@@ -124,6 +124,32 @@ def test_what_has_not_begun_is_gone_where_its_node_takes_no_new_work(
         assert engine.living()["job-0.0"] == frozenset({0})
 
 
+def test_what_has_not_begun_gets_no_signal_which_scancel_would_try_again_until_it_has(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cancelled: list[list[str]] = []
+
+    def run(arguments: Sequence[str], *, text: str = "") -> str:
+        assert not text
+        if arguments[0] == "scancel":
+            cancelled.append(list(arguments))
+        return said_by(arguments, "7|drivetrain:job-1.0|PENDING||Resources\n8|drivetrain:job-2.0|PENDING||None\n")
+
+    monkeypatch.setattr(commands, "run", run)
+    write_assignment(tmp_path / "job-1.0", told("job-1.0", SHARES[0]))
+    with closing(SlurmEngine("slurm", partition="main", folder=tmp_path)) as engine:
+        engine.leave("job-1.0")
+        engine.kill("job-1.0")
+        assert (engine.held_up("job-1.0"), engine.held_up("job-2.0")) == ("Slurm has not begun it: Resources", "")
+    assert cancelled == [["scancel", "--state=PENDING", "7"], ["scancel", "7"]]
+
+
+def test_why_a_node_is_out_is_told_in_all_its_words() -> None:
+    line = "NodeName=n1 State=IDLE+DRAIN CPUTot=2 CurrentWatts=0 AveWatts=0 Reason=a bad fan [root@2026-11-26T23:12:06]"
+    [node] = commands.nodes_of(line, "slurm", partition="")
+    assert (node.state, node.evidence) == ("draining", "a bad fan")
+
+
 def test_a_member_is_over_once_slurm_has_taken_its_node_from_the_job_though_the_node_is_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

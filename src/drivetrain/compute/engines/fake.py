@@ -13,26 +13,29 @@ class FakeEngine:
     """An `Engine`.
 
     Attributes:
+      machines: as they are now.
       agents: attempt and member -> the node where its agent lives.
       started: each start of an agent, in order.
       asked_to_leave: attempts that were.
+      holding_up: what keeps attempts from beginning.
       endings: of attempts that it ended by itself.
       is_away: whether it answers nothing at the moment.
     """
 
     def __init__(self, nodes: Sequence[NodeRecord]) -> None:
-        self._nodes = tuple(nodes)
+        self.machines = tuple(nodes)
         self._known: set[tuple[str, int]] = set()
         self.agents: dict[tuple[str, int], str] = {}
         self.started: list[tuple[str, int]] = []
         self.asked_to_leave: set[str] = set()
+        self.holding_up: dict[str, str] = {}
         self.endings: dict[str, Ending] = {}
         self.is_away = False
 
     def nodes(self) -> Sequence[NodeRecord]:
-        """All of them, always up."""
+        """All of them."""
         self._answer()
-        return self._nodes
+        return self.machines
 
     def start(self, request: StartRequest) -> None:
         """Start an agent for each member, unless that was done before."""
@@ -53,6 +56,11 @@ class FakeEngine:
     def known_as(self, attempt: str) -> str:  # noqa: ARG002 - the Protocol's
         """It has no names of its own."""
         return ""
+
+    def held_up(self, attempt: str) -> str:
+        """As it was told."""
+        self._answer()
+        return self.holding_up.get(attempt, "")
 
     def ending(self, attempt: str) -> Ending | None:
         """As it was told."""

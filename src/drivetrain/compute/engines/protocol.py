@@ -83,6 +83,12 @@ class Engine(Protocol):
     def known_as(self, attempt: str) -> str:
         """What the engine calls it, for people who look there, as `Slurm job 4711`; empty where it has no name yet."""
 
+    def held_up(self, attempt: str) -> str:
+        """What keeps an attempt that it has taken from beginning, in words; empty where nothing does.
+
+        Raises: StoreError: it does not answer.
+        """
+
     def ending(self, attempt: str) -> Ending | None:
         """How it ended an attempt by itself; None where it did not. Raises: StoreError: it does not say, or not yet."""
 

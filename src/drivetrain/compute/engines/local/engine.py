@@ -151,6 +151,10 @@ class LocalEngine:
         """Processes have no names."""
         return ""
 
+    def held_up(self, attempt: str) -> str:  # noqa: ARG002 - the Protocol's
+        """What it has taken begins."""
+        return ""
+
     def ending(self, attempt: str) -> Ending | None:  # noqa: ARG002 - the Protocol's
         """It never does."""
         return None

@@ -20,11 +20,13 @@ _MIB = 1 << 20
 _GRES = re.compile(r"gpu(?::([A-Za-z0-9_.-]+))?:([0-9]+)")
 _DOWN = ("DOWN", "FAIL", "NO_RESPOND", "NOT_RESPONDING", "POWERED_DOWN", "POWERING_DOWN", "UNKNOWN", "REBOOT")
 _DRAINING = ("DRAIN", "DRAINING", "DRAINED", "MAINT", "RESERVED")
+_REASON = re.compile(r" Reason=(.*?)(?: \[[^\[\] ]+@[^\[\] ]+\]|$)")
+"""Of a node: words of an operator or of Slurm, and then who said them when."""
 _NEVER = re.compile(r"[Ii]nvalid |[Rr]equested node configuration is not available|not permitted|[Pp]ermission denied")
 """In what `sbatch` says where the request is at fault; anything else may pass."""
 _ATTEMPT = re.compile(r"[a-z0-9-]+\.[0-9]+")
 _MOST_LISTS = 4096
-JOBS = ("squeue", "--noheader", "--format=%i|%k|%T|%N")
+JOBS = ("squeue", "--noheader", "--format=%i|%k|%T|%N|%r")
 COMMENT = "drivetrain:"
 ENDED = ".ended"
 """Of the file that says that a member's agent is over, after the member's number."""
@@ -133,12 +135,13 @@ def nodes_of(text: str, pool: str, *, partition: str) -> list[NodeRecord]:
     found = []
     for line in text.splitlines():
         fields = dict(re.findall(r"(\w+)=(\S*)", line))
+        why = _REASON.search(line)
         if "NodeName" not in fields or (partition and partition not in fields.get("Partitions", "").split(",")):
             continue
         gres = _GRES.search(fields.get("Gres", ""))
         num_cores = int(fields.get("CPUEfctv") or fields.get("CPUTot") or 0)
         kind, num_gpus = (gres[1] or "gpu", int(gres[2])) if gres else ("cpu", num_cores)
-        state, evidence = state_of(fields.get("State", ""), fields.get("Reason", ""))
+        state, evidence = state_of(fields.get("State", ""), why[1] if why else "")
         found.append(
             NodeRecord(
                 name=fields["NodeName"],
@@ -171,23 +174,26 @@ class BatchJob:
 
     Attributes:
       number: Slurm's.
-      is_pending: whether it has not begun.
+      is_pending: whether it has not begun; why: what Slurm says that it waits for, such as `Resources`.
       nodes: of one that runs, those that it still has, as Slurm writes them; empty of others.
     """
 
     number: str
     is_pending: bool
     nodes: str = ""
+    why: str = ""
 
 
 def jobs_of(text: str) -> dict[str, BatchJob]:
     """What `squeue` prints as `JOBS` asks it to -> by attempt, the job that Slurm has for it."""
     found = {}
     for line in text.splitlines():
-        number, comment, state, nodes = [*line.split("|"), "", "", ""][:4]
+        number, comment, state, nodes, why = [*line.split("|"), "", "", "", ""][:5]
         attempt = comment.removeprefix(COMMENT)
         if comment.startswith(COMMENT) and _ATTEMPT.fullmatch(attempt) and not state.startswith("COMPLETING"):
-            found[attempt] = BatchJob(number, state.startswith("PENDING"), nodes if state == "RUNNING" else "")
+            is_pending = state.startswith("PENDING")
+            has_said = is_pending and why not in ("", "None")
+            found[attempt] = BatchJob(number, is_pending, nodes if state == "RUNNING" else "", why if has_said else "")
     return found
 
 

@@ -18,6 +18,8 @@ from drivetrain.core.errors import DataError, StoreError
 
 _EVERY_S, _NODES_EVERY_S = 1.0, 2.0
 _LOG = "slurm.log"
+_IF_PENDING = "--state=PENDING"
+"""Of `scancel`: a signal to a job that has not begun is tried again for minutes, until it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,11 @@ class SlurmEngine:
         number = self._numbers.get(attempt) or self._newest_number(attempt)
         return f"Slurm job {number}" if number else ""
 
+    def held_up(self, attempt: str) -> str:
+        """What Slurm says that it waits for, as `Resources` where others' jobs have the nodes."""
+        job = self._polling.newest()[1].jobs.get(attempt)
+        return f"Slurm has not begun it: {job.why}" if job is not None and job.why else ""
+
     def ending(self, attempt: str) -> Ending | None:
         """Asked anew: an agent that Slurm ends says so before the next look."""
         self._polling.newest()  # one that does not answer is not asked
@@ -107,15 +114,23 @@ class SlurmEngine:
         """SIGTERM to the agent of a single node; those of several hear it from the server when they beat next.
 
         Slurm signals all processes of a step at once, so that ranks would end before their agents can have them save.
+        One that has not begun has no agents, and is gone.
         """
-        if len(self._members(attempt)) == 1:
-            self._cancel(attempt, "--signal=TERM", "--batch")
+        if (job := self._job(attempt)) is None:
+            return
+        if job.is_pending:
+            commands.run(["scancel", _IF_PENDING, job.number])
+        elif len(self._members(attempt)) == 1:
+            commands.run(["scancel", "--signal=TERM", "--batch", job.number])
 
     def kill(self, attempt: str) -> None:
         """SIGKILL to its agents, and the job is gone; one that has not begun has no agents and is gone too."""
-        with suppress(StoreError):
-            self._cancel(attempt, "--signal=KILL", "--full")
-        self._cancel(attempt)
+        if (job := self._job(attempt)) is None:
+            return
+        if not job.is_pending:
+            with suppress(StoreError):
+                commands.run(["scancel", "--signal=KILL", "--full", job.number])
+        commands.run(["scancel", job.number])
 
     def close(self) -> None:
         """Ask no more."""
@@ -137,11 +152,9 @@ class SlurmEngine:
         except DataError:
             return []
 
-    def _cancel(self, attempt: str, *options: str) -> None:
-        self._polling.newest()
-        job = self._jobs().get(attempt)
-        if job is not None:
-            commands.run(["scancel", *options, job.number])
+    def _job(self, attempt: str) -> commands.BatchJob | None:
+        self._polling.newest()  # one that does not answer is not asked
+        return self._jobs().get(attempt)
 
     def _newest_number(self, attempt: str) -> str:
         with suppress(StoreError):
