@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,10 @@ class Controller:
         assert found is not None
         return found
 
+    def node(self, name: str) -> NodeRecord:
+        with reading(self.database) as connection:
+            return next(each for each in Records(connection).settings("node", NodeRecord) if each.name == name)
+
     def tell(self, kind: str, subject: str, data: object) -> None:
         with self.database.begin() as connection:
             Records(connection).tell(kind, subject, data)
@@ -120,6 +125,91 @@ def test_failures_of_nodes_are_known_to_a_controller_that_begins(controller: Con
     with reading(controller.database) as connection:
         states = {each.name: each.evidence for each in Records(connection).settings("node", NodeRecord)}
     assert states[node].startswith("3 failures of 2 jobs in 24 h")
+
+
+def test_a_cordoned_node_that_is_taken_back_gets_work_until_it_fails_again(controller: Controller) -> None:
+    name = NODES[0].name
+    found = [Failure(name, NOW_S - 60 * number, f"job-{number % 2}", "its agent was lost") for number in range(3)]
+    with controller.database.begin() as connection:
+        Records(connection).add_events((int(each.at_s * 1e9), "failure", name, each) for each in found)
+    controller.worker.turn()
+    assert controller.node(name).state == "cordoned"
+    controller.now_s += 5
+    controller.tell("node", name, {"state": "up", "reason": ""})
+    for _ in range(2):
+        controller.submit("job")
+        controller.now_s += 100
+        controller.worker.turn()
+        assert controller.node(name).state == "up"
+        controller.worker.begin_anew()
+
+
+@pytest.mark.parametrize(("why", "num_failures"), [(None, 1), ("ana said so", 0)])
+def test_a_lost_agent_speaks_against_its_node_unless_its_job_was_told_to_leave(
+    controller: Controller, why: str | None, num_failures: int
+) -> None:
+    job = controller.submit("job")
+    controller.worker.turn()
+    controller.tell("alive", f"{job}.0", {"step": None, "saved_step": None})
+    if why:
+        controller.tell("stop", job, {"reason": why})
+    controller.engine.agents.clear()
+    for _ in range(2):
+        controller.now_s += 60
+        controller.worker.turn()
+    with reading(controller.database) as connection:
+        assert Records(connection).attempts_of(job)[0].lost == (0,)
+        assert len(Records(connection).failures(0)) == num_failures
+
+
+def test_a_node_that_somebody_drained_is_drained_when_it_is_back(controller: Controller) -> None:
+    name = NODES[0].name
+    controller.worker.turn()
+    controller.tell("node", name, {"state": "draining", "reason": "a fan"})
+    shown = []
+    for state in ("down", "down", "up", "draining", "up"):
+        machine = replace(NODES[0], state=state, evidence="" if state == "up" else "so says Slurm")
+        controller.engine.machines = (machine, *NODES[1:])
+        controller.now_s += 5
+        controller.worker.turn()
+        found = controller.node(name)
+        shown.append((found.state, found.evidence))
+    drained, down = ("draining", "a fan"), ("down", "so says Slurm")
+    assert shown == [down, down, drained, ("draining", "so says Slurm"), drained]
+    controller.tell("node", name, {"state": "up", "reason": ""})
+    assert controller.node(name).state == "up"
+
+
+def test_a_node_that_is_away_is_drained_or_taken_back_for_when_it_is_there(controller: Controller) -> None:
+    name = NODES[0].name
+    controller.worker.turn()
+    for told in ("draining", "up"):
+        controller.engine.machines = (replace(NODES[0], state="down"), *NODES[1:])
+        controller.now_s += 5
+        controller.worker.turn()
+        controller.tell("node", name, {"state": told, "reason": "a fan"})
+        assert controller.node(name).state == "down"
+        controller.engine.machines = NODES
+        controller.now_s += 5
+        controller.worker.turn()
+        assert controller.node(name).state == told
+
+
+def test_a_job_that_its_engine_does_not_begin_says_why(controller: Controller) -> None:
+    job = controller.submit("job")
+    controller.worker.turn()
+    controller.engine.holding_up[f"{job}.0"] = "Slurm has not begun it: Resources"
+    controller.now_s += 2
+    controller.worker.turn()
+    placed = controller.job(job).reason
+    assert "Slurm" not in placed
+    controller.now_s += 20
+    controller.worker.turn()
+    assert controller.job(job).reason == f"{placed}; Slurm has not begun it: Resources"
+    controller.engine.holding_up.clear()
+    controller.now_s += 2
+    controller.worker.turn()
+    assert controller.job(job).reason == placed
 
 
 ENDINGS = (

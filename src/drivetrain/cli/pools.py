@@ -38,7 +38,7 @@ def command(drain: str | None, resume: str | None, why: str, as_json: bool) -> N
         return
     prices = {pool["name"]: pool for pool in client.ask("GET", "/api/settings/pool")}
     click.echo(table(("pool", "kind", "an hour", "nodes", "free", "of"), _pools(nodes, prices), (2, 3, 4, 5)))
-    rows = [(n["name"], n["pool"], n["gpu"], _free(n), n["state"], n["evidence"]) for n in nodes]
+    rows = [(n["name"], n["pool"], n["gpu"], _free(n), n["state"], _why(n)) for n in nodes]
     click.echo("\n" + table(("node", "pool", "kind", "free", "state", "why"), rows, (3,)))
 
 
@@ -50,9 +50,16 @@ def _tell(client: Client, name: str, state: str, why: str) -> None:
     click.echo(f"{name} is told to be {state}", err=True)
     until_s = time.monotonic() + _PATIENCE_S
     while time.monotonic() < until_s:
-        if any(node["name"] == name and node["state"] == state for node in client.ask("GET", "/api/nodes")):
+        if any(node["name"] == name and _is_so(node, state) for node in client.ask("GET", "/api/nodes")):
             return
         time.sleep(_LOOK_S)
+
+
+def _is_so(node: dict[str, Any], state: str) -> bool:
+    """Whether a node is as somebody here wants it, or will be once its engine has it up."""
+    if state == "up":
+        return not node["is_ours"] and not node["back_as"]
+    return state in (node["state"], node["back_as"])
 
 
 def _pools(nodes: list[dict[str, Any]], prices: dict[str, dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -68,3 +75,10 @@ def _pools(nodes: list[dict[str, Any]], prices: dict[str, dict[str, Any]]) -> li
 
 def _free(node: dict[str, Any]) -> str:
     return f"{sum(node['free_milli']) / MILLI:g} of {node['num_gpus']}"
+
+
+def _why(node: dict[str, Any]) -> str:
+    if not node["back_as"]:
+        return str(node["evidence"])
+    why = f": {node['back_why']}" if node["back_why"] else ""
+    return f"{node['evidence']}; {node['back_as']} when it is back{why}"

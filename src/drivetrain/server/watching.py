@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from drivetrain.compute.controller.nodes import NodeRecord
+from drivetrain.compute.controller.states import AttemptState
 from drivetrain.compute.controller.world import World
 from drivetrain.compute.engines import Engine
 from drivetrain.core.errors import StoreError
@@ -13,6 +14,8 @@ from drivetrain.server.asking import Asking
 from drivetrain.server.endings import Endings
 
 _AWAY_S = 10.0
+_SLOW_S = 5.0
+"""After so long it is told what keeps an attempt from beginning, which any waits for a moment."""
 
 
 class Watching:
@@ -52,6 +55,9 @@ class Watching:
                 world.lost(attempt, member, now_s)
             is_new = True
         self._asking.tidy(world, pool, engine, living, now_s)
+        for each in list(world.attempts.values()):
+            if each.pool == pool and each.state is AttemptState.PLACED and now_s - each.placed_s >= _SLOW_S:
+                world.held_up(each.id, engine.held_up(each.id))
         return is_new
 
     def _miss(self, world: World, pool: str, why: str, now_s: float) -> bool:
@@ -70,13 +76,13 @@ def _see_nodes(world: World, pool: str, seen: Mapping[str, NodeRecord]) -> bool:
     is_new = False
     for name, node in seen.items():
         before = world.nodes.get(name)
-        if before is not None and before.is_ours and before.state != "down" and node.state == "up":
-            node = replace(node, state=before.state, evidence=before.evidence, is_ours=True)
+        node = node if before is None else before.seen(node)
         if node != before:
             world.set_node(node)
             is_new = True
     for name, node in list(world.nodes.items()):
         if node.pool == pool and name not in seen and node.state != "down":
-            world.set_node(replace(node, state="down", evidence="its engine does not know it any more"))
+            gone = replace(node, state="down", evidence="its engine does not know it any more", is_ours=False)
+            world.set_node(node.seen(gone))
             is_new = True
     return is_new

@@ -7,7 +7,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -226,8 +225,7 @@ class Worker:
         elif kind == "node":
             node = world.nodes.get(subject)
             if node is not None:
-                is_ours = data["state"] != "up"
-                world.set_node(replace(node, state=data["state"], evidence=data["reason"], is_ours=is_ours))
+                world.set_node(node.told(data["state"], data["reason"]))
         elif kind == "settings":
             self._world = None
 

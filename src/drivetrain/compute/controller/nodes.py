@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ class NodeRecord:
       num_gpus: how many.
       state: `up`, `draining`, `cordoned` or `down`; evidence: why, where it is not up.
       is_ours: whether the state was set here, by an operator or a policy, and not by its engine.
+      back_as, back_why: state and evidence that were set here and are again once its engine has it up; empty for `up`.
     """
 
     name: str
@@ -33,6 +35,30 @@ class NodeRecord:
     state: str = "up"
     evidence: str = ""
     is_ours: bool = False
+    back_as: str = ""
+    back_why: str = ""
+
+    @property
+    def is_cordoned(self) -> bool:
+        """Whether a policy gives it no work, now or when it is back."""
+        return "cordoned" in (self.state, self.back_as)
+
+    def seen(self, now: NodeRecord) -> NodeRecord:
+        """As its engine sees it now, and what was set here stays: that it came back is no word of who set it."""
+        is_ours = self.is_ours and self.state != "down"
+        state, why = (self.state, self.evidence) if is_ours else (self.back_as, self.back_why)
+        if not state:
+            return now
+        if now.state == "up":
+            return dataclasses.replace(now, state=state, evidence=why, is_ours=True)
+        return dataclasses.replace(now, back_as=state, back_why=why)
+
+    def told(self, state: str, why: str) -> NodeRecord:
+        """As somebody here wants it: at once, or where its engine does not have it up, once that has."""
+        kept, why = ("", "") if state == "up" else (state, why)
+        if self.state != "up" and not self.is_ours:
+            return dataclasses.replace(self, back_as=kept, back_why=why)
+        return dataclasses.replace(self, state=state, evidence=why, is_ours=bool(kept), back_as="", back_why="")
 
 
 def with_what_is_free(records: Iterable[NodeRecord], attempts: Iterable[AttemptRecord]) -> tuple[Node, ...]:

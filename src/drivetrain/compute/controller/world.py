@@ -123,7 +123,10 @@ class World:
 
     def set_node(self, node: NodeRecord) -> None:
         """A node as it is now."""
-        if self.nodes.get(node.name) != node:
+        before = self.nodes.get(node.name)
+        if before != node:
+            if before is not None and before.is_cordoned and not node.is_cordoned:  # somebody trusts it again
+                self.failures = [failure for failure in self.failures if failure.node != node.name]
             self.nodes[node.name] = node
             self._free.change(node.name)
             if (node.gpu == "cpu") != self._has_cores:
@@ -174,6 +177,12 @@ class World:
         if (both := self._both(attempt_id)) is not None:
             self._put(both[0], changed(both[1], known_as=name))
 
+    def held_up(self, attempt_id: str, why: str) -> None:
+        """What keeps it from beginning, as its engine says; empty where nothing does."""
+        if (both := self._both(attempt_id)) is not None:
+            job, attempt = both
+            self._put(changed(job, reason=f"{attempt.reason}; {why}" if why else attempt.reason), attempt)
+
     def ended_there(self, attempt_id: str, why: Why, words: str, nodes: Collection[str], now_s: float) -> None:
         """Its engine has ended it by itself, or what of it ran on these nodes."""
         if (both := self._both(attempt_id)) is None:
@@ -185,12 +194,15 @@ class World:
                 self.lost(attempt_id, member, now_s, words)
 
     def lost(self, attempt_id: str, member: int, now_s: float, what: str = "its agent was lost") -> None:
-        """Nothing of an agent is left."""
-        if (both := self._both(attempt_id)) is not None:
+        """Nothing of an agent is left: its node's fault, unless it was told to leave, and may have been killed."""
+        if (both := self._both(attempt_id)) is None:
+            return
+        job, attempt = both
+        if attempt.why in (None, Why.LOST):
             self.failures = [failure for failure in self.failures if now_s - failure.at_s < WINDOW_S]
-            self.failures.append(values.Failure(both[1].nodes[member], now_s, both[0].id, what))
-            self._note("failure", both[1].nodes[member], self.failures[-1])
-            self._put(*transitions.member_lost(*both, member, now_s))
+            self.failures.append(values.Failure(attempt.nodes[member], now_s, job.id, what))
+            self._note("failure", attempt.nodes[member], self.failures[-1])
+        self._put(*transitions.member_lost(job, attempt, member, now_s))
 
     def stop(self, job_id: str, reason: str, now_s: float, *, why: Why = Why.STOPPED) -> None:
         """Somebody wants a job to end."""

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState
 from drivetrain.compute.job import accepted_before
 from drivetrain.compute.policy.values import Failure, Pool
@@ -234,10 +235,28 @@ class Records:
         return self.connection.scalar(query)
 
     def failures(self, since_ns: int) -> list[Failure]:
-        """Those of nodes since then, in order."""
-        table = tables.events
-        query = select(table.c.data).where((table.c.at_ns >= since_ns) & (table.c.kind == "failure"))
-        return [decoded(text, Failure) for text in self.connection.scalars(query.order_by(table.c.seq))]
+        """Those of nodes since then, in order; none from before somebody took a cordoned node back."""
+        table = tables.events.c
+        chosen = table.at_ns >= since_ns
+        query: Select[Any] = select(table.seq, table.subject, table.data).where(chosen).order_by(table.seq)
+        found = self.connection.execute(query.where(table.kind == "failure")).all()
+        trusted = self._trusted(query, sorted({node for _, node, _ in found}))
+        return [decoded(data, Failure) for seq, node, data in found if seq > trusted.get(node, 0)]
+
+    def _trusted(self, events: Select[Any], nodes: Sequence[str]) -> dict[str, int]:
+        """Of nodes that were cordoned and then taken back, the number of the event that says so."""
+        found: dict[str, int] = {}
+        cordoned: set[str] = set()
+        table = tables.events.c
+        for begin in range(0, len(nodes), _FEW):
+            chosen = (table.kind == "node") & table.subject.in_(nodes[begin : begin + _FEW])
+            for seq, name, data in self.connection.execute(events.where(chosen)):
+                if decoded(data, NodeRecord).is_cordoned:
+                    cordoned.add(name)
+                elif name in cordoned:
+                    cordoned.discard(name)
+                    found[name] = seq
+        return found
 
     def pools_since(self, at_s: float) -> list[tuple[float, tuple[Pool, ...]]]:
         """What pools controllers have begun with since then, and when: seconds since the epoch."""
