@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.postgres_server import PostgresServer
 from tests.server.conftest import submit
 from tests.server_process import ServerProcess, wait_for, wait_for_state
 
@@ -56,6 +57,12 @@ def _gpus(client: Any, count: int, pool: str, *command: str) -> str:
     return submit(client, *command, gpus=count, cpus=1, pool=pool)
 
 
+def _is_refused(server: ServerProcess, why: str) -> None:
+    with pytest.raises(RuntimeError, match=why):
+        server.start()
+    server.kill()
+
+
 def test_a_command_that_looks_after_the_server_was_killed_loses_no_job_that_waits(store: Store) -> None:
     server = store.server(ALPHA).start()
     client = server.client()
@@ -91,6 +98,36 @@ def test_a_job_that_was_accepted_waits_where_its_pool_is_gone(store: Store) -> N
         if job["state"] not in ("refused", "stopped"):
             last.client().stop(job["id"])
     wait_for_state(last.client(), first, "stopped")
+
+
+def test_a_job_ends_under_a_server_that_lacks_its_pool(store: Store) -> None:
+    server = store.server(ALPHA).start()
+    job = _gpus(server.client(), 8, "alpha", "sh", "-c", f"while [ ! -e {store.home}/go ]; do sleep 0.1; done")
+    wait_for_state(server.client(), job, "running")
+    server.kill()
+    other = store.server(BETA).start()
+    (store.home / "go").touch()
+    assert wait_for_state(other.client(), job, "succeeded")
+
+
+def test_a_database_with_jobs_of_another_store_is_refused_and_with_ended_ones_taken(
+    store: Store, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    database = postgres.database("stores")
+    first, second = (ServerProcess(home, database=database) for home in (store.home, tmp_path / "another"))
+    store.servers += (first, second)
+    first.start()
+    job = submit(first.client(), "sleep", "600")
+    wait_for_state(first.client(), job, "running")
+    for then in ("a server works", "a job runs"):
+        if then == "a job runs":
+            first.kill()
+        _is_refused(second, f"DRIVETRAIN_HOME={store.home}")
+    first.start().client().stop(job)
+    wait_for_state(first.client(), job, "stopped")
+    _is_refused(second, "another store")
+    first.stop()
+    assert second.start().client().job(job)["state"] == "stopped"
 
 
 def test_one_that_stands_by_with_other_pools_changes_none(store: Store) -> None:

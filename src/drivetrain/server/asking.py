@@ -95,6 +95,15 @@ class Asking:
             engine.leave(attempt.id)
             self._told.add(attempt.id)
 
+    def tell(self, job: JobRecord, attempt: AttemptRecord) -> None:
+        """Have agents find this server, though no engine here has their pool: it hears of their ends all the same.
+
+        Raises: StoreError: it cannot be written; asked again next time.
+        """
+        if attempt.id not in self._started:
+            sync_files(self._write(job, attempt))
+            self._started.add(attempt.id)
+
     def lost(
         self, world: World, pool: str, living: Mapping[str, frozenset[int]], now_s: float
     ) -> Iterator[tuple[str, int]]:

@@ -47,6 +47,11 @@ def is_attempt_token(key: bytes, attempt: str, token: str) -> bool:
     return hmac.compare_digest(attempt_token(key, attempt).encode(), token.encode())
 
 
+def key_hash(key: bytes) -> str:
+    """What may be told of a key, to know it again."""
+    return hashlib.sha256(key).hexdigest()
+
+
 def new_token() -> str:
     """For a person; shown once."""
     return f"dt-{secrets.token_urlsafe(32)}"

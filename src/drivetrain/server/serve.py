@@ -32,6 +32,7 @@ from drivetrain.server.http import make_app
 from drivetrain.server.http.patience import PatientProtocol
 from drivetrain.server.http.state import Server
 from drivetrain.server.idle import ending_when_idle
+from drivetrain.server.kept_home import keep_home, refuse_another_home
 from drivetrain.server.kept_pools import keep_pools, kept_config
 from drivetrain.server.keys import server_key
 from drivetrain.server.pools import ServerConfig, engine_of, unknown_partitions
@@ -114,6 +115,12 @@ def _serve_once(
             end_until_idle(folder, named)
         url = _url(spec, listening)
         key, identity = server_key(folder), secrets.token_hex(16)
+        refuse_another_home(database, folder, key, _UNFINISHED)
+
+        def begin() -> None:
+            keep_home(database, home(), key)
+            keep_pools(database, config, clock())
+
         asking = Asking(home(), url, key, ca_file=str(spec.certificate.absolute()) if spec.certificate else "")
         engines = {pool.name: engine_of(pool, asking.folder) for pool in config.pools}
         worker = Worker(
@@ -123,7 +130,7 @@ def _serve_once(
             asking,
             folder,
             clock=clock,
-            on_begin=lambda: keep_pools(database, config, clock()),
+            on_begin=begin,
             on_note=on_note,
         )
         foresight = Foresight(database)

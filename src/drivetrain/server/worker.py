@@ -251,9 +251,10 @@ class Worker:
     def _ask_engines(self, world: World, now_s: float) -> None:
         for attempt in list(world.attempts.values()):
             engine = self._engines.get(attempt.pool)
-            if engine is None:
-                continue
             try:
+                if engine is None:
+                    self._asking.tell(world.jobs[attempt.job], attempt)
+                    continue
                 self._asking.ask(engine, world.jobs[attempt.job], attempt, now_s)
                 if not attempt.known_as and (name := engine.known_as(attempt.id)):
                     world.known_as(attempt.id, name)  # durable by the next turn, or asked again
