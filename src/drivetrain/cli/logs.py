@@ -11,6 +11,7 @@ from drivetrain.core.errors import UsageError
 
 if TYPE_CHECKING:
     from drivetrain.server.client import Client
+    from drivetrain.server.patient import PatientClient
 
 
 @click.command()
@@ -22,17 +23,21 @@ if TYPE_CHECKING:
 def command(context: click.Context, job: str, follow: bool, rank: int | None, task: int | None) -> None:
     """Show what JOB's ranks print: an id, the beginning of one, or `latest`. Of an array, what its tasks print.
 
+    With -f it waits, too, for a server that is away, as the job goes on.
+
     Exit codes: 0; with -f, 1 where the job failed, was stopped or was refused, and stderr says so.
     """
     from drivetrain.server.client import connect
+    from drivetrain.server.patient import PatientClient
 
-    client = connect()
-    found = client.job(job)
+    connected = connect()
+    found = connected.job(job)
     _check_there(found, rank, task)
     job_id = found["id"]  # what `latest` means may change meanwhile
     lines = _Lines(is_plain=rank is not None, task=task)
     attempt: int | None = None
-    for piece in client.logs(job_id, rank=rank, follow=follow):
+    client = PatientClient(connected, _away) if follow else connected
+    for piece in client.logs(job_id, rank=rank):
         if attempt is not None and piece["attempt"] > attempt and "/" not in piece["file"]:
             for rest in lines.rest():
                 click.echo(rest)
@@ -44,6 +49,10 @@ def command(context: click.Context, job: str, follow: bool, rank: int | None, ta
         click.echo(rest)
     if follow:
         context.exit(_outcome(client, job_id))
+
+
+def _away(why: str) -> None:
+    click.echo(f"{why}; the job goes on, and this when a server is back", err=True)
 
 
 def _check_there(found: dict[str, Any], rank: int | None, task: int | None) -> None:
@@ -74,7 +83,7 @@ def _mark(job: dict[str, Any], attempt: int) -> str:
     return f"--- started again: {len(job['attempts'])} attempts so far ---"
 
 
-def _outcome(client: Client, job: str) -> int:
+def _outcome(client: Client | PatientClient, job: str) -> int:
     ended = client.job(job)
     if ended["state"] == "succeeded":
         return 0

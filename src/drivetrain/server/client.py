@@ -27,6 +27,7 @@ FINAL = ("succeeded", "failed", "stopped", "refused")
 """States of jobs that never change again, as `JobState.is_final`; commands have no time for what that imports."""
 NO_CODE = 409
 """The answer to a job whose code has not been sent."""
+_TOO_MANY = 429
 _PATIENCE_S = 60.0
 _START_S = 30.0
 
@@ -126,22 +127,9 @@ class Client:
         """Have a job save and leave."""
         return self.ask("POST", f"/api/jobs/{in_path('job', name)}/stop")  # type: ignore[no-any-return]
 
-    def logs(self, name: str, *, rank: int | None, follow: bool) -> Iterator[dict[str, Any]]:
+    def logs(self, name: str, *, rank: int | None, follow: bool = False) -> Iterator[dict[str, Any]]:
         """Pieces of what ranks print: file, attempt, rank, text; to the end of the job where they are followed."""
-        cursor: dict[str, int] = {}
-        is_last = False
-        while True:
-            body = {"cursor": cursor, "rank": rank, "wait_s": 15.0 if follow else 0.0}
-            answer = self.ask("POST", f"/api/jobs/{in_path('job', name)}/logs", body)
-            name = answer["job"]  # what `latest` means may change meanwhile
-            yield from answer["pieces"]
-            cursor |= {piece["file"]: piece["end"] for piece in answer["pieces"]}
-            if answer["pieces"]:
-                continue
-            is_over = answer["state"] in FINAL
-            if not follow or (is_over and is_last):
-                return
-            is_last = is_over
+        return pieces(self.ask, name, rank=rank, follow=follow)
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """A request with JSON in and out."""
@@ -188,6 +176,24 @@ class Client:
     def __del__(self) -> None:
         if hasattr(self, "_connection"):  # a URL that is none leaves a client half made
             self.close()
+
+
+def pieces(ask: Callable[..., Any], name: str, *, rank: int | None, follow: bool) -> Iterator[dict[str, Any]]:
+    """As `Client.logs`. Args: ask: sends a request with JSON in and out."""
+    cursor: dict[str, int] = {}
+    is_last = False
+    while True:
+        body = {"cursor": cursor, "rank": rank, "wait_s": 15.0 if follow else 0.0}
+        answer = ask("POST", f"/api/jobs/{in_path('job', name)}/logs", body)
+        name = answer["job"]  # what `latest` means may change meanwhile
+        yield from answer["pieces"]
+        cursor |= {piece["file"]: piece["end"] for piece in answer["pieces"]}
+        if answer["pieces"]:
+            continue
+        is_over = answer["state"] in FINAL
+        if not follow or (is_over and is_last):
+            return
+        is_last = is_over
 
 
 def connect(*, starts: bool = False) -> Client:
@@ -312,4 +318,5 @@ def _refusal(status: int, content: bytes) -> UsageError | StoreError:
         message = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in message)
     if status == NO_CODE:
         return NoCodeError(message, hint=hint)
-    return StoreError(message, hint=hint) if status >= 500 else UsageError(message, hint=hint)
+    is_for_now = status >= 500 or status == _TOO_MANY
+    return StoreError(message, hint=hint) if is_for_now else UsageError(message, hint=hint)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from typing import Any
 
 from drivetrain.compute.job import Job as AskedJob
 from drivetrain.server.client import FINAL, ChangedError, Client, NoCodeError, connect
+
+logger = logging.getLogger(__name__)
 
 _LOOK_S = 0.2
 
@@ -37,8 +40,14 @@ class Submitted:
         return self._client.job(self.id)
 
     def wait(self) -> str:
-        """Wait until it is over: `succeeded`, `failed`, `stopped` or `refused`."""
-        while (state := str(self.describe()["state"])) not in FINAL:
+        """Wait until it is over: `succeeded`, `failed`, `stopped` or `refused`; also for a server that is away.
+
+        Raises: StoreError: none has answered for a day.
+        """
+        from drivetrain.server.patient import PatientClient
+
+        client = PatientClient(self._client, lambda why: logger.warning("%s; waiting for it", why))
+        while (state := str(client.job(self.id)["state"])) not in FINAL:
             time.sleep(_LOOK_S)
         return state
 
