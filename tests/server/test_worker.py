@@ -268,6 +268,27 @@ def test_an_end_is_heard_once_the_engine_says_how_it_came_but_not_never(controll
     assert controller.state(other) is JobState.FAILED
 
 
+def test_a_trouble_that_lasts_is_told_once_and_again_when_it_comes_back(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = StoreError("the database is away\n\tIs it running?")
+    turns = iter([away, away, away, None, away])
+    worker = controller.worker
+
+    def turn() -> float:
+        worker.wake()
+        now = next(turns, "over")
+        if isinstance(now, StoreError):
+            raise now
+        if now == "over":
+            worker._over.set()
+        return 0.0
+
+    monkeypatch.setattr(worker, "turn", turn)
+    worker._turns()
+    assert controller.notes == ["the controller begins anew: the database is away"] * 2
+
+
 def test_a_controller_begins_once_for_as_long_as_no_other_works(tmp_path: Path, controller: Controller) -> None:
     begun: list[str] = []
     asking = Asking(home(), "http://127.0.0.1:1", b"key")

@@ -81,6 +81,7 @@ class Worker:
         self._looked_s = self._planned_s = self._plan_pause_s = self._whole_s = self._whole_pause_s = 0.0
         self._is_dirty, self._has_begun, self._few = True, False, _FEW
         self._refused: dict[str, str] = {}
+        self._trouble = ""
         self._failed: Counter[int] = Counter()
 
     def start(self) -> None:
@@ -111,10 +112,14 @@ class Worker:
         while not self._over.is_set():
             try:
                 pause_s = self.turn()
+                self._trouble = ""
             except Exception as exc:
                 if not isinstance(exc, SQLAlchemyError | StoreError):
                     logger.exception("a bug in the controller")
-                self._note(f"the controller begins anew: {exc}")
+                trouble = str(exc).strip().partition("\n")[0]  # hints of the database's client follow
+                if trouble != self._trouble:
+                    self._note(f"the controller begins anew: {trouble}")
+                self._trouble = trouble
                 self.begin_anew()
                 pause_s = _PAUSE_S
             self._wake.wait(pause_s)
