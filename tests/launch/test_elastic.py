@@ -4,12 +4,30 @@ import pytest
 
 from drivetrain.core.errors import UsageError
 from drivetrain.core.units import NS_PER_MS, NS_PER_S
-from drivetrain.launch.elastic import Next, after_failure, farewell, parse_range
+from drivetrain.launch.elastic import Gathering, Next, after_failure, farewell, parse_range
 from drivetrain.launch.policy import Failure, RankEnd
 
 
 def failed(code: int, attempt: int = 0, furthest: int | None = 5) -> Failure:
     return Failure(attempt, RankEnd(0, code, 0), furthest, furthest)
+
+
+@pytest.mark.parametrize(
+    ("come_ns", "begins_ns", "num"),
+    [
+        ((0, 10, 20, 30), 30, 4),
+        ((0, 10, 900), 1900, 3),
+        ((0, 10, 1200), 1010, 2),
+        ((0, 5000), 6000, 2),
+        ((0,), 8000, 1),
+    ],
+)
+def test_a_run_begins_with_all_nodes_or_with_enough_once_no_more_come_or_waits_in_vain(
+    come_ns: tuple[int, ...], begins_ns: int, num: int
+) -> None:
+    gathering = Gathering(2, 4, 1000, until_ns=8000)
+    looks = ((now_ns, sum(at_ns <= now_ns for at_ns in come_ns)) for now_ns in range(0, 10_000, 10))
+    assert next(look for look in looks if gathering.is_over(look[1], look[0])) == (begins_ns, num)
 
 
 def test_a_range_is_the_least_and_the_most_or_one_number() -> None:

@@ -56,6 +56,28 @@ def after_failure(failures: Sequence[Failure], *, restarts: int, num_ranks: int,
     return Next(0, why)
 
 
+class Gathering:
+    """When a run begins with the nodes that have come: with all of them, or with enough once no more come for a while.
+
+    A node that comes later gets ranks only where those that run leave at a step.
+
+    Args:
+      wait_ns: that while, after the last one that came.
+      until_ns: when it is over, though there are not enough.
+    """
+
+    def __init__(self, least: int, most: int, wait_ns: int, until_ns: int) -> None:
+        self._least, self._most, self._wait_ns, self._until_ns = least, most, wait_ns, until_ns
+        self._num, self._since_ns = 0, 0
+
+    def is_over(self, num_there: int, now_ns: int) -> bool:
+        """Whether to wait no more, with so many."""
+        if num_there != self._num:
+            self._num, self._since_ns = num_there, now_ns
+        have_all_come = num_there >= self._most or now_ns - self._since_ns >= self._wait_ns
+        return (num_there >= self._least and have_all_come) or now_ns >= self._until_ns
+
+
 class Farewell(Struct, frozen=True):
     """Where all ranks leave an attempt together.
 

@@ -15,7 +15,7 @@ from drivetrain.core.units import NS_PER_MS, NS_PER_S, count_text
 from drivetrain.launch.attempt import Attempt
 from drivetrain.launch.claim import claimed, drop_unfinished, next_attempt
 from drivetrain.launch.devices import Devices
-from drivetrain.launch.elastic import Next, after_failure, farewell, resized_text
+from drivetrain.launch.elastic import Gathering, Next, after_failure, farewell, resized_text
 from drivetrain.launch.layout import Layout, finished_after
 from drivetrain.launch.local import free_port, make_node, num_cores
 from drivetrain.launch.node import Node
@@ -185,11 +185,12 @@ class Launcher:
 
     def _gather(self, number: int) -> bool:
         """Wait until enough nodes are there, and take in those that are; whether they are enough."""
-        spec, until_ns = self._spec, mono_ns() + _WAIT_FOR_NODES_NS
+        spec, wait_ns = self._spec, self._spec.gather_ns if number == self._first_attempt else 0
+        gathering = Gathering(spec.least_nodes, spec.num_nodes, wait_ns, mono_ns() + _WAIT_FOR_NODES_NS)
         watch = Watch(self._run, attempt=number, num_ranks=0)
         self._attempt = Attempt(number, 0, grace_ns=spec.grace_ns, watch=watch)
         self._nodes.open()  # what ranks need is imported meanwhile
-        while self._nodes.num_there < spec.least_nodes and self._stopped_by is None and mono_ns() < until_ns:
+        while not gathering.is_over(self._nodes.num_there, mono_ns()) and self._stopped_by is None:
             self._turn()
         self._nodes.take_in()
         self._lay_out((spec.num_ranks,) * len(self._nodes))

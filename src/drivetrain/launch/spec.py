@@ -39,6 +39,8 @@ class LaunchSpec(Struct, frozen=True, kw_only=True):
       min_ranks: the fewest that the run may go on with; None where their number is fixed.
       num_nodes: the most that there will be, each with its own launcher.
       min_nodes: the fewest that the run may go on with; None where all are needed.
+      gather_ns: how long it waits after a node has come for another one, where enough are there; before the first
+        attempt alone, since nodes that come later are taken in as the run goes on.
       restarts: attempts after the first one.
       hang_after_ns: the shortest silence that counts as a hang, see `hang`. A program that keeps no journal is never
         taken to hang.
@@ -58,6 +60,7 @@ class LaunchSpec(Struct, frozen=True, kw_only=True):
     min_ranks: int | None = None
     num_nodes: int = 1
     min_nodes: int | None = None
+    gather_ns: int = 0
     restarts: int = 3
     hang_after_ns: int = 30 * NS_PER_S
     grace_ns: int = 3 * NS_PER_S

@@ -31,6 +31,7 @@ _PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
 _GRACE_S = 3.0
 _PREDECESSOR_S = 600.0
+_GATHER_NS = 3 * NS_PER_S  # a gang's nodes are started together, and a busy one is a while behind
 _LEFT = 143
 _BUG = 70
 
@@ -127,6 +128,7 @@ class Agent:
             num_ranks=do.ranks,
             num_nodes=len(do.nodes),
             min_nodes=do.least_nodes,
+            gather_ns=_GATHER_NS,
             restarts=do.restarts,
             leave_ns=round(do.grace_s * NS_PER_S),
             env={**env, **secrets_of(do.secrets, os.environ)},
