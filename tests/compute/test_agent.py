@@ -123,7 +123,7 @@ from drivetrain.compute.agent.work import Agent
 
 class Server:
     def beat(self, **how_far): print("asks", flush=True)
-    def exited(self, exit_code, words, ago_s): print("exited", exit_code, words, flush=True)
+    def exited(self, exit_code, words, **more): print("exited", exit_code, words, flush=True)
     def close(self): pass
 
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

@@ -147,7 +147,8 @@ class Plane:
             else:
                 code = 1 if does == "fails" else 143 if record.state is AttemptState.LEAVING else 0
                 for _ in range(2 if does == "ends twice" else 1):
-                    agents.exited(connection, record, member, code, "", over_s=self.now_s)
+                    how_far = {"step": 2, "saved_step": 2, "stepped_s": self.now_s - 0.5}
+                    agents.exited(connection, record, member, code, "", over_s=self.now_s, how_far=how_far)
                 self.spoken.add((attempt, member))
                 if does == "fails":
                     self.unharmed.discard(record.job)

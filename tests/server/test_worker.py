@@ -289,6 +289,21 @@ def test_a_trouble_that_lasts_is_told_once_and_again_when_it_comes_back(
     assert controller.notes == ["the controller begins anew: the database is away"] * 2
 
 
+def test_how_far_an_attempt_came_is_what_its_last_word_says_and_its_speed_is_not_of_the_time_after(
+    controller: Controller,
+) -> None:
+    job = controller.submit("job")
+    controller.worker.turn()
+    controller.tell("alive", f"{job}.0", {"step": 0, "saved_step": None})
+    controller.now_s += 120.0
+    said = {"member": 0, "exit_code": 0, "step": 1000, "saved_step": 1001, "stepped_s": controller.now_s - 20.0}
+    controller.tell("exit", f"{job}.0", said)
+    with reading(controller.database) as connection:
+        (attempt,) = Records(connection).attempts_of(job)
+    assert (attempt.state, attempt.step, attempt.saved_step) == (AttemptState.ENDED, 1000, 1001)
+    assert attempt.steps_per_s == 10.0
+
+
 def test_a_controller_begins_once_for_as_long_as_no_other_works(tmp_path: Path, controller: Controller) -> None:
     begun: list[str] = []
     asking = Asking(home(), "http://127.0.0.1:1", b"key")

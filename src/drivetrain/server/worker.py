@@ -223,6 +223,8 @@ class Worker:
                 world.used_devices(subject, now_s)
         elif kind == "exit":
             world.alive(subject, now_s)
+            stepped_s = data.get("stepped_s") or now_s
+            world.progressed(subject, data.get("step"), data.get("saved_step"), stepped_s)
             words, over_s = data.get("words", ""), data.get("over_s")
             world.exited(subject, data["member"], data["exit_code"], now_s, words, over_s=over_s)
         elif kind == "array":

@@ -70,10 +70,25 @@ class AgentClient:
         """Say how far it is, and whether it uses its devices; why it has to leave, where it has to."""
         return self._ask("POST", "/beat", _beat(step, saved_step, is_busy=is_busy))["leave"]  # type: ignore[no-any-return]
 
-    def exited(self, exit_code: int, words: str = "", *, ago_s: float = 0.0) -> None:
-        """The last word. Args: words: what went wrong, for people; ago_s: how long ago ranks ended."""
+    def exited(
+        self,
+        exit_code: int,
+        words: str = "",
+        *,
+        ago_s: float = 0.0,
+        step: int | None = None,
+        saved_step: int | None = None,
+        stepped_ago_s: float = 0.0,
+    ) -> None:
+        """The last word.
+
+        Args:
+          words: what went wrong, for people.
+          ago_s: how long ago ranks ended; stepped_ago_s: how long ago they came to `step`.
+        """
         said = {"exit_code": exit_code, "words": words[:MOST_WORDS], "ago_s": ago_s}
-        self._ask("POST", "/exit", msgspec.json.encode(said))
+        how_far = {"step": step, "saved_step": saved_step, "stepped_ago_s": stepped_ago_s}
+        self._ask("POST", "/exit", msgspec.json.encode(said | how_far))
 
     def tasks(self, results: list[tuple[int, int, float]], num_slots: int) -> tuple[list[int], int]:
         """Say how tasks ended, and take more: (tasks, how many of the array have no result yet)."""

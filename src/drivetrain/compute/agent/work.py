@@ -60,6 +60,7 @@ class Agent:
         os.environ[variables.HOME] = assignment.home
         self._run = run_folder(self._do.run)
         self._step: int | None = None
+        self._stepped_s = 0.0
         self._words = ""
         self._over_s: float | None = None
 
@@ -192,7 +193,8 @@ class Agent:
             time.sleep(_PAUSE_S)
 
     def _see(self, progress: Progress) -> None:
-        self._step = progress.step
+        if progress.step != self._step:
+            self._step, self._stepped_s = progress.step, time.monotonic()
 
     def _how_far(self) -> tuple[int | None, int | None]:
         if not self._run.checkpoints.is_dir():
@@ -216,8 +218,21 @@ class Agent:
 
     def _last_word(self, exit_code: int) -> None:
         over_s = self._over_s or time.monotonic()
+        step, saved_step = self._how_far()
+
+        def say() -> None:
+            now_s = time.monotonic()
+            self._client.exited(
+                exit_code,
+                self._words,
+                ago_s=now_s - over_s,
+                step=step,
+                saved_step=saved_step,
+                stepped_ago_s=now_s - (self._stepped_s or now_s),
+            )
+
         try:
-            persistently(lambda: self._client.exited(exit_code, self._words, ago_s=time.monotonic() - over_s))
+            persistently(say)
         except StoreError as exc:
             _say(exc.message)
         self._client.close()

@@ -47,11 +47,14 @@ class Tasks(BaseModel):
 
 
 class Exit(BaseModel):
-    """How ranks of a node ended, and how long ago: the node's clock may be another than the server's."""
+    """How ranks of a node ended, and how far they were: how long ago, as the clock there may be another."""
 
     exit_code: ExitCode
     ago_s: Seconds = 0.0
     words: str = Field(default="", max_length=MOST_WORDS)
+    step: Step | None = None
+    saved_step: Step | None = None
+    stepped_ago_s: Seconds = 0.0
 
 
 @router.post("/beat", response_model=answers.Heard)
@@ -60,7 +63,7 @@ def beat(request: Request, record: Attempt, said: Beat, after: BackgroundTasks) 
     server = server_of(request)
     if record.state is AttemptState.ENDED:
         raise HTTPException(410, f"{record.id} has ended")
-    if server.desk.is_news(record, said.saved_step, server.clock()):
+    if server.desk.is_news(record, server.clock(), step=said.step, saved_step=said.saved_step, is_busy=said.is_busy):
         after.add_task(_alive, server, record, said)
     return {"leave": record.reason if record.state is AttemptState.LEAVING else None}
 
@@ -81,8 +84,11 @@ def exit_of(request: Request, record: Attempt, member: int, said: Exit) -> dict[
     server = server_of(request)
     if record.state is not AttemptState.ENDED:
         with server.database.begin() as connection:
-            over_s = server.clock() - said.ago_s
-            agents.exited(connection, record, member, said.exit_code, said.words, over_s=over_s)
+            now_s = server.clock()
+            how_far = {"step": said.step, "saved_step": said.saved_step, "stepped_s": now_s - said.stepped_ago_s}
+            agents.exited(
+                connection, record, member, said.exit_code, said.words, over_s=now_s - said.ago_s, how_far=how_far
+            )
         server.desk.forget(record.id)
         server.wake()
     return {}

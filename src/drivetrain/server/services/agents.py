@@ -6,6 +6,8 @@ import fcntl
 import os
 import re
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
@@ -18,21 +20,38 @@ _TOLD_EVERY_S = 10.0
 _FILE = re.compile(r"(?:journal|logs)/[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
+@dataclass(slots=True)
+class _Told:
+    """What the controller was told of an attempt: its newest checkpoint, and when by which kind of beat."""
+
+    saved_step: int = -1
+    at_s: dict[tuple[bool, bool], float] = field(default_factory=dict)
+
+
 class AgentDesk:
     """Hears agents; tells the controller only what it does not know yet."""
 
     def __init__(self) -> None:
-        self._told: dict[str, tuple[float, int | None]] = {}
+        self._told: dict[str, _Told] = {}
         self._lock = threading.Lock()
 
-    def is_news(self, attempt: AttemptRecord, saved_step: int | None, now_s: float) -> bool:
-        """Whether the controller has to hear that an agent lives, and how far it is."""
+    def is_news(
+        self, attempt: AttemptRecord, now_s: float, *, step: int | None, saved_step: int | None, is_busy: bool
+    ) -> bool:
+        """Whether the controller has to hear that an agent lives, and how far it is.
+
+        Of a gang only the agent that leads knows the step, and some may use their devices while others do not: that one
+        of them was heard is no reason to leave out what another says.
+        """
+        kind = (step is not None, is_busy)
         with self._lock:
-            told_s, told_saved = self._told.get(attempt.id, (0.0, None))
-            is_news = attempt.state is AttemptState.PLACED or saved_step != told_saved
-            if not is_news and abs(now_s - told_s) < _TOLD_EVERY_S:
+            told = self._told.setdefault(attempt.id, _Told())
+            is_saved = saved_step is not None and saved_step > told.saved_step
+            is_news = attempt.state is AttemptState.PLACED or is_saved
+            if not is_news and abs(now_s - told.at_s.get(kind, 0.0)) < _TOLD_EVERY_S:
                 return False
-            self._told[attempt.id] = now_s, saved_step
+            told.at_s[kind] = now_s
+            told.saved_step = max(told.saved_step, -1 if saved_step is None else saved_step)
         return True
 
     def forget(self, attempt: str) -> None:
@@ -50,11 +69,23 @@ def alive(
 
 
 def exited(
-    connection: Connection, attempt: AttemptRecord, member: int, exit_code: int, words: str, *, over_s: float
+    connection: Connection,
+    attempt: AttemptRecord,
+    member: int,
+    exit_code: int,
+    words: str,
+    *,
+    over_s: float,
+    how_far: Mapping[str, float | None] | None = None,
 ) -> None:
-    """The last word of an agent. Args: over_s: when its ranks ended."""
+    """The last word of an agent.
+
+    Args:
+      over_s: when its ranks ended.
+      how_far: `step` and when it came there, `stepped_s`, and `saved_step`.
+    """
     said = {"member": member, "exit_code": exit_code, "words": words, "over_s": over_s}
-    Records(connection).tell("exit", attempt.id, said)
+    Records(connection).tell("exit", attempt.id, {**said, **(how_far or {})})
 
 
 def append(run: str, path: str, offset: int, data: bytes) -> int:
