@@ -47,6 +47,16 @@ def test_a_failure_of_its_own_is_final() -> None:
     assert (job.state, job.exit_code) == (JobState.FAILED, 3)
 
 
+def test_a_failure_has_the_words_of_whoever_knows_them_though_others_ended_before() -> None:
+    job, attempt = transitions.exited(*started(), 1, 2, 3.0)
+    assert job.reason == "ended with 2 on b"
+    told_to, _ = transitions.exited(job, attempt, 0, 143, 3.1, "stopped by SIGTERM")
+    assert told_to.reason == "ended with 2 on b"
+    job, _ = transitions.exited(job, attempt, 0, 2, 3.1, "rank 0 left with exit code 2")
+    assert (job.state, job.exit_code) == (JobState.FAILED, 2)
+    assert job.reason == "ended with 2 on a: rank 0 left with exit code 2"
+
+
 def test_a_lost_node_has_it_wait_for_another_once_the_rest_has_left() -> None:
     job, attempt = transitions.member_lost(*started(), 1, 3.0)
     assert (job.state, attempt.why, attempt.leave_by_s) == (JobState.LEAVING, Why.LOST, 33.0)

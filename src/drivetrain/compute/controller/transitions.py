@@ -81,10 +81,23 @@ def exited(
         return job, attempt
     ran_until_s = _ran_until_s(attempt, now_s if over_s is None else min(over_s, now_s))
     attempt = changed(attempt, exits={**attempt.exits, member: exit_code}, ran_until_s=ran_until_s)
+    reason = _failure(attempt, member, words)
     if exit_code and attempt.why is None:
-        reason = f"ended with {exit_code} on {attempt.nodes[member]}{f': {words}' if words else ''}"
         job, attempt = told_to_leave(job, attempt, Why.FAILED, reason, grace_s=job.job.grace_s, now_s=now_s)
+    elif words and attempt.why is Why.FAILED and _said_no_more_than(attempt, exit_code):
+        job, attempt = changed(job, reason=reason), changed(attempt, reason=reason)
     return _ended(job, attempt, now_s)
+
+
+def _failure(attempt: AttemptRecord, member: int, words: str = "") -> str:
+    return f"ended with {attempt.exits[member]} on {attempt.nodes[member]}{f': {words}' if words else ''}"
+
+
+def _said_no_more_than(attempt: AttemptRecord, exit_code: int) -> bool:
+    """Whether its reason is this exit code alone: only who leads a gang knows why, and others may end first."""
+    return any(
+        code == exit_code and attempt.reason == _failure(attempt, member) for member, code in attempt.exits.items()
+    )
 
 
 def member_lost(job: JobRecord, attempt: AttemptRecord, member: int, now_s: float) -> Both:
