@@ -32,6 +32,7 @@ def test_ranks_come_and_go_at_a_step_and_no_step_is_done_twice(training: Callabl
     assert "lost" not in account.leaves
     assert (account.num_steps_kept, account.num_steps_lost) == (max(line.get("step", 0) for line in run.lines) + 1, 0)
     assert set(account.by_rank) == {0, 1, 2}
+    assert [each.num_redone for each in ledger.recoveries(ledger.read_history(open_run("latest")).events)] == [0, 0]
     with pytest.raises(UsageError, match="is not running"):
         ask_for(open_run("latest"), 1)
 

@@ -255,6 +255,14 @@ def test_an_empty_loader_is_an_error_that_names_it() -> None:
         train(run, 1, [])
 
 
+def test_a_step_that_never_began_has_no_end_in_the_ledger() -> None:
+    with dt.Run() as run, pytest.raises(DataError, match="gave no batch"):
+        train(run, 2, iter([X]))
+    told = map(json.loads, next(run.folder.journal.iterdir()).read_text().splitlines())
+    steps = [(each["k"], each["step"]) for each in told if each["k"].startswith("step_")]
+    assert steps == [("step_begin", 0), ("step_end", 0)]
+
+
 def test_closing_twice_is_fine_and_ends_the_lease() -> None:
     run = dt.Run()
     run.close()

@@ -108,22 +108,23 @@ class Loop:
         control, prepare, saver, profiling = self._control, self._prepare, self._saver, self._profiling
         self._until = until
         self._enter("data_wait")
-        step = -1
+        step = -1  # that has begun
         try:
             while position.step < self._until:
-                step = position.step
+                coming = position.step
                 if control is not None and control.is_over:
-                    if control.saves_before(step) and not self._has_saved():
+                    if control.saves_before(coming) and not self._has_saved():
                         self._until = until
                         continue
-                    control.check(step)
-                if step >= profiling.next_step:
-                    profiling.at(step)
+                    control.check(coming)
+                if coming >= profiling.next_step:
+                    profiling.at(coming)
                 if prepare is not None:
-                    prepare(step)
+                    prepare(coming)
                 batch = self._next()
-                if faults and step in faults:
-                    faults[step].strike()
+                if faults and coming in faults:
+                    faults[coming].strike()
+                step = coming
                 step_begin(step, end="data_wait")
                 self._hand_out()
                 yield batch
