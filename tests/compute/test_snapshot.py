@@ -66,6 +66,43 @@ def test_git_says_what_belongs_to_it(code: Path) -> None:
     assert paths == {".gitignore", "train.py", "package/model.py", "latest", "new.py"}
 
 
+def test_repositories_within_travel_as_submodules_or_as_git_finds_them(code: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    (other / "deep").mkdir(parents=True)
+    (other / "deep" / "lib.py").write_text("y = 1\n")
+    (other / ".gitignore").write_text("*.log\n")
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always", "-C")
+    subprocess.run([*git, str(tmp_path), "init", "-q", str(other)], check=True)
+    subprocess.run([*git, str(other), "add", "."], check=True)
+    subprocess.run([*git, str(other), "commit", "-qm", "one"], check=True)
+    subprocess.run([*git, str(tmp_path), "init", "-q", str(code)], check=True)
+    subprocess.run([*git, str(code), "submodule", "--quiet", "add", str(other), "third/party"], check=True)
+    subprocess.run([*git, str(tmp_path), "clone", "-q", str(other), str(code / "cloned")], check=True)
+    for folder in (code / "third" / "party", code / "cloned"):
+        (folder / "noise.log").write_text("")
+    inside = {f"{folder}/{path}" for folder in ("third/party", "cloned") for path in (".gitignore", "deep/lib.py")}
+    own = {".gitmodules", "train.py", "package/model.py", "run.sh", "latest"}
+    assert {entry.path for entry in take(code).entries} == own | inside
+
+
+def test_a_change_within_a_repository_within_has_the_code_taken_anew(
+    code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (code, code / "package"):
+        subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    age(code, monkeypatch)
+    assert take(code).id == unchanged_id(code)
+    (code / "package" / "model.py").write_text("x = 3\n")
+    assert unchanged_id(code) is None
+
+
+def test_code_that_git_refuses_is_not_sent_with_all_that_git_would_ignore(code: Path) -> None:
+    (code / ".git").write_text("gitdir: /nowhere/at/all\n")
+    with pytest.raises(UsageError, match=r"git does not say which files .* are code: not a git") as refused:
+        take(code)
+    assert refused.value.hint == f"git -C {code} status says how to mend it; --here sends no code"
+
+
 def unchanged_id(code: Path) -> str | None:
     return unchanged(str(code), begin_listing(str(code), without=str(code.parent / "home"))())
 

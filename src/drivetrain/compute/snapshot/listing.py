@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from drivetrain.core.errors import UsageError
+
 _PATIENCE_S = 60.0
 _LEFT_OUT = {".git", ".drivetrain", ".venv", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 """Where there is no git to ask."""
@@ -46,6 +48,7 @@ def begin_listing(folder: str, *, without: str) -> Callable[[], list[str]]:
     Args:
       folder: absolute.
       without: a folder that is no code, wherever it lies; absolute.
+    Raises: UsageError, from what is given: git refuses the folder. What it ignores is not to be sent without its word.
     """
     if git_root(folder) is None:
         return lambda: _sorted(_walk(folder), folder, without)
@@ -54,7 +57,7 @@ def begin_listing(folder: str, *, without: str) -> Callable[[], list[str]]:
     command = ["git", "-C", folder, "ls-files", "-co", "--exclude-standard", "-z"]
     try:
         git = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
         )
     except OSError:
         return lambda: _sorted(_walk(folder), folder, without)
@@ -62,15 +65,23 @@ def begin_listing(folder: str, *, without: str) -> Callable[[], list[str]]:
     def finish() -> list[str]:
         with git:
             try:
-                found, _ = git.communicate(timeout=_PATIENCE_S)
+                found, said = git.communicate(timeout=_PATIENCE_S)
             except subprocess.TimeoutExpired:
                 git.kill()
-                found = b""
+                found, said = b"", b"it takes more than a minute"
         if git.returncode:
-            return _sorted(_walk(folder), folder, without)
+            raise _refusal(folder, said.decode(errors="replace"))
         return _sorted({os.fsdecode(name) for name in found.split(b"\0") if name}, folder, without)
 
     return finish
+
+
+def _refusal(folder: str, said: str) -> UsageError:
+    from drivetrain.core.errors import UsageError
+
+    why = said.strip().partition("\n")[0].removeprefix("fatal: ")
+    hint = f"git -C {folder} status says how to mend it; --here sends no code"
+    return UsageError(f"git does not say which files of {folder} are code: {why}", hint=hint)
 
 
 def _sorted(paths: Iterable[str], folder: str, without: str) -> list[str]:

@@ -7,9 +7,11 @@ clocks of file systems have ticks.
 from __future__ import annotations
 
 import os
+import stat
 import time
 import zlib
 
+from drivetrain.compute.snapshot.listing import begin_listing
 from drivetrain.core.variables import home_text
 
 TYPE_CHECKING = False
@@ -30,13 +32,19 @@ def settled_ns() -> int:
 
 
 def statuses(folder: str, paths: Iterable[str]) -> dict[str, os.stat_result]:
-    """Of all that are there; of links, their own."""
+    """Of all that are there; of links, their own; of a repository within, such as a submodule, of the files in it."""
     found = {}
     for path in paths:
+        whole = f"{folder}/{path}"  # as text, a thousand paths in a moment
         try:
-            found[path] = os.lstat(os.path.join(folder, path))  # noqa: PTH118 - as text, a thousand paths in a moment
+            status = os.lstat(whole)
         except OSError:  # git knows it, but it is gone
             continue
+        if not stat.S_ISDIR(status.st_mode):
+            found[path] = status
+        elif os.path.lexists(f"{whole}/.git"):  # else nothing was checked out there
+            inside = begin_listing(whole.rstrip("/"), without=home_text())()
+            found |= {f"{path.rstrip('/')}/{each}": of for each, of in statuses(whole.rstrip("/"), inside).items()}
     return found
 
 
