@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -87,3 +88,20 @@ def test_it_is_the_job_of_files_and_flags_with_the_same_checks() -> None:
     assert issubclass(dt.Job, Job)
     with pytest.raises(UsageError, match="expected a number or a range"):
         dt.Job(command=("true",), nodes="many")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"command": "python train.py"}, "command is a text, expected a list"),
+        ({"command": ["head", "-n", 3]}, r"command\[2\] is a whole number, expected a text"),
+        ({"gpus": "2"}, "gpus is a text, expected a number"),
+        ({"max_runtime": 60}, "max_runtime is a whole number, expected a text"),
+        ({"env": {"LEVEL": 1}}, r"env\.LEVEL is a whole number, expected a text"),
+        ({"array": range(5)}, "array is range, expected a text"),
+        ({"team": None}, "team is nothing, expected a text"),
+    ],
+)
+def test_a_value_of_another_type_is_named_as_in_a_job_file(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=f"^dt.Job: {words}"):
+        dt.Job(**{"command": ["true"]} | values)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from drivetrain.compute.job import Job as AskedJob
+from drivetrain.compute.job import job_of
 from drivetrain.server.client import FINAL, ChangedError, Client, NoCodeError, connect
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,9 @@ class Submitted:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job(AskedJob):
     """What to run and what it needs: the keys of a job file, as `drivetrain.compute.job.Job` describes them."""
+
+    def __post_init__(self) -> None:
+        job_of({each.name: getattr(self, each.name) for each in fields(self)}, where="dt.Job")  # types are checked too
 
     def submit(self, *, here: bool = False) -> Submitted:
         """Have it run on a cluster, with the code of this folder; without a server one is started for this machine.
