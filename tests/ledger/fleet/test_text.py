@@ -55,6 +55,16 @@ def test_the_cost_of_teams_is_a_table_whose_rows_sum_and_says_what_was_lost() ->
     assert cost_text(statement(FLEET, T0, T0 + 4 * H, by=["team"])) == COST
 
 
+def test_hours_of_a_short_window_give_the_shares_that_stand_beside_them() -> None:
+    minute = 60 * NS_PER_S
+    events: list[FleetEvent] = [
+        NodeEvent(T0, "n1", "cpu", "up", 1),
+        Alloc(T0 + 2 * minute, "job", 0, "n1", ((0, 1000),), "ann", "vision", (0,)),
+    ]
+    text = cost_text(statement(fleet_of(events, T0 + 11 * minute), T0, T0 + 11 * minute, by=["job"]))
+    assert "SG 81.8 % = allocated / capacity (0.15 / 0.18 device h)" in text
+
+
 COST = """\
 2025-11-20 00:00:00 UTC to 2025-11-20 04:00:00 UTC
 

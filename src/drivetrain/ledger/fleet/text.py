@@ -214,8 +214,9 @@ def _own(account: FleetAccount) -> int:
 
 
 def _hours(milli_ns: int) -> str:
+    """With two digits that count: what a share is worked out from has to give that share."""
     hours = milli_ns / _MILLI_NS_PER_DEVICE_H
-    return f"{hours:,.1f}" if hours >= 0.05 or not milli_ns else f"{hours:.2g}"
+    return f"{hours:,.1f}" if hours >= 0.995 or not milli_ns else f"{hours:#.2g}"
 
 
 def _money(amount: int) -> str:
