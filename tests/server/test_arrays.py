@@ -62,7 +62,9 @@ def test_what_a_worker_that_is_gone_had_is_given_out_again(connection: Connectio
     assert pull(connection, "gone", 0.0, num_slots=3) == [0, 1, 2]
     report(connection, "gone", Result(1, 0, 1.0))
     arrays.release(connection, "gone")
+    assert arrays.num_again(connection, "a") == 0
     assert pull(connection, "w", 1.0, num_slots=3) == [0, 2]
+    assert arrays.num_again(connection, "a") == 2
     assert arrays.standing(connection, "a") == arrays.Standing(3, 1, 0, 2)
 
 

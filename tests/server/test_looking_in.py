@@ -57,6 +57,10 @@ def test_an_array_that_runs_shows_how_far_it_is(server: ServerProcess) -> None:
     assert "running 1/5000" in said("jobs").stdout
     client.stop(array)
     wait_for_state(client, array, "stopped")
+    wait_for(lambda: not client.job(array)["tasks"]["num_given_out"], "its tasks back")
+    told = said("describe", array).stdout
+    assert "  tasks      1 of 5,000 succeeded, 0 failed, 0 given out, 4,999 not done" in told
+    assert "more than once" not in told
 
 
 def test_following_a_job_that_ends_badly_says_so(server: ServerProcess) -> None:

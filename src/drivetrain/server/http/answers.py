@@ -114,7 +114,7 @@ class Described(Listed):
 
     Attributes:
       restarts: of ranks in place, within its attempts.
-      num_tasks_again: tasks that were given out more than once, or are about to be.
+      num_tasks_again: tasks that were given out more than once.
       deadline_s: when it should be done, since the epoch.
     """
 

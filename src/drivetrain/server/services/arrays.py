@@ -167,9 +167,10 @@ def standings(connection: Connection, jobs: Sequence[str]) -> dict[str, Standing
 
 
 def num_again(connection: Connection, job: str) -> int:
-    """Tasks that were given out more than once, or are about to be: tried again, of a worker that is gone, or slow."""
+    """Tasks that were given out more than once: tried again, of a worker that is gone, or slow."""
     table = tables.task_tries
-    return connection.scalar(select(func.count()).select_from(table).where(table.c.job == job)) or 0
+    was_given = or_(~table.c.waits, table.c.num_failures > 1)  # one that waits for its second time may never come to it
+    return connection.scalar(select(func.count()).select_from(table).where(table.c.job == job, was_given)) or 0
 
 
 def failed(connection: Connection, job: str) -> list[Failure]:
