@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.server_process import wait_for
 
 from drivetrain.compute.agent.assignment import Assignment, write_assignment
 from drivetrain.compute.agent.main import BEGIN
@@ -142,6 +144,37 @@ def test_what_has_not_begun_gets_no_signal_which_scancel_would_try_again_until_i
         engine.kill("job-1.0")
         assert (engine.held_up("job-1.0"), engine.held_up("job-2.0")) == ("Slurm has not begun it: Resources", "")
     assert cancelled == [["scancel", "--state=PENDING", "7"], ["scancel", "7"]]
+
+
+def test_an_sbatch_that_hangs_is_asked_once_and_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    answers, asked = threading.Event(), []
+
+    def run(arguments: Sequence[str], *, text: str = "", env: object = None) -> str:
+        if arguments[0] != "sbatch":
+            return said_by(arguments, "")
+        assert text
+        assert env
+        asked.append(arguments)
+        answers.wait(60)
+        return "a site's banner\n7;cluster\n"
+
+    monkeypatch.setattr(commands, "run", run)
+    requests = [replace(REQUEST, attempt=f"job-{number}.0", is_first=True) for number in range(2)]
+    for request in requests:
+        write_assignment(tmp_path / request.attempt, told(request.attempt, SHARES[0]))
+    with closing(SlurmEngine("slurm", partition="main", folder=tmp_path)) as engine:
+        for request in (*requests, *requests):
+            with pytest.raises(StoreError, match="not answered yet"):
+                engine.start(request)
+        assert engine.living().keys() == {"job-0.0", "job-1.0"}
+        answers.set()
+        wait_for(lambda: not engine._errands.running, "sbatch to answer")
+        for request in requests:
+            engine.start(request)
+        assert {engine.known_as(request.attempt) for request in requests} == {"Slurm job 7"}
+        assert len(asked) == 2
 
 
 def test_why_a_node_is_out_is_told_in_all_its_words() -> None:

@@ -12,7 +12,7 @@ from tests.server.known import NODES, NOW_S
 
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.controller.states import AttemptState, JobRecord, JobState, Why
-from drivetrain.compute.engines import Ending
+from drivetrain.compute.engines import Ending, StartRequest
 from drivetrain.compute.engines.fake import FakeEngine
 from drivetrain.compute.job import Job
 from drivetrain.compute.policy.plan import plan
@@ -210,6 +210,31 @@ def test_a_job_that_its_engine_does_not_begin_says_why(controller: Controller) -
     controller.now_s += 2
     controller.worker.turn()
     assert controller.job(job).reason == placed
+
+
+def test_a_job_that_its_engine_does_not_take_says_why_and_speaks_against_no_node(controller: Controller) -> None:
+    start = controller.engine.start
+
+    def refuse(request: StartRequest) -> None:
+        raise StoreError("sbatch: error: job submit limit")
+
+    controller.engine.start = refuse  # type: ignore[method-assign]
+    job = controller.submit("job")
+    controller.worker.turn()
+    controller.now_s += 10
+    controller.worker.turn()
+    assert controller.job(job).reason.endswith("; sbatch: error: job submit limit")
+    controller.now_s += 30
+    controller.worker.turn()
+    assert (controller.state(job), controller.job(job).num_lost) == (JobState.WAITING, 0)
+    with reading(controller.database) as connection:
+        assert Records(connection).attempts_of(job)[0].reason == "not taken by pool p: sbatch: error: job submit limit"
+        assert not Records(connection).failures(0)
+    controller.engine.start = start  # type: ignore[method-assign]
+    controller.now_s += 100
+    controller.worker.turn()
+    assert controller.job(job).num_attempts == 2
+    assert f"{job}.1" in {attempt for attempt, _ in controller.engine.agents}
 
 
 ENDINGS = (

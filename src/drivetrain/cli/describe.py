@@ -54,7 +54,7 @@ def _lines(job: dict[str, Any]) -> list[str]:
     else:
         lines += _tasks(job)
     for attempt, after in zip_longest(job["attempts"], job["attempts"][1:]):
-        lines.append(f"  attempt {attempt['number']}  {_attempt(attempt, after, job['reason'])}")
+        lines.append(f"  attempt {attempt['number']}  {_attempt(attempt, after, reason)}")
         lines += _restarts([each for each in job["restarts"] if each["attempt"] == attempt["number"]])
     return lines
 
@@ -107,7 +107,7 @@ def _asked(asked: dict[str, Any]) -> str:
 
 
 def _attempt(attempt: dict[str, Any], after: dict[str, Any] | None, of_job: str) -> str:
-    """In one line. Args: after: the next one; of_job: the job's reason, which is not said twice."""
+    """In one line. Args: after: the next one; of_job: the reason that is told of the job, which is not said twice."""
     pool = f" of pool {attempt['pool']}" if attempt["pool"] else ""
     name = f" as {attempt['known_as']}" if attempt["known_as"] else ""
     words = [f"{attempt['state']} on {_nodes(attempt)}{pool}{name}"]

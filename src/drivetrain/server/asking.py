@@ -62,6 +62,7 @@ class Asking:
         self._killed: dict[str, float] = {}
         self._missed: dict[tuple[str, int], float] = {}
         self._remains: dict[str, float] = {}
+        self._refusals: dict[str, str] = {}
 
     def forget(self, known: Iterable[str]) -> None:
         """Another controller may have asked for other things: ask again.
@@ -70,7 +71,7 @@ class Asking:
           known: attempts that it may have asked for.
         """
         self._inherited = frozenset(known)
-        for kept in (self._asked, self._started, self._told, self._killed, self._missed, self._remains):
+        for kept in (self._asked, self._started, self._told, self._killed, self._missed, self._remains, self._refusals):
             kept.clear()
 
     def ask(self, engine: Engine, job: JobRecord, attempt: AttemptRecord, now_s: float) -> None:
@@ -82,9 +83,13 @@ class Asking:
             try:
                 if attempt.state is AttemptState.PLACED:
                     engine.start(self.request(job, attempt, is_first=is_first))
+            except StoreError as exc:
+                self._refusals[attempt.id] = exc.message
+                raise
             finally:
                 sync_files(new)  # agents see it before; were it lost with the power, it would be made again
             self._started.add(attempt.id)
+            self._refusals.pop(attempt.id, None)
         if attempt.state is not AttemptState.LEAVING:
             return
         is_late = attempt.leave_by_s is not None and now_s >= attempt.leave_by_s + _MARGIN_S
@@ -118,6 +123,10 @@ class Asking:
                 since_s = self._missed.setdefault((attempt.id, member), now_s)
                 if now_s - since_s >= self._patience_s(attempt, world, node):
                     yield attempt.id, member
+
+    def why_not_taken(self, attempt: str) -> str:
+        """What its engine said, which would not take it so far; empty of one that it has taken."""
+        return self._refusals.get(attempt, "")
 
     def why_not_begun(self, attempt: str, member: int) -> str:
         """Why a member's agent, which is gone, cannot begin anywhere; empty where it did, or may elsewhere."""
@@ -163,7 +172,7 @@ class Asking:
                 shutil.copyfile(log, kept_in / f"{folder.name}.{log.name}")
         if not self._drop(folder):
             return
-        for kept in (self._asked, self._killed, self._remains):
+        for kept in (self._asked, self._killed, self._remains, self._refusals):
             kept.pop(folder.name, None)
         self._started.discard(folder.name)
         self._told.discard(folder.name)

@@ -51,13 +51,15 @@ class Watching:
                 continue
             if why := self._asking.why_not_begun(attempt, member):
                 world.cannot_start(attempt, why, now_s)
+            elif why := self._asking.why_not_taken(attempt):
+                world.not_taken(attempt, f"not taken by pool {pool}: {why}", now_s)
             else:
                 world.lost(attempt, member, now_s)
             is_new = True
         self._asking.tidy(world, pool, engine, living, now_s)
         for each in list(world.attempts.values()):
             if each.pool == pool and each.state is AttemptState.PLACED and now_s - each.placed_s >= _SLOW_S:
-                world.held_up(each.id, engine.held_up(each.id))
+                world.held_up(each.id, self._asking.why_not_taken(each.id) or engine.held_up(each.id))
         return is_new
 
     def _miss(self, world: World, pool: str, why: str, now_s: float) -> bool:

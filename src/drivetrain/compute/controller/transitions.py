@@ -10,6 +10,9 @@ _MOST_LOST = 100
 _LOST_AT_ONCE, _LONGEST_PAUSE_S = 5, 300.0
 """So often a job whose node was lost is tried again at once; then after pauses, each twice as long as the last."""
 
+_NOT_TAKEN_PAUSE_S = 60.0
+"""What an engine refuses for now, such as more jobs than a user may have there, it is not asked for all the time."""
+
 Both = tuple[JobRecord, AttemptRecord]
 
 
@@ -109,6 +112,15 @@ def member_lost(job: JobRecord, attempt: AttemptRecord, member: int, now_s: floa
         reason = f"node {attempt.nodes[member]} is lost"
         job, attempt = told_to_leave(job, attempt, Why.LOST, reason, grace_s=job.job.grace_s, now_s=now_s)
     return _ended(job, attempt, now_s)
+
+
+def not_taken(job: JobRecord, attempt: AttemptRecord, reason: str, now_s: float) -> Both:
+    """Its engine would not take it: nothing of it has run, and it is tried again after a pause."""
+    if attempt.state is not AttemptState.PLACED:
+        lost = tuple(member for member in range(len(attempt.shares)) if member not in attempt.exits)
+        return _ended(job, changed(attempt, lost=lost), now_s)
+    attempt = changed(attempt, state=AttemptState.ENDED, why=Why.LOST, reason=reason, ended_s=now_s)
+    return changed(job, state=JobState.WAITING, reason=reason, eligible_s=now_s + _NOT_TAKEN_PAUSE_S), attempt
 
 
 def stopped_waiting(job: JobRecord, reason: str, now_s: float) -> JobRecord:

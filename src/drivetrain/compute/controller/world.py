@@ -183,6 +183,11 @@ class World:
             job, attempt = both
             self._put(changed(job, reason=f"{attempt.reason}; {why}" if why else attempt.reason), attempt)
 
+    def not_taken(self, attempt_id: str, why: str, now_s: float) -> None:
+        """Its engine would not take it, which says nothing of its nodes: it waits, and is tried again."""
+        if (both := self._both(attempt_id)) is not None:
+            self._put(*transitions.not_taken(*both, why, now_s))
+
     def ended_there(self, attempt_id: str, why: Why, words: str, nodes: Collection[str], now_s: float) -> None:
         """Its engine has ended it by itself, or what of it ran on these nodes."""
         if (both := self._both(attempt_id)) is None:

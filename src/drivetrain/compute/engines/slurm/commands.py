@@ -52,10 +52,13 @@ def run(arguments: Sequence[str], *, text: str = "", env: Mapping[str, str] | No
         )
     except FileNotFoundError as exc:
         raise StoreError(f"there is no {arguments[0]} here", hint="are Slurm's commands installed?") from exc
-    except (OSError, subprocess.TimeoutExpired) as exc:
+    except subprocess.TimeoutExpired as exc:
+        raise StoreError(f"{arguments[0]} has not answered within {_TIMEOUT_S:g} s") from exc
+    except OSError as exc:
         raise StoreError(f"{arguments[0]} does not answer: {exc}") from exc
     if done.returncode:
-        raise StoreError(f"{arguments[0]}: {done.stderr.strip()[:500] or done.returncode}")
+        said = " ".join(line.strip().removeprefix(f"{arguments[0]}: ") for line in done.stderr.splitlines())
+        raise StoreError(f"{arguments[0]}: {said[:500] or done.returncode}")
     return done.stdout
 
 
@@ -71,7 +74,8 @@ def submit(arguments: Sequence[str], request: StartRequest) -> str:
         if _NEVER.search(exc.message):
             raise CannotStartError(exc.message) from exc
         raise
-    return told.strip().partition(";")[0]  # of several clusters, the name of this one follows
+    last = told.strip().rpartition("\n")[2]  # what a site's wrapper has to say comes before
+    return last.partition(";")[0]  # of several clusters, the name of this one follows
 
 
 def _of_sbatch() -> dict[str, str]:

@@ -13,6 +13,7 @@ from drivetrain.compute.agent.claim import claim_file, holder
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines.protocol import Ending, StartRequest
 from drivetrain.compute.engines.slurm import commands, endings
+from drivetrain.compute.engines.slurm.errands import Errands
 from drivetrain.compute.engines.slurm.polling import Polling
 from drivetrain.core.errors import DataError, StoreError
 
@@ -50,6 +51,7 @@ class SlurmEngine:
         self._nodes: tuple[float, Sequence[NodeRecord]] = (-_NODES_EVERY_S, ())
         self._started_s: dict[str, float] = {}
         self._numbers: dict[str, str] = {}
+        self._errands = Errands()
         self._polling = Polling(self._see, name=f"Slurm of pool {pool}", every_s=_EVERY_S)
 
     def nodes(self) -> Sequence[NodeRecord]:
@@ -59,14 +61,17 @@ class SlurmEngine:
     def start(self, request: StartRequest) -> None:
         """Submit a job for it, unless Slurm has one."""
         self._polling.newest()  # one that does not answer is not asked
-        if request.is_first or request.attempt not in self._jobs():
-            log = self._folder / request.attempt / _LOG
-            arguments = commands.batch_arguments(request, self._partition, str(log))
-            self._numbers[request.attempt] = commands.submit(arguments, request)
+        self._numbers[request.attempt] = self._errands.run(request.attempt, lambda: self._submit(request))
         self._started_s[request.attempt] = time.monotonic()
 
+    def _submit(self, request: StartRequest) -> str:
+        if not request.is_first and (job := self._jobs().get(request.attempt)) is not None:
+            return job.number
+        log = self._folder / request.attempt / _LOG
+        return commands.submit(commands.batch_arguments(request, self._partition, str(log)), request)
+
     def living(self) -> Mapping[str, frozenset[int]]:
-        """Those of which Slurm still has a job; of a job, all members whose node is there and that have not ended.
+        """Those of which Slurm still has a job, or is asked for one; of a job, all members that are there and not over.
 
         One that has not begun will not on a node that takes no new work, which it may have come to be meanwhile. A node
         that was down is not the job's any more, also when it is back: what Slurm finds there of the job it kills. Jobs
@@ -78,7 +83,7 @@ class SlurmEngine:
         down = {node.name for node in seen.nodes if node.state == "down"}
         unfit = {node.name for node in seen.nodes if node.state != "up"}
         found = {}
-        for attempt in {*seen.jobs, *self._started_s}:
+        for attempt in {*seen.jobs, *self._started_s, *self._errands.running}:
             if nodes := self._members(attempt):
                 is_pending = attempt in seen.jobs and seen.jobs[attempt].is_pending
                 gone = unfit if is_pending else down
@@ -116,21 +121,30 @@ class SlurmEngine:
         Slurm signals all processes of a step at once, so that ranks would end before their agents can have them save.
         One that has not begun has no agents, and is gone.
         """
-        if (job := self._job(attempt)) is None:
-            return
+        self._polling.newest()
+        self._errands.run(f"leave {attempt}", lambda: self._leave(attempt))
+
+    def _leave(self, attempt: str) -> str:
+        if (job := self._jobs().get(attempt)) is None:
+            return ""
         if job.is_pending:
-            commands.run(["scancel", _IF_PENDING, job.number])
-        elif len(self._members(attempt)) == 1:
-            commands.run(["scancel", "--signal=TERM", "--batch", job.number])
+            return commands.run(["scancel", _IF_PENDING, job.number])
+        if len(self._members(attempt)) == 1:
+            return commands.run(["scancel", "--signal=TERM", "--batch", job.number])
+        return ""
 
     def kill(self, attempt: str) -> None:
         """SIGKILL to its agents, and the job is gone; one that has not begun has no agents and is gone too."""
-        if (job := self._job(attempt)) is None:
-            return
+        self._polling.newest()
+        self._errands.run(f"kill {attempt}", lambda: self._kill(attempt))
+
+    def _kill(self, attempt: str) -> str:
+        if (job := self._jobs().get(attempt)) is None:
+            return ""
         if not job.is_pending:
             with suppress(StoreError):
                 commands.run(["scancel", "--signal=KILL", "--full", job.number])
-        commands.run(["scancel", job.number])
+        return commands.run(["scancel", job.number])
 
     def close(self) -> None:
         """Ask no more."""
@@ -151,10 +165,6 @@ class SlurmEngine:
             return list(read_assignment(self._folder / attempt).nodes)
         except DataError:
             return []
-
-    def _job(self, attempt: str) -> commands.BatchJob | None:
-        self._polling.newest()  # one that does not answer is not asked
-        return self._jobs().get(attempt)
 
     def _newest_number(self, attempt: str) -> str:
         with suppress(StoreError):
