@@ -159,6 +159,14 @@ def test_more_devices_are_played_beside_those_that_are() -> None:
     assert (then.num_gpus, then.mean_wait_s) == (16, 0)
 
 
+def test_on_a_fleet_that_is_idle_nobody_waits_whenever_they_come() -> None:
+    idle = Snapshot(tuple(Node(f"n{at}", "a", (1000,) * 8, "H100") for at in range(4)), full().pools)
+    recent = [Arrival(replace(job(gpus=1), job=f"j{at}", submitted_s=1000.0 * at), 0.0) for at in range(20)]
+    for fleet in (idle, with_more(idle, "h100", 64)):
+        found = outlook(fleet, 20_000.0, learned((job(gpus=1), [100.0] * 20)), recent, over_s=86400)
+        assert (found.mean_wait_s, found.num_started) == (0, 20)
+
+
 def test_a_kind_that_the_fleet_has_none_of_comes_on_nodes_of_its_own() -> None:
     cores = Snapshot((Node("n0", "a", (1000,) * 4, "cpu", 64, 64, 1 << 38, 1 << 38),), full().pools)
     added = with_more(cores, "h100", 12).nodes[1:]

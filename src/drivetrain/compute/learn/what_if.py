@@ -21,6 +21,8 @@ from drivetrain.core.errors import UsageError
 NUM_PLAYS = 5
 MOST_ADDED = 100_000
 NEW_GPUS_PER_NODE = 8
+FEW = 10
+"""While no more wait, whoever comes is planned for at once: else they would wait for the next plan on an idle fleet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ def outlook(
             every_s=EVERY_S,
             coarser=COARSER,
             idle_part=IDLE_PART,
+            few=FEW,
         )
         world.arrive(come_again(recent, now_s, draws, rng))
         world.run(now_s + over_s, until=lambda _: is_over())

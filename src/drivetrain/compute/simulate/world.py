@@ -72,6 +72,7 @@ class World:
         every_s: float = 0.0,
         coarser: float = 0.0,
         idle_part: float = 1.0,
+        few: int = 0,
         behind: Sequence[Waiting] = (),
         most_waiting: int = 0,
         front: Front | None = None,
@@ -84,7 +85,8 @@ class World:
           knowledge: what the policy is told of run times.
           every_s: changes less than this apart are planned for together.
           coarser: and those less than this part of the time that was played,
-          idle_part: unless so large a part of all devices has become free since the last plan.
+          idle_part: unless so large a part of all devices has become free since the last plan,
+          few: or no more than so many wait: then whoever comes may have what is free, and a plan is quickly made.
           behind: who waits too, in this order, behind those of the snapshot: the policy is told of them as fewer than
             `most_waiting` are left before them, for of a long line only the front can start.
           front: of whom the policy is told while many wait, again as long as any of them starts; of all by default.
@@ -101,6 +103,7 @@ class World:
             self._free[node.pool] += sum(node.free_milli)
         self._policy, self._knowledge = policy, knowledge or AsSaid()
         self._begun_s, self._every_s, self._coarser, self._idle_part = now_s, every_s, coarser, idle_part
+        self._few = few
         self._free_then = sum(self._free.values())
         self._nodes: dict[str, Node] = {node.name: node for node in snapshot.nodes}
         self._waiting: dict[str, Waiting] = {}
@@ -207,11 +210,11 @@ class World:
 
     def _gap_s(self) -> float:
         """How long after a plan there is none."""
-        return (
-            max(self._every_s, self._coarser * (self._planned_s - self._begun_s))
-            if math.isfinite(self._planned_s)
-            else 0.0
-        )
+        if math.isinf(self._planned_s):
+            return 0.0
+        if len(self._waiting) <= self._few:
+            return self._every_s
+        return max(self._every_s, self._coarser * (self._planned_s - self._begun_s))
 
     def _plan(self) -> None:
         self._due, self._planned_s = False, self.now_s
