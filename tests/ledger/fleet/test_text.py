@@ -140,7 +140,8 @@ def test_what_is_printed_in_whole_milliseconds_and_millionths_sums_as_the_exact_
 ) -> None:
     events: list[FleetEvent] = [PriceEvent(0, "p", 1_234_567), NodeEvent(3, "n", "p", "up", 12)]
     for device, (at, span, milli) in enumerate(held):
-        events += [Alloc(at, f"j{device}", 0, "n", ((device, milli),)), Free(at + span, f"j{device}", 0)]
+        waits = Wait(at // 2, f"j{device}", max(1, milli))
+        events += [waits, Alloc(at, f"j{device}", 0, "n", ((device, milli),)), Free(at + span, f"j{device}", 0)]
     exact = statement(fleet_of(events, 10**9 + 7), 0, 10**9 + 7, by=["job"])
     found = statement_json(exact)
     assert sum(found["leaves_device_ms"].values()) == found["capacity_device_ms"]  # type: ignore[attr-defined]
@@ -149,7 +150,8 @@ def test_what_is_printed_in_whole_milliseconds_and_millionths_sums_as_the_exact_
     for leaf, total in found["leaves_device_ms"].items():  # type: ignore[attr-defined]
         assert total == sum(row["leaves_device_ms"].get(leaf, 0) for row in found["rows"])  # type: ignore[attr-defined]
         assert abs(total - exact.whole.leaves[leaf] / 1e9) <= len(found["rows"]) + 1  # type: ignore[arg-type]
-    assert found["cost_micros"] == sum(row["cost_micros"] for row in found["rows"])  # type: ignore[attr-defined]
+    for told in ("cost_micros", "queued_device_ms", "queued_cost_micros", "provisional_device_ms"):
+        assert found[told] == sum(row[told] for row in found["rows"])  # type: ignore[attr-defined]
     assert abs(found["cost_micros"] - exact.whole.cost) <= 1  # type: ignore[operator]
 
 

@@ -5,14 +5,22 @@ Rounding keeps sums: leaves sum to capacity, and rows to the whole, in what is p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from drivetrain.core.units import NS_PER_MS, NS_PER_S
-from drivetrain.ledger.fleet.account import LEAVES, MONEY_PER_MICRO, FleetAccount, Statement, micros, nearest
+from drivetrain.ledger.fleet.account import LEAVES, MONEY_PER_MICRO, FleetAccount, Statement, nearest
 from drivetrain.ledger.fleet.events import MILLI
 from drivetrain.ledger.fleet.now import FleetNow, JobNow, NodeNow, PoolNow, WaitingNow
 
 PER_DEVICE_MS = MILLI * NS_PER_MS
+_BESIDE: Mapping[str, tuple[str, int]] = {
+    "measured_device_ms": ("measured", PER_DEVICE_MS),
+    "provisional_device_ms": ("provisional", PER_DEVICE_MS),
+    "uncarried_device_ms": ("uncarried", PER_DEVICE_MS),
+    "queued_device_ms": ("queued", PER_DEVICE_MS),
+    "queued_cost_micros": ("queued_money", MONEY_PER_MICRO),
+}
+"""What an account has beside its leaves -> as which attribute, and the unit in which it is told."""
 
 
 def statement_json(found: Statement) -> dict[str, object]:
@@ -20,7 +28,8 @@ def statement_json(found: Statement) -> dict[str, object]:
     rows = [(names, account) for names, account in found.rows.items()]
     times = _rounded([account.leaves for _, account in rows], PER_DEVICE_MS)
     money = _rounded([account.money for _, account in rows], MONEY_PER_MICRO)
-    whole = _account_json(found.whole, _sum(times), _sum(money))
+    beside = _beside([account for _, account in rows])
+    whole = _account_json(found.whole, _sum(times), _sum(money), *_beside([found.whole]))
     have_own = all(sum(account.leaves.values()) == account.capacity for _, account in rows)
     return {
         "start_ns": found.whole.start_ns,
@@ -28,17 +37,22 @@ def statement_json(found: Statement) -> dict[str, object]:
         "by": list(found.by),
         **whole,
         "rows": [
-            {**dict(zip(found.by, names, strict=True)), **_row_json(account, leaves, cost, has_own=have_own)}
-            for (names, account), leaves, cost in zip(rows, times, money, strict=True)
+            {**dict(zip(found.by, names, strict=True)), **_row_json(account, *amounts, has_own=have_own)}
+            for (names, account), *amounts in zip(rows, times, money, beside, strict=True)
         ],
     }
 
 
 def _row_json(
-    account: FleetAccount, leaves: Mapping[str, int], cost: Mapping[str, int], *, has_own: bool
+    account: FleetAccount,
+    leaves: Mapping[str, int],
+    cost: Mapping[str, int],
+    beside: Mapping[str, int],
+    *,
+    has_own: bool,
 ) -> dict[str, object]:
     """A row's account, with a capacity where each row's is its own, as pools' are: these sum to the whole's."""
-    told = _account_json(account, leaves, cost)
+    told = _account_json(account, leaves, cost, beside)
     if not has_own:
         del told["capacity_device_ms"]
     return told
@@ -61,10 +75,12 @@ def account_json(account: FleetAccount) -> dict[str, object]:
     """One account that stands by itself."""
     (leaves,) = _rounded([account.leaves], PER_DEVICE_MS)
     (money,) = _rounded([account.money], MONEY_PER_MICRO)
-    return _account_json(account, leaves, money)
+    return _account_json(account, leaves, money, *_beside([account]))
 
 
-def _account_json(account: FleetAccount, leaves: Mapping[str, int], money: Mapping[str, int]) -> dict[str, object]:
+def _account_json(
+    account: FleetAccount, leaves: Mapping[str, int], money: Mapping[str, int], beside: Mapping[str, int]
+) -> dict[str, object]:
     own = sum(account.leaves.values()) == account.capacity  # all of what it is measured against
     return {
         "capacity_device_ms": sum(leaves.values()) if own else nearest(account.capacity, PER_DEVICE_MS),
@@ -73,15 +89,20 @@ def _account_json(account: FleetAccount, leaves: Mapping[str, int], money: Mappi
         "rg_pct": 100 * account.rg,
         "pg_pct": None if account.pg is None else 100 * account.pg,
         "mpg_pct": None if account.mpg is None else 100 * account.mpg,
-        "measured_device_ms": nearest(account.measured, PER_DEVICE_MS),
-        "provisional_device_ms": nearest(account.provisional, PER_DEVICE_MS),
-        "uncarried_device_ms": nearest(account.uncarried, PER_DEVICE_MS),
         "cost_micros": sum(money.values()),
         "cost_micros_by_leaf": dict(money),
-        "queued_device_ms": nearest(account.queued, PER_DEVICE_MS),
-        "queued_cost_micros": micros(account.queued_money),
+        **beside,
         "num_attempts": account.num_attempts,
     }
+
+
+def _beside(accounts: Sequence[FleetAccount]) -> list[dict[str, int]]:
+    """What each has beside its leaves, rounded likewise."""
+    columns = {
+        name: _rounded([{name: getattr(account, what)} for account in accounts], unit)
+        for name, (what, unit) in _BESIDE.items()
+    }
+    return [{name: column[at][name] for name, column in columns.items()} for at in range(len(accounts))]
 
 
 def _rounded(rows: list[Mapping[str, int]], unit: int) -> list[dict[str, int]]:
