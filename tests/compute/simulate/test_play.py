@@ -173,6 +173,12 @@ def test_a_team_whose_budget_is_spent_saves_and_waits_until_the_next_day() -> No
     assert story.outcome == "done"
 
 
+def test_whoever_comes_last_after_months_of_nothing_runs_to_the_end() -> None:
+    play = played(equal_nodes(1, 8), comes("x", 0, 100), comes("y", 70 * DAY_S, 100))
+    assert [story.outcome for story in stories(play).values()] == ["done", "done"]
+    assert summed(play).device_h["productive"] * 3600 == pytest.approx(2 * 8 * 100)
+
+
 def test_a_play_that_would_never_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivetrain.compute.simulate.play.STUCK_S", 2 * DAY_S)
     budget = Budget("maps", 8 * 4_000_000, per="day")

@@ -31,7 +31,7 @@ Policy = Callable[[Snapshot, float], list[Decision]]
 QUIET_S = 600.0
 """So long after a plan, while jobs wait, there is another: some of what it decides goes by the time."""
 STUCK_S = 30 * 86400.0
-"""A play in which no job came further than ever before for so long will not end by itself."""
+"""A play in which nobody came, and no job further than ever before, for so long will not end by itself."""
 MOST_EVENTS = 10_000_000
 _LEFT = 143  # as a shell says that it ended by SIGTERM
 _OUTCOMES = {
@@ -128,6 +128,7 @@ class Play:
     def _comes(self, arrival: Arrival) -> None:
         job = record_of(arrival.job)
         self._num_to_come -= 1
+        self._moved_s = self.now_s
         self.works[job.id] = Work.of(arrival)
         self._world.add(job)
         self._waits(job.id, job.eligible_s)
