@@ -12,6 +12,7 @@ from tests.server_process import ServerProcess, wait_for, wait_for_state
 from drivetrain.cli.describe import deadline_words
 from drivetrain.cli.group import drivetrain
 from drivetrain.core.errors import UsageError
+from drivetrain.server.client import Client
 
 SCRIPT = 'echo begin $DRIVETRAIN_TASK; if [ $DRIVETRAIN_TASK = 2 ]; then printf "gone wrong"; exit 3; fi'
 
@@ -61,6 +62,20 @@ def test_an_array_that_runs_shows_how_far_it_is(server: ServerProcess) -> None:
     told = said("describe", array).stdout
     assert "  tasks      1 of 5,000 succeeded, 0 failed, 0 given out, 4,999 not done" in told
     assert "more than once" not in told
+
+
+def test_a_job_that_made_way_for_another_has_no_exit_code_while_it_is_not_over(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = server.client()
+    name = submit(client, "true")
+    wait_for_state(client, name, "succeeded")
+    over = client.job(name)
+    shown = {**over, "exit_code": 143, "ended_s": None}
+    monkeypatch.setattr(Client, "job", lambda *_: shown)
+    assert "exit code" not in said("describe", name).stdout
+    shown["ended_s"] = over["submitted_s"]
+    assert "  exit code  143" in said("describe", name).stdout.splitlines()
 
 
 def test_following_a_job_that_ends_badly_says_so(server: ServerProcess) -> None:

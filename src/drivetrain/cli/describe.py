@@ -47,7 +47,7 @@ def _lines(job: dict[str, Any]) -> list[str]:
         lines.append(f"  deadline   {deadline_words(job, time.time())}")
     if reason := job.get("estimate", {}).get("text") or job["reason"]:
         lines.append(f"  reason     {reason}")
-    if job["exit_code"] is not None:
+    if job["exit_code"] is not None and job["ended_s"] is not None:  # else it is that of an attempt that made way
         lines.append(f"  exit code  {job['exit_code']}")
     if job["tasks"] is None:
         lines.append(f"  run        {job['run']}")
