@@ -29,6 +29,20 @@ def test_ranks_print_with_their_prefix_and_the_end_says_where_to_look(tmp_path: 
     assert "of 0 ns" not in last
 
 
+def test_a_run_within_a_job_is_told_from_the_jobs_own_which_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRIVETRAIN_JOB", "job-1")
+    done = drivetrain("run", "--", "true", cwd=tmp_path)
+    assert done.stderr.splitlines()[:2] == [
+        "warning: job-1 has a run already; this is another, which begins anew whenever the job is started again",
+        "hint: have the job start its ranks: drivetrain submit --ranks N -- COMMAND",
+    ]
+    assert "warning" not in drivetrain("run", "--run", "latest", cwd=tmp_path).stderr
+    monkeypatch.setenv("DRIVETRAIN_TASK", "7")
+    assert "warning" not in drivetrain("run", "--", "true", cwd=tmp_path).stderr
+
+
 def test_a_failed_run_says_why_and_exits_with_the_ranks_code(tmp_path: Path) -> None:
     done = drivetrain("run", "--restarts", "0", "--", "sh", "-c", "echo broken >&2; exit 3", cwd=tmp_path)
     assert done.returncode == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import click
 
 from drivetrain.cli.errors import show_error
 from drivetrain.cli.options import duration_ns
+from drivetrain.core import variables
 from drivetrain.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -79,7 +81,11 @@ def command(
     spec.program()  # what cannot start leaves no run behind
     if dry_run:
         _print_plan(spec, run)
-    elif meet:
+        return
+    if run is None and (job := os.environ.get(variables.JOB)) and variables.TASK not in os.environ:
+        _say(f"warning: {job} has a run already; this is another, which begins anew whenever the job is started again")
+        _say("hint: have the job start its ranks: drivetrain submit --ranks N -- COMMAND")
+    if meet:
         sys.exit(_launch_together(spec, meet, name, "" if run is None else run.id))
     else:
         sys.exit(_launch(spec, run or _create(spec, name)))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 HOME = "DRIVETRAIN_HOME"  # the store's root
 RUN = "DRIVETRAIN_RUN"  # the run's id
+JOB = "DRIVETRAIN_JOB"  # the id of the job whose command it is
+TASK = "DRIVETRAIN_TASK"  # the number of the task of an array
 ATTEMPT = "DRIVETRAIN_ATTEMPT"  # which try of it, from 0
 STARTED_NS = "DRIVETRAIN_STARTED_NS"  # when the rank's process began, monotonic
 AGAIN = "DRIVETRAIN_AGAIN"  # set in a process that has been a rank of the attempt before

@@ -16,6 +16,7 @@ from drivetrain.compute.agent.main import BEGIN
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord
 from drivetrain.compute.controller.world import World
 from drivetrain.compute.engines import Engine, StartRequest
+from drivetrain.core import variables
 from drivetrain.core.errors import DataError, StoreError
 from drivetrain.server.keys import attempt_token
 from drivetrain.store import create_run, run_folder, sync_files
@@ -221,7 +222,7 @@ class Asking:
             command=job.job.command,
             snapshot=job.snapshot,
             folder=job.folder,
-            env={**job.job.env, "DRIVETRAIN_JOB": job.id},
+            env={**job.job.env, variables.JOB: job.id},
             secrets=job.job.secrets,
             restarts=0 if job.parent else job.job.retries,
             takes_tasks=bool(job.parent),

@@ -13,13 +13,13 @@ from contextlib import suppress
 from types import FrameType
 from typing import BinaryIO
 
+from drivetrain.core import variables
 from drivetrain.core.clock import mono_ns
 from drivetrain.core.units import NS_PER_S
 from drivetrain.launch import LaunchSpec
 from drivetrain.ledger import Recorder
 from drivetrain.store import RunFolder
 
-TASK = "DRIVETRAIN_TASK"
 TASK_MARK = "\x1edrivetrain task "
 """In a worker's log: the number of the task whose output follows comes after it, and ends the line."""
 _PAUSE_S = 0.5
@@ -154,7 +154,7 @@ class TaskWorker:
         return exit_code if exit_code >= 0 else 128 - exit_code
 
     def _environment(self, task: int) -> Mapping[str, str]:
-        return {**os.environ, **self._spec.env, TASK: str(task)}
+        return {**os.environ, **self._spec.env, variables.TASK: str(task)}
 
     def _leave(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
         if not self._leaving.is_set():
