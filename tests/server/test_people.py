@@ -78,6 +78,14 @@ def test_the_audit_shows_what_was_refused(server: ServerProcess) -> None:
     assert name in said("users")
 
 
+def test_the_audit_shows_who_asked_for_what_is_another_teams(server: ServerProcess) -> None:
+    team = f"team-{uuid.uuid4().hex[:8]}"
+    _, member = somebody(server, "member", ("maps",))
+    with pytest.raises(UsageError, match=f"not in team {team}"):
+        member.ask("POST", "/api/jobs", {"job": {"command": ["true"], "team": team}, "folder": "/"})
+    assert outcomes("submit", f"team {team}") == [False]
+
+
 def outcomes(action: str, subject: str) -> list[bool]:
     """Whether each of these was done, the newest first."""
     rows = json.loads(said("users", "--audit", "--json"))

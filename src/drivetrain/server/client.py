@@ -40,6 +40,10 @@ class NoCodeError(UsageError):
     """The server has not got the code of a job."""
 
 
+class NotTrustedError(StoreError):
+    """Nobody whom this machine trusts has signed the server's certificate."""
+
+
 class Client:
     """Asks one server. Each call raises UsageError for what it refuses, StoreError where it does not answer."""
 
@@ -154,6 +158,9 @@ class Client:
         try:
             status, content = self._exchange(method, path, self._headers(kind), body)
         except OSError as exc:
+            if "CERTIFICATE_VERIFY_FAILED" in str(exc):
+                hint = f"{CA_FILE}=FILE, of its certificate or of who signed it"
+                raise NotTrustedError(f"the server {self.url} is not trusted: {exc}", hint=hint) from exc
             raise StoreError(f"the server {self.url} does not answer: {exc}", hint="is it running?") from exc
         if status >= 400:
             raise _refusal(status, content)
@@ -251,6 +258,8 @@ def _begin_here(folder: str) -> Callable[[], Client | None]:
         for identity, client in found:
             try:
                 answer = client.ask("GET", "/health")
+            except NotTrustedError:
+                raise
             except (StoreError, UsageError):
                 continue
             if isinstance(answer, dict) and answer.get("identity") == identity:

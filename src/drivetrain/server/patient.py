@@ -9,7 +9,7 @@ from typing import Any
 
 from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.server.addresses import in_path
-from drivetrain.server.client import Client, connect, pieces
+from drivetrain.server.client import Client, NotTrustedError, connect, pieces
 
 _PATIENCE_S = 24 * 3600.0
 _PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
@@ -43,6 +43,8 @@ class PatientClient:
         while True:
             try:
                 return self._client.ask(method, path, body)
+            except NotTrustedError:
+                raise
             except StoreError as exc:
                 if time.monotonic() > until_s:
                     raise

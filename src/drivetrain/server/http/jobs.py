@@ -18,7 +18,7 @@ from drivetrain.server.database import Records, reading
 from drivetrain.server.http import answers
 from drivetrain.server.http.answers import answer
 from drivetrain.server.http.bodies import Body
-from drivetrain.server.http.who import allow, doing, person_of, server_of
+from drivetrain.server.http.who import allow, doing, person_of, server_of, write_refused
 from drivetrain.server.services import arrays, jobs, logs
 from drivetrain.server.services.people import Person
 from drivetrain.server.services.restarts import restarts
@@ -55,6 +55,8 @@ def submit(request: Request, who: Who, submission: Submission) -> Response:
     if not who.may_submit:
         allow(request, who, "submit", "jobs", is_allowed=False)
     job = job_of(submission.job)
+    if not jobs.is_theirs(who, job):
+        write_refused(request, who, "submit", f"team {job.team}")
     jobs.check_files(server.shelf, job, snapshot=submission.snapshot, folder=submission.folder)
 
     def take() -> JobRecord:

@@ -58,9 +58,15 @@ def doing(request: Request, person: Person, action: str, subject: str, *, is_all
             yield connection
             people.audit(connection, person.name, action, subject, was_allowed=True, now_s=server.clock())
     except Exception:
-        with server.database.begin() as connection:
-            people.audit(connection, person.name, action, subject, was_allowed=False, now_s=server.clock())
+        write_refused(request, person, action, subject)
         raise
+
+
+def write_refused(request: Request, person: Person, action: str, subject: str) -> None:
+    """Write down that somebody tried what is refused."""
+    server = server_of(request)
+    with server.database.begin() as connection:
+        people.audit(connection, person.name, action, subject, was_allowed=False, now_s=server.clock())
 
 
 def allow(request: Request, person: Person, action: str, subject: str, *, is_allowed: bool) -> None:

@@ -43,7 +43,7 @@ def submit(
     if own_key and (before := records.job_of_key(own_key)) is not None:
         return before
     team = job.team or (who.teams[0] if who.teams else who.name)
-    if job.team and job.team not in who.teams and who.role != "operator":
+    if not is_theirs(who, job):
         raise UsageError(f"{who.name} is not in team {job.team}", hint=f"one of {', '.join(who.teams) or 'none'}")
     if snapshot:
         _check_snapshot(connection, snapshot, folder)
@@ -66,6 +66,11 @@ def submit(
     records.tell("submit", record.id, None)
     audit(connection, who.name, "submit", record.id, was_allowed=True, now_s=now_s)
     return record
+
+
+def is_theirs(who: Person, job: Job) -> bool:
+    """Whether the team that a job names is one of theirs."""
+    return not job.team or job.team in who.teams or who.role == "operator"
 
 
 def check_files(shelf: CodeShelf, job: Job, *, snapshot: str, folder: str) -> None:
