@@ -54,8 +54,7 @@ def test_an_array_that_runs_shows_how_far_it_is(server: ServerProcess) -> None:
     array = submit(client, "sh", "-c", script, array="0-4999", nodes=1)
     wait_for(lambda: client.job(array)["tasks"]["num_succeeded"] == 1, "a task")
     assert "  tasks      1 of 5,000 succeeded, 0 failed, " in said("describe", array).stdout
-    assert f"{array}" in said("jobs").stdout
-    assert "running 1/5000" in said("jobs").stdout
+    wait_for(lambda: "running 1/5000" in said("jobs").stdout, "its worker to be heard")
     client.stop(array)
     wait_for_state(client, array, "stopped")
     wait_for(lambda: not client.job(array)["tasks"]["num_given_out"], "its tasks back")
