@@ -32,6 +32,22 @@ def test_a_job_ran_until_its_last_ranks_ended_and_has_its_places_until_that_is_k
     assert (job.ran_s, job.ended_s, attempt.ran_until_s, attempt.ended_s) == (5.0, 7.0, 7.0, 3601.0)
 
 
+def test_a_job_whose_server_forgot_that_it_lives_ran_when_its_agent_says_and_not_when_it_was_heard_again() -> None:
+    job, attempt = transitions.placed(JOB, SHARES, "local", "it fits", 1.0)
+    job, attempt = transitions.alive(job, attempt, 3600.0, begun_s=2.0)
+    for member in (0, 1):
+        job, attempt = transitions.exited(job, attempt, member, 0, 3601.0, over_s=7.0)
+    assert (job.ran_s, job.ended_s, attempt.started_s, attempt.ran_until_s) == (5.0, 7.0, 2.0, 7.0)
+
+
+@given(st.floats(-1e10, 1e10))
+def test_no_clock_of_a_node_has_a_job_begin_before_it_was_placed_or_in_the_future(begun_s: float) -> None:
+    job, attempt = transitions.placed(JOB, SHARES, "local", "it fits", 1.0)
+    _, attempt = transitions.alive(job, attempt, 9.0, begun_s=begun_s)
+    assert attempt.started_s is not None
+    assert 1.0 <= attempt.started_s <= 9.0
+
+
 @given(st.floats(-1e10, 1e10))
 def test_no_clock_of_a_node_has_a_job_end_before_it_began_or_in_the_future(over_s: float) -> None:
     job, attempt = started()

@@ -143,12 +143,14 @@ class Plane:
             if record.state is AttemptState.ENDED:
                 self.engine.end(attempt, member)  # it is told that it is over
             elif does == "beat":
-                agents.alive(connection, record, 1, 1)
+                agents.alive(connection, record, 1, 1, begun_s=self.now_s - 0.5)
             else:
                 code = 1 if does == "fails" else 143 if record.state is AttemptState.LEAVING else 0
                 for _ in range(2 if does == "ends twice" else 1):
-                    how_far = {"step": 2, "saved_step": 2, "stepped_s": self.now_s - 0.5}
-                    agents.exited(connection, record, member, code, "", over_s=self.now_s, how_far=how_far)
+                    before_s = self.now_s - 0.5
+                    how_far = {"step": 2, "saved_step": 2, "stepped_s": before_s}
+                    times = {"begun_s": before_s, "over_s": self.now_s}
+                    agents.exited(connection, record, member, code, "", **times, how_far=how_far)
                 self.spoken.add((attempt, member))
                 if does == "fails":
                     self.unharmed.discard(record.job)

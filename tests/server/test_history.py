@@ -68,10 +68,10 @@ class Shift:
             for attempt in Records(connection).living_attempts():
                 for member, _ in enumerate(attempt.shares):
                     if attempt.job in ends:
-                        agents.exited(connection, attempt, member, 0, "", over_s=self.now_s)
+                        agents.exited(connection, attempt, member, 0, "", begun_s=attempt.placed_s, over_s=self.now_s)
                         self.engine.end(attempt.id, member)
                     else:
-                        agents.alive(connection, attempt, 1, 1)
+                        agents.alive(connection, attempt, 1, 1, begun_s=self.now_s)
         for _ in range(4):
             self.worker.turn()
             self.now_s += 0.5

@@ -217,12 +217,12 @@ class Worker:
         if kind == "stop":
             world.stop(subject, data["reason"], now_s)
         elif kind == "alive":
-            world.alive(subject, now_s)
+            world.alive(subject, now_s, begun_s=data.get("begun_s"))
             world.progressed(subject, data["step"], data["saved_step"], now_s)
             if data.get("is_busy"):
                 world.used_devices(subject, now_s)
         elif kind == "exit":
-            world.alive(subject, now_s)
+            world.alive(subject, now_s, begun_s=data.get("begun_s"))
             stepped_s = data.get("stepped_s") or now_s
             world.progressed(subject, data.get("step"), data.get("saved_step"), stepped_s)
             words, over_s = data.get("words", ""), data.get("over_s")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ class Beats:
         self._client, self._how_far, self._shipping = client, how_far, shipping
         self._over = threading.Event()
         self._was_told = False
+        self._begun_s = time.monotonic()
         self._use: DeviceUse | None = None
         self._thread = threading.Thread(target=self._run, name="drivetrain beats", daemon=True)
 
@@ -52,7 +54,9 @@ class Beats:
             self._use = DeviceUse()  # it looks at all processes, for which there is no time before ranks have begun
         is_all = True
         try:
-            self._obey(self._client.beat(step=step, saved_step=saved_step, is_busy=self._use.is_busy()))
+            begun_ago_s = time.monotonic() - self._begun_s
+            is_busy = self._use.is_busy()
+            self._obey(self._client.beat(step=step, saved_step=saved_step, is_busy=is_busy, begun_ago_s=begun_ago_s))
             if self._shipping is not None:
                 is_all = self._shipping.send(self._client)
         except ServerAwayError:

@@ -66,9 +66,16 @@ class AgentClient:
             self._connection = self._connect()
             self._connection.begin("POST", self._base + "/beat", self._headers, _beat(None, None))
 
-    def beat(self, *, step: int | None, saved_step: int | None, is_busy: bool = False) -> str | None:
-        """Say how far it is, and whether it uses its devices; why it has to leave, where it has to."""
-        return self._ask("POST", "/beat", _beat(step, saved_step, is_busy=is_busy))["leave"]  # type: ignore[no-any-return]
+    def beat(
+        self, *, step: int | None, saved_step: int | None, is_busy: bool = False, begun_ago_s: float = 0.0
+    ) -> str | None:
+        """Say how far it is, and whether it uses its devices; why it has to leave, where it has to.
+
+        Args:
+          begun_ago_s: how long ago it began, since the server may not have heard, or not have kept, its first beat.
+        """
+        said = _beat(step, saved_step, is_busy=is_busy, begun_ago_s=begun_ago_s)
+        return self._ask("POST", "/beat", said)["leave"]  # type: ignore[no-any-return]
 
     def exited(
         self,
@@ -76,6 +83,7 @@ class AgentClient:
         words: str = "",
         *,
         ago_s: float = 0.0,
+        begun_ago_s: float = 0.0,
         step: int | None = None,
         saved_step: int | None = None,
         stepped_ago_s: float = 0.0,
@@ -84,9 +92,9 @@ class AgentClient:
 
         Args:
           words: what went wrong, for people.
-          ago_s: how long ago ranks ended; stepped_ago_s: how long ago they came to `step`.
+          ago_s: how long ago ranks ended; begun_ago_s, stepped_ago_s: how long ago they began, and came to `step`.
         """
-        said = {"exit_code": exit_code, "words": words[:MOST_WORDS], "ago_s": ago_s}
+        said = {"exit_code": exit_code, "words": words[:MOST_WORDS], "ago_s": ago_s, "begun_ago_s": begun_ago_s}
         how_far = {"step": step, "saved_step": saved_step, "stepped_ago_s": stepped_ago_s}
         self._ask("POST", "/exit", msgspec.json.encode(said | how_far))
 
@@ -142,5 +150,6 @@ class AgentClient:
         return content
 
 
-def _beat(step: int | None, saved_step: int | None, *, is_busy: bool = False) -> bytes:
-    return msgspec.json.encode({"step": step, "saved_step": saved_step, "is_busy": is_busy})
+def _beat(step: int | None, saved_step: int | None, *, is_busy: bool = False, begun_ago_s: float = 0.0) -> bytes:
+    said = {"step": step, "saved_step": saved_step, "is_busy": is_busy, "begun_ago_s": begun_ago_s}
+    return msgspec.json.encode(said)

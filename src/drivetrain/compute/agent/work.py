@@ -62,6 +62,7 @@ class Agent:
         self._step: int | None = None
         self._stepped_s = 0.0
         self._words = ""
+        self._begun_s = time.monotonic()
         self._over_s: float | None = None
 
     def work(self) -> int:
@@ -107,6 +108,7 @@ class Agent:
         return leave is None
 
     def _launched(self) -> int:
+        self._begun_s = time.monotonic()
         shipping = self._shipping()
         with Beats(self._client, self._how_far, shipping):
             exit_code = self._launch(self._spec())
@@ -226,6 +228,7 @@ class Agent:
                 exit_code,
                 self._words,
                 ago_s=now_s - over_s,
+                begun_ago_s=now_s - self._begun_s,
                 step=step,
                 saved_step=saved_step,
                 stepped_ago_s=now_s - (self._stepped_s or now_s),

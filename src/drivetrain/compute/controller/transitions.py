@@ -33,11 +33,16 @@ def placed(job: JobRecord, shares: tuple[Share, ...], pool: str, reason: str, no
     return starting, attempt
 
 
-def alive(job: JobRecord, attempt: AttemptRecord, now_s: float) -> Both:
-    """An agent of it was heard of."""
+def alive(job: JobRecord, attempt: AttemptRecord, now_s: float, *, begun_s: float | None = None) -> Both:
+    """An agent of it was heard of.
+
+    Args:
+      begun_s: when it began, which is long ago where no server was there to hear of it; now, if nobody says.
+    """
     if attempt.state not in (AttemptState.PLACED, AttemptState.STARTING):
         return job, attempt
-    running = changed(attempt, state=AttemptState.RUNNING, started_s=now_s, progress_s=now_s)
+    started_s = now_s if begun_s is None else min(max(begun_s, attempt.placed_s), now_s)
+    running = changed(attempt, state=AttemptState.RUNNING, started_s=started_s, progress_s=now_s)
     return changed(job, state=JobState.RUNNING, reason=""), running
 
 

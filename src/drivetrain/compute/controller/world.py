@@ -135,10 +135,10 @@ class World:
             self._changes.nodes[node.name] = node
             self._note("node", node.name, node)
 
-    def alive(self, attempt_id: str, now_s: float) -> None:
-        """An agent was heard of."""
+    def alive(self, attempt_id: str, now_s: float, *, begun_s: float | None = None) -> None:
+        """An agent was heard of. Args: begun_s: when it began; now, if nobody says."""
         if (both := self._both(attempt_id)) is not None:
-            self._put(*transitions.alive(*both, now_s))
+            self._put(*transitions.alive(*both, now_s, begun_s=begun_s))
 
     def used_devices(self, attempt_id: str, now_s: float) -> None:
         """An agent saw its devices used."""

@@ -37,6 +37,7 @@ class Beat(BaseModel):
     step: Step | None = None
     saved_step: Step | None = None
     is_busy: bool = False
+    begun_ago_s: Seconds = 0.0
 
 
 class Tasks(BaseModel):
@@ -51,6 +52,7 @@ class Exit(BaseModel):
 
     exit_code: ExitCode
     ago_s: Seconds = 0.0
+    begun_ago_s: Seconds = 0.0
     words: str = Field(default="", max_length=MOST_WORDS)
     step: Step | None = None
     saved_step: Step | None = None
@@ -71,7 +73,8 @@ def beat(request: Request, record: Attempt, said: Beat, after: BackgroundTasks) 
 def _alive(server: Server, record: AttemptRecord, said: Beat) -> None:
     try:
         with server.database.begin() as connection:
-            agents.alive(connection, record, said.step, said.saved_step, is_busy=said.is_busy)
+            begun_s = server.clock() - said.begun_ago_s
+            agents.alive(connection, record, said.step, said.saved_step, is_busy=said.is_busy, begun_s=begun_s)
     except SQLAlchemyError:
         server.desk.forget(record.id)  # so that its next beat is news again
         return
@@ -87,7 +90,14 @@ def exit_of(request: Request, record: Attempt, member: int, said: Exit) -> dict[
             now_s = server.clock()
             how_far = {"step": said.step, "saved_step": said.saved_step, "stepped_s": now_s - said.stepped_ago_s}
             agents.exited(
-                connection, record, member, said.exit_code, said.words, over_s=now_s - said.ago_s, how_far=how_far
+                connection,
+                record,
+                member,
+                said.exit_code,
+                said.words,
+                begun_s=now_s - said.begun_ago_s,
+                over_s=now_s - said.ago_s,
+                how_far=how_far,
             )
         server.desk.forget(record.id)
         server.wake()

@@ -61,10 +61,16 @@ class AgentDesk:
 
 
 def alive(
-    connection: Connection, attempt: AttemptRecord, step: int | None, saved_step: int | None, *, is_busy: bool = False
+    connection: Connection,
+    attempt: AttemptRecord,
+    step: int | None,
+    saved_step: int | None,
+    *,
+    begun_s: float,
+    is_busy: bool = False,
 ) -> None:
-    """An agent lives, is so far, and uses its devices or does not."""
-    said = {"step": step, "saved_step": saved_step, "is_busy": is_busy}
+    """An agent lives since `begun_s`, is so far, and uses its devices or does not."""
+    said = {"step": step, "saved_step": saved_step, "is_busy": is_busy, "begun_s": begun_s}
     Records(connection).tell("alive", attempt.id, said)
 
 
@@ -75,16 +81,17 @@ def exited(
     exit_code: int,
     words: str,
     *,
+    begun_s: float,
     over_s: float,
     how_far: Mapping[str, float | None] | None = None,
 ) -> None:
     """The last word of an agent.
 
     Args:
-      over_s: when its ranks ended.
+      begun_s, over_s: when its ranks began, and ended.
       how_far: `step` and when it came there, `stepped_s`, and `saved_step`.
     """
-    said = {"member": member, "exit_code": exit_code, "words": words, "over_s": over_s}
+    said = {"member": member, "exit_code": exit_code, "words": words, "begun_s": begun_s, "over_s": over_s}
     Records(connection).tell("exit", attempt.id, {**said, **(how_far or {})})
 
 
