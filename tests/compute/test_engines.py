@@ -39,6 +39,7 @@ with (folder / "started").open("a") as file:
 {leaves}
 time.sleep(600)
 """
+SLEEPS = "#!/bin/sh\nsleep 600\n"
 LEAVES = 'subprocess.Popen(["sleep", "600"], start_new_session=True)  # what a killed agent leaves'
 
 
@@ -247,6 +248,25 @@ def test_of_a_gang_on_slurm_whose_node_was_taken_is_over_when_the_node_is_back(
     commands.run(["scontrol", "update", f"nodename={names[1]}", "state=down", "reason=a fan"])
     wait_for(cluster.is_whole, "the node to be back")
     wait_for(lambda: slurm.living() == {"job-1.0": frozenset({0})}, "the end of who was there")
+
+
+@pytest.mark.slow
+def test_what_others_have_of_slurm_s_nodes_is_told_and_what_we_have_is_not(
+    slurm: SlurmEngine, tmp_path: Path, cluster: SlurmCluster
+) -> None:
+    ours, theirs = (node.name for node in slurm.nodes()[:2])
+    foreign = commands.run(["sbatch", "--parsable", f"--nodelist={theirs}", "--output=/dev/null"], text=SLEEPS).strip()
+    begun(slurm, tmp_path, [ours])
+    try:
+        wait_for(lambda: _others(slurm)[theirs] == (1, 1.0), "the other job to be seen")
+        assert _others(slurm)[ours] == (0, 0.0)
+    finally:
+        commands.run(["scancel", foreign])
+    wait_for(lambda: set(_others(slurm).values()) == {(0, 0.0)}, "its end")
+
+
+def _others(engine: SlurmEngine) -> dict[str, tuple[int, float]]:
+    return {node.name: (node.others_gpus, node.others_cpus) for node in engine.nodes()}
 
 
 @pytest.mark.slow

@@ -18,6 +18,8 @@ from drivetrain.compute.agent.main import BEGIN
 from drivetrain.compute.controller.states import Why
 from drivetrain.compute.engines import CannotStartError, StartRequest
 from drivetrain.compute.engines.slurm import SlurmEngine, commands, endings
+from drivetrain.compute.engines.slurm.amounts import Amount, amount_of, asked_of
+from drivetrain.compute.engines.slurm.others import Others, without
 from drivetrain.compute.policy.values import Share
 from drivetrain.core.errors import StoreError
 
@@ -49,7 +51,7 @@ def test_a_request_is_this_batch_job_and_names_no_word_of_a_user_to_a_shell() ->
         "sbatch",
         "--parsable",
         "--job-name=it_s_ rm -rf _HOME",
-        "--comment=drivetrain:job-1.0",
+        "--comment=drivetrain:job-1.0 milli=1000 cpus=1.000 memory=0",
         "--nodes=2",
         "--ntasks=2",
         "--ntasks-per-node=1",
@@ -61,11 +63,12 @@ def test_a_request_is_this_batch_job_and_names_no_word_of_a_user_to_a_shell() ->
         "--output=/log",
         "--export=ALL",
         "--partition=main",
+        "--cpus-per-task=1",
         "--time=11",
     ]
     assert commands.script(REQUEST) == (
-        "#!/bin/sh\nexec srun --distribution=arbitrary --nodelist=n1,n2 --kill-on-bad-exit=0 --no-kill"
-        " sh -c 'trap : TERM PIPE; /venv/bin/python -c"
+        "#!/bin/sh\nexec srun --distribution=arbitrary --nodelist=n1,n2 --cpus-per-task=1 --kill-on-bad-exit=0"
+        " --no-kill sh -c 'trap : TERM PIPE; /venv/bin/python -c"
         f' "{BEGIN[1]}" /home/agents/job-1.0 "$SLURM_PROCID";'
         ' touch /home/agents/job-1.0/"$SLURM_PROCID".ended\'\n'
     )
@@ -105,6 +108,60 @@ def test_of_a_cluster_that_several_servers_use_each_sees_its_own_jobs(
     write_assignment(tmp_path / "job-1.0", told("job-1.0", *SHARES))
     with closing(SlurmEngine("slurm", partition="main", folder=tmp_path)) as engine:
         assert engine.living() == {"job-1.0": frozenset({0})}
+
+
+OTHERS = (
+    "NodeName=n1 Partitions=main State=MIXED CPUTot=64 CPUAlloc=40 RealMemory=1000 AllocMem=600"
+    " Gres=gpu:a100:8(S:0-1) GresUsed=gpu:a100:6(IDX:0-5)\n"
+    "NodeName=n2 Partitions=main State=MIXED CPUTot=8 CPUAlloc=6 RealMemory=1000 AllocMem=0 Gres=(null)\n"
+)
+ON_THEM = (
+    "7|drivetrain:job-1.0 milli=2000 cpus=16.000 memory=104857600|RUNNING|n1|None\n"
+    "8|drivetrain:job-2.0 milli=1000 cpus=1.000 memory=0|COMPLETING|n2|None\n"  # what it was told is put away
+    "9|drivetrain:job-9.0 milli=1000 cpus=1.000 memory=0|RUNNING|n1|None\n"  # of another server
+    "10|(null)|RUNNING|n1|None\n"
+    "11|drivetrain:job-3.0 milli=8000 cpus=0.000 memory=0|PENDING||Resources\n"
+)
+
+
+def test_what_slurm_has_given_and_not_to_jobs_of_ours_is_others() -> None:
+    ours = {"job-1.0", "job-2.0", "job-3.0"}
+    others = Others(ours.__contains__)
+    seen = {node: others.see(OTHERS, ON_THEM)[node] for node in ("n1", "n2")}
+    assert seen == {"n1": Amount(4000, 24, 500 << 20), "n2": Amount(5000, 5, 0)}
+    ours.clear()
+    assert others.see(OTHERS, ON_THEM) == seen, "what was ours is while Slurm has it, also once nothing is known of it"
+    nodes = without(commands.nodes_of(OTHERS, "p", partition="main"), seen)
+    assert [(n.gpu, n.num_gpus, n.others_gpus, n.others_cpus, n.others_memory_bytes) for n in nodes] == [
+        ("a100", 8, 4, 24, 500 << 20),
+        ("cpu", 8, 5, 5, 0),
+    ]
+
+
+def test_a_job_of_ours_that_ends_between_two_questions_is_not_taken_for_others() -> None:
+    others = Others(lambda _: True)
+    others.see(OTHERS, ON_THEM)
+    gone = ON_THEM.replace("7|", "7|(null)|COMPLETED||\n").partition("\n")[2]
+    assert others.see(OTHERS, gone)["n1"] == Amount(3000, 23, 500 << 20)
+    assert others.see(OTHERS, gone)["n1"] == Amount(5000, 39, 600 << 20)
+
+
+@pytest.mark.parametrize(
+    ("takes_gpus", "share", "asks"),
+    [
+        (True, Share("n1", ((0, 1000), (1, 1000)), cpus=15.5, memory_bytes=1), {"cpus-per-task=16", "mem=1M"}),
+        (True, Share("n1", ((0, 1000),)), set()),
+        (False, Share("n1", ((0, 1000), (1, 500))), {"cpus-per-task=2"}),
+    ],
+)
+def test_slurm_is_asked_for_the_cores_and_the_memory_that_a_job_has_of_a_node_and_told_them_again(
+    takes_gpus: bool, share: Share, asks: set[str]
+) -> None:
+    request = replace(REQUEST, shares=(share,), takes_gpus=takes_gpus)
+    arguments = commands.batch_arguments(request, "", "/log")
+    assert {each[2:] for each in arguments if each.startswith(("--cpus-per-task", "--mem"))} == asks
+    comment = next(each for each in arguments if each.startswith("--comment")).partition("=")[2]
+    assert (commands.attempt_of(comment), amount_of(comment)) == ("job-1.0", asked_of(request))
 
 
 def test_what_has_not_begun_is_gone_where_its_node_takes_no_new_work(

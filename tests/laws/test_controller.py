@@ -11,6 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ class Plane:
         self.submitted: list[str] = []
         self.unharmed: set[str] = set()
         self.spoken: set[tuple[str, int]] = set()
+        self.placed: set[str] = set()
 
     def _new_worker(self) -> Worker:
         asking = Asking(self.folder, "http://127.0.0.1:1", b"key")
@@ -127,6 +129,12 @@ class Plane:
             with self.database.begin() as connection:
                 jobs.stop(connection, WHO, Records(connection).job(job))  # type: ignore[arg-type]
 
+    def others(self, which: int, gpus: int) -> None:
+        """Jobs that are not ours have so many devices of a node from now on."""
+        machines = list(self.engine.machines)
+        machines[which] = replace(machines[which], others_gpus=gpus, others_cpus=gpus)
+        self.engine.machines = tuple(machines)
+
     def agent(self, which: int, does: str) -> None:
         """An agent beats, ends well, ends badly, says its last word twice, or is gone without one."""
         living = sorted(key for key in self.engine.agents if key not in self.spoken)
@@ -160,16 +168,26 @@ class Plane:
     def check(self) -> None:
         with reading(self.database) as connection:
             living = {attempt.id: attempt for attempt in Records(connection).living_attempts()}
+            theirs = {node.name: MILLI * node.others_gpus for node in Records(connection).settings("node", NodeRecord)}
             known = {attempt for attempt, _ in self.engine.started}
             assert all(Records(connection).attempt(attempt) for attempt in known), "written first, then asked for"
             assert Records(connection).count_jobs([state.value for state in JobState]) == len(self.submitted)
         _no_device_is_given_twice(living)
+        self._none_is_placed_where_others_are(living, theirs)
         working = {attempt for attempt, member in self.engine.agents if (attempt, member) not in self.spoken}
         assert max(Counter(attempt.rpartition(".")[0] for attempt in working).values(), default=0) <= 1
         assert len(set(self.engine.started)) == len(self.engine.started)
 
+    def _none_is_placed_where_others_are(self, living: dict[str, AttemptRecord], theirs: dict[str, int]) -> None:
+        held: Counter[str] = Counter(theirs)
+        for attempt in living.values():
+            held.update({share.node: sum(milli for _, milli in share.milli) for share in attempt.shares})
+        new = {share.node for name in {*living} - self.placed for share in living[name].shares}
+        assert all(held[node] <= 2 * MILLI for node in new)
+        self.placed |= {*living}
+
     def to_the_end(self) -> None:
-        self.engine.is_away = False
+        self.engine.is_away, self.engine.machines = False, NODES
         for _ in range(STEPS_TO_THE_END):
             self.now_s += 3.0
             self.turn()
@@ -248,6 +266,7 @@ STEP = st.one_of(
     st.tuples(st.just("stop"), st.integers(0, 5)),
     st.tuples(st.just("wait"), st.sampled_from([0.5, 3.0, 30.0, -3600.0])),
     st.tuples(st.just("away"), st.booleans()),
+    st.tuples(st.just("others"), st.integers(0, 2), st.integers(0, 2)),
 )
 
 

@@ -57,7 +57,8 @@ def history(seed: int) -> list[FleetEvent]:
             if draw.random() < 0.2:
                 pool, devices = draw.choice(POOLS), draw.randint(0, 3)
             broken = tuple(draw.sample(range(4), draw.choice((0, 0, 1, 2))))
-            events.append(NodeEvent(at, name, pool, draw.choice(STATES), devices, cpu_milli=4000, broken=broken))
+            state, others = draw.choice(STATES), draw.choice((0, 0, 1, 2))
+            events.append(NodeEvent(at, name, pool, state, devices, cpu_milli=4000, broken=broken, others=others))
     for pool in POOLS:
         events += [PriceEvent(draw.randrange(END), pool, draw.randint(0, 9)) for _ in range(2)]
     for number in range(draw.randint(0, 8)):
@@ -170,9 +171,11 @@ def brute(events: list[FleetEvent]) -> tuple[Counter[str], Counter[str], int]:
                     part = min(milli, left.get(device, 0))
                     held[job] += part
                     left[device] = left.get(device, 0) - part
-            capacity += 1000 * devices
             leaf = {"up": "up", "draining": "draining"}.get(node.state, "broken")
-            for device in range(devices):
+            theirs = [device for device in range(devices) if left[device] == 1000 and device not in node.broken]
+            theirs = theirs[::-1][: node.others]
+            capacity += 1000 * (devices - len(theirs))
+            for device in {*range(devices)} - {*theirs}:
                 free["broken" if device in node.broken else leaf] += left[device]
     return free, held, capacity
 

@@ -160,6 +160,16 @@ def test_what_waits_for_a_node_that_takes_no_work_has_no_date(tmp_path: Path) ->
     assert found.text.endswith("no estimate: it starts in most plays not within 14 days")
 
 
+def test_what_waits_for_devices_that_others_have_says_so(tmp_path: Path) -> None:
+    gang = job(300, nodes=2)
+    database = known(tmp_path, [*PAST, gang])
+    with database.begin() as connection:
+        Records(connection).set_setting("node", NODES[1].name, replace(NODES[1], others_gpus=3))
+    found = asked(database, gang.id)
+    database.dispose()
+    assert found.text.endswith("not within 14 days while others keep 3 devices, until when is not known here")
+
+
 def test_an_array_waits_as_its_first_worker_does(full: Engine) -> None:
     array = JobRecord(
         id="job-array",

@@ -10,18 +10,20 @@ import pytest
 from sqlalchemy import update
 from tests.server.known import NODES, NOW_S
 
-from drivetrain.compute.controller.nodes import NodeRecord
+from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
 from drivetrain.compute.controller.states import AttemptState, JobRecord, JobState, Why
 from drivetrain.compute.engines import Ending, StartRequest
 from drivetrain.compute.engines.fake import FakeEngine
 from drivetrain.compute.job import Job
 from drivetrain.compute.policy.plan import plan
-from drivetrain.compute.policy.values import Failure, Pool
+from drivetrain.compute.policy.values import MILLI, Failure, Pool
 from drivetrain.core.errors import StoreError
+from drivetrain.core.units import NS_PER_S
 from drivetrain.core.variables import home
 from drivetrain.server.asking import Asking
 from drivetrain.server.database import Records, open_database, reading, tables
 from drivetrain.server.services import jobs
+from drivetrain.server.services.fleet import read_fleet
 from drivetrain.server.services.people import Person, Role
 from drivetrain.server.steady import SteadyClock
 from drivetrain.server.worker import Worker
@@ -53,6 +55,20 @@ class Controller:
         job = Job(command=("true",), name=name, team="maps", gpus=1)
         with self.database.begin() as connection:
             return jobs.submit(connection, WHO, job, snapshot="", folder="/", key="", now_s=NOW_S).id
+
+    def capacity(self) -> int:
+        """Devices that the fleet's books have now."""
+        with reading(self.database) as connection:
+            at_ns = int(self.now_s * NS_PER_S) + 1
+            pools = read_fleet(connection, at_ns).pools.values()
+        return sum(pool.level_at(at_ns).capacity for pool in pools) // MILLI
+
+    def free(self) -> int:
+        """Devices that could be given now."""
+        with reading(self.database) as connection:
+            records = Records(connection)
+            nodes = with_what_is_free(records.settings("node", NodeRecord), records.living_attempts())
+        return sum(sum(node.free_milli) for node in nodes) // MILLI
 
     def state(self, job: str) -> JobState:
         return self.job(job).state
@@ -125,6 +141,21 @@ def test_failures_of_nodes_are_known_to_a_controller_that_begins(controller: Con
     with reading(controller.database) as connection:
         states = {each.name: each.evidence for each in Records(connection).settings("node", NodeRecord)}
     assert states[node].startswith("3 failures of 2 jobs in 24 h")
+
+
+def test_what_others_have_of_a_node_is_neither_given_nor_capacity_and_what_is_back_is_both(
+    controller: Controller,
+) -> None:
+    controller.engine.machines = tuple(replace(node, others_gpus=7, others_cpus=40) for node in NODES)
+    kept = [controller.submit(f"job-{number}") for number in range(3)]
+    controller.worker.turn()
+    assert [controller.state(job) for job in kept] == [JobState.STARTING, JobState.STARTING, JobState.WAITING]
+    assert (controller.capacity(), controller.free()) == (2, 0)
+    controller.engine.machines = NODES
+    controller.now_s += 5
+    controller.worker.turn()
+    assert controller.state(kept[2]) is JobState.STARTING
+    assert (controller.capacity(), controller.free()) == (16, 13)
 
 
 def test_a_cordoned_node_that_is_taken_back_gets_work_until_it_fails_again(controller: Controller) -> None:

@@ -74,7 +74,8 @@ def _pools(nodes: list[dict[str, Any]], prices: dict[str, dict[str, Any]]) -> li
 
 
 def _free(node: dict[str, Any]) -> str:
-    return f"{sum(node['free_milli']) / MILLI:g} of {node['num_gpus']}"
+    free = f"{sum(node['free_milli']) / MILLI:g} of {node['num_gpus']}"
+    return f"{free}, {node['others_gpus']} others'" if node["others_gpus"] else free
 
 
 def _why(node: dict[str, Any]) -> str:

@@ -23,8 +23,10 @@ def fleet_events(
         return [PriceEvent(at_ns, pool.name, pool.price_per_gpu_h) for pool in _kept(data, Settings).pools]
     if kind == "node":
         node = _kept(data, NodeRecord)
-        there = (node.num_gpus, node.gpu, round(MILLI * node.cpus), node.memory_bytes)
-        return [NodeEvent(at_ns, node.name, node.pool, node.state, *there)]  # type: ignore[arg-type]
+        cpu_milli = max(0, round(MILLI * (node.cpus - node.others_cpus)))
+        memory_bytes = max(0, node.memory_bytes - node.others_memory_bytes)
+        there = (node.num_gpus, node.gpu, cpu_milli, memory_bytes)
+        return [NodeEvent(at_ns, node.name, node.pool, node.state, *there, others=node.others_gpus)]  # type: ignore[arg-type]
     if kind == "job waiting" and not data["is_array"]:
         wanted = {name: data[name] for name in ("user", "team", "nodes", "gpu", "pool")}
         cpu_milli, memory_bytes = round(MILLI * data.get("cpus", 0)), data.get("memory_bytes", 0)  # not in older ones

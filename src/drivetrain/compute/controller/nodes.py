@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -22,6 +22,7 @@ class NodeRecord:
       state: `up`, `draining`, `cordoned` or `down`; evidence: why, where it is not up.
       is_ours: whether the state was set here, by an operator or a policy, and not by its engine.
       back_as, back_why: state and evidence that were set here and are again once its engine has it up; empty for `up`.
+      others_gpus, others_cpus, others_memory_bytes: what its engine has given to jobs that are not ours.
     """
 
     name: str
@@ -37,6 +38,9 @@ class NodeRecord:
     is_ours: bool = False
     back_as: str = ""
     back_why: str = ""
+    others_gpus: int = 0
+    others_cpus: float = 0
+    others_memory_bytes: int = 0
 
     @property
     def is_cordoned(self) -> bool:
@@ -61,8 +65,9 @@ class NodeRecord:
         return dataclasses.replace(self, state=state, evidence=why, is_ours=bool(kept), back_as="", back_why="")
 
 
-def with_what_is_free(records: Iterable[NodeRecord], attempts: Iterable[AttemptRecord]) -> tuple[Node, ...]:
-    """Nodes as a policy sees them: what living attempts have is not free."""
+def with_what_is_free(records: Collection[NodeRecord], attempts: Iterable[AttemptRecord]) -> tuple[Node, ...]:
+    """Nodes as a policy sees them: what living attempts have is not free, nor what others do."""
+    others = [record for record in records if record.others_gpus or record.others_cpus or record.others_memory_bytes]
     nodes = {record.name: _whole(record) for record in records}
     for attempt in attempts:
         for share in attempt.shares:
@@ -79,7 +84,21 @@ def with_what_is_free(records: Iterable[NodeRecord], attempts: Iterable[AttemptR
                 free_cpus=node.free_cpus - share.cpus,
                 free_memory_bytes=node.free_memory_bytes - share.memory_bytes,
             )
+    for record in others:
+        nodes[record.name] = _without(nodes[record.name], record)
     return tuple(nodes[name] for name in sorted(nodes))
+
+
+def _without(node: Node, record: NodeRecord) -> Node:
+    """What others have is off it: of devices, the last ones that are wholly free, as nobody here numbers theirs."""
+    whole = [device for device, milli in enumerate(node.free_milli) if milli == MILLI]
+    theirs = frozenset(whole[-record.others_gpus :] if record.others_gpus else ())
+    return replace(
+        node,
+        free_milli=tuple(0 if device in theirs else milli for device, milli in enumerate(node.free_milli)),
+        free_cpus=max(0.0, node.free_cpus - record.others_cpus),
+        free_memory_bytes=max(0, node.free_memory_bytes - record.others_memory_bytes),
+    )
 
 
 def _whole(record: NodeRecord) -> Node:

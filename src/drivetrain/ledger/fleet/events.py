@@ -31,6 +31,7 @@ class NodeEvent(msgspec.Struct, frozen=True, tag_field="k", tag="node", omit_def
       broken: indices of those that failed while the node itself works.
       gpu: which kind they are.
       cpu_milli, memory_bytes: for all that runs on it; None where nobody said, and then they bound nothing.
+      others: how many devices are not ours for now, as somebody else's jobs have them: no capacity until they are back.
     """
 
     t: Instant
@@ -42,6 +43,7 @@ class NodeEvent(msgspec.Struct, frozen=True, tag_field="k", tag="node", omit_def
     cpu_milli: Count | None = None
     memory_bytes: Count | None = None
     broken: tuple[Devices, ...] = ()
+    others: Devices = 0
 
 
 class PriceEvent(msgspec.Struct, frozen=True, tag_field="k", tag="price", omit_defaults=True, gc=False):

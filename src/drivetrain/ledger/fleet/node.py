@@ -105,7 +105,8 @@ class Claim:
 
 
 class Node:
-    """A machine: its state, and the claims on it, oldest first; what is free, and what is not held but broken, milli.
+    """A machine: its state, and the claims on it, oldest first; what is free, what is not held but broken, and what
+    others have, milli.
 
     Where claims are for more than is there the newer ones go first: an engine gives away what is free, so that a later
     grant says that the earlier one is over, or that its node came back as another.
@@ -116,6 +117,7 @@ class Node:
         self.claims: list[Claim] = []
         self.free: list[int] = []
         self.broken = 0
+        self.others = 0
 
     @property
     def num_devices(self) -> int:
@@ -124,8 +126,8 @@ class Node:
 
     @property
     def capacity(self) -> int:
-        """Milli."""
-        return self.num_devices * MILLI
+        """Milli, as of when it was divided."""
+        return self.num_devices * MILLI - self.others
 
     def divide(self, at_ns: int, price: int) -> None:
         """Give each claim what is there for it from now on."""
@@ -144,7 +146,12 @@ class Node:
             if device < len(free):
                 self.broken += free[device]
                 free[device] = 0
-        self.free = free
+        self.free, self.others = free, 0
+        if event.others:
+            whole = [device for device, milli in enumerate(free) if milli == MILLI]
+            for device in whole[-event.others :]:
+                free[device] = 0
+                self.others += MILLI
 
     def room(self) -> Room:
         """What is free of it for those who wait."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from drivetrain.core.units import NS_PER_S
 from drivetrain.ledger.fleet.account import FleetAccount
+from drivetrain.ledger.fleet.events import MILLI
 from drivetrain.ledger.fleet.node import Node
 from drivetrain.ledger.fleet.pool import Level
 from drivetrain.ledger.fleet.statement import statements
@@ -40,7 +41,7 @@ class PoolNow:
 
 @dataclass(frozen=True, slots=True)
 class NodeNow:
-    """A node. Attributes: held: milli; jobs: who has them, the most first."""
+    """A node. Attributes: held: milli; jobs: who has them, the most first; others: devices that somebody else has."""
 
     name: str
     pool: str
@@ -48,6 +49,7 @@ class NodeNow:
     devices: int
     held: int
     jobs: tuple[str, ...]
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ def _node(name: str, node: Node) -> NodeNow:
         node.event.devices,
         held.total(),
         tuple(job for job, milli in held.most_common() if milli),
+        node.others // MILLI,
     )
 
 

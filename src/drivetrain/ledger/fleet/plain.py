@@ -141,6 +141,7 @@ def _node_json(node: NodeNow) -> dict[str, object]:
         "state": node.state,
         "devices": node.devices,
         "held_devices": node.held / MILLI,
+        "others_devices": node.others,
         "jobs": list(node.jobs),
     }
 

@@ -34,7 +34,9 @@ def cost_text(found: Statement, *, most_rows: int = _MOST_ROWS) -> str:
 def now_text(now: FleetNow, *, most_rows: int = _MOST_ROWS) -> str:
     """Pools, nodes (those first that take no work, then those with room), who has what, who waits, and the yield."""
     account = now.account
-    nodes = sorted(now.nodes, key=lambda node: (node.state == "up", node.held >= MILLI * node.devices, node.name))
+    nodes = sorted(
+        now.nodes, key=lambda node: (node.state == "up", node.held >= MILLI * (node.devices - node.others), node.name)
+    )
     waiting = [
         (w.job, w.team or "–", w.user or "–", w.pool or "any", _devices(w.milli), duration_text(now.at_ns - w.since_ns))
         for w in now.waiting[:most_rows]
@@ -173,7 +175,9 @@ def _pool_row(pool: PoolNow) -> Row:
 
 def _node_row(node: NodeNow) -> Row:
     jobs = ", ".join(node.jobs[:3]) + (f" and {len(node.jobs) - 3} more" if len(node.jobs) > 3 else "")
-    return node.name, node.pool, node.state, f"{_devices(node.held)} of {node.devices}", jobs or "–"
+    held = f"{_devices(node.held)} of {node.devices - node.others}"
+    whose = f"{jobs}{'; ' if jobs else ''}{node.others} others'" if node.others else jobs
+    return node.name, node.pool, node.state, held, whose or "–"
 
 
 def _job_row(job: JobNow, at_ns: int) -> Row:

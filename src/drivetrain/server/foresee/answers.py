@@ -14,6 +14,7 @@ from drivetrain.compute.learn.waiting import HORIZON_S, Estimate, estimate, play
 from drivetrain.compute.learn.what_if import Outlook, outlook, parse_change, with_more
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.values import Decision, Refuse, Running, Snapshot, Start, Wait, Waiting
+from drivetrain.core.units import count_text
 from drivetrain.server.foresee import words
 from drivetrain.server.foresee.present import Present
 
@@ -128,8 +129,15 @@ def _estimated(answer: WaitAnswer, present: Present, decisions: Sequence[Decisio
     num_ahead = answer.position - 1
     alone, told = estimate(waits, num_ahead), estimate(waits, num_ahead, present.past)
     if told.p50_s >= HORIZON_S:
-        return replace(answer, why_not=f"it starts in most plays not within {HORIZON_S / 86400:.0f} days")
+        why_not = f"it starts in most plays not within {HORIZON_S / 86400:.0f} days"
+        return replace(answer, why_not=why_not + _others(present))
     return replace(answer, p10_s=told.p10_s, p50_s=told.p50_s, p90_s=told.p90_s, low_s=alone.p10_s, high_s=alone.p90_s)
+
+
+def _others(present: Present) -> str:
+    """Where jobs that are not ours have devices, how many: in plays they keep them."""
+    num = sum(node.others_gpus for node in present.world.nodes.values())
+    return f" while others keep {count_text(num, 'device')}, until when is not known here" if num else ""
 
 
 def _least_known(running: Sequence[Running], history: History) -> tuple[str, int]:

@@ -12,12 +12,14 @@ from functools import lru_cache
 from drivetrain.compute.agent.main import BEGIN
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines.protocol import CannotStartError, StartRequest
+from drivetrain.compute.engines.slurm.amounts import Amount, asked_of
 from drivetrain.compute.engines.surroundings import surroundings
+from drivetrain.compute.policy.values import CORES
 from drivetrain.core.errors import StoreError
 
 _TIMEOUT_S = 20.0
 _MIB = 1 << 20
-_GRES = re.compile(r"gpu(?::([A-Za-z0-9_.-]+))?:([0-9]+)")
+_GRES = re.compile(r"gpu(?::(\(null\)|[A-Za-z0-9_.-]+))?:([0-9]+)")
 _DOWN = ("DOWN", "FAIL", "NO_RESPOND", "NOT_RESPONDING", "POWERED_DOWN", "POWERING_DOWN", "UNKNOWN", "REBOOT")
 _DRAINING = ("DRAIN", "DRAINING", "DRAINED", "MAINT", "RESERVED")
 _REASON = re.compile(r" Reason=(.*?)(?: \[[^\[\] ]+@[^\[\] ]+\]|$)")
@@ -26,6 +28,7 @@ _NEVER = re.compile(r"[Ii]nvalid |[Rr]equested node configuration is not availab
 """In what `sbatch` says where the request is at fault; anything else may pass."""
 _ATTEMPT = re.compile(r"[a-z0-9-]+\.[0-9]+")
 _MOST_LISTS = 4096
+NODES = ("scontrol", "show", "nodes", "--details", "--oneliner")
 JOBS = ("squeue", "--noheader", "--format=%i|%k|%T|%N|%r")
 COMMENT = "drivetrain:"
 ENDED = ".ended"
@@ -89,12 +92,12 @@ def batch_arguments(request: StartRequest, partition: str, log: str) -> list[str
     Were any of them named in `--export`, the node would first load the user's login environment, as `--get-user-env`
     does: 1.6 s here, and up to minutes where home folders are slow.
     """
-    nodes = [share.node for share in request.shares]
+    nodes, asked = [share.node for share in request.shares], asked_of(request)
     arguments = [
         "sbatch",
         "--parsable",
         f"--job-name={safe_name(request.job_name)}",
-        f"--comment={COMMENT}{request.attempt}",
+        f"--comment={COMMENT}{request.attempt}{asked.words}",
         f"--nodes={len(nodes)}",
         f"--ntasks={len(nodes)}",
         "--ntasks-per-node=1",
@@ -111,9 +114,17 @@ def batch_arguments(request: StartRequest, partition: str, log: str) -> list[str
     num_gpus = max((len(share.milli) for share in request.shares), default=0)
     if num_gpus and request.takes_gpus:
         arguments.append(f"--gpus-per-node={num_gpus}")
+    if asked.cpus:
+        arguments.append(_cores(asked))
+    if asked.memory_bytes:
+        arguments.append(f"--mem={asked.memory_mib}M")
     if request.max_runtime_s is not None:
         arguments.append(f"--time={round((request.max_runtime_s + request.grace_s) / 60) + 1}")
     return arguments
+
+
+def _cores(asked: Amount) -> str:
+    return f"--cpus-per-task={asked.num_cores}"
 
 
 def script(request: StartRequest) -> str:
@@ -122,7 +133,7 @@ def script(request: StartRequest) -> str:
     The agent of a single node is the batch job itself: a step costs time, and waits for half a minute and more when
     Slurm's controller has just been started. Of several, each leaves a file when it has ended, whatever ended it, since
     Slurm says only when all have: also where nobody is left to read what its shell says, as `slurmstepd` was killed.
-    Slurm numbers tasks in an order of nodes of its own, unless it is told another.
+    Unless it is told, Slurm numbers tasks in an order of nodes of its own, and `srun` gives a task one core.
     """
     words = " ".join(_quoted(word) for word in request.agent)
     if len(request.shares) == 1:
@@ -130,28 +141,28 @@ def script(request: StartRequest) -> str:
     ended = f'{words.rpartition(" ")[2]}/"$SLURM_PROCID"{ENDED}'
     each = f'trap : TERM PIPE; {words} "$SLURM_PROCID"; touch {ended}'
     nodes = ",".join(_quoted(share.node) for share in request.shares)
-    where = f"--distribution=arbitrary --nodelist={nodes}"
+    asked = asked_of(request)
+    where = f"--distribution=arbitrary --nodelist={nodes}{f' {_cores(asked)}' if asked.cpus else ''}"
     return f"#!/bin/sh\nexec srun {where} --kill-on-bad-exit=0 --no-kill sh -c '{each}'\n"
 
 
 def nodes_of(text: str, pool: str, *, partition: str) -> list[NodeRecord]:
-    """What `scontrol show nodes --oneliner` prints -> nodes, those of a partition alone where one is named."""
+    """What `NODES` prints -> nodes, those of a partition alone where one is named."""
     found = []
     for line in text.splitlines():
         fields = dict(re.findall(r"(\w+)=(\S*)", line))
         why = _REASON.search(line)
         if "NodeName" not in fields or (partition and partition not in fields.get("Partitions", "").split(",")):
             continue
-        gres = _GRES.search(fields.get("Gres", ""))
         num_cores = int(fields.get("CPUEfctv") or fields.get("CPUTot") or 0)
-        kind, num_gpus = (gres[1] or "gpu", int(gres[2])) if gres else ("cpu", num_cores)
+        kind, num_gpus = devices_of(fields.get("Gres", ""))
         state, evidence = state_of(fields.get("State", ""), why[1] if why else "")
         found.append(
             NodeRecord(
                 name=fields["NodeName"],
                 pool=pool,
                 gpu=kind,
-                num_gpus=num_gpus,
+                num_gpus=num_cores if kind == CORES else num_gpus,
                 cpus=num_cores,
                 memory_bytes=int(fields.get("RealMemory") or 0) * _MIB,
                 rack=fields.get("ActiveFeatures", "").partition(",")[0].replace("(null)", ""),
@@ -160,6 +171,12 @@ def nodes_of(text: str, pool: str, *, partition: str) -> list[NodeRecord]:
             )
         )
     return found
+
+
+def devices_of(gres: str) -> tuple[str, int]:
+    """Kind and number of accelerators in what Slurm calls a node's generic resources; `cpu` and none without any."""
+    found = _GRES.search(gres)
+    return (found[1] or "gpu", int(found[2])) if found else (CORES, 0)
 
 
 def state_of(words: str, reason: str) -> tuple[str, str]:
@@ -193,12 +210,18 @@ def jobs_of(text: str) -> dict[str, BatchJob]:
     found = {}
     for line in text.splitlines():
         number, comment, state, nodes, why = [*line.split("|"), "", "", "", ""][:5]
-        attempt = comment.removeprefix(COMMENT)
-        if comment.startswith(COMMENT) and _ATTEMPT.fullmatch(attempt) and not state.startswith("COMPLETING"):
+        attempt = attempt_of(comment)
+        if attempt and not state.startswith("COMPLETING"):
             is_pending = state.startswith("PENDING")
             has_said = is_pending and why not in ("", "None")
             found[attempt] = BatchJob(number, is_pending, nodes if state == "RUNNING" else "", why if has_said else "")
     return found
+
+
+def attempt_of(comment: str) -> str:
+    """That a job's comment names; empty where it is none of ours."""
+    attempt = comment.removeprefix(COMMENT).partition(" ")[0]
+    return attempt if comment.startswith(COMMENT) and _ATTEMPT.fullmatch(attempt) else ""
 
 
 @lru_cache(_MOST_LISTS)

@@ -12,7 +12,7 @@ from drivetrain.compute.agent.assignment import read_assignment
 from drivetrain.compute.agent.claim import claim_file, holder
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines.protocol import Ending, StartRequest
-from drivetrain.compute.engines.slurm import commands, endings
+from drivetrain.compute.engines.slurm import commands, endings, others
 from drivetrain.compute.engines.slurm.errands import Errands
 from drivetrain.compute.engines.slurm.polling import Polling
 from drivetrain.core.errors import DataError, StoreError
@@ -49,13 +49,14 @@ class SlurmEngine:
     def __init__(self, pool: str, *, partition: str, folder: Path) -> None:
         self._pool, self._partition, self._folder = pool, partition, folder
         self._nodes: tuple[float, Sequence[NodeRecord]] = (-_NODES_EVERY_S, ())
+        self._others = others.Others(lambda attempt: bool(self._members(attempt)))
         self._started_s: dict[str, float] = {}
         self._numbers: dict[str, str] = {}
         self._errands = Errands()
         self._polling = Polling(self._see, name=f"Slurm of pool {pool}", every_s=_EVERY_S)
 
     def nodes(self) -> Sequence[NodeRecord]:
-        """Those of the partition, as Slurm sees them."""
+        """Those of the partition, as Slurm sees them, with what it has given of each to others."""
         return self._polling.newest()[1].nodes
 
     def start(self, request: StartRequest) -> None:
@@ -173,15 +174,18 @@ class SlurmEngine:
         return ""
 
     def _see(self) -> _Seen:
-        if time.monotonic() - self._nodes[0] > _NODES_EVERY_S:
-            self._nodes = time.monotonic(), self._nodes_now()
-        jobs = self._jobs()
+        is_time = time.monotonic() - self._nodes[0] > _NODES_EVERY_S
+        text = commands.run(commands.NODES) if is_time else ""
+        said = commands.run(commands.JOBS)
+        if is_time:
+            nodes = commands.nodes_of(text, self._pool, partition=self._partition)
+            self._nodes = time.monotonic(), others.without(nodes, self._others.see(text, said))
+        jobs = commands.jobs_of(said)
         left = {attempt: commands.names_of(job.nodes) for attempt, job in jobs.items() if job.nodes}
         return _Seen(self._nodes[1], jobs, left)
 
     def _nodes_now(self) -> list[NodeRecord]:
-        text = commands.run(["scontrol", "show", "nodes", "--oneliner"])
-        return commands.nodes_of(text, self._pool, partition=self._partition)
+        return commands.nodes_of(commands.run(commands.NODES), self._pool, partition=self._partition)
 
     @staticmethod
     def _jobs() -> dict[str, commands.BatchJob]:

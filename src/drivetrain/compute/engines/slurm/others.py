@@ -1,0 +1,81 @@
+"""What Slurm has given of its nodes to jobs that are not ours: what is given in all, less what ours asked for.
+
+More than was asked for is given where Slurm counts in whole cores of two threads, or has a default for memory; that is
+no more free than what others have.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from drivetrain.compute.controller.nodes import NodeRecord
+from drivetrain.compute.engines.slurm import commands
+from drivetrain.compute.engines.slurm.amounts import Amount, amount_of
+from drivetrain.compute.policy.values import CORES, MILLI
+
+_MIB = 1 << 20
+_NOTHING = Amount()
+
+
+def given_of(text: str) -> dict[str, Amount]:
+    """What `commands.NODES` prints -> by node, what Slurm has given of it to anybody."""
+    found = {}
+    for line in text.splitlines():
+        fields = dict(re.findall(r"(\w+)=(\S*)", line))
+        if "NodeName" in fields:
+            cores, memory_bytes = int(fields.get("CPUAlloc") or 0), int(fields.get("AllocMem") or 0) * _MIB
+            kind, _ = commands.devices_of(fields.get("Gres", ""))
+            devices = cores if kind == CORES else commands.devices_of(fields.get("GresUsed", ""))[1]
+            found[fields["NodeName"]] = Amount(devices * MILLI, cores, memory_bytes)
+    return found
+
+
+class Others:
+    """What others have, by node: the less of two looks, as a job of ours may end between two questions of one look.
+
+    Args:
+      is_ours: whether an attempt is of this server. One that is stays so while Slurm has it.
+    """
+
+    def __init__(self, is_ours: Callable[[str], bool]) -> None:
+        self._is_ours = is_ours
+        self._ours: set[str] = set()
+        self._before: Mapping[str, Amount] | None = None
+
+    def see(self, nodes: str, jobs: str) -> dict[str, Amount]:
+        """Of what is given what is not ours. Args: nodes, jobs: what `NODES` and `JOBS` print."""
+        held = _held(jobs)
+        self._ours = {attempt for attempt, *_ in held if attempt in self._ours or self._is_ours(attempt)}
+        left = given_of(nodes)
+        for attempt, node, amount in held:
+            if attempt in self._ours:
+                left[node] = _of_each(left.get(node, _NOTHING), amount, lambda all_, own: max(0, all_ - own))
+        before = left if self._before is None else self._before
+        self._before = left
+        return {node: _of_each(amount, before.get(node, _NOTHING), min) for node, amount in left.items()}
+
+
+def _held(jobs: str) -> list[tuple[str, str, Amount]]:
+    """Attempt, node and amount of what our kind of jobs has, those that are just ending among them."""
+    found = []
+    for line in jobs.splitlines():
+        _, comment, _, nodes = [*line.split("|"), "", "", ""][:4]
+        if nodes and (attempt := commands.attempt_of(comment)):
+            found += [(attempt, node, amount_of(comment)) for node in commands.names_of(nodes)]
+    return found
+
+
+def without(nodes: Iterable[NodeRecord], others: Mapping[str, Amount]) -> list[NodeRecord]:
+    """Nodes that know what others have of them."""
+    return [
+        replace(node, others_gpus=milli // MILLI, others_cpus=cpus, others_memory_bytes=memory_bytes)
+        for node in nodes
+        for milli, cpus, memory_bytes in [others.get(node.name, _NOTHING)]
+    ]
+
+
+def _of_each(one: Amount, other: Amount, choose: Callable[[float, float], float]) -> Amount:
+    milli, cpus, memory_bytes = (choose(a, b) for a, b in zip(one, other, strict=True))
+    return Amount(int(milli), cpus, int(memory_bytes))
