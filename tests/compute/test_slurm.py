@@ -138,6 +138,12 @@ def test_what_slurm_has_given_and_not_to_jobs_of_ours_is_others() -> None:
     ]
 
 
+def test_how_slurm_ended_a_job_is_found_by_the_attempt_in_its_comment() -> None:
+    said = "7|drivetrain:job-1.0 milli=1000 cpus=1.000 memory=0|CANCELLED|None|n1|\n"
+    assert endings.said_of(said, "job-1.0") == endings.SaidOfJob(7, "CANCELLED", "None", "n1", "")
+    assert endings.said_of(said, "job-1.1") is None
+
+
 def test_a_job_of_ours_that_ends_between_two_questions_is_not_taken_for_others() -> None:
     others = Others(lambda _: True)
     others.see(OTHERS, ON_THEM)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from drivetrain.compute.controller.states import Why
 from drivetrain.compute.engines.protocol import Ending
-from drivetrain.compute.engines.slurm.commands import COMMENT
+from drivetrain.compute.engines.slurm.commands import attempt_of
 from drivetrain.core.errors import StoreError
 
 QUESTION = ("squeue", "--noheader", "--states=all", "--format=%i|%k|%T|%r|%B|%N")
@@ -39,7 +39,7 @@ def said_of(text: str, attempt: str) -> SaidOfJob | None:
     found = []
     for line in text.splitlines():
         number, comment, *others = line.split("|")
-        if comment == f"{COMMENT}{attempt}" and number.isdecimal() and len(others) == _NUM_OTHERS:
+        if attempt_of(comment) == attempt and number.isdecimal() and len(others) == _NUM_OTHERS:
             found.append(SaidOfJob(int(number), *others))
     return max(found, key=lambda said: said.number, default=None)
 

@@ -106,6 +106,9 @@ class SlurmEngine:
     def ending(self, attempt: str) -> Ending | None:
         """Asked anew: an agent that Slurm ends says so before the next look."""
         self._polling.newest()  # one that does not answer is not asked
+        return self._errands.run(f"ending of {attempt}", lambda: self._ending(attempt))
+
+    def _ending(self, attempt: str) -> Ending | None:
         said = endings.said_of(commands.run(endings.QUESTION), attempt)
         if said is None:
             return None

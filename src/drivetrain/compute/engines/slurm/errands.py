@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 from drivetrain.core.errors import StoreError
+
+T = TypeVar("T")
 
 _PATIENCE_S = 1.0
 _MOST_AT_ONCE = 8
@@ -15,10 +18,10 @@ class Errands:
     """Each has a name, and is begun once until whoever asked has heard its end."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Errand] = {}
+        self._known: dict[str, _Errand[Any]] = {}
         self._slots = threading.BoundedSemaphore(_MOST_AT_ONCE)
 
-    def run(self, name: str, do: Callable[[], str]) -> str:
+    def run(self, name: str, do: Callable[[], T]) -> T:
         """What it gives, of this call or of the one that began it; waits a moment, but not where others take long.
 
         Raises: StoreError: it has not ended yet, or what it raised.
@@ -30,7 +33,8 @@ class Errands:
         if not errand.is_over_within(patience_s):
             raise StoreError("Slurm has not answered yet")
         del self._known[name]
-        return errand.outcome()
+        answer: T = errand.outcome()
+        return answer
 
     @property
     def running(self) -> list[str]:
@@ -38,10 +42,10 @@ class Errands:
         return [name for name, errand in self._known.items() if errand.is_running]
 
 
-class _Errand:
-    def __init__(self, do: Callable[[], str], slots: threading.Semaphore, name: str) -> None:
+class _Errand(Generic[T]):
+    def __init__(self, do: Callable[[], T], slots: threading.Semaphore, name: str) -> None:
         self._do, self._slots = do, slots
-        self._answer = ""
+        self._answer: list[T] = []
         self._error: Exception | None = None
         self._over = threading.Event()
         threading.Thread(target=self._run, name=f"drivetrain Slurm {name}", daemon=True).start()
@@ -53,15 +57,15 @@ class _Errand:
     def is_over_within(self, patience_s: float) -> bool:
         return self._over.wait(patience_s)
 
-    def outcome(self) -> str:
+    def outcome(self) -> T:
         if self._error is not None:
             raise self._error
-        return self._answer
+        return self._answer[0]
 
     def _run(self) -> None:
         try:
             with self._slots:
-                self._answer = self._do()
+                self._answer.append(self._do())
         except Exception as exc:  # noqa: BLE001 - for whoever asks
             self._error = exc
         finally:
