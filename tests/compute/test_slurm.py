@@ -57,7 +57,6 @@ def test_a_request_is_this_batch_job_and_names_no_word_of_a_user_to_a_shell() ->
         "--ntasks-per-node=1",
         "--nodelist=n1,n2",
         "--no-requeue",
-        "--oversubscribe",
         "--no-kill",
         "--propagate=NONE",
         "--output=/log",
@@ -153,17 +152,21 @@ def test_a_job_of_ours_that_ends_between_two_questions_is_not_taken_for_others()
 
 
 @pytest.mark.parametrize(
-    ("takes_gpus", "share", "asks"),
+    ("how", "share", "asks"),
     [
-        (True, Share("n1", ((0, 1000), (1, 1000)), cpus=15.5, memory_bytes=1), {"cpus-per-task=16", "mem=1M"}),
-        (True, Share("n1", ((0, 1000),)), set()),
-        (False, Share("n1", ((0, 1000), (1, 500))), {"cpus-per-task=2"}),
+        (
+            {"takes_gpus": True},
+            Share("n1", ((0, 1000), (1, 1000)), cpus=15.5, memory_bytes=1),
+            {"cpus-per-task=16", "mem=1M"},
+        ),
+        ({"takes_gpus": True, "leaves_cores": True}, Share("n1", ((0, 1000),), cpus=1), set()),
+        ({}, Share("n1", ((0, 1000), (1, 500))), {"cpus-per-task=2"}),
     ],
 )
 def test_slurm_is_asked_for_the_cores_and_the_memory_that_a_job_has_of_a_node_and_told_them_again(
-    takes_gpus: bool, share: Share, asks: set[str]
+    how: dict[str, bool], share: Share, asks: set[str]
 ) -> None:
-    request = replace(REQUEST, shares=(share,), takes_gpus=takes_gpus)
+    request = replace(REQUEST, shares=(share,), **how)
     arguments = commands.batch_arguments(request, "", "/log")
     assert {each[2:] for each in arguments if each.startswith(("--cpus-per-task", "--mem"))} == asks
     comment = next(each for each in arguments if each.startswith("--comment")).partition("=")[2]

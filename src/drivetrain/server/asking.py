@@ -248,6 +248,7 @@ class Asking:
             max_runtime_s=job.job.max_runtime_s,
             grace_s=job.job.grace_s,
             takes_gpus=job.job.gpu_milli > 0,
+            leaves_cores=job.job.gpu_milli > 0 and not job.job.cpus,
             is_first=is_first,
         )
 

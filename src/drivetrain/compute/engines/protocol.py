@@ -27,6 +27,7 @@ class StartRequest:
       max_runtime_s: after which the engine may end it; None for never.
       grace_s: between being told to leave and being killed.
       takes_gpus: whether devices of `shares` are accelerators, rather than cores.
+      leaves_cores: whether cores are the engine's to choose, as the job did not say how many; `shares` have the fewest.
       is_first: whether nobody can have asked for this attempt before, so that there is no need to look.
     """
 
@@ -40,6 +41,7 @@ class StartRequest:
     max_runtime_s: float | None = None
     grace_s: float = 30.0
     takes_gpus: bool = False
+    leaves_cores: bool = False
     is_first: bool = False
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from drivetrain.compute.agent.main import BEGIN
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines.protocol import CannotStartError, StartRequest
-from drivetrain.compute.engines.slurm.amounts import Amount, asked_of
+from drivetrain.compute.engines.slurm.amounts import asked_of
 from drivetrain.compute.engines.surroundings import surroundings
 from drivetrain.compute.policy.values import CORES
 from drivetrain.core.errors import StoreError
@@ -103,7 +103,6 @@ def batch_arguments(request: StartRequest, partition: str, log: str) -> list[str
         "--ntasks-per-node=1",
         f"--nodelist={','.join(nodes)}",
         "--no-requeue",
-        "--oversubscribe",
         "--no-kill",
         "--propagate=NONE",  # limits of the server's process are not the job's
         f"--output={log}",
@@ -114,8 +113,7 @@ def batch_arguments(request: StartRequest, partition: str, log: str) -> list[str
     num_gpus = max((len(share.milli) for share in request.shares), default=0)
     if num_gpus and request.takes_gpus:
         arguments.append(f"--gpus-per-node={num_gpus}")
-    if asked.cpus:
-        arguments.append(_cores(asked))
+    arguments += _cores(request)
     if asked.memory_bytes:
         arguments.append(f"--mem={asked.memory_mib}M")
     if request.max_runtime_s is not None:
@@ -123,8 +121,10 @@ def batch_arguments(request: StartRequest, partition: str, log: str) -> list[str
     return arguments
 
 
-def _cores(asked: Amount) -> str:
-    return f"--cpus-per-task={asked.num_cores}"
+def _cores(request: StartRequest) -> list[str]:
+    """As many as the job says, else as many as the site gives with each GPU."""
+    num_cores = asked_of(request).num_cores
+    return [f"--cpus-per-task={num_cores}"] if num_cores and not request.leaves_cores else []
 
 
 def script(request: StartRequest) -> str:
@@ -133,7 +133,8 @@ def script(request: StartRequest) -> str:
     The agent of a single node is the batch job itself: a step costs time, and waits for half a minute and more when
     Slurm's controller has just been started. Of several, each leaves a file when it has ended, whatever ended it, since
     Slurm says only when all have: also where nobody is left to read what its shell says, as `slurmstepd` was killed.
-    Unless it is told, Slurm numbers tasks in an order of nodes of its own, and `srun` gives a task one core.
+    Unless it is told, Slurm numbers tasks in an order of nodes of its own, and `srun` gives a task one of the cores that
+    its job asked for.
     """
     words = " ".join(_quoted(word) for word in request.agent)
     if len(request.shares) == 1:
@@ -141,8 +142,7 @@ def script(request: StartRequest) -> str:
     ended = f'{words.rpartition(" ")[2]}/"$SLURM_PROCID"{ENDED}'
     each = f'trap : TERM PIPE; {words} "$SLURM_PROCID"; touch {ended}'
     nodes = ",".join(_quoted(share.node) for share in request.shares)
-    asked = asked_of(request)
-    where = f"--distribution=arbitrary --nodelist={nodes}{f' {_cores(asked)}' if asked.cpus else ''}"
+    where = " ".join(["--distribution=arbitrary", f"--nodelist={nodes}", *_cores(request)])
     return f"#!/bin/sh\nexec srun {where} --kill-on-bad-exit=0 --no-kill sh -c '{each}'\n"
 
 
