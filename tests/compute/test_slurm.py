@@ -130,11 +130,29 @@ def test_what_slurm_has_given_and_not_to_jobs_of_ours_is_others() -> None:
     assert seen == {"n1": Amount(4000, 24, 500 << 20), "n2": Amount(5000, 5, 0)}
     ours.clear()
     assert others.see(OTHERS, ON_THEM) == seen, "what was ours is while Slurm has it, also once nothing is known of it"
-    nodes = without(commands.nodes_of(OTHERS, "p", partition="main"), seen)
+    nodes = without(commands.nodes_of(OTHERS, "p", partition="main"), seen, is_contested=True)
     assert [(n.gpu, n.num_gpus, n.others_gpus, n.others_cpus, n.others_memory_bytes) for n in nodes] == [
         ("a100", 8, 4, 24, 500 << 20),
         ("cpu", 8, 5, 5, 0),
     ]
+    assert [node.is_contested for node in nodes] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("line", "wait"),
+    [
+        ("7|(null)|PENDING||Resources|main", True),
+        ("7|(null)|PENDING||Priority|gpu,main", True),
+        ("7|drivetrain:job-9.0|PENDING||Priority|main", True),  # of another server
+        ("7|drivetrain:job-1.0|PENDING||Resources|main", False),
+        ("7|(null)|PENDING||Dependency|main", False),
+        ("7|(null)|PENDING||Resources|gpu", False),
+        ("7|(null)|RUNNING|n1|None|main", False),
+    ],
+)
+def test_others_wait_where_they_stand_in_line_for_nodes_of_the_partition(line: str, wait: bool) -> None:
+    assert Others({"job-1.0"}.__contains__).wait(f"{line}\n", "main") is wait
+    assert Others({"job-1.0"}.__contains__).wait(f"{line}\n", "") is (wait or line.endswith("Resources|gpu"))
 
 
 def test_how_slurm_ended_a_job_is_found_by_the_attempt_in_its_comment() -> None:

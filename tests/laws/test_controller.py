@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -129,10 +129,10 @@ class Plane:
             with self.database.begin() as connection:
                 jobs.stop(connection, WHO, Records(connection).job(job))  # type: ignore[arg-type]
 
-    def others(self, which: int, gpus: int) -> None:
-        """Jobs that are not ours have so many devices of a node from now on."""
-        machines = list(self.engine.machines)
-        machines[which] = replace(machines[which], others_gpus=gpus, others_cpus=gpus)
+    def others(self, which: int, gpus: int, is_contested: bool) -> None:
+        """Jobs that are not ours have so many devices of a node from now on, and others may wait for them."""
+        machines, more = list(self.engine.machines), {"is_contested": is_contested}
+        machines[which] = replace(machines[which], others_gpus=gpus, others_cpus=gpus, **more)
         self.engine.machines = tuple(machines)
 
     def agent(self, which: int, does: str) -> None:
@@ -168,18 +168,18 @@ class Plane:
     def check(self) -> None:
         with reading(self.database) as connection:
             living = {attempt.id: attempt for attempt in Records(connection).living_attempts()}
-            theirs = {node.name: MILLI * node.others_gpus for node in Records(connection).settings("node", NodeRecord)}
+            nodes = Records(connection).settings("node", NodeRecord)
             known = {attempt for attempt, _ in self.engine.started}
             assert all(Records(connection).attempt(attempt) for attempt in known), "written first, then asked for"
             assert Records(connection).count_jobs([state.value for state in JobState]) == len(self.submitted)
         _no_device_is_given_twice(living)
-        self._none_is_placed_where_others_are(living, theirs)
+        self._none_is_placed_where_others_are(living, nodes)
         working = {attempt for attempt, member in self.engine.agents if (attempt, member) not in self.spoken}
         assert max(Counter(attempt.rpartition(".")[0] for attempt in working).values(), default=0) <= 1
         assert len(set(self.engine.started)) == len(self.engine.started)
 
-    def _none_is_placed_where_others_are(self, living: dict[str, AttemptRecord], theirs: dict[str, int]) -> None:
-        held: Counter[str] = Counter(theirs)
+    def _none_is_placed_where_others_are(self, living: dict[str, AttemptRecord], nodes: Sequence[NodeRecord]) -> None:
+        held = Counter({node.name: MILLI * node.others_gpus for node in nodes if not node.is_contested})
         for attempt in living.values():
             held.update({share.node: sum(milli for _, milli in share.milli) for share in attempt.shares})
         new = {share.node for name in {*living} - self.placed for share in living[name].shares}
@@ -266,7 +266,7 @@ STEP = st.one_of(
     st.tuples(st.just("stop"), st.integers(0, 5)),
     st.tuples(st.just("wait"), st.sampled_from([0.5, 3.0, 30.0, -3600.0])),
     st.tuples(st.just("away"), st.booleans()),
-    st.tuples(st.just("others"), st.integers(0, 2), st.integers(0, 2)),
+    st.tuples(st.just("others"), st.integers(0, 2), st.integers(0, 2), st.booleans()),
 )
 
 

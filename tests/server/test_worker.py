@@ -11,7 +11,7 @@ from sqlalchemy import update
 from tests.server.known import NODES, NOW_S
 
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
-from drivetrain.compute.controller.states import AttemptState, JobRecord, JobState, Why
+from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why
 from drivetrain.compute.engines import Ending, StartRequest
 from drivetrain.compute.engines.fake import FakeEngine
 from drivetrain.compute.job import Job
@@ -78,6 +78,10 @@ class Controller:
             found = Records(connection).job(job)
         assert found is not None
         return found
+
+    def attempt(self, job: str) -> AttemptRecord:
+        with reading(self.database) as connection:
+            return Records(connection).attempts_of(job)[-1]
 
     def node(self, name: str) -> NodeRecord:
         with reading(self.database) as connection:
@@ -156,6 +160,33 @@ def test_what_others_have_of_a_node_is_neither_given_nor_capacity_and_what_is_ba
     controller.worker.turn()
     assert controller.state(kept[2]) is JobState.STARTING
     assert (controller.capacity(), controller.free()) == (16, 13)
+
+
+def test_who_waited_long_stands_in_the_line_that_others_stand_in_for_what_they_have(controller: Controller) -> None:
+    controller.engine.machines = tuple(replace(node, others_gpus=8, is_contested=True) for node in NODES)
+    job = controller.submit("job")
+    controller.worker.turn()
+    assert controller.state(job) is JobState.WAITING
+    controller.now_s += 120
+    controller.worker.turn()
+    assert controller.state(job) is JobState.STARTING
+
+
+def test_what_others_keep_from_beginning_begins_on_other_nodes_when_these_are_free(controller: Controller) -> None:
+    first, other = NODES
+    controller.engine.machines = (first, replace(other, others_gpus=8))
+    job = controller.submit("job")
+    controller.worker.turn()
+    controller.engine.holding_up[f"{job}.0"] = "Slurm has not begun it: Resources"
+    controller.engine.machines = (replace(first, others_gpus=8), replace(other, others_gpus=8))
+    controller.now_s += 60
+    controller.worker.turn()
+    assert controller.attempt(job).nodes == (first.name,), "it keeps its place in the engine's line"
+    controller.engine.machines = (replace(first, others_gpus=8), other)
+    controller.now_s += 5
+    controller.worker.turn()
+    assert (controller.attempt(job).id, controller.attempt(job).nodes) == (f"{job}.1", (other.name,))
+    assert controller.engine.agents == {(f"{job}.1", 0): other.name}
 
 
 def test_a_cordoned_node_that_is_taken_back_gets_work_until_it_fails_again(controller: Controller) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from drivetrain.compute.controller.states import AttemptRecord
-from drivetrain.compute.policy.values import MILLI, Node
+from drivetrain.compute.policy.values import MILLI, Node, Share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,7 @@ class NodeRecord:
       is_ours: whether the state was set here, by an operator or a policy, and not by its engine.
       back_as, back_why: state and evidence that were set here and are again once its engine has it up; empty for `up`.
       others_gpus, others_cpus, others_memory_bytes: what its engine has given to jobs that are not ours.
+      is_contested: whether further ones wait for such nodes in a line of the engine's own.
     """
 
     name: str
@@ -41,6 +42,12 @@ class NodeRecord:
     others_gpus: int = 0
     others_cpus: float = 0
     others_memory_bytes: int = 0
+    is_contested: bool = False
+
+    @property
+    def has_others(self) -> bool:
+        """Whether jobs that are not ours have anything of it."""
+        return bool(self.others_gpus or self.others_cpus or self.others_memory_bytes)
 
     @property
     def is_cordoned(self) -> bool:
@@ -65,9 +72,16 @@ class NodeRecord:
         return dataclasses.replace(self, state=state, evidence=why, is_ours=bool(kept), back_as="", back_why="")
 
 
-def with_what_is_free(records: Collection[NodeRecord], attempts: Iterable[AttemptRecord]) -> tuple[Node, ...]:
-    """Nodes as a policy sees them: what living attempts have is not free, nor what others do."""
-    others = [record for record in records if record.others_gpus or record.others_cpus or record.others_memory_bytes]
+def with_what_is_free(
+    records: Collection[NodeRecord], attempts: Iterable[AttemptRecord], *, joins_lines: bool = False
+) -> tuple[Node, ...]:
+    """Nodes as a policy sees them: what living attempts have is not free, nor what others do.
+
+    Args:
+      joins_lines: whether what others have of contested nodes is to be given, too: who is placed there stands in the
+        engine's own line, as others do that wait for it.
+    """
+    others = [record for record in records if record.has_others and not (joins_lines and record.is_contested)]
     nodes = {record.name: _whole(record) for record in records}
     for attempt in attempts:
         for share in attempt.shares:
@@ -87,6 +101,28 @@ def with_what_is_free(records: Collection[NodeRecord], attempts: Iterable[Attemp
     for record in others:
         nodes[record.name] = _without(nodes[record.name], record)
     return tuple(nodes[name] for name in sorted(nodes))
+
+
+def has_room_elsewhere(
+    records: Collection[NodeRecord], attempt: AttemptRecord, others: Iterable[AttemptRecord]
+) -> bool:
+    """Whether an attempt that has not begun, as others have some node of it, could begin on nodes of its pool.
+
+    Args:
+      others: all further attempts that live.
+    """
+    own = [record for record in records if record.pool == attempt.pool]
+    free = {node.name: node for node in with_what_is_free(own, others) if node.state == "up"}
+    share = max(attempt.shares, key=lambda share: len(share.milli))
+    fit = {name for name, node in free.items() if _fits(share, node)}
+    return len(fit) >= len(attempt.shares) and not fit.issuperset(attempt.nodes)
+
+
+def _fits(share: Share, node: Node) -> bool:
+    part = max((milli for _, milli in share.milli), default=0)
+    num_fit = sum(milli >= part for milli in node.free_milli)
+    has_rest = node.free_cpus >= share.cpus and node.free_memory_bytes >= share.memory_bytes
+    return has_rest and num_fit >= len(share.milli)
 
 
 def _without(node: Node, record: NodeRecord) -> Node:

@@ -119,13 +119,15 @@ def member_lost(job: JobRecord, attempt: AttemptRecord, member: int, now_s: floa
     return _ended(job, attempt, now_s)
 
 
-def not_taken(job: JobRecord, attempt: AttemptRecord, reason: str, now_s: float) -> Both:
+def not_taken(
+    job: JobRecord, attempt: AttemptRecord, reason: str, now_s: float, *, pause_s: float = _NOT_TAKEN_PAUSE_S
+) -> Both:
     """Its engine would not take it: nothing of it has run, and it is tried again after a pause."""
     if attempt.state is not AttemptState.PLACED:
         lost = tuple(member for member in range(len(attempt.shares)) if member not in attempt.exits)
         return _ended(job, changed(attempt, lost=lost), now_s)
     attempt = changed(attempt, state=AttemptState.ENDED, why=Why.LOST, reason=reason, ended_s=now_s)
-    return changed(job, state=JobState.WAITING, reason=reason, eligible_s=now_s + _NOT_TAKEN_PAUSE_S), attempt
+    return changed(job, state=JobState.WAITING, reason=reason, eligible_s=now_s + pause_s), attempt
 
 
 def stopped_waiting(job: JobRecord, reason: str, now_s: float) -> JobRecord:

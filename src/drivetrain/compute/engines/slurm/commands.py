@@ -29,7 +29,7 @@ _NEVER = re.compile(r"[Ii]nvalid |[Rr]equested node configuration is not availab
 _ATTEMPT = re.compile(r"[a-z0-9-]+\.[0-9]+")
 _MOST_LISTS = 4096
 NODES = ("scontrol", "show", "nodes", "--details", "--oneliner")
-JOBS = ("squeue", "--noheader", "--format=%i|%k|%T|%N|%r")
+JOBS = ("squeue", "--noheader", "--format=%i|%k|%T|%N|%r|%P")
 COMMENT = "drivetrain:"
 ENDED = ".ended"
 """Of the file that says that a member's agent is over, after the member's number."""
@@ -133,8 +133,8 @@ def script(request: StartRequest) -> str:
     The agent of a single node is the batch job itself: a step costs time, and waits for half a minute and more when
     Slurm's controller has just been started. Of several, each leaves a file when it has ended, whatever ended it, since
     Slurm says only when all have: also where nobody is left to read what its shell says, as `slurmstepd` was killed.
-    Unless it is told, Slurm numbers tasks in an order of nodes of its own, and `srun` gives a task one of the cores that
-    its job asked for.
+    Unless it is told, Slurm numbers tasks in an order of nodes of its own, and `srun` gives a task one core of those
+    that its job asked for.
     """
     words = " ".join(_quoted(word) for word in request.agent)
     if len(request.shares) == 1:

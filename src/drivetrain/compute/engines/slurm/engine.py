@@ -182,7 +182,9 @@ class SlurmEngine:
         said = commands.run(commands.JOBS)
         if is_time:
             nodes = commands.nodes_of(text, self._pool, partition=self._partition)
-            self._nodes = time.monotonic(), others.without(nodes, self._others.see(text, said))
+            is_contested = self._others.wait(said, self._partition)
+            seen = others.without(nodes, self._others.see(text, said), is_contested=is_contested)
+            self._nodes = time.monotonic(), seen
         jobs = commands.jobs_of(said)
         left = {attempt: commands.names_of(job.nodes) for attempt, job in jobs.items() if job.nodes}
         return _Seen(self._nodes[1], jobs, left)

@@ -56,6 +56,17 @@ class Others:
         self._before = left
         return {node: _of_each(amount, before.get(node, _NOTHING), min) for node, amount in left.items()}
 
+    def wait(self, jobs: str, partition: str) -> bool:
+        """Whether others' jobs wait for nodes of a partition, of any where none is named. Args: jobs: as of `see`."""
+        for line in jobs.splitlines():
+            _, comment, state, _, why, asked = [*line.split("|"), "", "", "", "", ""][:6]
+            is_for_nodes = state == "PENDING" and why in ("Resources", "Priority")
+            if is_for_nodes and (not partition or partition in asked.split(",")):
+                attempt = commands.attempt_of(comment)
+                if not (attempt and self._is_ours(attempt)):
+                    return True
+        return False
+
 
 def _held(jobs: str) -> list[tuple[str, str, Amount]]:
     """Attempt, node and amount of what our kind of jobs has, those that are just ending among them."""
@@ -67,10 +78,16 @@ def _held(jobs: str) -> list[tuple[str, str, Amount]]:
     return found
 
 
-def without(nodes: Iterable[NodeRecord], others: Mapping[str, Amount]) -> list[NodeRecord]:
-    """Nodes that know what others have of them."""
+def without(nodes: Iterable[NodeRecord], others: Mapping[str, Amount], *, is_contested: bool) -> list[NodeRecord]:
+    """Nodes that know what others have of them, and whether further ones wait for them."""
     return [
-        replace(node, others_gpus=milli // MILLI, others_cpus=cpus, others_memory_bytes=memory_bytes)
+        replace(
+            node,
+            others_gpus=milli // MILLI,
+            others_cpus=cpus,
+            others_memory_bytes=memory_bytes,
+            is_contested=is_contested and any((milli, cpus, memory_bytes)),
+        )
         for node in nodes
         for milli, cpus, memory_bytes in [others.get(node.name, _NOTHING)]
     ]
