@@ -129,7 +129,8 @@ def test_what_slurm_has_given_and_not_to_jobs_of_ours_is_others() -> None:
     seen = {node: others.see(OTHERS, ON_THEM)[node] for node in ("n1", "n2")}
     assert seen == {"n1": Amount(4000, 24, 500 << 20), "n2": Amount(5000, 5, 0)}
     ours.clear()
-    assert others.see(OTHERS, ON_THEM) == seen, "what was ours is while Slurm has it, also once nothing is known of it"
+    just_ended = ON_THEM.replace("RUNNING", "COMPLETING", 1)
+    assert others.see(OTHERS, just_ended)["n1"] == seen["n1"], "ours while Slurm has it, though nothing is known of it"
     nodes = without(commands.nodes_of(OTHERS, "p", partition="main"), seen, is_contested=True)
     assert [(n.gpu, n.num_gpus, n.others_gpus, n.others_cpus, n.others_memory_bytes) for n in nodes] == [
         ("a100", 8, 4, 24, 500 << 20),
@@ -153,6 +154,12 @@ def test_what_slurm_has_given_and_not_to_jobs_of_ours_is_others() -> None:
 def test_others_wait_where_they_stand_in_line_for_nodes_of_the_partition(line: str, wait: bool) -> None:
     assert Others({"job-1.0"}.__contains__).wait(f"{line}\n", "main") is wait
     assert Others({"job-1.0"}.__contains__).wait(f"{line}\n", "") is (wait or line.endswith("Resources|gpu"))
+
+
+def test_a_job_of_ours_that_slurm_does_not_get_to_its_end_has_what_nobody_can_give() -> None:
+    others = Others(lambda _: True)
+    seen = [others.see(OTHERS, ON_THEM)["n2"] for _ in range(3)]
+    assert seen == [Amount(5000, 5, 0), Amount(5000, 5, 0), Amount(6000, 6, 0)]
 
 
 def test_how_slurm_ended_a_job_is_found_by_the_attempt_in_its_comment() -> None:

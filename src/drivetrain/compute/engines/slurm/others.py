@@ -35,6 +35,8 @@ def given_of(text: str) -> dict[str, Amount]:
 class Others:
     """What others have, by node: the less of two looks, as a job of ours may end between two questions of one look.
 
+    A job of ours that Slurm is still ending at the next look has what nobody here can give, as others' jobs do.
+
     Args:
       is_ours: whether an attempt is of this server. One that is stays so while Slurm has it.
     """
@@ -42,15 +44,17 @@ class Others:
     def __init__(self, is_ours: Callable[[str], bool]) -> None:
         self._is_ours = is_ours
         self._ours: set[str] = set()
+        self._ending: set[str] = set()
         self._before: Mapping[str, Amount] | None = None
 
     def see(self, nodes: str, jobs: str) -> dict[str, Amount]:
         """Of what is given what is not ours. Args: nodes, jobs: what `NODES` and `JOBS` print."""
         held = _held(jobs)
         self._ours = {attempt for attempt, *_ in held if attempt in self._ours or self._is_ours(attempt)}
+        stuck, self._ending = self._ending, {attempt for attempt, state, *_ in held if state == "COMPLETING"}
         left = given_of(nodes)
-        for attempt, node, amount in held:
-            if attempt in self._ours:
+        for attempt, _, node, amount in held:
+            if attempt in self._ours and not (attempt in stuck and attempt in self._ending):
                 left[node] = _of_each(left.get(node, _NOTHING), amount, lambda all_, own: max(0, all_ - own))
         before = left if self._before is None else self._before
         self._before = left
@@ -68,13 +72,13 @@ class Others:
         return False
 
 
-def _held(jobs: str) -> list[tuple[str, str, Amount]]:
-    """Attempt, node and amount of what our kind of jobs has, those that are just ending among them."""
+def _held(jobs: str) -> list[tuple[str, str, str, Amount]]:
+    """Attempt, state, node and amount of what our kind of jobs has, those that are just ending among them."""
     found = []
     for line in jobs.splitlines():
-        _, comment, _, nodes = [*line.split("|"), "", "", ""][:4]
+        _, comment, state, nodes = [*line.split("|"), "", "", ""][:4]
         if nodes and (attempt := commands.attempt_of(comment)):
-            found += [(attempt, node, amount_of(comment)) for node in commands.names_of(nodes)]
+            found += [(attempt, state, node, amount_of(comment)) for node in commands.names_of(nodes)]
     return found
 
 
