@@ -137,6 +137,8 @@ def test_what_slurm_has_given_and_not_to_jobs_of_ours_is_others() -> None:
         ("cpu", 8, 5, 5, 0),
     ]
     assert [node.is_contested for node in nodes] == [True, True]
+    assert len(commands.nodes_of(OTHERS, "p", partition="none,main")) == len(nodes)
+    assert not commands.nodes_of(OTHERS, "p", partition="none")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from drivetrain.compute.controller.nodes import NodeRecord
@@ -14,6 +14,7 @@ from drivetrain.server.asking import Asking
 from drivetrain.server.endings import Endings
 
 _AWAY_S = 10.0
+_MOST_SAID = 8
 _SLOW_S = 5.0
 """After so long it is told what keeps an attempt from beginning, which any waits for a moment."""
 _LONG_S = 60.0
@@ -32,6 +33,7 @@ class Watching:
     ) -> None:
         self._engines, self._asking, self._endings, self._note = engines, asking, endings, note
         self._away_s: dict[str, float] = {}
+        self._said: set[tuple[str, str]] = set()
 
     def look(self, world: World, now_s: float) -> bool:
         """Once; whether anything is new that a policy should know."""
@@ -46,7 +48,9 @@ class Watching:
         return is_new
 
     def _see(self, world: World, pool: str, engine: Engine, now_s: float) -> bool:
-        is_new = _see_nodes(world, pool, {node.name: node for node in engine.nodes()})
+        seen = {node.name: node for node in engine.nodes()}
+        taken = self._taken(world, pool, seen)
+        is_new = _see_nodes(world, pool, {name: node for name, node in seen.items() if name not in taken})
         living = engine.living()
         for attempt, member in list(self._asking.lost(world, pool, living, now_s)):
             if self._endings.is_open(world, attempt, now_s):
@@ -72,6 +76,20 @@ class Watching:
             return False
         engine.kill(attempt.id)
         return True
+
+    def _taken(self, world: World, pool: str, seen: Collection[str]) -> set[str]:
+        """Those that another pool has, as of partitions that share nodes: a node is of one pool while it is there."""
+        pools = {each.name for each in world.settings.pools} - {pool}
+        known = [world.nodes[name] for name in seen if name in world.nodes]
+        taken = {node.name: node.pool for node in known if node.pool in pools and node.state != "down"}
+        for other in sorted({*taken.values()}):
+            if (pool, other) not in self._said:
+                self._said.add((pool, other))
+                names = ", ".join(sorted(name for name in taken if taken[name] == other)[:_MOST_SAID])
+                self._note(
+                    f"pool {pool}: {names} are in pool {other} already, and stay there; no two pools share nodes"
+                )
+        return {*taken}
 
     def _miss(self, world: World, pool: str, why: str, now_s: float) -> bool:
         if pool not in self._away_s:

@@ -147,12 +147,12 @@ def script(request: StartRequest) -> str:
 
 
 def nodes_of(text: str, pool: str, *, partition: str) -> list[NodeRecord]:
-    """What `NODES` prints -> nodes, those of a partition alone where one is named."""
+    """What `NODES` prints -> nodes, those of a partition alone where one is named, or several as `a,b`."""
     found = []
     for line in text.splitlines():
         fields = dict(re.findall(r"(\w+)=(\S*)", line))
         why = _REASON.search(line)
-        if "NodeName" not in fields or (partition and partition not in fields.get("Partitions", "").split(",")):
+        if "NodeName" not in fields or not is_of(fields.get("Partitions", ""), partition):
             continue
         num_cores = int(fields.get("CPUEfctv") or fields.get("CPUTot") or 0)
         kind, num_gpus = devices_of(fields.get("Gres", ""))
@@ -171,6 +171,11 @@ def nodes_of(text: str, pool: str, *, partition: str) -> list[NodeRecord]:
             )
         )
     return found
+
+
+def is_of(partitions: str, partition: str) -> bool:
+    """Whether one of a list is one that is meant, which all are where none is named."""
+    return not partition or not set(partition.split(",")).isdisjoint(partitions.split(","))
 
 
 def devices_of(gres: str) -> tuple[str, int]:

@@ -65,7 +65,7 @@ class Others:
         for line in jobs.splitlines():
             _, comment, state, _, why, asked = [*line.split("|"), "", "", "", "", ""][:6]
             is_for_nodes = state == "PENDING" and why in ("Resources", "Priority")
-            if is_for_nodes and (not partition or partition in asked.split(",")):
+            if is_for_nodes and commands.is_of(asked, partition):
                 attempt = commands.attempt_of(comment)
                 if not (attempt and self._is_ours(attempt)):
                     return True
