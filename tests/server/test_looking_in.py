@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -169,3 +170,20 @@ def test_a_deadline_says_how_late_a_job_is(state: str, ended_s: float | None, wo
 def test_a_job_that_runs_past_its_deadline_says_how_late_it_is_so_far() -> None:
     late = deadline_words({"deadline_s": 100.0, "ended_s": None, "state": "running"}, 130.0)
     assert late == "1970-01-01 00:01:40 UTC: missed, late by 30.0 s so far"
+
+
+def test_what_a_loop_with_checkpoints_of_its_own_has_saved_is_shown(server: ServerProcess, tmp_path: Path) -> None:
+    script = tmp_path / "own.py"
+    script.write_text(
+        "import drivetrain as dt\n"
+        "for step in range(9):\n"
+        "    dt.step_done(step)\n"
+        "    if step == 5:\n"
+        "        with dt.phase('checkpoint'):\n"
+        "            pass\n"
+    )
+    client = server.client()
+    job = submit(client, "python", str(script))
+    wait_for_state(client, job, "succeeded")
+    (line,) = [line for line in said("describe", job).stdout.splitlines() if "attempt 0" in line]
+    assert "; saved at step 6" in line

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -51,8 +52,8 @@ class Controller:
             on_note=self.notes.append,
         )
 
-    def submit(self, name: str) -> str:
-        job = Job(command=("true",), name=name, team="maps", gpus=1)
+    def submit(self, name: str, **more: Any) -> str:
+        job = Job(**{"command": ("true",), "name": name, "team": "maps", "gpus": 1, **more})
         with self.database.begin() as connection:
             return jobs.submit(connection, WHO, job, snapshot="", folder="/", key="", now_s=NOW_S).id
 
@@ -406,3 +407,28 @@ def test_a_controller_begins_once_for_as_long_as_no_other_works(tmp_path: Path, 
     worker.turn()
     assert begun == ["begun", "begun"]
     worker.stop()
+
+
+def test_a_job_that_left_for_a_gang_does_not_come_back_while_the_gang_waits_for_the_others_to_leave(
+    controller: Controller,
+) -> None:
+    short = controller.submit("short", gpus=8)
+    controller.worker.turn()
+    controller.tell("alive", f"{short}.0", {"step": None, "saved_step": None})
+    controller.now_s += 60
+    controller.tell("exit", f"{short}.0", {"member": 0, "exit_code": 0})
+    long = [controller.submit("long", gpus=8, preemptible=True) for _ in NODES]
+    controller.worker.turn()
+    for job in long:
+        controller.tell("alive", f"{job}.0", {"step": None, "saved_step": None})
+    controller.now_s += 3600  # much longer than any that ended
+    gang = controller.submit("gang", gpus=8, nodes=len(NODES), priority="high")
+    controller.worker.turn()
+    assert {controller.state(job) for job in long} == {JobState.LEAVING}
+    for job in long:
+        assert controller.state(gang) is JobState.WAITING
+        controller.tell("exit", f"{job}.0", {"member": 0, "exit_code": 143})
+        controller.now_s += 1
+        controller.worker.turn()
+        assert controller.state(job) is JobState.WAITING
+    assert controller.state(gang) is JobState.STARTING

@@ -59,6 +59,17 @@ def test_a_step_that_an_error_interrupted_is_lost(tmp_path: Path) -> None:
     assert account.num_steps_lost == 5  # nothing was saved
 
 
+def test_what_it_saved_in_a_phase_that_ended_well_is_kept_whatever_comes_after(tmp_path: Path) -> None:
+    save = """
+    if step in (2, 4):
+        with dt.phase("checkpoint"):
+            assert step < 4"""
+    assert run(tmp_path, save).returncode == 1
+    account = dt.account(the_run())
+    account.check()
+    assert (account.num_steps_kept, account.num_steps_lost) == (2, 3)  # steps 0 and 1 were done before it saved
+
+
 def test_restarted_by_the_launcher_it_says_from_where_it_goes_on(tmp_path: Path) -> None:
     launcher = ("-m", "drivetrain", "run", "--fault", "kill:rank=0,step=4", "--", sys.executable)
     done = run(tmp_path, "pass", *launcher)

@@ -116,6 +116,8 @@ def _attempt(attempt: dict[str, Any], after: dict[str, Any] | None, of_job: str)
         words.append(f"took {duration_text(int((over_s - attempt['started_s']) * NS_PER_S))}")
     if attempt["step"] is not None:
         words.append(f"reached step {attempt['step'] + 1}")  # as checkpoints count: after the first one it is step 1
+    if attempt["saved_step"] is not None:
+        words.append(f"saved at step {attempt['saved_step']}")
     if attempt["why"] and attempt["reason"] != of_job:
         words.append(attempt["reason"])
     if attempt["lost"] and after is not None:

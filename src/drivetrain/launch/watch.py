@@ -35,6 +35,8 @@ class Progress(Struct, frozen=True):
       step: the last step that any rank began; None when none was recorded yet.
       scalars: the latest metrics that a rank logged, by name.
       num_alive: ranks that run.
+      saved_step: how many steps the newest checkpoint covers, whoever wrote it and wherever it lies; None while the
+        attempt has recorded none.
     """
 
     attempt: int
@@ -42,6 +44,7 @@ class Progress(Struct, frozen=True):
     scalars: Mapping[str, float]
     num_alive: int
     num_ranks: int
+    saved_step: int | None = None
 
 
 class _Rank(Struct):
@@ -119,12 +122,14 @@ class Watch:
       steps: by rank, the last step it began; absent while it recorded none.
       finished: by rank, the last step whose whole turn of the loop it finished, or that was finished where it resumed.
       scalars: the latest metrics that a rank logged.
+      saved_step: how many steps the newest checkpoint covers; None while none was recorded.
     """
 
     def __init__(self, run: RunFolder, *, attempt: int, num_ranks: int) -> None:
         self.steps: dict[int, int] = {}
         self.finished: dict[int, int] = {}
         self.scalars: Mapping[str, float] = {}
+        self.saved_step: int | None = None
         self._ranks = [_Rank(JournalTail(run.rank_journal(attempt, rank))) for rank in range(num_ranks)]
         self._step_ns: deque[int] = deque(maxlen=_NUM_STEPS)
         self._turn_ns: deque[int] = deque(maxlen=_NUM_TURNS)
@@ -212,6 +217,8 @@ class Watch:
             rank.num_left += 1
         elif event.kind == "log" and event.values is not None:
             self.scalars = event.values
+        elif event.kind == "commit":
+            self.saved_step = event.step
         elif event.kind == "begin":
             rank.begin(event)
         elif event.kind == "end":

@@ -14,7 +14,7 @@ import os
 import re
 import threading
 from _weakrefset import WeakSet  # as `threading` does: `weakref` has more, for which agents have no time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
@@ -53,6 +53,7 @@ class Recorder:
       rank: whose records these are, None for a supervisor.
       num_lost_records: records that could not be written.
       listener: who is told of phases too, while steps are profiled.
+      on_saved: called when a block that is the phase `checkpoint` has ended without an error.
     """
 
     def __init__(self, path: Path, fd: int, attempt: int, rank: int | None) -> None:
@@ -61,6 +62,7 @@ class Recorder:
         self._attempt = attempt
         self.num_lost_records = 0
         self.listener: Listener | None = None
+        self.on_saved: Callable[[], None] | None = None
         self._fd = fd
         self._fence = b""
         # Reentrant, because a signal handler may record while its own thread is inside a record.
@@ -275,7 +277,10 @@ class _Phase:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._recorder.end(self._name)
+        recorder = self._recorder
+        recorder.end(self._name)
+        if recorder.on_saved is not None and kind is None and self._name == "checkpoint":
+            recorder.on_saved()
 
 
 _current: Recorder | None = None

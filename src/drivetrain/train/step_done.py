@@ -19,7 +19,8 @@ def step_done(step: int | None = None, **scalars: Any) -> None:
 
     The first call opens this process's part of a run, under `drivetrain run`, torchrun or alone: what went before is
     `init`, the first step with it, and what follows the last call is `teardown`. Time inside a step that is none of its
-    own, such as waiting for data, is named with `dt.phase`.
+    own, such as waiting for data, is named with `dt.phase`. A block that is `dt.phase("checkpoint")` and ends without
+    an error is taken to have saved all steps that are done by then.
 
     Args:
       step: which step it was, from 0, counted over all attempts; one more than the last by default. The first of an
@@ -38,6 +39,7 @@ class _Steps:
 
     def __init__(self, observer: Observer) -> None:
         self.observer = observer
+        observer.commit_by_phase()
         self._expected: int | None = None
 
     def done(self, step: int | None, scalars: Mapping[str, Any]) -> None:

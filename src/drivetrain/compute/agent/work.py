@@ -60,6 +60,7 @@ class Agent:
         os.environ[variables.HOME] = assignment.home
         self._run = run_folder(self._do.run)
         self._step: int | None = None
+        self._saved_step: int | None = None
         self._stepped_s = 0.0
         self._words = ""
         self._begun_s = time.monotonic()
@@ -197,10 +198,13 @@ class Agent:
     def _see(self, progress: Progress) -> None:
         if progress.step != self._step:
             self._step, self._stepped_s = progress.step, time.monotonic()
+        if progress.saved_step is not None:
+            self._saved_step = progress.saved_step
 
     def _how_far(self) -> tuple[int | None, int | None]:
-        if not self._run.checkpoints.is_dir():
-            return self._step, None
+        """The step at hand, and what is saved: as ranks recorded it, wherever it lies; else as it lies in the run."""
+        if self._saved_step is not None or not self._run.checkpoints.is_dir():
+            return self._step, self._saved_step
         from drivetrain.store import LocalShelf
 
         steps = LocalShelf(self._run.checkpoints).steps()

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord
 from drivetrain.compute.policy.values import MILLI, Request, Running, RunTime, Waiting
 
-SHORTEST_S = 1.0
 SAVED_EVERY_S = 600.0
 """How often a job that agrees to be preempted is taken to save; what interruptions cost it goes by that."""
 
@@ -62,9 +61,21 @@ def speeds_of(record: JobRecord, attempt: AttemptRecord) -> Mapping[int, float]:
     return record.speeds if least == most or rate is None else {**record.speeds, len(attempt.shares): rate}
 
 
-def what_is_left(run_time: RunTime, ran_s: float) -> RunTime:
-    """Of a run time, for a job that ran before, and goes on."""
-    return RunTime(*(max(SHORTEST_S, whole_s - ran_s) for whole_s in (run_time.p10_s, run_time.p50_s, run_time.p90_s)))
+def what_is_left(run_time: RunTime, ran_s: float, restart_s: float) -> RunTime:
+    """Of a run time, for a job that ran before, and goes on.
+
+    One that has run longer than a quantile says has until the next before it, past all of them as long again as it has
+    run, as `expected_end_s` takes it: were next to nothing expected of it, a job that was asked to leave for a gang
+    would fill the place that it left for as long as the gang's other places are still being left, and so delay it.
+
+    Args:
+      restart_s: what another start costs it.
+    """
+    if not ran_s:
+        return run_time
+    quantiles = (run_time.p10_s, run_time.p50_s, run_time.p90_s)
+    left = [next((run_s - ran_s for run_s in quantiles[at:] if run_s > ran_s), ran_s) for at in range(len(quantiles))]
+    return RunTime(*(restart_s + left_s for left_s in left))
 
 
 def running_of(record: JobRecord, attempt: AttemptRecord, request: Request, run_time: RunTime | None) -> Running:

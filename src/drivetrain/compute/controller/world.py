@@ -310,7 +310,7 @@ class World:
         if known is None or known.eligible_s != job.eligible_s:
             known = self._told(job)
             if (expected := self._expected.of(job, known)) is not None:
-                known = structs.replace(known, run_time=what_is_left(expected, job.ran_s))
+                known = structs.replace(known, run_time=what_is_left(expected, job.ran_s, known.restart_s))
             self._waiting[job.id] = known
         return known
 
