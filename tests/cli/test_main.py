@@ -32,6 +32,14 @@ def test_a_run_goes_its_way_where_standard_streams_are_closed(closed: str, tmp_p
     assert (done.returncode, (tmp_path / "ran").read_text()) == (0, "it ran\n")
 
 
+def test_ctrl_c_while_the_command_still_imports_is_a_word_and_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "drivetrain").mkdir()
+    (tmp_path / "drivetrain" / "__init__.py").write_text("raise KeyboardInterrupt")
+    command = [sys.executable, "bin/drivetrain"]
+    done = subprocess.run(command, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
 def test_a_bug_of_ours_is_called_one_and_exits_70() -> None:
     code = "import drivetrain.cli.group as g, drivetrain.cli.main as m; g.VERBS['no_such_file'] = ''; m.main()"
     done = subprocess.run([sys.executable, "-c", code, "no_such_file"], capture_output=True, text=True, timeout=60)

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from drivetrain.ledger import JournalTail
+from drivetrain.report.listing import list_lines
 
 LAUNCH = """
 import sys
@@ -26,7 +27,7 @@ spec = LaunchSpec(command=("python", script), num_ranks=2, preload=tuple(preload
     grace_ns=int(float(grace_s) * NS_PER_S), leave_ns=int(float(leave_s) * NS_PER_S) or None)
 print("launching", flush=True)
 outcome = Launcher(spec, create_run(list(spec.command), 2)).run()
-print("outcome", outcome.exit_code, outcome.reason)
+print("outcome", outcome.exit_code, outcome.reason, outcome.hint)
 """
 SLEEP = "import subprocess, time\nhelper = subprocess.Popen(['sleep', '60'])\nprint('pid', helper.pid, flush=True)\n"
 
@@ -83,6 +84,31 @@ def test_a_signal_ends_ranks_and_what_they_started_and_closes_the_journal(signum
     events = JournalTail(journal).poll()
     assert {(event.rank, event.code) for event in events if event.kind == "exit"} == {(0, -15), (1, -15)}
     assert sum(event.kind == "release" for event in events) == 2
+    assert "no checkpoint of it is known; begin it again with the same command: drivetrain run --run run-" in rest
+    (line,) = list_lines()
+    assert line.status == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("step", "hint"), [(3, "go on from its newest checkpoint"), (0, "no checkpoint of it is known")]
+)
+def test_what_a_loop_has_saved_in_a_place_of_its_own_is_worth_going_on_from(start, step: int, hint: str) -> None:
+    launcher = start(
+        f"""
+        import time
+        import drivetrain as dt
+        for step in range(3):
+            dt.step_done(step)
+            if step + 1 == {step}:
+                with dt.phase("checkpoint"):
+                    pass
+        print("ready", flush=True)
+        time.sleep(60)
+        """
+    )
+    launcher.wait_for_line("ready", times=2)
+    launcher.process.send_signal(signal.SIGTERM)
+    assert hint in launcher.end()[1]
 
 
 def test_a_second_ctrl_c_kills_at_once_what_ignores_the_first(start) -> None:
@@ -207,7 +233,7 @@ def test_ranks_that_are_ended_in_mid_checkpoint_leave_no_half_of_it(start, own_h
     )
     launcher.wait_for_line("ready", times=2)
     launcher.process.send_signal(signal.SIGINT)
-    launcher.end()
+    assert "go on from its newest checkpoint" in launcher.end()[1]
     assert [path.name for path in own_home.glob("runs/*/checkpoints/*")] == ["step-00000010"]
 
 

@@ -30,6 +30,13 @@ def test_a_run_has_finished_when_the_processes_started_last_ended_well() -> None
     assert not evidence_of([_event("start", 0)]).has_finished
 
 
+def test_a_run_that_somebody_ended_was_stopped_until_it_goes_on_and_who_ended_for_it_is_no_failure() -> None:
+    ended = [_event("start", 0), _event("stop"), _event("exit", 0, code=-15)]
+    assert evidence_of(ended).was_stopped
+    assert not evidence_of(ended).deaths
+    assert not evidence_of([*ended, _event("start", 0)]).was_stopped
+
+
 def test_the_interval_between_checkpoints_is_the_median_and_redone_ones_count_once() -> None:
     events = [_event("commit", step=step) for step in (20, 40, 40, 60, 75)]
     assert evidence_of(events).commit_every_steps == 20

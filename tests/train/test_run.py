@@ -16,6 +16,7 @@ from torch.nn import functional
 
 import drivetrain as dt
 from drivetrain.core.errors import ConfigError, DataError, UsageError
+from drivetrain.report.listing import list_lines
 from drivetrain.store import create_run, list_checkpoints
 
 X = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
@@ -268,6 +269,13 @@ def test_closing_twice_is_fine_and_ends_the_lease() -> None:
     run.close()
     run.close()
     assert '"k":"release"' in next(run.folder.journal.iterdir()).read_text()
+
+
+def test_a_run_of_its_own_that_ctrl_c_ends_was_stopped_and_has_not_failed() -> None:
+    with pytest.raises(KeyboardInterrupt), dt.Run():
+        raise KeyboardInterrupt
+    (line,) = list_lines()
+    assert line.status == "stopped"
 
 
 def test_bf16_trains_on_a_cpu_too() -> None:

@@ -81,8 +81,7 @@ class Launcher:
           on_note: takes one line whenever there is something to tell, such as a restart.
         Raises: UsageError: there is no such program or script.
         """
-        self._spec = spec
-        self._run = run
+        self._spec, self._run = spec, run
         self._output = output or Terminal(spec.num_ranks * spec.num_nodes)
         self._on_progress = on_progress
         self._on_note = on_note
@@ -101,7 +100,7 @@ class Launcher:
         self._num_before = 0  # ranks of the attempt before
         self._finished: dict[int, int] = {}
         self._gone: int | None = None
-        self._meeting = ""
+        self._meeting, self._has_saved = "", False
 
     def plan(self) -> tuple[RankRequest, ...]:
         """What the ranks of the first attempt would be started with; starts nothing."""
@@ -205,7 +204,7 @@ class Launcher:
 
     def _too_few(self, num_attempts: int) -> Outcome:
         if self._stopped_by is not None:
-            return stopped(self._stopped_by, self._run.id, num_attempts)
+            return stopped(self._stopped_by, self._run, num_attempts, has_saved=self._has_saved)
         return too_few(len(self._nodes), self._spec.least_nodes, _WAIT_FOR_NODES_NS, self._meet, num_attempts)
 
     def _follow(self, failures: list[Failure], num_attempts: int) -> Outcome | None:
@@ -213,7 +212,7 @@ class Launcher:
         attempt, failure = self._attempt, self._attempt.failure
         number = attempt.number + 1
         if self._stopped_by is not None:
-            return stopped(self._stopped_by, self._run.id, num_attempts)
+            return stopped(self._stopped_by, self._run, num_attempts, has_saved=self._has_saved)
         if failure is None:
             if not attempt.is_leaving or attempt.has_ended_well:
                 return Outcome(0, num_attempts)
@@ -274,6 +273,7 @@ class Launcher:
         if not attempt.is_concluded:
             attempt.conclude(attempt.judge(), ())
         self._finished |= watch.finished
+        self._has_saved |= watch.saved_step is not None
         self._tell_progress()
 
     def _begin(self) -> None:
@@ -385,7 +385,9 @@ class Launcher:
         for signum in self._signals.read():
             name = signal.Signals(signum).name
             is_first, self._stopped_by = self._stopped_by is None, self._stopped_by or signum
-            if not is_first and self._spec.leave_ns is not None:
+            if is_first:
+                self._recorder.stop()
+            elif self._spec.leave_ns is not None:
                 continue
             if is_first and self._save_and_leave():
                 self._note(f"{name}: saving, then ending the ranks; once more ends them at once")

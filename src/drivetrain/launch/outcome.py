@@ -7,6 +7,7 @@ import signal
 from msgspec import Struct
 
 from drivetrain.core.units import count_text, duration_text
+from drivetrain.store import RunFolder
 
 
 class Outcome(Struct, frozen=True):
@@ -26,9 +27,13 @@ class Outcome(Struct, frozen=True):
     hint: str = ""
 
 
-def stopped(signum: int, run_id: str, num_attempts: int) -> Outcome:
-    """A person, or a scheduler, ended it."""
-    hint = f"go on from its newest checkpoint with the same command: drivetrain run --run {run_id} ..."
+def stopped(signum: int, run: RunFolder, num_attempts: int, *, has_saved: bool) -> Outcome:
+    """A person, or a scheduler, ended it. Args: has_saved: whether one of its ranks has recorded a checkpoint."""
+    from drivetrain.store import LocalShelf  # its imports cost what few runs need
+
+    is_saved = has_saved or (run.checkpoints.is_dir() and bool(LocalShelf(run.checkpoints).steps()))
+    how = "go on from its newest checkpoint" if is_saved else "no checkpoint of it is known; begin it again"
+    hint = f"{how} with the same command: drivetrain run --run {run.id} ..."
     return Outcome(
         128 + signum, num_attempts, f"stopped by {signal.Signals(signum).name}", hint if num_attempts else ""
     )

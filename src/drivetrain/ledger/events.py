@@ -24,12 +24,13 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "resume": ("rank", "step"),
     "skip": ("rank", "step"),
     "hang": ("of_rank",),
+    "stop": (),
     "log": ("rank", "step"),
     "program": ("rank", "step", "values"),
 }
 """Every kind of record, and the fields without which it means nothing."""
 
-ABOUT_NO_RANK = frozenset({"submit", "clock", "beat", "hang"})
+ABOUT_NO_RANK = frozenset({"submit", "clock", "beat", "hang", "stop"})
 """Kinds that show no progress of a rank, even when a rank that is its own supervisor wrote them."""
 
 

@@ -208,6 +208,10 @@ class Recorder:
         """The supervisor found this rank without progress."""
         self._record(b'{"k":"hang","t":%d,"of_rank":%d}\n', of_rank)
 
+    def stop(self) -> None:
+        """A person, or a scheduler, has the run end."""
+        self._record(b'{"k":"stop","t":%d}\n')
+
     def clock(self, of: str, ahead_ns: int) -> None:
         """The supervisor measured the wall clock of host `of` to be ahead of its own by so much."""
         self._record(b'{"k":"clock","t":%d,"of":%b,"ahead_ns":%d}\n', msgspec.json.encode(of), ahead_ns)

@@ -51,6 +51,7 @@ class Evidence:
       commit_every_steps: median number of steps between them, None of fewer than two.
       hung_ranks: ranks that the supervisor found without progress, in order.
       has_finished: the processes started last have ended, all of them well.
+      was_stopped: a person, or a scheduler, ended it, and it has not gone on since.
       ruined: metrics that are not finite from some step on, the earliest first.
     """
 
@@ -59,6 +60,7 @@ class Evidence:
     commit_every_steps: int | None = None
     hung_ranks: tuple[int, ...] = ()
     has_finished: bool = False
+    was_stopped: bool = False
     ruined: tuple[Ruined, ...] = ()
 
 
@@ -72,6 +74,7 @@ def evidence_of(events: Iterable[Event]) -> Evidence:
     curves: dict[
         str, dict[int, bool]
     ] = {}  # whether a metric is finite, by step; a step done again counts as it was last
+    was_stopped = False
     is_stopping = False  # after the first failure the supervisor stops the other ranks: those are no causes
     for event in events:
         if event.kind == "step_begin":
@@ -83,8 +86,10 @@ def evidence_of(events: Iterable[Event]) -> Evidence:
             commits.append(event.step)
         elif event.kind == "hang":
             hung.append(event.of_rank)
+        elif event.kind == "stop":
+            was_stopped = is_stopping = True
         elif event.kind == "start":
-            is_stopping = False
+            was_stopped = is_stopping = False
             last_codes = {}
         elif event.kind == "exit" and event.rank is not None:
             last_codes[event.rank] = event.code
@@ -93,7 +98,9 @@ def evidence_of(events: Iterable[Event]) -> Evidence:
                 is_stopping = True
     has_finished = bool(last_codes) and not any(last_codes.values())
     ruined = sorted(filter(None, itertools.starmap(_ruined, curves.items())), key=lambda found: found.from_step)
-    return Evidence(tuple(deaths), len(commits), _median_gap(commits), tuple(hung), has_finished, tuple(ruined))
+    return Evidence(
+        tuple(deaths), len(commits), _median_gap(commits), tuple(hung), has_finished, was_stopped, tuple(ruined)
+    )
 
 
 def _ruined(name: str, is_finite: dict[int, bool]) -> Ruined | None:

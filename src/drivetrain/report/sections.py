@@ -31,7 +31,7 @@ _MOST_CHECKPOINTS = 50
 _MOST_FACTS = 200
 _MOST_RESULTS = 200
 _MOST_CHARS = 1000
-_STATUS_CLASS = {"finished": "ok", "running": "warn", "failed": "err", "no records": "err"}
+_STATUS_CLASS = {"finished": "ok", "running": "warn", "stopped": "warn", "failed": "err", "no records": "err"}
 
 
 def header(story: Story) -> Markup:

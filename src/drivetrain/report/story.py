@@ -28,7 +28,7 @@ from drivetrain.store import (
 
 logger = logging.getLogger(__name__)
 
-Status = Literal["no records", "running", "finished", "failed"]
+Status = Literal["no records", "running", "finished", "stopped", "failed"]
 
 Scalars = Mapping[str, Sequence[tuple[int, int, float]]]
 """Metric -> (step, UTC ns, value), by step; one value a step."""
@@ -101,11 +101,15 @@ class Story:
 
 
 def status_of(account: Account, evidence: Evidence) -> Status:
-    """How a run stands: `no records` when nothing was ever allocated, `failed` when it ended otherwise than well."""
+    """How a run stands: `no records` when nothing was ever allocated; `stopped` when a person or a scheduler ended it;
+    `failed` when it ended otherwise than well.
+    """
     if not account.intervals:
         return "no records"
     if account.is_running:
         return "running"
+    if evidence.was_stopped:
+        return "stopped"
     return "finished" if evidence.has_finished else "failed"
 
 

@@ -7,6 +7,9 @@ from types import TracebackType
 
 from drivetrain.core.errors import DrivetrainError
 
+INTERRUPTED = 130
+"""Of Ctrl-C, as shells say it."""
+
 
 def install() -> None:
     """Take over the last word on uncaught errors of ours; others go to whoever had it before. Twice is fine."""
@@ -28,4 +31,6 @@ def code_of(error: BaseException | None) -> int:
     """What a process that ends with this error exits with."""
     if error is None:
         return 0
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
     return error.exit_code if isinstance(error, DrivetrainError) else 1

@@ -17,6 +17,7 @@ from drivetrain.core.units import NS_PER_S
 from drivetrain.core.variables import whole_number
 from drivetrain.ledger import Recorder, set_current
 from drivetrain.store import RunFolder, create_run, list_runs, run_folder
+from drivetrain.train.exits import INTERRUPTED
 from drivetrain.train.settings import Settings
 from drivetrain.train.topology import Topology
 
@@ -83,6 +84,8 @@ class Session:
         global _free_since_ns
         if self._lease is not None:
             self._lease.stop()
+            if exit_code == INTERRUPTED:
+                self.recorder.stop()
             self.recorder.exit(code=exit_code)
             self.recorder.release()
         set_current(None)
