@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,36 @@ def test_a_secret_is_not_shown_by_its_error() -> None:
     with pytest.raises(UsageError) as refused:
         job(secrets={"KEY": "a-very-long-value-that-somebody-pasted"})
     assert "that-somebody-pasted" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        ("drivetrain run --ranks 2 -- python train.py --lr 0.1", "--ranks 2 -- python train.py --lr 0.1"),
+        (
+            "/opt/bin/drivetrain run --restarts=5 --ranks 2:8 python train.py",
+            "--ranks 8 --retries 5 -- python train.py",
+        ),
+        ("python -m drivetrain run -- python 'a b.py'", "-- python 'a b.py'"),
+        ("drivetrain run --help", "-- COMMAND"),
+    ],
+)
+def test_a_launcher_as_the_command_is_refused_with_what_to_send_instead(command: str, hint: str) -> None:
+    with pytest.raises(UsageError, match="a job starts its ranks itself") as refused:
+        Job(command=tuple(shlex.split(command)))
+    assert refused.value.hint == f"drivetrain submit {hint}"
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [
+        ("drivetrain run --run run-01m7 -- python train.py", {}),  # it goes on whenever it is started
+        ("drivetrain run -- python task.py", {"array": "0-9"}),  # each task is a thing of its own
+        ("drivetrain data ingest log", {}),
+        ("python -m drivetrain data ingest log", {}),
+        ("drivetrain", {}),
+        ("python train.py drivetrain run", {}),
+    ],
+)
+def test_other_commands_of_ours_are_jobs_like_any(command: str, more: dict[str, Any]) -> None:
+    assert Job(command=tuple(command.split()), **more).command == tuple(command.split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -96,6 +97,8 @@ class Job:
         if _WAS_ACCEPTED.get():
             return
         _check_words(self.command, self.env)
+        if not self.array:
+            _check_launcher(self.command)
         _check_names(self)
         _check_numbers(self)
         if self.image:
@@ -255,6 +258,26 @@ def _check_words(command: Sequence[str], env: Mapping[str, str]) -> None:
             f"a command with its variables may have {MOST_COMMAND_BYTES} bytes, and {MOST_WORD_BYTES} in one word",
             hint="put what is long into a file of the code",
         )
+
+
+def _check_launcher(command: Sequence[str]) -> None:
+    """A run that the command itself makes is another than the job's, and no later attempt goes on from it."""
+    words = list(command[2:] if list(command[1:3]) == ["-m", "drivetrain"] else command)
+    if words[0].rpartition("/")[2] != "drivetrain" or words[1:2] != ["run"]:
+        return
+    given, left = {}, words[2:]
+    while left and left[0].startswith("-") and left[0] != "--":
+        option, equals, value = left.pop(0).partition("=")
+        given[option] = value if equals or not left else left.pop(0)
+    if "--run" in given:  # it goes on from that one whenever it is started
+        return
+    ours = {"--ranks": given.get("--ranks", "").rpartition(":")[2], "--retries": given.get("--restarts", "")}
+    options = [f"{option} {value} " for option, value in ours.items() if value]
+    program = shlex.join(left[1:] if left[:1] == ["--"] else left)
+    raise UsageError(
+        "a job starts its ranks itself; a `drivetrain run` as its command would begin anew whenever the job does",
+        hint=f"drivetrain submit {''.join(options)}-- {program or 'COMMAND'}",
+    )
 
 
 def _check_names(job: Job) -> None:
