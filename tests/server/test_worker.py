@@ -432,3 +432,30 @@ def test_a_job_that_left_for_a_gang_does_not_come_back_while_the_gang_waits_for_
         controller.worker.turn()
         assert controller.state(job) is JobState.WAITING
     assert controller.state(gang) is JobState.STARTING
+
+
+def test_an_array_whose_workers_all_ended_before_its_tasks_ends_as_the_last_of_them_did(controller: Controller) -> None:
+    array = controller.submit("array", gpus=0, array="0-9", nodes="1:2")
+    controller.worker.turn()
+    for number in range(2):
+        controller.tell("alive", f"{array}-{number}.0", {"step": None, "saved_step": None})
+    assert controller.state(array) is JobState.RUNNING
+    said = {"member": 0, "exit_code": 2, "words": "the secret X is not on this node"}
+    controller.tell("exit", f"{array}-1.0", said)
+    assert controller.state(array) is JobState.RUNNING, "the other one is still there"
+    controller.tell("exit", f"{array}-0.0", said)
+    found = controller.job(array)
+    assert (found.state, found.exit_code) == (JobState.FAILED, 2)
+    assert found.reason.startswith("no worker is left for its tasks, the last: ended with 2 on ")
+    assert found.reason.endswith(": the secret X is not on this node")
+    assert found.ended_s is not None
+
+
+def test_an_array_whose_workers_are_over_their_time_was_stopped(controller: Controller) -> None:
+    array = controller.submit("array", gpus=0, array="0-9", nodes="1:2", max_runtime="1m")
+    controller.worker.turn()
+    controller.now_s += 61
+    controller.worker.turn()
+    for number in range(2):
+        controller.tell("exit", f"{array}-{number}.0", {"member": 0, "exit_code": 143})
+    assert controller.state(array) is JobState.STOPPED

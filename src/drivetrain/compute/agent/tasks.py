@@ -15,10 +15,11 @@ from typing import BinaryIO
 
 from drivetrain.core import variables
 from drivetrain.core.clock import mono_ns
+from drivetrain.core.errors import StoreError
 from drivetrain.core.units import NS_PER_S
 from drivetrain.launch import LaunchSpec
 from drivetrain.ledger import Recorder
-from drivetrain.store import RunFolder
+from drivetrain.store import DISK_HINT, RunFolder
 
 TASK_MARK = "\x1edrivetrain task "
 """In a worker's log: the number of the task whose output follows comes after it, and ends the line."""
@@ -37,7 +38,7 @@ class TaskWorker:
     """Slots that run tasks side by side, each with a journal of its own as if it were a rank.
 
     SIGTERM has it take no more tasks and end those that run, by SIGKILL where they still do after the time that there
-    is to leave in; they are given out again.
+    is to leave in; they are given out again. A slot that cannot write what its tasks print has the worker end likewise.
     """
 
     def __init__(self, spec: LaunchSpec, run: RunFolder, exchange: Exchange) -> None:
@@ -47,9 +48,10 @@ class TaskWorker:
         self._leaving = threading.Event()
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._lock = threading.Lock()
+        self._unwritten: OSError | None = None
 
     def work(self) -> int:
-        """Until nothing is left; 0, or 143 where it was told to leave."""
+        """Until nothing is left; 0, or 143 where it was told to leave. Raises: StoreError: the disk takes no more."""
         before = signal.signal(signal.SIGTERM, self._leave)
         slots = [threading.Thread(target=self._slot, args=(number,)) for number in range(self._spec.num_ranks)]
         journal = self._run.launcher_journal
@@ -69,6 +71,9 @@ class TaskWorker:
                     recorder.exit(number, 0)
                     recorder.release(number)
                 signal.signal(signal.SIGTERM, before)
+        if self._unwritten is not None:
+            where = self._unwritten.filename or self._run.logs
+            raise StoreError(f"cannot write what tasks print: {where}: {self._unwritten.strerror}", hint=DISK_HINT)
         return 143 if self._leaving.is_set() else 0
 
     def _feed(self, recorder: Recorder) -> None:
@@ -109,6 +114,13 @@ class TaskWorker:
         return found
 
     def _slot(self, number: int) -> None:
+        try:
+            self._run_tasks(number)
+        except OSError as exc:
+            self._unwritten = exc
+            self._leave(signal.SIGTERM, None)
+
+    def _run_tasks(self, number: int) -> None:
         log = self._run.rank_log(0, number)
         log.parent.mkdir(parents=True, exist_ok=True)
         journal = self._run.rank_journal(0, number)

@@ -135,6 +135,17 @@ def stopped_waiting(job: JobRecord, reason: str, now_s: float) -> JobRecord:
     return changed(job, state=JobState.STOPPED, reason=reason, ended_s=now_s, position=0)
 
 
+def without_workers(array: JobRecord, last: JobRecord) -> JobRecord:
+    """The last worker of an array has ended before all of its tasks had a result: nobody is left to take the others."""
+    state, exit_code = last.state, last.exit_code
+    if state is JobState.SUCCEEDED:
+        state, exit_code = JobState.FAILED, 1
+    reason = f"no worker is left for its tasks, the last: {last.reason or last.state}"
+    if state is JobState.REFUSED:  # as they all were
+        reason = last.reason
+    return changed(array, state=state, reason=reason, exit_code=exit_code, ended_s=last.ended_s)
+
+
 def refused(job: JobRecord, reason: str, now_s: float) -> JobRecord:
     """No pool can ever give what it asks for."""
     return changed(job, state=JobState.REFUSED, reason=reason, ended_s=now_s, position=0)

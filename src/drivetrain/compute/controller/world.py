@@ -456,6 +456,8 @@ class World:
             self._expected.leave(job)
         for known in (self._waiting, self._said_s):
             known.pop(job.id, None)
+        if array is not None and not any(other.parent == array.id for other in self.jobs.values()):
+            self.set_job(transitions.without_workers(array, job))
 
     def _keep(self, job: JobRecord) -> None:
         """A job that is not over."""
