@@ -73,10 +73,11 @@ def deadline_words(job: dict[str, Any], now_s: float) -> str:
 
 def _tasks(job: dict[str, Any]) -> list[str]:
     tasks, failed, is_over = job["tasks"], job["failed_tasks"], job["ended_s"] is not None
-    num_waiting = tasks["num_tasks"] - sum(tasks[f"num_{what}"] for what in ("succeeded", "failed", "given_out"))
+    num_left = tasks["num_tasks"] - sum(tasks[f"num_{what}"] for what in ("succeeded", "failed", "given_out"))
+    what = "not done" if is_over and num_left > 0 else "waiting"
     lines = [
         f"  tasks      {tasks['num_succeeded']:,} of {tasks['num_tasks']:,} succeeded, {tasks['num_failed']:,} failed,"
-        f" {tasks['num_given_out']:,} given out, {max(0, num_waiting):,} {'not done' if is_over else 'waiting'}"
+        f" {tasks['num_given_out']:,} given out, {max(0, num_left):,} {what}"
     ]
     if again := job["num_tasks_again"]:
         lines.append(
