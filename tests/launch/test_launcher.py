@@ -117,6 +117,17 @@ def test_the_exit_code_is_that_of_the_rank(ending: str, code: int, launch: Calla
     assert done.outcome.exit_code == code
 
 
+def test_of_a_crash_the_last_words_say_where_it_was(launch: Callable, tmp_path: Path) -> None:
+    script = "import ctypes, sys\nprint('before', file=sys.stderr)\ndef read():\n    ctypes.string_at(0)\nread()"
+    done = launch(script, num_ranks=1, restarts=0)
+    reason = done.outcome.reason
+    assert reason.startswith(
+        "rank 0 was killed by SIGSEGV, its last words: Fatal Python error: Segmentation fault / File "
+    )
+    assert f'File "{tmp_path}/script.py", line 4 in read. Gave up' in reason
+    assert done.text(0, "stderr").startswith("before\nFatal Python error")
+
+
 def test_a_rank_ends_as_python_would_end_it(launch: Callable, tmp_path: Path) -> None:
     script = """
     import atexit, threading, time

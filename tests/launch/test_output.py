@@ -120,3 +120,22 @@ def test_however_it_is_cut_into_chunks_each_rank_keeps_its_own_lines(chunks: lis
         own = [line.removeprefix(b"[rank %d] " % rank) for line in lines if line.startswith(b"[rank %d] " % rank)]
         printed = b"".join(chunk for of_rank, chunk in chunks if of_rank == rank)
         assert own == (printed.removesuffix(b"\n").split(b"\n") if printed else [])
+
+
+def test_a_crash_that_the_program_outlived_is_no_last_word(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    log = Log(tmp_path / "log")
+    stream = Stream(reader, 0, "stderr", log, lambda *_: None)
+    crash = (
+        "Fatal Python error: Aborted\n\nCurrent thread 0x1 (most recent call first):\n" + 20 * '  File "x.py", line 1\n'
+    )
+    os.write(writer, (crash + "\nExtension modules: numpy (total: 1)\n").encode())
+    stream.drain()
+    assert stream.last_lines(3) == ["Fatal Python error: Aborted", *['  File "x.py", line 1'] * 2]
+    os.write(writer, b"RuntimeError: Connection reset by peer\n")
+    stream.drain()
+    assert stream.last_lines(2)[1] == "RuntimeError: Connection reset by peer"
+    os.close(writer)
+    stream.close()
+    for _ in range(2):
+        log.leave()

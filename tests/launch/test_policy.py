@@ -58,6 +58,12 @@ def test_the_paragraph_says_who_how_where_the_last_words_and_how_often() -> None
     )
 
 
+def test_a_rank_that_is_killed_without_a_word_may_have_had_no_memory_left() -> None:
+    assert "without a word on stderr, as it is where memory runs out." in failure_text([failed(-9)], "enough", "x.log")
+    assert "without a word on stderr." in failure_text([failed(-11)], "enough", "x.log")
+    assert "memory" not in failure_text([failed(-9, silent_ns=5)], "enough", "x.log")
+
+
 def test_the_exit_code_is_the_ranks_own_or_1() -> None:
     assert [failed(code).exit_code for code in (3, 125, 126, 200, -9)] == [3, 125, 1, 1, 1]
     assert failed(-9, silent_ns=5).exit_code == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket
 import atexit
 import builtins
+import faulthandler
 import gc
 import importlib.machinery
 import io
@@ -58,6 +59,7 @@ def become(job: Spawn, line: int) -> NoReturn:
         os._exit(127)
     os.environ.clear()
     os.environ.update(job.env)
+    faulthandler.enable(all_threads=False)  # of a crash there would be no word
     _reseed()
     code = _run_attempts(job, Control(Channel(_socket.socket(fileno=line))))
     _finish()

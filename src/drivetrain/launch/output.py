@@ -17,6 +17,18 @@ _CHUNK_BYTES = 65536
 _MAX_PIPE_BYTES = 1 << 20
 _MAX_LINE_BYTES = 65536
 _TAIL_BYTES = 8192
+_CRASH, _FRAME = "Fatal Python error: ", "  File "
+_OF_CRASH = (
+    _CRASH,
+    _FRAME,
+    "Python runtime state",
+    "Current thread",
+    "Thread",
+    "Stack",
+    "  ...",
+    "  <",
+    "Extension modules",
+)
 _COLOURS = (36, 33, 35, 32, 34, 31)
 
 
@@ -57,9 +69,13 @@ class Stream:
                 return
 
     def last_lines(self, num_lines: int) -> list[str]:
-        """The last lines that are not empty, as text."""
-        lines = self._tail.decode("utf-8", errors="replace").splitlines()
-        return [line.rstrip() for line in lines if line.strip()][-num_lines:]
+        """The last lines that are not empty, as text; of a crash of Python's the last two say where it was."""
+        text = self._tail.decode("utf-8", errors="replace")
+        lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+        crash = next((at for at in reversed(range(len(lines))) if lines[at].startswith(_CRASH)), None)
+        if crash is not None and all(line.startswith(_OF_CRASH) for line in lines[crash:]):  # nothing came after it
+            lines[crash + 1 :] = [line for line in lines[crash:] if line.startswith(_FRAME)][:2]
+        return lines[-num_lines:]
 
     def go_on_in(self, rank: int, log: Log) -> None:
         """What comes from now on belongs to this rank of another attempt, and to its log."""

@@ -113,7 +113,9 @@ def failure_text(failures: Sequence[Failure], why: str, log: str) -> str:
     """
     last = failures[-1]
     words = " / ".join(line.strip() for line in last.first.last_words[-3:])
-    told = f", its last words: {words}" if words else ", without a word on stderr"
+    is_killed = last.silent_ns is None and last.first.code == -signal.SIGKILL
+    silence = ", without a word on stderr" + (", as it is where memory runs out" if is_killed else "")
+    told = f", its last words: {words}" if words else silence
     return f"{last}{told}. Gave up after {count_text(len(failures), 'attempt')}: {why}. All that it printed is in {log}"
 
 
