@@ -11,6 +11,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -23,7 +24,7 @@ from drivetrain.compute.job import Job
 from drivetrain.compute.snapshot import take
 from drivetrain.compute.snapshot.batches import MOST_BATCH_BYTES
 from drivetrain.core.errors import UsageError
-from drivetrain.server.client import Client
+from drivetrain.server.client import Client, pieces
 
 SLEEP = ("sleep", "600")
 
@@ -40,6 +41,25 @@ def test_a_job_runs_and_its_log_is_followed_to_its_end(server: ServerProcess) ->
     assert told["job"]["name"] == "two words"
     assert [attempt["exits"] for attempt in told["attempts"]] == [{"0": 0}]
     assert next(event["kind"] for event in told["events"] if event["subject"] == job) == "job waiting"
+
+
+def test_what_a_job_has_printed_so_far_comes_to_an_end_though_it_prints_on() -> None:
+    sizes = [1 << 20, (1 << 20) - 3, *[10] * 8]  # it prints faster than it is asked
+
+    def ask(_method: str, _path: str, body: dict[str, Any]) -> dict[str, Any]:
+        begin, number = body["cursor"].get("f", 0), len(asked)
+        asked.append(begin)
+        piece = {"file": "f", "attempt": 0, "rank": 0, "text": str(number), "end": begin + sizes[number]}
+        return {"job": "job-1", "state": "running", "pieces": [piece]}
+
+    asked: list[int] = []
+    assert [piece["text"] for piece in pieces(ask, "job-1", rank=None, follow=False)] == ["0", "1", "2"]
+
+
+def test_a_log_that_ends_within_a_character_is_followed_to_the_end_of_its_job() -> None:
+    piece = {"file": "f", "attempt": 0, "rank": 0, "text": "", "end": 0}
+    answer = {"job": "job-1", "state": "failed", "pieces": [piece]}
+    assert list(pieces(lambda *_: answer, "job-1", rank=None, follow=True)) == [piece, piece]
 
 
 def test_a_gang_runs_on_several_nodes_and_one_rank_s_log_is_read(server: ServerProcess) -> None:

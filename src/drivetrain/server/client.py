@@ -30,6 +30,8 @@ NO_CODE = 409
 _TOO_MANY = 429
 _PATIENCE_S = 60.0
 _START_S = 30.0
+_CAUGHT_UP_BYTES = 1 << 19
+"""An answer with fewer had no more to tell then: half of what one may have, see `services/logs.py`."""
 
 
 class ChangedError(UsageError):
@@ -194,8 +196,9 @@ def pieces(ask: Callable[..., Any], name: str, *, rank: int | None, follow: bool
         answer = ask("POST", f"/api/jobs/{in_path('job', name)}/logs", body)
         name = answer["job"]  # what `latest` means may change meanwhile
         yield from answer["pieces"]
+        num_bytes = sum(piece["end"] - cursor.get(piece["file"], 0) for piece in answer["pieces"])
         cursor |= {piece["file"]: piece["end"] for piece in answer["pieces"]}
-        if answer["pieces"]:
+        if num_bytes > (0 if follow else _CAUGHT_UP_BYTES):
             continue
         is_over = answer["state"] in FINAL
         if not follow or (is_over and is_last):
