@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import getpass
 import secrets
 import signal
 import socket
@@ -23,10 +22,10 @@ from drivetrain.compute.snapshot import CodeShelf
 from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.core.units import NS_PER_S
 from drivetrain.server import here
-from drivetrain.server.announced import announced, end_until_idle, refuse_another_database, write_token
+from drivetrain.server.announced import announced, end_until_idle, refuse_another_database
 from drivetrain.server.asking import Asking
 from drivetrain.server.bookkeeping import bookkeeping
-from drivetrain.server.database import Records, in_turn, open_database, reading
+from drivetrain.server.database import Records, open_database, reading
 from drivetrain.server.foresee import Foresight
 from drivetrain.server.http import make_app
 from drivetrain.server.http.patience import PatientProtocol
@@ -35,15 +34,13 @@ from drivetrain.server.idle import ending_when_idle
 from drivetrain.server.kept_home import keep_home, refuse_another_home
 from drivetrain.server.kept_pools import keep_pools, kept_config
 from drivetrain.server.keys import server_key
+from drivetrain.server.own_token import keeping_token, see_to_token
 from drivetrain.server.pools import ServerConfig, engine_of, unknown_partitions
-from drivetrain.server.services import people
-from drivetrain.server.services.people import Role
 from drivetrain.server.steady import SteadyClock
 from drivetrain.server.sweeping import sweeping
 from drivetrain.server.worker import Worker
 from drivetrain.store import home, make_home
 
-_LOCAL_TOKEN_S = 30 * 86400.0
 _UNFINISHED = [state.value for state in JobState if not state.is_final]
 
 
@@ -136,7 +133,7 @@ def _serve_once(
         foresight = Foresight(database)
         app = make_app(Server(database, folder, key, CodeShelf(folder), worker.wake, foresight, identity, clock))
         running = uvicorn.Server(_settings(spec, app))
-        _see_to_token(database, folder, clock())
+        see_to_token(database, folder, clock())
         spare_collector()
         worker.start()
         try:
@@ -146,6 +143,7 @@ def _serve_once(
                 _ending(spec, running, database),
                 sweeping(database, home(), clock),
                 bookkeeping(database, clock),
+                keeping_token(database, folder, clock),
             ):
                 on_ready(url)
                 running.run([listening])
@@ -216,21 +214,6 @@ def _listen(spec: ServeSpec) -> socket.socket:
         raise UsageError(f"cannot listen at {spec.host}:{spec.port}: {why}", hint="another --port or --host?") from exc
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)  # else the end of each answer waits for 40 ms
     return listening
-
-
-def _see_to_token(database: Engine, folder: Path, now_s: float) -> None:
-    """Commands of the same user on this machine may do all."""
-    user = getpass.getuser()
-    with in_turn(database) as connection:
-        people.drop_expired(connection, now_s)
-        known = people.person(connection, user)
-        if known is None or known.role is not Role.OPERATOR:
-            people.set_user(connection, user, Role.OPERATOR, () if known is None else known.teams)
-        token = here.read_token(folder)
-        if not token or not people.is_good(connection, token, for_s=_LOCAL_TOKEN_S / 2, now_s=now_s):
-            label = f"of {socket.gethostname()}"[:64]
-            token = people.give_token(connection, user, label, lasts_s=_LOCAL_TOKEN_S, now_s=now_s)
-            write_token(folder, token)
 
 
 def _num_unfinished(database: Engine) -> int:
