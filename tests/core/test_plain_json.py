@@ -43,3 +43,7 @@ def test_numbers_that_are_none_are_as_python_writes_them() -> None:
     assert math.isnan(decoded(b"NaN"))
     with pytest.raises(TypeError, match="set"):
         encoded({1})
+
+
+def test_objects_are_made_into_what_is_wanted() -> None:
+    assert decoded(b'[{"a": {"b": 1}}]', lambda found: tuple(found.items())) == [(("a", (("b", 1),)),)]

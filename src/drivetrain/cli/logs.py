@@ -57,9 +57,11 @@ def _away(why: str) -> None:
 
 def _check_there(found: dict[str, Any], rank: int | None, task: int | None) -> None:
     """Raises: UsageError: a job has no such rank or task."""
-    from drivetrain.compute.job import job_of
+    import msgspec
 
-    job = job_of(found["job"])
+    from drivetrain.compute.job import Job
+
+    job = msgspec.convert(found["job"], Job)  # a newer server's jobs may have keys that are not known here
     if task is not None and not job.array:
         raise UsageError(f"--task is {task}, but {found['id']} is no array", hint="--rank shows one rank's output")
     if task is not None and task not in job.tasks:

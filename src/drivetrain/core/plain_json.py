@@ -14,13 +14,16 @@ class _AsJson:
     """How the scanner reads, as `json.JSONDecoder` has it by default."""
 
     strict = True
-    object_hook = object_pairs_hook = None
+    object_pairs_hook = None
     parse_float, parse_int = float, int
     parse_constant = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}.__getitem__
 
+    def __init__(self, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> None:
+        self.object_hook = object_hook
+
 
 _SPACE = " \t\n\r"
-_scan = _json.make_scanner(_AsJson)  # type: ignore[arg-type]  # it wants something with these names
+_scan = _json.make_scanner(_AsJson())  # type: ignore[arg-type]  # it wants something with these names
 
 
 def encoded(value: object) -> bytes:
@@ -36,11 +39,16 @@ def escaped(value: object) -> bytes:
     return _text(value, _json.encode_basestring_ascii).encode("ascii")
 
 
-def decoded(data: bytes) -> Any:
-    """The value of JSON in UTF-8. Raises: ValueError: it is none."""
+def decoded(data: bytes, objects_as: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """The value of JSON in UTF-8. Raises: ValueError: it is none.
+
+    Args:
+      objects_as: makes of each object in it what stands in its place; a dict by default.
+    """
     text = data.decode().strip(_SPACE)
+    scan = _scan if objects_as is None else _json.make_scanner(_AsJson(objects_as))  # type: ignore[arg-type]  # as above
     try:
-        value, end = _scan(text, 0)
+        value, end = scan(text, 0)
     except StopIteration as exc:
         raise ValueError(f"no JSON at character {exc.value}") from None
     if end != len(text):

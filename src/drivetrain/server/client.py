@@ -6,6 +6,7 @@ import os
 import sys
 import time
 
+from drivetrain import __version__
 from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.core.http import Connection
 from drivetrain.core.plain_json import decoded, encoded
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from typing import Any
+    from typing import Any, NoReturn
 
     from drivetrain.compute.job import Job
     from drivetrain.compute.snapshot import Manifest
@@ -29,6 +30,8 @@ NO_CODE = 409
 """The answer to a job whose code has not been sent."""
 _TOO_MANY = 429
 _PATIENCE_S = 60.0
+_PAUSE_S, _MOST_PAUSES = 1.0, 60
+"""Where requests come too often: as `Retry-After` says, and how often that."""
 _START_S = 30.0
 _CAUGHT_UP_BYTES = 1 << 19
 """An answer with fewer had no more to tell then: half of what one may have, see `services/logs.py`."""
@@ -44,6 +47,16 @@ class NoCodeError(UsageError):
 
 class NotTrustedError(StoreError):
     """Nobody whom this machine trusts has signed the server's certificate."""
+
+
+class Said(dict[str, object]):
+    """An object in a server's answer, as a dict. What it lacks is no bug: the server is of another version."""
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise StoreError(
+            f"the server says nothing of {key!r}, which drivetrain {__version__} looks for in its answer",
+            hint="the server seems to be of an older version: update it, or use its drivetrain",
+        )
 
 
 class Client:
@@ -145,7 +158,7 @@ class Client:
             raise UsageError("what is to be sent has a text that is no UTF-8") from exc
         content = self._send(method, path, sent, "application/json")
         try:
-            return decoded(content) if content else None
+            return decoded(content, Said) if content else None
         except ValueError as exc:
             raise StoreError(f"what answers at {self.url} is no server of ours") from exc
 
@@ -157,16 +170,25 @@ class Client:
         return {"Authorization": f"Bearer {self._token}", "Content-Type": kind}
 
     def _send(self, method: str, path: str, body: bytes = b"", kind: str = "application/octet-stream") -> bytes:
+        """Again while requests come too often, for a while: of such a one nothing was done."""
+        status, content = self._answered(method, path, body, kind)
+        for _ in range(_MOST_PAUSES):
+            if status != _TOO_MANY:
+                break
+            time.sleep(_PAUSE_S)
+            status, content = self._answered(method, path, body, kind)
+        if status >= 400:
+            raise _refusal(status, content)
+        return content
+
+    def _answered(self, method: str, path: str, body: bytes, kind: str) -> tuple[int, bytes]:
         try:
-            status, content = self._exchange(method, path, self._headers(kind), body)
+            return self._exchange(method, path, self._headers(kind), body)
         except OSError as exc:
             if "CERTIFICATE_VERIFY_FAILED" in str(exc):
                 hint = f"{CA_FILE}=FILE, of its certificate or of who signed it"
                 raise NotTrustedError(f"the server {self.url} is not trusted: {exc}", hint=hint) from exc
             raise StoreError(f"the server {self.url} does not answer: {exc}", hint="is it running?") from exc
-        if status >= 400:
-            raise _refusal(status, content)
-        return content
 
     def _exchange(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         """Once more where the server has let go of a connection that it had kept."""

@@ -88,10 +88,8 @@ class Limits:
         headers = dict(scope["headers"])
         address = (scope.get("client") or ("",))[0]
         token = headers.get(b"authorization", b"").decode("latin-1")
-        may_try = token in self._good or self._tries.has(address)
-        if not may_try or not self._requests.take(token or address):
-            answer = JSONResponse({"detail": "too many requests"}, 429, {"Retry-After": "1"})
-            await answer(scope, receive, send)
+        if (why := self._too_many(token, address)) is not None:
+            await JSONResponse({"detail": f"too many requests: {why}"}, 429, {"Retry-After": "1"})(scope, receive, send)
             return
         most = most_bytes(scope["method"], scope["path"])
         size = headers.get(b"content-length", b"0")
@@ -105,6 +103,14 @@ class Limits:
             await send(message)
 
         await self._app(scope, _counted(receive, most), watched)
+
+    def _too_many(self, token: str, address: str) -> str | None:
+        """Why a request comes too often; None where it does not."""
+        if token not in self._good and not self._tries.has(address):
+            return f"{address} has tried many tokens that are not good"
+        if not self._requests.take(token or address):
+            return f"expected at most {REQUESTS_PER_S:g} a second with one token"
+        return None
 
     def _learn(self, token: str, address: str, status: int, *, needs_one: bool) -> None:
         """What an answer says of the token that was shown."""
