@@ -1,4 +1,4 @@
-"""A command and a server of another version, and a server that asks for patience."""
+"""A command and a server of another version, one that asks for patience, and one that does not come up."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import text
 
 from drivetrain.cli.group import drivetrain
 from drivetrain.core.errors import StoreError
 from drivetrain.server import client as client_module
 from drivetrain.server.client import SERVER, TOKEN
+from drivetrain.server.database import open_database
 
 Answers = list[tuple[int, Any]]
 JOB = {"id": "job-1", "state": "succeeded", "user": "ana", "team": "maps", "submitted_s": 0.0, "reason": ""}
@@ -95,3 +98,15 @@ def test_who_asks_too_often_is_answered_later(
     assert isinstance(error, StoreError)
     assert "at most 500 a second with one token" in error.message
     assert len(left) == 1
+
+
+def test_a_command_says_why_the_server_that_it_starts_does_not_come_up(own_home: Path) -> None:
+    database = open_database()
+    with database.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    database.dispose()
+    error = said("jobs").exception
+    assert isinstance(error, StoreError)
+    assert "a server for this machine did not come up: the database" in error.message
+    assert "its tables are of version 9999" in error.message
+    assert error.hint == f"see {own_home / 'server' / 'server.log'}"

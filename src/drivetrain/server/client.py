@@ -301,6 +301,8 @@ def _started() -> Client:
     make_home()
     folder = here.server_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = folder / "server.log"
+    size_bytes = log.stat().st_size if log.exists() else 0
     started: subprocess.Popen[bytes] | None = None
     until_s = time.monotonic() + _START_S
     while time.monotonic() < until_s:
@@ -314,7 +316,18 @@ def _started() -> Client:
                 break
             started = None  # it has made way for one that comes up
         time.sleep(0.02)
-    raise StoreError("a server for this machine did not come up", hint=f"see {folder / 'server.log'}")
+    raise StoreError(f"a server for this machine did not come up{_last_error(log, size_bytes)}", hint=f"see {log}")
+
+
+def _last_error(log: Path, since_bytes: int) -> str:
+    """What a server that ended said, after a colon; empty where it said nothing since."""
+    from contextlib import suppress
+
+    with suppress(OSError):
+        lines = log.read_bytes()[since_bytes:].decode(errors="replace").splitlines()
+        if errors := [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]:
+            return f": {errors[-1]}"
+    return ""
 
 
 def _start(folder: Path) -> subprocess.Popen[bytes]:

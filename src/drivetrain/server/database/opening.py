@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
+from drivetrain import __version__
 from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.store import home
 
@@ -47,7 +48,8 @@ def open_database(url: str = "") -> Engine:
         raise StoreError(f"the database {shown} cannot be used: {_first_line(exc)}") from exc
     except _OtherVersionError as exc:
         engine.dispose()
-        raise StoreError(f"the database {shown} is of another version: {exc}", hint="use the newer drivetrain") from exc
+        hint = "use the drivetrain that it was used with last, or a newer one"
+        raise StoreError(f"the database {shown} is of another version: {exc}", hint=hint) from exc
     return engine
 
 
@@ -59,22 +61,24 @@ def _is_current(connection: Connection) -> bool:
     """Whether there is nothing to migrate; to know that takes none of what migrations import."""
     if not inspect(connection).has_table("alembic_version"):
         return False
-    newest = max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
-    return connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [newest]
+    versions = sorted(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+    has = connection.scalars(text("SELECT version_num FROM alembic_version")).all()
+    if unknown := set(has) - set(versions):
+        found = ", ".join(sorted(unknown))
+        raise _OtherVersionError(
+            f"its tables are of version {found}, and drivetrain {__version__} knows {versions[-1]}"
+        )
+    return has == versions[-1:]
 
 
 def _migrate(connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config
-    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, "head")
-    except CommandError as exc:
-        raise _OtherVersionError(str(exc)) from exc
+    command.upgrade(config, "head")
 
 
 def engine_at(address: str) -> Engine:
