@@ -15,6 +15,8 @@ from drivetrain.ledger.fleet.settled import Held, Settled, SettledPool
 from drivetrain.ledger.fleet.sweep import Attempt, Fleet, Queued
 
 BY = ("pool", "team", "user", "job")
+Where = Mapping[str, str | frozenset[str]]
+"""Some of these names, each with the one value that counts, or with all that do."""
 
 
 def statement(
@@ -23,14 +25,14 @@ def statement(
     end_ns: int,
     *,
     by: Sequence[str] = (),
-    where: Mapping[str, str] | None = None,
+    where: Where | None = None,
 ) -> Statement:
     """The account of a window, whole and by what `by` names.
 
     Args:
       end_ns: cut at the moment that the fleet was read.
       by: some of `pool`, `team`, `user`, `job`.
-      where: the same names, each with the one value that counts. What nobody held belongs to no team, user or job.
+      where: what counts, of the same names. What nobody held belongs to no team, user or job.
     Raises: UsageError: an unknown name, a window that ends before it starts, or one that the fleet was not read for.
     """
     return statements(fleet, start_ns, end_ns, [by], where=where)[0]
@@ -42,7 +44,7 @@ def statements(
     end_ns: int,
     bys: Sequence[Sequence[str]],
     *,
-    where: Mapping[str, str] | None = None,
+    where: Where | None = None,
 ) -> list[Statement]:
     """Several of one window, for little more than one: what attempts did is found out once."""
     where = where or {}
@@ -126,11 +128,13 @@ class _Row:
 class _Sheet:
     """Everything of one window, sorted into rows."""
 
-    def __init__(self, start_ns: int, end_ns: int, by: tuple[str, ...], where: Mapping[str, str]) -> None:
+    def __init__(self, start_ns: int, end_ns: int, by: tuple[str, ...], where: Where) -> None:
         self.start_ns, self.end_ns = start_ns, end_ns
-        self.by, self.where = by, where
+        self.by = by
+        wanted = {name: frozenset({values}) if isinstance(values, str) else values for name, values in where.items()}
         self._told_apart = [BY.index(name) for name in by]
-        self._wanted = [(BY.index(name), value) for name, value in where.items()]
+        self._wanted = [(BY.index(name), values) for name, values in wanted.items()]
+        self._pools = wanted.get("pool")
         self.capacity: dict[str, int] = {}
         self.rows: dict[tuple[str, ...], _Row] = {}
         self.num_attempts = 0
@@ -150,7 +154,7 @@ class _Sheet:
     def _row(self, pool: str, team: str = "", user: str = "", job: str = "") -> _Row | None:
         """Where something with these names belongs; None where it does not count."""
         names = pool, team, user, job
-        if any(names[index] != value for index, value in self._wanted):
+        if any(names[index] not in values for index, values in self._wanted):
             return None
         key = tuple([names[index] for index in self._told_apart])
         row = self.rows.get(key)
@@ -164,7 +168,7 @@ class _Sheet:
 
     def add_free(self, fleet: Fleet) -> None:
         for name, curve in fleet.pools.items():
-            if self.where.get("pool", name) != name:
+            if not self._has_pool(name):
                 continue
             level, money = curve.between(self.start_ns, self.end_ns)
             self.capacity[name] = level.capacity
@@ -177,23 +181,28 @@ class _Sheet:
     def has(self, attempt: Attempt, read_at_ns: int) -> bool:
         """Whether it may have anything of the window, and of what was chosen."""
         end_ns = read_at_ns if attempt.end_ns is None else attempt.end_ns
-        names = self.where.get("pool", ""), attempt.team, attempt.user, attempt.job
-        is_chosen = all(names[index] == value for index, value in self._wanted)
-        return is_chosen and self._span_ns(attempt.start_ns, end_ns) > 0
+        return self._has(attempt.team, attempt.user, attempt.job) and self._span_ns(attempt.start_ns, end_ns) > 0
+
+    def _has(self, team: str, user: str, job: str) -> bool:
+        """Whether it counts, in whatever pool."""
+        names = "", team, user, job
+        return all(names[index] in values for index, values in self._wanted if BY[index] != "pool")
+
+    def _has_pool(self, name: str) -> bool:
+        return self._pools is None or name in self._pools
 
     def add_attempt(self, attempt: Attempt, found: Mapping[str, _Row]) -> None:
         for pool, part in found.items():
             row = self._row(pool, attempt.team, attempt.user, attempt.job)
             if row is not None:
                 row.add(part)
-        self.num_attempts += any(self.where.get("pool", pool) == pool for pool in found)
+        self.num_attempts += any(map(self._has_pool, found))
         self._add_shortages(attempt)
 
     def add_settled(self, settled: Settled) -> None:
         """What lies within the window as a whole."""
         who = settled.team, settled.user, settled.job
-        names = self.where.get("pool", ""), *who
-        if any(names[index] != value for index, value in self._wanted):
+        if not self._has(*who):
             return
         for part in settled.pools:
             row = self._row(part.pool, *who)
@@ -207,10 +216,10 @@ class _Sheet:
                 for leaf, milli_ns in held.leaves.items():
                     row.leaves[leaf] += milli_ns
                     row.money[leaf] += milli_ns * held.price
-        if "pool" in self.where:
-            self.num_attempts += sum(part.num for part in settled.pools if part.pool == self.where["pool"])
-        else:
+        if self._pools is None:
             self.num_attempts += settled.num
+        else:
+            self.num_attempts += sum(part.num for part in settled.pools if part.pool in self._pools)
         for pool, milli_ns in settled.uncarried.items():
             if (row := self._row(pool, *who)) is not None:
                 row.uncarried += milli_ns

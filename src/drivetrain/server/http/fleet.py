@@ -34,6 +34,7 @@ from drivetrain.server.http.bodies import Body
 from drivetrain.server.http.who import doing, person_of, server_of
 from drivetrain.server.services import settings as written
 from drivetrain.server.services.fleet import moment_ns, read_fleet
+from drivetrain.server.services.names import job_and_workers, refuse_unknown
 from drivetrain.server.services.people import Person, Role
 
 router = APIRouter(prefix="/api", tags=["fleet"])
@@ -147,15 +148,20 @@ def cost(
     since_s: Annotated[float, Query(ge=0, le=1e10)] = 7 * 86400.0,
     where: Annotated[list[str] | None, Query()] = None,
 ) -> dict[str, Any]:
-    """Device time and money of a window, as JSON and as text."""
+    """Device time and money of a window, as JSON and as text; an array's are those of its workers."""
     server = server_of(request)
-    chosen = dict(text.partition("=")[::2] for text in where or ())
+    chosen: dict[str, str | frozenset[str]] = dict(text.partition("=")[::2] for text in where or ())
     names = tuple(filter(None, (name.strip() for name in by.split(","))))
     with reading(server.database) as connection:
         at_ns = moment_ns(connection, server.clock())
         since_ns = max(0, at_ns - int(since_s * NS_PER_S))
+        if chosen.get("job"):
+            chosen["job"] = job_and_workers(connection, str(chosen["job"]))
         fleet = read_fleet(connection, at_ns, since_ns, {*names, *chosen}, server.past)
     found = statement(fleet, since_ns, fleet.read_at_ns, by=names, where=chosen)
+    if not found.rows:
+        with reading(server.database) as connection:
+            refuse_unknown(connection, {name: str(chosen[name]) for name in ("pool", "team", "user") if name in chosen})
     return {"json": statement_json(found), "text": cost_text(found)}
 
 

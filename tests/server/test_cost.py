@@ -1,0 +1,66 @@
+"""`drivetrain cost --where`: what is asked about is there, or it is said that it is not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.server.conftest import somebody, submit
+from tests.server_process import ServerProcess, wait_for_state
+
+from drivetrain.cli.group import drivetrain
+from drivetrain.core.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def ours(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIVETRAIN_SERVER", server.url)
+    monkeypatch.setenv("DRIVETRAIN_TOKEN", server.token)
+
+
+def cost(*words: str) -> Result:
+    return CliRunner().invoke(drivetrain, ["cost", *words])
+
+
+def told(*words: str) -> dict[str, Any]:
+    result = cost(*words, "--json")
+    assert result.exception is None
+    return json.loads(result.stdout)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+@pytest.mark.parametrize("what", ["pool", "team", "user", "job"])
+def test_a_name_that_nothing_has_is_refused(what: str, options: tuple[str, ...]) -> None:
+    error = cost("--where", f"{what}=unheard-of", *options).exception
+    assert isinstance(error, UsageError)
+    assert f"there is no {what} " in error.message
+    assert "unheard-of" in error.message
+
+
+def test_the_nearest_name_is_named() -> None:
+    error = cost("--where", "pool=locl").exception
+    assert isinstance(error, UsageError)
+    assert error.hint == "did you mean local?"
+
+
+def test_somebody_who_had_nothing_in_the_window_has_nothing(server: ServerProcess) -> None:
+    name, _ = somebody(server, "member", ("had-nothing",))
+    server.client().ask("PUT", "/api/settings/budget/only-a-budget", {"team": "only-a-budget", "limit": 1})
+    for where in (f"user={name}", "team=had-nothing", "team=only-a-budget"):
+        assert told("--where", where)["rows"] == []
+    job = submit(server.client(), "true", team="had-one")
+    wait_for_state(server.client(), job, "succeeded")
+    assert told("--where", "team=had-one", "--since", "0s")["rows"] == []
+    server.client().ask("DELETE", "/api/settings/budget/only-a-budget")
+
+
+def test_an_array_costs_what_its_workers_do_and_the_beginning_of_an_id_will_do(server: ServerProcess) -> None:
+    client = server.client()
+    array = submit(client, "true", array="0-3", nodes="1:2")
+    wait_for_state(client, array, "succeeded")
+    found = told("--by", "job", "--where", f"job={array[:-2]}")
+    assert found["num_attempts"] >= 1
+    assert {row["job"].rpartition("-")[0] for row in found["rows"]} == {array}
+    assert sum(found["leaves_device_ms"].values()) > 0
