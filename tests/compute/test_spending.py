@@ -8,10 +8,11 @@ import pytest
 
 from drivetrain.compute.controller.changes import Settings
 from drivetrain.compute.controller.nodes import NodeRecord
-from drivetrain.compute.controller.spending import SpendBook, began_s
+from drivetrain.compute.controller.spending import SpendBook
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord
 from drivetrain.compute.controller.world import World
 from drivetrain.compute.job import Job
+from drivetrain.compute.policy.periods import began_s
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.values import MILLI, Budget, Pool, Share
 
@@ -66,7 +67,7 @@ def test_a_team_is_warned_once_and_stopped_once_its_budget_is_spent() -> None:
     assert states == [AttemptState.RUNNING] * 5 + [AttemptState.LEAVING]
     world.exited("j.0", 0, 143, now_s)
     world.decided(plan(world.snapshot(now_s), now_s), now_s)
-    assert world.jobs["j"].reason.endswith("it waits until there is more")
+    assert world.jobs["j"].reason.endswith("it waits until there is more, or the next month begins, 2026-11-01 by UTC")
     ahead_s = MONTH_S + 31 * DAY_S
     world.decided(plan(world.snapshot(ahead_s), ahead_s), ahead_s)
     assert "j" in world.attempts

@@ -1,4 +1,4 @@
-"""`drivetrain cost --where`: what is asked about is there, or it is said that it is not."""
+"""`drivetrain cost --where`: what is asked about is there, or it is said that it is not; and budgets near their end."""
 
 from __future__ import annotations
 
@@ -64,3 +64,20 @@ def test_an_array_costs_what_its_workers_do_and_the_beginning_of_an_id_will_do(s
     assert found["num_attempts"] >= 1
     assert {row["job"].rpartition("-")[0] for row in found["rows"]} == {array}
     assert sum(found["leaves_device_ms"].values()) > 0
+
+
+def test_whose_budget_comes_to_its_end_is_warned_where_they_look(server: ServerProcess) -> None:
+    client, limit = server.client(), 1_000_000
+    for team, spent in (("near", 900_000), ("far", 0), ("past", limit)):
+        client.ask("PUT", f"/api/settings/budget/{team}", {"team": team, "limit": limit, "spent": spent})
+    listed = CliRunner().invoke(drivetrain, ["budget"]).stdout
+    states = {row.split()[0]: row.split()[-1] for row in listed.splitlines()}
+    assert {team: states[team] for team in ("near", "far", "past")} == {"near": "warned", "far": "–", "past": "spent"}
+    jobs = {team: submit(client, "sleep", "600", team=team) for team in ("near", "far")}
+    shown = {team: CliRunner().invoke(drivetrain, ["describe", job]).stdout for team, job in jobs.items()}
+    assert "  budget     0.90 of 1.00 spent this month, 90 %; at the end its paid jobs save and wait\n" in shown["near"]
+    assert "budget" not in shown["far"]
+    for job in jobs.values():
+        client.stop(job)
+    for team in ("near", "far", "past"):
+        client.ask("DELETE", f"/api/settings/budget/{team}")

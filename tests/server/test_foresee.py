@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from drivetrain.cli.describe import command as describe
 from drivetrain.cli.whatif import command as whatif
 from drivetrain.compute.controller.states import AttemptState, JobRecord, JobState
 from drivetrain.compute.job import Job
+from drivetrain.compute.policy.values import Budget, Pool
 from drivetrain.core.errors import StoreError, UsageError
 from drivetrain.server.database import Records
 from drivetrain.server.foresee import Foresight
@@ -96,6 +98,20 @@ def test_what_cannot_be_played_in_the_time_there_is_goes_by_the_rate_of_the_line
     assert found.reason.endswith("4th in line")
     assert middle_s(found) == pytest.approx(middle_s(played), rel=0.7)
     assert found.text.endswith("; coarsely, by how fast the line moves")
+
+
+def test_a_job_whose_team_has_spent_its_budget_should_start_when_that_begins_anew(tmp_path: Path) -> None:
+    database = known(tmp_path, [*PAST, *RUNNING, *WAITING], ATTEMPTS)
+    with database.begin() as connection:
+        records = Records(connection)
+        records.set_setting("pool", "p", Pool("p", price_per_gpu_h=1_000_000))
+        records.set_setting("budget", "maps", Budget("maps", 1_000_000))
+    found = asked(database, WAITING[0].id)
+    database.dispose()
+    december_s = datetime(2026, 12, 1, tzinfo=UTC).timestamp() - NOW_S
+    assert december_s <= (found.p10_s or 0)
+    assert december_s <= middle_s(found) < december_s + 3600
+    assert "or the next month begins, 2026-12-01 by UTC; expected start 2026-12-01 00:" in found.text
 
 
 def test_an_estimate_whose_time_has_passed_says_so_and_whose_run_is_longer_than_it_should(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import click
 
@@ -26,8 +27,8 @@ def command(
 ) -> None:
     """List budgets, set one, or take one back.
 
-    What a team holds of pools that have a price counts, by the hour. Near the limit it is warned; at it, its paid jobs
-    save and wait until there is more, and its others run on.
+    What a team holds of pools that have a price counts, by the hour. Near the limit it is warned, here and where its
+    jobs are described; at it, its paid jobs save and wait until there is more, and its others run on.
     """
     from drivetrain.server.addresses import in_path
     from drivetrain.server.client import connect
@@ -49,10 +50,23 @@ def command(
     if as_json:
         click.echo(json.dumps(budgets))
     elif budgets:
-        rows = [(b["team"], b["per"], *_amounts(b["spent"], b["limit"])) for b in budgets]
-        click.echo(table(("team", "per", "spent", "of", "%"), rows, (2, 3, 4)))
+        rows = [(b["team"], b["per"], *_amounts(b["spent"], b["limit"]), standing(b) or "–") for b in budgets]
+        click.echo(table(("team", "per", "spent", "of", "%", "state"), rows, (2, 3, 4)))
     else:
         click.echo("no budgets: nobody is stopped by money; set one: drivetrain budget --set perception --limit 5000")
+
+
+def standing(budget: dict[str, Any]) -> str:
+    """Whether a team is warned, or has spent all; empty where neither is so. As `policy.budget` sees it."""
+    if budget["spent"] >= budget["limit"]:
+        return "spent"
+    return "warned" if budget["spent"] >= budget["limit"] * budget["warn_at"] else ""
+
+
+def words(budget: dict[str, Any]) -> str:
+    """How much of it is left, for people."""
+    spent, limit, pct = _amounts(budget["spent"], budget["limit"])
+    return f"{spent} of {limit} spent this {budget['per']}, {pct} %"
 
 
 def _amounts(spent: int, limit: int) -> tuple[str, str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from drivetrain.cli.budget import standing, words
 from drivetrain.core.clock import utc_text
 from drivetrain.core.errors import UsageError
 from drivetrain.core.units import NS_PER_S, duration_text
@@ -24,7 +25,7 @@ _MOST_SHOWN = 10
 def command(job: str, as_json: bool) -> None:
     """Tell all about JOB: an id, the beginning of one, or `latest`."""
     from drivetrain.cli.progress import late_line
-    from drivetrain.server.client import connect
+    from drivetrain.server.client import FINAL, connect
 
     client = connect()
     found = client.job(job)
@@ -33,7 +34,15 @@ def command(job: str, as_json: bool) -> None:
         told = late_line(f"{found['id']} waits{why}; playing the queue forward to see how long ...")
         with told, suppress(UsageError):  # it has just stopped to wait
             found["estimate"] = client.ask("GET", f"/api/jobs/{found['id']}/estimate")
+    if found["state"] not in FINAL:
+        with suppress(UsageError):  # a server of an older version has none
+            found["budget"] = _budget(client.ask("GET", "/api/budgets"), found["team"])
     click.echo(json.dumps(found) if as_json else "\n".join(_lines(found)))
+
+
+def _budget(budgets: list[dict[str, Any]], team: str) -> dict[str, Any] | None:
+    """That of a team."""
+    return next((budget for budget in budgets if budget["team"] == team), None)
 
 
 def _lines(job: dict[str, Any]) -> list[str]:
@@ -47,6 +56,8 @@ def _lines(job: dict[str, Any]) -> list[str]:
         lines.append(f"  deadline   {deadline_words(job, time.time())}")
     if reason := job.get("estimate", {}).get("text") or job["reason"]:
         lines.append(f"  reason     {reason}")
+    if (budget := job.get("budget")) and standing(budget) == "warned":  # once it is spent, the reason says so
+        lines.append(f"  budget     {words(budget)}; at the end its paid jobs save and wait")
     if job["exit_code"] is not None and job["ended_s"] is not None:  # else it is that of an attempt that made way
         lines.append(f"  exit code  {job['exit_code']}")
     if job["tasks"] is None:

@@ -309,7 +309,9 @@ def test_a_spent_budget_warns_and_then_has_paid_work_save_and_wait() -> None:
     left = of(over, "r")
     assert isinstance(left, Preempt)
     assert left.beneficiary == ""
-    assert reason(over, "w").endswith("it waits until there is more")
+    assert "; it waits until there is more, or the next month begins, " in reason(over, "w")
+    never = plan(replace(snapshot, budgets=(Budget("maps", 0),)), NOW_S)
+    assert reason(never, "w").endswith("; it waits until there is more")
 
 
 def test_jobs_that_are_idle_or_over_their_time_end() -> None:

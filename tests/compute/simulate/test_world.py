@@ -13,7 +13,18 @@ from msgspec.structs import replace
 
 from drivetrain.cli.simulate import command
 from drivetrain.compute.policy.plan import plan
-from drivetrain.compute.policy.values import MILLI, Node, Pool, Request, Running, RunTime, Share, Snapshot, Waiting
+from drivetrain.compute.policy.values import (
+    MILLI,
+    Budget,
+    Node,
+    Pool,
+    Request,
+    Running,
+    RunTime,
+    Share,
+    Snapshot,
+    Waiting,
+)
 from drivetrain.compute.simulate.fifo import fifo
 from drivetrain.compute.simulate.front import Front, by_age, by_request
 from drivetrain.compute.simulate.history import on_equal_nodes
@@ -43,6 +54,16 @@ def test_jobs_run_one_after_the_other_where_there_is_one_place() -> None:
     world = played(nodes(1), comes("x", 0, 100), comes("y", 10, 50), comes("z", 300, 1))
     assert [(story.wait_s, story.ends_s) for story in world.stories.values()] == [(0, [100]), (90, [150]), (0, [301])]
     assert all(node.free_milli == (MILLI,) * 8 for node in world.snapshot.nodes)
+
+
+def test_a_team_that_has_spent_its_budget_begins_again_with_the_next_day() -> None:
+    budgets = (Budget("maps", 100, 100, per="day"), Budget("planning", 0, per="day"))
+    snapshot = replace(nodes(2), pools=(Pool("a", "on-demand", 1_000_000),), budgets=budgets)
+    world = World(snapshot, 0.0)
+    world.arrive([comes("x", 3600, 100), comes("y", 3600, 100, team="planning")])
+    world.run(2 * 86400.0)
+    assert world.stories["x"].starts_s == [86400.0]
+    assert world.stories["y"].starts_s == []
 
 
 def test_a_preempted_job_saves_and_goes_on_and_one_that_cannot_begins_again() -> None:

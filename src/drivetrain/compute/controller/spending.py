@@ -4,31 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 from drivetrain.compute.controller.states import AttemptRecord
+from drivetrain.compute.policy.periods import LONGEST_S, began_s
 from drivetrain.compute.policy.values import MILLI, Budget, Pool
 
-Per = Literal["day", "week", "month"]
 Prices = Sequence[tuple[float, int]]
 """From when on, in seconds since the epoch, which price of a device and an hour, in millionths; the first always."""
-_LONGEST_S = 31 * 86400.0
 _NO_PAST: Mapping[str, Prices] = {}
-
-
-def began_s(per: Per, now_s: float) -> float:
-    """When the present day, week (on Monday) or month began, by UTC; seconds since the epoch."""
-    day = datetime.fromtimestamp(now_s, tz=UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    if per == "week":
-        day -= timedelta(days=day.weekday())
-    return (day.replace(day=1) if per == "month" else day).timestamp()
-
-
-def ends_s(per: Per, now_s: float) -> float:
-    """When the next one begins."""
-    longest_s = {"day": 86400.0, "week": 7 * 86400.0, "month": _LONGEST_S}[per]
-    return began_s(per, began_s(per, now_s) + longest_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +66,8 @@ class SpendBook:
     def _ended_since(self, team: str, at_s: float) -> float:
         """Kept while a day, week or month lasts; what ended long before it is forgotten."""
         if (team, at_s) not in self._sums:
-            self._sums = {key: amount for key, amount in self._sums.items() if key[1] > at_s - _LONGEST_S}
-            kept = [paid for paid in self._ended[team] if paid.end_s > at_s - _LONGEST_S]
+            self._sums = {key: amount for key, amount in self._sums.items() if key[1] > at_s - LONGEST_S}
+            kept = [paid for paid in self._ended[team] if paid.end_s > at_s - LONGEST_S]
             self._ended[team] = kept
             self._sums[team, at_s] = sum(paid.since(at_s) for paid in kept)
         return self._sums[team, at_s]

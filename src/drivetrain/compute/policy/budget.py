@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
+from drivetrain.compute.policy.periods import ends_s
 from drivetrain.compute.policy.values import Budget, Pool, Preempt, Running, Snapshot, Warn
 
 
@@ -24,6 +26,14 @@ def text(budget: Budget) -> str:
     share = f"{100 * budget.spent / budget.limit:.0f} %" if budget.limit else "all"
     money = f"{budget.spent / 1e6:,.2f} of {budget.limit / 1e6:,.2f}"
     return f"team {budget.team} has spent {share} of its budget ({money})"
+
+
+def waits(budget: Budget, now_s: float) -> str:
+    """What somebody waits for whose team has spent all, in words."""
+    if not budget.limit:
+        return f"{text(budget)}; it waits until there is more"
+    anew = datetime.fromtimestamp(ends_s(budget.per, now_s), tz=UTC)
+    return f"{text(budget)}; it waits until there is more, or the next {budget.per} begins, {anew:%Y-%m-%d} by UTC"
 
 
 def is_paid(pool: Pool) -> bool:

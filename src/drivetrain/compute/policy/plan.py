@@ -107,7 +107,7 @@ def _looked_at(
             reason = f"tried again {reasons.in_time(job.eligible_s - state.now_s)}"
         elif job.team in over:
             pools = tuple(pool for pool in pools if pool in unpaid)
-            reason = "" if pools else f"{budget.text(over[job.team])}; it waits until there is more"
+            reason = "" if pools else budget.waits(over[job.team], state.now_s)
         if snapshot.quotas and not reason:
             allowed = tuple(pool for pool in pools if _may_ever(state.book, job, pool))
             reason = "" if allowed else reasons.over_quota(state.book, job.team, pools, job.request)

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from drivetrain.compute.controller.for_ledger import fleet_events
-from drivetrain.compute.controller.spending import ends_s
 from drivetrain.compute.controller.states import AttemptRecord, JobState, Why
 from drivetrain.compute.controller.world import World
 from drivetrain.compute.policy.budget import is_paid
+from drivetrain.compute.policy.periods import ends_s
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.preempt import stays_s
 from drivetrain.compute.policy.values import Decision, Preempt, Resize, Snapshot, Start, Stop, Wait

@@ -1,10 +1,12 @@
 """A fleet on a virtual clock: jobs come, run and end, and at each change the policy says what to do.
 
-What is true of a job - how long it runs - is known to the world alone; the policy is told what it could know.
+What is true of a job - how long it runs - is known to the world alone; the policy is told what it could know. What
+teams spend meanwhile is not counted; their budgets begin anew with their day, week or month.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 import math
 from collections import deque
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from drivetrain.compute.policy.periods import ends_s
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.preempt import stays_s
 from drivetrain.compute.policy.state import held, started
@@ -117,6 +120,8 @@ class World:
         self._runs_s = runs_s or {}
         self._front = front
         self._behind, self._most_waiting = deque(behind), most_waiting
+        for budget in snapshot.budgets:
+            self._at(ends_s(budget.per, now_s), "budget anew", budget.team)
         for waits in snapshot.waiting:
             self._add(waits, self._runs_s.get(waits.job, _expected_s(waits.run_time)))
         for runs in snapshot.running:
@@ -321,6 +326,8 @@ class World:
         if kind == "may leave":
             self._due |= bool(self._waiting)
             return
+        if kind == "budget anew":
+            self._begins_anew(str(what))
         if not isinstance(what, tuple):
             self._due = True
             return
@@ -334,6 +341,12 @@ class World:
         else:
             self._ends(name, kind)
         self._due |= bool(self._waiting or self._behind or self._elastic)  # else nobody could have what became free
+
+    def _begins_anew(self, team: str) -> None:
+        """Nothing is spent any more of its budget, and it has not to wait for the next plan."""
+        budgets = (dataclasses.replace(each, spent=0) if each.team == team else each for each in self._given.budgets)
+        self._given = replace(self._given, budgets=tuple(budgets))
+        self._planned_s = -math.inf
 
     def _progress(self, name: str) -> None:
         story, attempt = self.stories[name], self._attempts[name]

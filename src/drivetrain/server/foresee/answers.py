@@ -12,6 +12,8 @@ from drivetrain.compute.learn.line_rate import rate_waits
 from drivetrain.compute.learn.run_times import History
 from drivetrain.compute.learn.waiting import HORIZON_S, Estimate, estimate, play_waits
 from drivetrain.compute.learn.what_if import Outlook, outlook, parse_change, with_more
+from drivetrain.compute.policy import budget
+from drivetrain.compute.policy.periods import ends_s
 from drivetrain.compute.policy.plan import plan
 from drivetrain.compute.policy.values import Decision, Refuse, Running, Snapshot, Start, Wait, Waiting
 from drivetrain.core.units import count_text
@@ -127,7 +129,10 @@ def _estimated(answer: WaitAnswer, present: Present, decisions: Sequence[Decisio
         waits = rate_waits(present.snapshot, now_s, line[:place], line[place].team, history, seed=seed)
         answer = replace(answer, is_coarse=True)
     num_ahead = answer.position - 1
-    alone, told = estimate(waits, num_ahead), estimate(waits, num_ahead, present.past)
+    alone, told = (
+        _not_before(estimate(waits, num_ahead, past), _anew_in_s(present, answer.job), waits)
+        for past in (None, present.past)
+    )
     if told.p50_s >= HORIZON_S:
         why_not = f"it starts in most plays not within {HORIZON_S / 86400:.0f} days"
         return replace(answer, why_not=why_not + _others(present))
@@ -138,6 +143,20 @@ def _others(present: Present) -> str:
     """Where jobs that are not ours have devices, how many: in plays they keep them."""
     num = sum(node.others_gpus for node in present.world.nodes.values())
     return f" while others keep {count_text(num, 'device')}, until when is not known here" if num else ""
+
+
+def _anew_in_s(present: Present, job: str) -> float:
+    """How long the budget of a job's team is spent for; 0 where it is not."""
+    team = next(waiting.team for waiting in present.snapshot.waiting if waiting.job == job)
+    over = budget.spent(present.snapshot).get(team)
+    return ends_s(over.per, present.now_s) - present.now_s if over else 0.0
+
+
+def _not_before(found: Estimate, least_s: float, waits: Sequence[float]) -> Estimate:
+    """Where no play had it start before a budget begins anew, it does not: that moment is known."""
+    if min(waits) < least_s:
+        return found
+    return Estimate(*(max(least_s, each_s) for each_s in (found.p10_s, found.p50_s, found.p90_s)))
 
 
 def _least_known(running: Sequence[Running], history: History) -> tuple[str, int]:

@@ -12,7 +12,7 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
-from drivetrain.compute.controller.spending import began_s
+from drivetrain.compute.policy.periods import began_s
 from drivetrain.compute.policy.values import Budget, Pool, Quota
 from drivetrain.core.config import nearest
 from drivetrain.core.errors import UsageError
