@@ -30,3 +30,12 @@ def test_a_node_that_two_pools_see_is_of_the_first_until_it_is_gone_there(tmp_pa
         "n0": ("p", "up"),
         "n1": ("q", "up"),
     }
+
+
+def test_a_node_that_is_down_stays_with_its_pool_as_long_as_that_sees_it(tmp_path: Path) -> None:
+    world = World((), (), (), Settings(pools=(Pool("p"), Pool("q"))))
+    down = [replace(node, state="down", evidence="a bad fan") for node in NODES]
+    engines = {"p": FakeEngine(down), "q": FakeEngine([replace(node, pool="q") for node in down])}
+    watching = Watching(engines, Asking(tmp_path, "http://127.0.0.1:1", b"key"), Endings(engines), lambda _: None)
+    assert [watching.look(world, NOW_S + second) for second in range(3)] == [True, False, False]
+    assert {node.pool for node in world.nodes.values()} == {"p"}

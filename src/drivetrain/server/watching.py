@@ -34,6 +34,7 @@ class Watching:
         self._engines, self._asking, self._endings, self._note = engines, asking, endings, note
         self._away_s: dict[str, float] = {}
         self._said: set[tuple[str, str]] = set()
+        self._seen: dict[str, frozenset[str]] = {}
 
     def look(self, world: World, now_s: float) -> bool:
         """Once; whether anything is new that a policy should know."""
@@ -49,6 +50,7 @@ class Watching:
 
     def _see(self, world: World, pool: str, engine: Engine, now_s: float) -> bool:
         seen = {node.name: node for node in engine.nodes()}
+        self._seen[pool] = frozenset(seen)
         taken = self._taken(world, pool, seen)
         is_new = _see_nodes(world, pool, {name: node for name, node in seen.items() if name not in taken})
         living = engine.living()
@@ -81,7 +83,9 @@ class Watching:
         """Those that another pool has, as of partitions that share nodes: a node is of one pool while it is there."""
         pools = {each.name for each in world.settings.pools} - {pool}
         known = [world.nodes[name] for name in seen if name in world.nodes]
-        taken = {node.name: node.pool for node in known if node.pool in pools and node.state != "down"}
+        theirs = [node for node in known if node.pool in pools]
+        is_there = {node.name for node in theirs if node.state != "down" or node.name in self._seen.get(node.pool, ())}
+        taken = {node.name: node.pool for node in theirs if node.name in is_there}
         for other in sorted({*taken.values()}):
             if (pool, other) not in self._said:
                 self._said.add((pool, other))

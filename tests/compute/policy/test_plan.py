@@ -226,9 +226,12 @@ def test_what_no_pool_can_give_any_more_waits_if_it_was_accepted_once() -> None:
 
 
 def test_a_job_waits_for_nodes_that_are_not_known_yet() -> None:
-    assert reason(plan(Snapshot(pools=(Pool("a"),), waiting=(job("w"),)), NOW_S), "w").startswith(
-        "no node is known yet"
-    )
+    for pool, says in (
+        ("", "no node is known yet in any pool"),
+        ("a", "no node of pool a is known yet: is there one?"),
+    ):
+        waits = replace(job("w"), request=replace(job("w").request, pool=pool))
+        assert reason(plan(Snapshot(pools=(Pool("a"),), waiting=(waits,)), NOW_S), "w") == says
 
 
 def test_a_rack_is_preferred_or_required() -> None:

@@ -102,7 +102,7 @@ def _looked_at(
     for name, job in state.waiting.items():
         pools, reason = possible[name], ""
         if not pools:
-            reason = gone_since.get(name, "no node is known yet where it asks for")
+            reason = gone_since.get(name) or reasons.no_node(job.request.pool)
         elif job.eligible_s > state.now_s:
             reason = f"tried again {reasons.in_time(job.eligible_s - state.now_s)}"
         elif job.team in over:

@@ -35,6 +35,11 @@ def gpus(milli: int) -> str:
     return f"{milli / MILLI:g}"
 
 
+def no_node(pool: str) -> str:
+    """Where there is none to ask for. Args: pool: that is asked for; empty for any."""
+    return f"no node of pool {pool} is known yet: is there one?" if pool else "no node is known yet in any pool"
+
+
 def lack(request: Request, room: str, quota: str) -> str:
     """What a job has to wait for. Args: room: how many nodes have it."""
     return f"needs {need(request)} ({room})" + (f"; {quota}" if quota else "")
