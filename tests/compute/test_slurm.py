@@ -19,7 +19,8 @@ from drivetrain.compute.controller.states import Why
 from drivetrain.compute.engines import CannotStartError, StartRequest
 from drivetrain.compute.engines.slurm import SlurmEngine, commands, endings
 from drivetrain.compute.engines.slurm.amounts import Amount, amount_of, asked_of
-from drivetrain.compute.engines.slurm.others import Others, without
+from drivetrain.compute.engines.slurm.others import Others, hides_jobs, is_contested, without
+from drivetrain.compute.engines.slurm.queue import attempt_of, read_jobs
 from drivetrain.compute.policy.values import Share
 from drivetrain.core.errors import StoreError
 
@@ -84,7 +85,7 @@ def test_slurm_is_asked_for_an_attempt_unless_nobody_can_have_asked_for_it_befor
 
     def run(arguments: Sequence[str], *, text: str = "", env: object = None) -> str:
         heard.append((arguments[0], dict(env)["DRIVETRAIN_HOME"] if text else None))  # type: ignore[call-overload]
-        return NODES if arguments[0] == "scontrol" else "7|drivetrain:job-1.0|RUNNING|n1\n"
+        return NODES if arguments[0] == "scontrol" else "7|RUNNING|n1|None|main|drivetrain:job-1.0\n"
 
     monkeypatch.setattr(commands, "run", run)
     env = {"DRIVETRAIN_HOME": "/home,x=y"}
@@ -101,7 +102,9 @@ def test_of_a_cluster_that_several_servers_use_each_sees_its_own_jobs(
 ) -> None:
     def run(arguments: Sequence[str], *, text: str = "") -> str:
         assert not text
-        return said_by(arguments, "7|drivetrain:job-1.0|RUNNING|n1,n2\n8|drivetrain:job-2.0|RUNNING|n1\n")
+        return said_by(
+            arguments, "7|RUNNING|n1,n2|None|main|drivetrain:job-1.0\n8|RUNNING|n1|None|main|drivetrain:job-2.0\n"
+        )
 
     monkeypatch.setattr(commands, "run", run)
     write_assignment(tmp_path / "job-1.0", told("job-1.0", *SHARES))
@@ -114,48 +117,74 @@ OTHERS = (
     " Gres=gpu:a100:8(S:0-1) GresUsed=gpu:a100:6(IDX:0-5)\n"
     "NodeName=n2 Partitions=main State=MIXED CPUTot=8 CPUAlloc=6 RealMemory=1000 AllocMem=0 Gres=(null)\n"
 )
-ON_THEM = (
-    "7|drivetrain:job-1.0 milli=2000 cpus=16.000 memory=104857600|RUNNING|n1|None\n"
-    "8|drivetrain:job-2.0 milli=1000 cpus=1.000 memory=0|COMPLETING|n2|None\n"  # what it was told is put away
-    "9|drivetrain:job-9.0 milli=1000 cpus=1.000 memory=0|RUNNING|n1|None\n"  # of another server
-    "10|(null)|RUNNING|n1|None\n"
-    "11|drivetrain:job-3.0 milli=8000 cpus=0.000 memory=0|PENDING||Resources\n"
+SAID = (
+    "7|RUNNING|n1|None|main|drivetrain:job-1.0 milli=2000 cpus=16.000 memory=104857600\n"
+    "8|COMPLETING|n2|None|main|drivetrain:job-2.0 milli=1000 cpus=1.000 memory=0\n"  # what it was told is put away
+    "9|RUNNING|n1|None|main|drivetrain:job-9.0 milli=1000 cpus=1.000 memory=0\n"  # of another server
+    "10|RUNNING|n1|None|main|(null)\n"
+    "11|PENDING||Resources|main|drivetrain:job-3.0 milli=8000 cpus=0.000 memory=0\n"
 )
+ON_THEM = read_jobs(SAID)
 
 
 def test_what_slurm_has_given_and_not_to_jobs_of_ours_is_others() -> None:
     ours = {"job-1.0", "job-2.0", "job-3.0"}
     others = Others(ours.__contains__)
-    seen = {node: others.see(OTHERS, ON_THEM)[node] for node in ("n1", "n2")}
+    seen = others.see(OTHERS, ON_THEM)
     assert seen == {"n1": Amount(4000, 24, 500 << 20), "n2": Amount(5000, 5, 0)}
     ours.clear()
-    just_ended = ON_THEM.replace("RUNNING", "COMPLETING", 1)
-    assert others.see(OTHERS, just_ended)["n1"] == seen["n1"], "ours while Slurm has it, though nothing is known of it"
+    assert others.see(OTHERS, ON_THEM)["n1"] == seen["n1"], "ours while Slurm has it, though nothing is known of it"
     nodes = without(commands.nodes_of(OTHERS, "p", partition="main"), seen, is_contested=True)
     assert [(n.gpu, n.num_gpus, n.others_gpus, n.others_cpus, n.others_memory_bytes) for n in nodes] == [
         ("a100", 8, 4, 24, 500 << 20),
         ("cpu", 8, 5, 5, 0),
     ]
     assert [node.is_contested for node in nodes] == [True, True]
-    assert len(commands.nodes_of(OTHERS, "p", partition="none,main")) == len(nodes)
+
+
+def test_nodes_are_of_any_of_several_partitions_and_lack_the_memory_that_slurm_keeps() -> None:
+    assert len(commands.nodes_of(OTHERS, "p", partition="none,main")) == 2
     assert not commands.nodes_of(OTHERS, "p", partition="none")
+    kept = OTHERS.replace("RealMemory=1000", "RealMemory=1000 MemSpecLimit=100")
+    assert [node.memory_bytes for node in commands.nodes_of(kept, "p", partition="")] == [900 << 20, 900 << 20]
 
 
 @pytest.mark.parametrize(
-    ("line", "wait"),
+    ("line", "waits"),
     [
-        ("7|(null)|PENDING||Resources|main", True),
-        ("7|(null)|PENDING||Priority|gpu,main", True),
-        ("7|drivetrain:job-9.0|PENDING||Priority|main", True),  # of another server
-        ("7|drivetrain:job-1.0|PENDING||Resources|main", False),
-        ("7|(null)|PENDING||Dependency|main", False),
-        ("7|(null)|PENDING||Resources|gpu", False),
-        ("7|(null)|RUNNING|n1|None|main", False),
+        ("7|PENDING||Resources|main|(null)", True),
+        ("7|PENDING||Priority|gpu,main|a|b", True),
+        ("7|PENDING||Priority|main|drivetrain:job-9.0", True),  # of another server
+        ("7|PENDING||Nodes required for job are DOWN, DRAINED or reserved|main|", True),
+        ("7|PENDING||Resources|debug|(null)", True),  # which has n1 as well
+        ("7|PENDING||Resources|main|drivetrain:job-1.0", False),
+        ("7|PENDING||Dependency|main|(null)", False),
+        ("7|PENDING||Resources|gpu|(null)", False),
+        ("7|RUNNING|n1|None|main|(null)", False),
     ],
 )
-def test_others_wait_where_they_stand_in_line_for_nodes_of_the_partition(line: str, wait: bool) -> None:
-    assert Others({"job-1.0"}.__contains__).wait(f"{line}\n", "main") is wait
-    assert Others({"job-1.0"}.__contains__).wait(f"{line}\n", "") is (wait or line.endswith("Resources|gpu"))
+def test_nodes_are_contested_where_others_wait_for_any_of_them(line: str, waits: bool) -> None:
+    nodes = OTHERS.replace("Partitions=main", "Partitions=main,debug", 1) + "NodeName=n3 Partitions=gpu\n"
+    jobs = read_jobs(f"{line}\n")
+    assert is_contested(jobs, nodes, "main", {"job-1.0"}.__contains__) is waits
+    assert is_contested(jobs, nodes, "", {"job-1.0"}.__contains__) is (waits or "|gpu|" in line)
+
+
+def test_a_site_that_shows_nobody_the_jobs_of_others_is_known_by_what_slurm_says_of_itself() -> None:
+    assert hides_jobs("PriorityWeight = 1\nPrivateData             = accounts,jobs\n")
+    assert not hides_jobs("PrivateData             = none\nPriorityWeight = 1\n")
+
+
+def test_a_job_of_ours_that_begins_or_ends_between_two_questions_takes_nothing_from_others_nor_adds_to_them() -> None:
+    free = (
+        OTHERS.replace("CPUAlloc=40", "CPUAlloc=24").replace("a100:6", "a100:4").replace("AllocMem=600", "AllocMem=500")
+    )
+    without_it = ON_THEM[1:]
+    begins, ends = Others(lambda _: True), Others(lambda _: True)
+    looks = [(free, without_it), (free, ON_THEM), (OTHERS, ON_THEM), (OTHERS, ON_THEM)]
+    assert {begins.see(nodes, jobs)["n1"].milli for nodes, jobs in looks} == {3000}
+    looks = [(OTHERS, ON_THEM), (OTHERS, without_it), (free, without_it)]
+    assert {ends.see(nodes, jobs)["n1"].milli for nodes, jobs in looks} == {3000}
 
 
 def test_a_job_of_ours_that_slurm_does_not_get_to_its_end_has_what_nobody_can_give() -> None:
@@ -164,18 +193,16 @@ def test_a_job_of_ours_that_slurm_does_not_get_to_its_end_has_what_nobody_can_gi
     assert seen == [Amount(5000, 5, 0), Amount(5000, 5, 0), Amount(6000, 6, 0)]
 
 
+def test_of_a_job_whose_comment_does_not_say_what_it_asked_for_all_is_ours() -> None:
+    older = "7|RUNNING|n1|None|main|drivetrain:job-1.0\n"
+    longer = "8|RUNNING|n2|None|main|drivetrain:job-2.0 milli=1000 cpus=1 memory=0 u=v\n"
+    assert Others(lambda _: True).see(OTHERS, read_jobs(older + longer)) == {"n1": Amount(), "n2": Amount(5000, 5, 0)}
+
+
 def test_how_slurm_ended_a_job_is_found_by_the_attempt_in_its_comment() -> None:
-    said = "7|drivetrain:job-1.0 milli=1000 cpus=1.000 memory=0|CANCELLED|None|n1|\n"
+    said = "7|CANCELLED|None|n1||drivetrain:job-1.0 milli=1000 cpus=1.000 memory=0\n"
     assert endings.said_of(said, "job-1.0") == endings.SaidOfJob(7, "CANCELLED", "None", "n1", "")
     assert endings.said_of(said, "job-1.1") is None
-
-
-def test_a_job_of_ours_that_ends_between_two_questions_is_not_taken_for_others() -> None:
-    others = Others(lambda _: True)
-    others.see(OTHERS, ON_THEM)
-    gone = ON_THEM.replace("7|", "7|(null)|COMPLETED||\n").partition("\n")[2]
-    assert others.see(OTHERS, gone)["n1"] == Amount(3000, 23, 500 << 20)
-    assert others.see(OTHERS, gone)["n1"] == Amount(5000, 39, 600 << 20)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +224,7 @@ def test_slurm_is_asked_for_the_cores_and_the_memory_that_a_job_has_of_a_node_an
     arguments = commands.batch_arguments(request, "", "/log")
     assert {each[2:] for each in arguments if each.startswith(("--cpus-per-task", "--mem"))} == asks
     comment = next(each for each in arguments if each.startswith("--comment")).partition("=")[2]
-    assert (commands.attempt_of(comment), amount_of(comment)) == ("job-1.0", asked_of(request))
+    assert (attempt_of(comment), amount_of(comment)) == ("job-1.0", asked_of(request))
 
 
 def test_what_has_not_begun_is_gone_where_its_node_takes_no_new_work(
@@ -207,7 +234,7 @@ def test_what_has_not_begun_is_gone_where_its_node_takes_no_new_work(
 
     def run(arguments: Sequence[str], *, text: str = "") -> str:
         assert not text
-        jobs = (f"{number}|drivetrain:job-{number}.0|{state}|n1,n3\n" for number, state in enumerate(states))
+        jobs = (f"{number}|{state}|n1,n3|None|main|drivetrain:job-{number}.0\n" for number, state in enumerate(states))
         return said_by(arguments, "".join(jobs))
 
     monkeypatch.setattr(commands, "run", run)
@@ -228,7 +255,9 @@ def test_what_has_not_begun_gets_no_signal_which_scancel_would_try_again_until_i
         assert not text
         if arguments[0] == "scancel":
             cancelled.append(list(arguments))
-        return said_by(arguments, "7|drivetrain:job-1.0|PENDING||Resources\n8|drivetrain:job-2.0|PENDING||None\n")
+        return said_by(
+            arguments, "7|PENDING||Resources|main|drivetrain:job-1.0\n8|PENDING||None|main|drivetrain:job-2.0\n"
+        )
 
     monkeypatch.setattr(commands, "run", run)
     write_assignment(tmp_path / "job-1.0", told("job-1.0", SHARES[0]))
@@ -279,7 +308,9 @@ def test_why_a_node_is_out_is_told_in_all_its_words() -> None:
 def test_a_member_is_over_once_slurm_has_taken_its_node_from_the_job_though_the_node_is_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(commands, "run", lambda arguments: said_by(arguments, "7|drivetrain:job-1.0|RUNNING|n3\n"))
+    monkeypatch.setattr(
+        commands, "run", lambda arguments: said_by(arguments, "7|RUNNING|n3|None|main|drivetrain:job-1.0\n")
+    )
     write_assignment(tmp_path / "job-1.0", told("job-1.0", SHARES[0], Share("n3", ((0, 1000),))))
     with closing(SlurmEngine("slurm", partition="main", folder=tmp_path)) as engine:
         assert engine.nodes()[0].state == "up"
@@ -290,7 +321,7 @@ def test_a_member_is_over_once_slurm_has_taken_its_node_from_the_job_though_the_
 def test_a_node_that_slurm_took_from_a_job_is_told_though_it_is_back_and_the_job_over(
     state: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    said = f"7|drivetrain:job-1.0|{state}|JobLaunchFailure|n1|n3\n"
+    said = f"7|{state}|JobLaunchFailure|n1|n3|drivetrain:job-1.0\n"
     monkeypatch.setattr(commands, "run", lambda arguments: said_by(arguments, said))
     write_assignment(tmp_path / "job-1.0", told("job-1.0", SHARES[0], Share("n3", ((0, 1000),))))
     with closing(SlurmEngine("slurm", partition="main", folder=tmp_path)) as engine:
@@ -316,7 +347,9 @@ def test_what_srun_says_of_its_tasks_tells_whose_wrapper_is_gone(said: str, over
 def test_whose_wrapper_was_killed_is_over_unless_its_agent_still_has_its_claim(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(commands, "run", lambda arguments: said_by(arguments, "7|drivetrain:job-1.0|RUNNING|n1,n3\n"))
+    monkeypatch.setattr(
+        commands, "run", lambda arguments: said_by(arguments, "7|RUNNING|n1,n3|None|main|drivetrain:job-1.0\n")
+    )
     folder = tmp_path / "job-1.0"
     write_assignment(folder, told("job-1.0", SHARES[0], Share("n3", ((0, 1000),))))
     (folder / "slurm.log").write_text("srun: error: n[1,3]: tasks 0-1: Killed\n")
@@ -384,8 +417,8 @@ def test_a_batch_job_sees_no_variable_of_the_server_that_was_not_named(monkeypat
 def test_what_slurm_did_by_itself_is_told_from_what_became_of_the_job(
     state: str, why: Why | None, nodes: tuple[str, ...]
 ) -> None:
-    others = "8|drivetrain:job-1.10|CANCELLED|None|n3|n3\n9||CANCELLED|None|n3|n3\n"
-    said = endings.said_of(f"{others}7|drivetrain:job-1.1|{state}|None|n1|n[1-2]\n", "job-1.1")
+    others = "8|CANCELLED|None|n3|n3|drivetrain:job-1.10\n9|CANCELLED|None|n3|n3|\n"
+    said = endings.said_of(f"{others}7|{state}|None|n1|n[1-2]|drivetrain:job-1.1\n", "job-1.1")
     assert said is not None
     ending = endings.ending_of(said, {})
     assert (ending and ending.why, ending.nodes if ending else ()) == (why, nodes)

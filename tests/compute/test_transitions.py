@@ -40,6 +40,23 @@ def test_a_job_whose_server_forgot_that_it_lives_ran_when_its_agent_says_and_not
     assert (job.ran_s, job.ended_s, attempt.started_s, attempt.ran_until_s) == (5.0, 7.0, 2.0, 7.0)
 
 
+def test_one_that_is_told_to_leave_before_it_was_heard_of_has_run_since_it_began_and_not_since_it_was_placed() -> None:
+    placed = transitions.placed(JOB, SHARES, "local", "it fits", 1.0)
+    told = transitions.told_to_leave(*placed, Why.STOPPED, "by u", grace_s=30, now_s=90.0)
+    job, attempt = transitions.alive(*told, 91.0, begun_s=80.0)
+    assert (job.state, attempt.state) == (JobState.LEAVING, AttemptState.LEAVING)
+    for member in (0, 1):
+        job, attempt = transitions.exited(job, attempt, member, 143, 92.0)
+    assert job.ran_s == 12.0
+
+
+def test_what_never_began_has_not_run() -> None:
+    job, attempt = transitions.placed(JOB, SHARES, "local", "it fits", 1.0)
+    for member in (0, 1):
+        job, attempt = transitions.member_lost(job, attempt, member, 3600.0)
+    assert job.ran_s == 0.0
+
+
 @given(st.floats(-1e10, 1e10))
 def test_no_clock_of_a_node_has_a_job_begin_before_it_was_placed_or_in_the_future(begun_s: float) -> None:
     job, attempt = transitions.placed(JOB, SHARES, "local", "it fits", 1.0)

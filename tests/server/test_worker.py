@@ -12,7 +12,7 @@ from sqlalchemy import update
 from tests.server.known import NODES, NOW_S
 
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
-from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why
+from drivetrain.compute.controller.states import AttemptState, JobRecord, JobState, Why
 from drivetrain.compute.engines import Ending, StartRequest
 from drivetrain.compute.engines.fake import FakeEngine
 from drivetrain.compute.job import Job
@@ -79,10 +79,6 @@ class Controller:
             found = Records(connection).job(job)
         assert found is not None
         return found
-
-    def attempt(self, job: str) -> AttemptRecord:
-        with reading(self.database) as connection:
-            return Records(connection).attempts_of(job)[-1]
 
     def node(self, name: str) -> NodeRecord:
         with reading(self.database) as connection:
@@ -163,31 +159,23 @@ def test_what_others_have_of_a_node_is_neither_given_nor_capacity_and_what_is_ba
     assert (controller.capacity(), controller.free()) == (16, 13)
 
 
-def test_who_waited_long_stands_in_the_line_that_others_stand_in_for_what_they_have(controller: Controller) -> None:
+def test_where_others_wait_in_the_engine_s_own_line_a_job_stands_there_too(controller: Controller) -> None:
+    controller.engine.machines = tuple(replace(node, others_gpus=8) for node in NODES)
+    job = controller.submit("job")
+    controller.worker.turn()
+    assert (controller.state(job), controller.capacity()) == (JobState.WAITING, 0)
     controller.engine.machines = tuple(replace(node, others_gpus=8, is_contested=True) for node in NODES)
-    job = controller.submit("job")
-    controller.worker.turn()
-    assert controller.state(job) is JobState.WAITING
-    controller.now_s += 120
-    controller.worker.turn()
-    assert controller.state(job) is JobState.STARTING
-
-
-def test_what_others_keep_from_beginning_begins_on_other_nodes_when_these_are_free(controller: Controller) -> None:
-    first, other = NODES
-    controller.engine.machines = (first, replace(other, others_gpus=8))
-    job = controller.submit("job")
-    controller.worker.turn()
-    controller.engine.holding_up[f"{job}.0"] = "Slurm has not begun it: Resources"
-    controller.engine.machines = (replace(first, others_gpus=8), replace(other, others_gpus=8))
-    controller.now_s += 60
-    controller.worker.turn()
-    assert controller.attempt(job).nodes == (first.name,), "it keeps its place in the engine's line"
-    controller.engine.machines = (replace(first, others_gpus=8), other)
     controller.now_s += 5
     controller.worker.turn()
-    assert (controller.attempt(job).id, controller.attempt(job).nodes) == (f"{job}.1", (other.name,))
-    assert controller.engine.agents == {(f"{job}.1", 0): other.name}
+    assert (controller.state(job), controller.capacity()) == (JobState.STARTING, 1)
+
+
+def test_what_has_not_begun_has_not_run_for_its_longest_time(controller: Controller) -> None:
+    job = controller.submit("job", max_runtime="10m", idle_after="5m")
+    controller.worker.turn()
+    controller.now_s += 3600
+    controller.worker.turn()
+    assert controller.state(job) is JobState.STARTING
 
 
 def test_a_cordoned_node_that_is_taken_back_gets_work_until_it_fails_again(controller: Controller) -> None:
@@ -454,6 +442,8 @@ def test_an_array_whose_workers_all_ended_before_its_tasks_ends_as_the_last_of_t
 def test_an_array_whose_workers_are_over_their_time_was_stopped(controller: Controller) -> None:
     array = controller.submit("array", gpus=0, array="0-9", nodes="1:2", max_runtime="1m")
     controller.worker.turn()
+    for number in range(2):
+        controller.tell("alive", f"{array}-{number}.0", {"step": None, "saved_step": None})
     controller.now_s += 61
     controller.worker.turn()
     for number in range(2):

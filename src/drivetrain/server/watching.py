@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from drivetrain.compute.controller.nodes import NodeRecord
-from drivetrain.compute.controller.states import AttemptRecord, AttemptState
+from drivetrain.compute.controller.states import AttemptState
 from drivetrain.compute.controller.world import World
 from drivetrain.compute.engines import Engine
 from drivetrain.core.errors import StoreError
@@ -17,8 +17,6 @@ _AWAY_S = 10.0
 _MOST_SAID = 8
 _SLOW_S = 5.0
 """After so long it is told what keeps an attempt from beginning, which any waits for a moment."""
-_LONG_S = 60.0
-"""After so long what has not begun is placed on other nodes, if some are free."""
 
 
 class Watching:
@@ -67,17 +65,8 @@ class Watching:
         self._asking.tidy(world, pool, engine, living, now_s)
         for each in list(world.attempts.values()):
             if each.pool == pool and each.state is AttemptState.PLACED and now_s - each.placed_s >= _SLOW_S:
-                is_new |= self._is_placed_anew(world, each, engine, now_s)
+                world.held_up(each.id, self._asking.why_not_taken(each.id) or engine.held_up(each.id))
         return is_new
-
-    def _is_placed_anew(self, world: World, attempt: AttemptRecord, engine: Engine, now_s: float) -> bool:
-        """Say what keeps an attempt from beginning; where others do that, and other nodes are free, end it."""
-        why_not_taken, why = self._asking.why_not_taken(attempt.id), engine.held_up(attempt.id)
-        world.held_up(attempt.id, why_not_taken or why)
-        if why_not_taken or not why or now_s - attempt.placed_s < _LONG_S or not world.place_anew(attempt.id, now_s):
-            return False
-        engine.kill(attempt.id)
-        return True
 
     def _taken(self, world: World, pool: str, seen: Collection[str]) -> set[str]:
         """Those that another pool has, as of partitions that share nodes: a node is of one pool while it is there."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
 from drivetrain.compute.controller.states import AttemptRecord
@@ -17,8 +17,6 @@ class Free:
         self._on: dict[str, dict[str, AttemptRecord]] = {}
         self._stale = {record.name for record in records}
         self._listed: tuple[Node, ...] = ()
-        self._contested: set[str] = set()
-        self._joins_lines = False
         for attempt in attempts:
             self.come(attempt)
 
@@ -38,27 +36,13 @@ class Free:
             self._on.get(share.node, {}).pop(attempt.id, None)
             self._stale.add(share.node)
 
-    def nodes(self, records: Mapping[str, NodeRecord], *, waits_long: Callable[[], bool]) -> tuple[Node, ...]:
-        """All of them, by name.
-
-        Args:
-          records: as they are now.
-          waits_long: whether somebody has waited so long that contested nodes are to be given.
-        """
-        for name in self._stale:
-            is_contested = name in records and records[name].is_contested and records[name].has_others
-            (self._contested.add if is_contested else self._contested.discard)(name)
-        joins_lines = bool(self._contested) and waits_long()
-        if joins_lines != self._joins_lines:
-            self._joins_lines = joins_lines
-            self._stale |= self._contested
+    def nodes(self, records: Mapping[str, NodeRecord]) -> tuple[Node, ...]:
+        """All of them, by name. Args: records: as they are now."""
         if self._stale:
             changed = [records[name] for name in self._stale if name in records]
             there = {attempt.id: attempt for node in changed for attempt in self._on.get(node.name, {}).values()}
             is_new = any(node.name not in self._nodes for node in changed)
-            self._nodes |= {
-                node.name: node for node in with_what_is_free(changed, there.values(), joins_lines=joins_lines)
-            }
+            self._nodes |= {node.name: node for node in with_what_is_free(changed, there.values())}
             if is_new:
                 self._nodes = {name: self._nodes[name] for name in sorted(self._nodes)}
             self._listed = tuple(self._nodes.values())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from drivetrain.compute.controller.states import AttemptRecord
-from drivetrain.compute.policy.values import MILLI, Node, Share
+from drivetrain.compute.policy.values import MILLI, Node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +72,12 @@ class NodeRecord:
         return dataclasses.replace(self, state=state, evidence=why, is_ours=bool(kept), back_as="", back_why="")
 
 
-def with_what_is_free(
-    records: Collection[NodeRecord], attempts: Iterable[AttemptRecord], *, joins_lines: bool = False
-) -> tuple[Node, ...]:
+def with_what_is_free(records: Collection[NodeRecord], attempts: Iterable[AttemptRecord]) -> tuple[Node, ...]:
     """Nodes as a policy sees them: what living attempts have is not free, nor what others do.
 
-    Args:
-      joins_lines: whether what others have of contested nodes is to be given, too: who is placed there stands in the
-        engine's own line, as others do that wait for it.
+    It is where further ones wait for it in the engine's own line: who never stands there would never have it.
     """
-    others = [record for record in records if record.has_others and not (joins_lines and record.is_contested)]
+    others = [record for record in records if record.has_others and not record.is_contested]
     nodes = {record.name: _whole(record) for record in records}
     for attempt in attempts:
         for share in attempt.shares:
@@ -101,28 +97,6 @@ def with_what_is_free(
     for record in others:
         nodes[record.name] = _without(nodes[record.name], record)
     return tuple(nodes[name] for name in sorted(nodes))
-
-
-def has_room_elsewhere(
-    records: Collection[NodeRecord], attempt: AttemptRecord, others: Iterable[AttemptRecord]
-) -> bool:
-    """Whether an attempt that has not begun, as others have some node of it, could begin on nodes of its pool.
-
-    Args:
-      others: all further attempts that live.
-    """
-    own = [record for record in records if record.pool == attempt.pool]
-    free = {node.name: node for node in with_what_is_free(own, others) if node.state == "up"}
-    share = max(attempt.shares, key=lambda share: len(share.milli))
-    fit = {name for name, node in free.items() if _fits(share, node)}
-    return len(fit) >= len(attempt.shares) and not fit.issuperset(attempt.nodes)
-
-
-def _fits(share: Share, node: Node) -> bool:
-    part = max((milli for _, milli in share.milli), default=0)
-    num_fit = sum(milli >= part for milli in node.free_milli)
-    has_rest = node.free_cpus >= share.cpus and node.free_memory_bytes >= share.memory_bytes
-    return has_rest and num_fit >= len(share.milli)
 
 
 def _without(node: Node, record: NodeRecord) -> Node:

@@ -80,7 +80,7 @@ def what_is_left(run_time: RunTime, ran_s: float, restart_s: float) -> RunTime:
 
 def running_of(record: JobRecord, attempt: AttemptRecord, request: Request, run_time: RunTime | None) -> Running:
     """A job that has places, as a policy sees it. Args: run_time: expected of this attempt."""
-    job = record.job
+    job, has_begun = record.job, attempt.started_s is not None
     started_s = attempt.started_s or attempt.placed_s
     return Running(
         job=record.id,
@@ -97,10 +97,10 @@ def running_of(record: JobRecord, attempt: AttemptRecord, request: Request, run_
         min_runtime_s=job.min_runtime_s,
         saved_s=attempt.saved_s or started_s,
         grace_s=job.grace_s,
-        max_runtime_s=job.max_runtime_s,
+        max_runtime_s=job.max_runtime_s if has_begun else None,
         deadline_s=None if job.deadline_s is None else record.submitted_s + job.deadline_s,
         progress_s=max(attempt.progress_s or started_s, attempt.used_s or 0.0),
-        idle_after_s=job.idle_after_s,
+        idle_after_s=job.idle_after_s if has_begun else None,
         name=job.name,
         run_time=run_time,
         speed_by_nodes=speeds_of(record, attempt),

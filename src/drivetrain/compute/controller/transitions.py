@@ -39,11 +39,13 @@ def alive(job: JobRecord, attempt: AttemptRecord, now_s: float, *, begun_s: floa
     Args:
       begun_s: when it began, which is long ago where no server was there to hear of it; now, if nobody says.
     """
-    if attempt.state not in (AttemptState.PLACED, AttemptState.STARTING):
+    if attempt.started_s is not None or attempt.state is AttemptState.ENDED:
         return job, attempt
     started_s = now_s if begun_s is None else min(max(begun_s, attempt.placed_s), now_s)
-    running = changed(attempt, state=AttemptState.RUNNING, started_s=started_s, progress_s=now_s)
-    return changed(job, state=JobState.RUNNING, reason=""), running
+    attempt = changed(attempt, started_s=started_s, progress_s=now_s)
+    if attempt.state is AttemptState.LEAVING:
+        return job, attempt
+    return changed(job, state=JobState.RUNNING, reason=""), changed(attempt, state=AttemptState.RUNNING)
 
 
 def progressed(attempt: AttemptRecord, *, step: int | None, saved_step: int | None, now_s: float) -> AttemptRecord:
@@ -119,15 +121,13 @@ def member_lost(job: JobRecord, attempt: AttemptRecord, member: int, now_s: floa
     return _ended(job, attempt, now_s)
 
 
-def not_taken(
-    job: JobRecord, attempt: AttemptRecord, reason: str, now_s: float, *, pause_s: float = _NOT_TAKEN_PAUSE_S
-) -> Both:
+def not_taken(job: JobRecord, attempt: AttemptRecord, reason: str, now_s: float) -> Both:
     """Its engine would not take it: nothing of it has run, and it is tried again after a pause."""
     if attempt.state is not AttemptState.PLACED:
         lost = tuple(member for member in range(len(attempt.shares)) if member not in attempt.exits)
         return _ended(job, changed(attempt, lost=lost), now_s)
     attempt = changed(attempt, state=AttemptState.ENDED, why=Why.LOST, reason=reason, ended_s=now_s)
-    return changed(job, state=JobState.WAITING, reason=reason, eligible_s=now_s + pause_s), attempt
+    return changed(job, state=JobState.WAITING, reason=reason, eligible_s=now_s + _NOT_TAKEN_PAUSE_S), attempt
 
 
 def stopped_waiting(job: JobRecord, reason: str, now_s: float) -> JobRecord:
@@ -158,7 +158,7 @@ def _ended(job: JobRecord, attempt: AttemptRecord, now_s: float) -> Both:
     exit_code = next((code for code in attempt.exits.values() if code), None if attempt.lost else 0)
     attempt = changed(attempt, state=AttemptState.ENDED, ended_s=now_s)
     over_s = attempt.ran_until_s or now_s
-    ran_s = job.ran_s + max(0.0, over_s - (attempt.started_s or attempt.placed_s))
+    ran_s = job.ran_s + max(0.0, over_s - (attempt.started_s or over_s))
     job = changed(job, exit_code=exit_code, ran_s=ran_s, speeds=told.speeds_of(job, attempt))
     if exit_code == 0:
         return changed(job, state=JobState.SUCCEEDED, reason="", ended_s=over_s), attempt

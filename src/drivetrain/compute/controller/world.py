@@ -14,7 +14,7 @@ from drivetrain.compute.controller.decided import doing, plan_data
 from drivetrain.compute.controller.expected import ExpectedRunTimes
 from drivetrain.compute.controller.free import Free
 from drivetrain.compute.controller.line import Line
-from drivetrain.compute.controller.nodes import NodeRecord, has_room_elsewhere
+from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.controller.spending import Prices, SpendBook
 from drivetrain.compute.controller.states import AttemptRecord, AttemptState, JobRecord, JobState, Why, changed
 from drivetrain.compute.controller.told import request_of, running_of, waiting_of, what_is_left
@@ -25,8 +25,6 @@ from drivetrain.compute.policy.health import WINDOW_S
 from drivetrain.compute.policy.values import Decision, Running, Snapshot, Waiting
 
 _SAID_EVERY_S, _SAID_PER_S = 2.0, 100.0
-_JOINS_LINES_S = 120.0
-"""After so long a job is placed where others wait, too, in the engine's own line."""
 _NO_PROGRAM = 127  # as a shell says it
 
 
@@ -185,17 +183,6 @@ class World:
             job, attempt = both
             self._put(changed(job, reason=f"{attempt.reason}; {why}" if why else attempt.reason), attempt)
 
-    def place_anew(self, attempt_id: str, now_s: float) -> bool:
-        """One that has not begun, as others have a node of it, is over where other nodes are free; whether it is."""
-        if (both := self._both(attempt_id)) is None:
-            return False
-        job, attempt = both
-        others = [each for each in self.attempts.values() if each.id != attempt_id]
-        if not has_room_elsewhere(list(self.nodes.values()), attempt, others):
-            return False
-        self._put(*transitions.not_taken(job, attempt, f"{job.reason}; other nodes are free", now_s, pause_s=0.0))
-        return True
-
     def not_taken(self, attempt_id: str, why: str, now_s: float) -> None:
         """Its engine would not take it, which says nothing of its nodes: it waits, and is tried again."""
         if (both := self._both(attempt_id)) is not None:
@@ -266,7 +253,7 @@ class World:
         whose = [(job.team, attempt) for job, attempt in zip(running, living, strict=True)]
         ids = self._line.first(most_of_a_kind, counts=lambda job_id: self.jobs[job_id].eligible_s <= now_s)
         return Snapshot(
-            nodes=self._free.nodes(self.nodes, waits_long=lambda: self._waits_long(now_s)),
+            nodes=self._free.nodes(self.nodes),
             pools=self.settings.pools,
             quotas=self.settings.quotas,
             budgets=self._spent.counted(self.settings.budgets, whose, now_s),
@@ -276,13 +263,6 @@ class World:
             failures=tuple(self.failures),
             is_part=most_of_a_kind is not None and len(ids) < len(self._line),
         )
-
-    def _waits_long(self, now_s: float) -> bool:
-        def is_old(job_id: str) -> bool:
-            job = self.jobs[job_id]
-            return max(job.submitted_s, job.eligible_s) <= now_s - _JOINS_LINES_S
-
-        return bool(self._line.first(1, counts=is_old))
 
     def decided(self, decisions: Sequence[Decision], now_s: float, *, most_of_a_kind: int | None = None) -> bool:
         """Write down what a policy decided, told of so many jobs of a kind, and do it.

@@ -10,7 +10,7 @@ from drivetrain.compute.engines.protocol import StartRequest
 from drivetrain.compute.policy.values import MILLI
 
 _MIB = 1 << 20
-_WORDS = re.compile(r" milli=([0-9]{1,9}) cpus=([0-9]{1,9}(?:\.[0-9]{1,6})?) memory=([0-9]{1,18})$")
+_WORDS = re.compile(r" milli=([0-9]{1,9}) cpus=([0-9]{1,9}(?:\.[0-9]{1,6})?) memory=([0-9]{1,18})\b")
 
 
 class Amount(NamedTuple):
@@ -46,7 +46,7 @@ def asked_of(request: StartRequest) -> Amount:
     return Amount(int(milli), cpus, int(memory_bytes))
 
 
-def amount_of(comment: str) -> Amount:
-    """What a comment says; nothing where it is one of an earlier version, or not ours."""
+def amount_of(comment: str) -> Amount | None:
+    """What a comment says; None where it is one of an earlier version."""
     found = _WORDS.search(comment)
-    return Amount(int(found[1]), float(found[2]), int(found[3])) if found else Amount()
+    return Amount(int(found[1]), float(found[2]), int(found[3])) if found else None

@@ -6,13 +6,13 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from drivetrain.compute.agent.main import BEGIN
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines.protocol import CannotStartError, StartRequest
 from drivetrain.compute.engines.slurm.amounts import asked_of
+from drivetrain.compute.engines.slurm.queue import COMMENT
 from drivetrain.compute.engines.surroundings import surroundings
 from drivetrain.compute.policy.values import CORES
 from drivetrain.core.errors import StoreError
@@ -26,11 +26,8 @@ _REASON = re.compile(r" Reason=(.*?)(?: \[[^\[\] ]+@[^\[\] ]+\]|$)")
 """Of a node: words of an operator or of Slurm, and then who said them when."""
 _NEVER = re.compile(r"[Ii]nvalid |[Rr]equested node configuration is not available|not permitted|[Pp]ermission denied")
 """In what `sbatch` says where the request is at fault; anything else may pass."""
-_ATTEMPT = re.compile(r"[a-z0-9-]+\.[0-9]+")
 _MOST_LISTS = 4096
 NODES = ("scontrol", "show", "nodes", "--details", "--oneliner")
-JOBS = ("squeue", "--noheader", "--format=%i|%k|%T|%N|%r|%P")
-COMMENT = "drivetrain:"
 ENDED = ".ended"
 """Of the file that says that a member's agent is over, after the member's number."""
 
@@ -164,7 +161,7 @@ def nodes_of(text: str, pool: str, *, partition: str) -> list[NodeRecord]:
                 gpu=kind,
                 num_gpus=num_cores if kind == CORES else num_gpus,
                 cpus=num_cores,
-                memory_bytes=int(fields.get("RealMemory") or 0) * _MIB,
+                memory_bytes=(int(fields.get("RealMemory") or 0) - int(fields.get("MemSpecLimit") or 0)) * _MIB,
                 rack=fields.get("ActiveFeatures", "").partition(",")[0].replace("(null)", ""),
                 state=state,
                 evidence=evidence,
@@ -192,41 +189,6 @@ def state_of(words: str, reason: str) -> tuple[str, str]:
     if parts & set(_DRAINING):
         return "draining", reason or words
     return "up", ""
-
-
-@dataclass(frozen=True, slots=True)
-class BatchJob:
-    """A job of Slurm's.
-
-    Attributes:
-      number: Slurm's.
-      is_pending: whether it has not begun; why: what Slurm says that it waits for, such as `Resources`.
-      nodes: of one that runs, those that it still has, as Slurm writes them; empty of others.
-    """
-
-    number: str
-    is_pending: bool
-    nodes: str = ""
-    why: str = ""
-
-
-def jobs_of(text: str) -> dict[str, BatchJob]:
-    """What `squeue` prints as `JOBS` asks it to -> by attempt, the job that Slurm has for it."""
-    found = {}
-    for line in text.splitlines():
-        number, comment, state, nodes, why = [*line.split("|"), "", "", "", ""][:5]
-        attempt = attempt_of(comment)
-        if attempt and not state.startswith("COMPLETING"):
-            is_pending = state.startswith("PENDING")
-            has_said = is_pending and why not in ("", "None")
-            found[attempt] = BatchJob(number, is_pending, nodes if state == "RUNNING" else "", why if has_said else "")
-    return found
-
-
-def attempt_of(comment: str) -> str:
-    """That a job's comment names; empty where it is none of ours."""
-    attempt = comment.removeprefix(COMMENT).partition(" ")[0]
-    return attempt if comment.startswith(COMMENT) and _ATTEMPT.fullmatch(attempt) else ""
 
 
 @lru_cache(_MOST_LISTS)

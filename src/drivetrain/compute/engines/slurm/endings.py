@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from drivetrain.compute.controller.states import Why
 from drivetrain.compute.engines.protocol import Ending
-from drivetrain.compute.engines.slurm.commands import attempt_of
+from drivetrain.compute.engines.slurm.queue import attempt_of
 from drivetrain.core.errors import StoreError
 
-QUESTION = ("squeue", "--noheader", "--states=all", "--format=%i|%k|%T|%r|%B|%N")
+QUESTION = ("squeue", "--noheader", "--states=all", "--format=%i|%T|%r|%B|%N|%k")
 """Of jobs that are over, Slurm knows for as long as its MinJobAge."""
-_NUM_OTHERS = 4
+_NUM_FIELDS = 5
+"""Before the comment."""
 _OVER = re.compile(r"srun: error: [^ :]+: tasks? ([0-9,-]+): ")
 _ENDINGS = {
     "CANCELLED": Ending(Why.STOPPED, "cancelled in Slurm"),
@@ -38,9 +39,9 @@ def said_of(text: str, attempt: str) -> SaidOfJob | None:
     """The attempt's job in the answer to `QUESTION`, the newest of them; None where Slurm has forgotten it."""
     found = []
     for line in text.splitlines():
-        number, comment, *others = line.split("|")
-        if attempt_of(comment) == attempt and number.isdecimal() and len(others) == _NUM_OTHERS:
-            found.append(SaidOfJob(int(number), *others))
+        *fields, comment = line.split("|", _NUM_FIELDS)
+        if attempt_of(comment) == attempt and fields[0].isdecimal():
+            found.append(SaidOfJob(int(fields[0]), *fields[1:]))
     return max(found, key=lambda said: said.number, default=None)
 
 

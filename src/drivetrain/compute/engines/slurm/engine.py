@@ -12,7 +12,7 @@ from drivetrain.compute.agent.assignment import read_assignment
 from drivetrain.compute.agent.claim import claim_file, holder
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines.protocol import Ending, StartRequest
-from drivetrain.compute.engines.slurm import commands, endings, others
+from drivetrain.compute.engines.slurm import commands, endings, others, queue
 from drivetrain.compute.engines.slurm.errands import Errands
 from drivetrain.compute.engines.slurm.polling import Polling
 from drivetrain.core.errors import DataError, StoreError
@@ -33,7 +33,7 @@ class _Seen:
     """
 
     nodes: Sequence[NodeRecord]
-    jobs: Mapping[str, commands.BatchJob]
+    jobs: Mapping[str, queue.BatchJob]
     left: Mapping[str, frozenset[str]]
 
 
@@ -49,7 +49,8 @@ class SlurmEngine:
     def __init__(self, pool: str, *, partition: str, folder: Path) -> None:
         self._pool, self._partition, self._folder = pool, partition, folder
         self._nodes: tuple[float, Sequence[NodeRecord]] = (-_NODES_EVERY_S, ())
-        self._others = others.Others(lambda attempt: bool(self._members(attempt)))
+        self._others = others.Others(self._is_ours)
+        self._hides_jobs: bool | None = None
         self._started_s: dict[str, float] = {}
         self._numbers: dict[str, str] = {}
         self._errands = Errands()
@@ -178,20 +179,27 @@ class SlurmEngine:
 
     def _see(self) -> _Seen:
         is_time = time.monotonic() - self._nodes[0] > _NODES_EVERY_S
-        text = commands.run(commands.NODES) if is_time else ""
-        said = commands.run(commands.JOBS)
+        nodes = commands.run(commands.NODES) if is_time else ""
+        listed = queue.read_jobs(commands.run(queue.JOBS))
         if is_time:
-            nodes = commands.nodes_of(text, self._pool, partition=self._partition)
-            is_contested = self._others.wait(said, self._partition)
-            seen = others.without(nodes, self._others.see(text, said), is_contested=is_contested)
-            self._nodes = time.monotonic(), seen
-        jobs = commands.jobs_of(said)
-        left = {attempt: commands.names_of(job.nodes) for attempt, job in jobs.items() if job.nodes}
-        return _Seen(self._nodes[1], jobs, left)
+            self._nodes = time.monotonic(), self._with_others(nodes, listed)
+        jobs = queue.by_attempt(listed)
+        running = {attempt: job for attempt, job in jobs.items() if job.state == "RUNNING" and job.nodes}
+        return _Seen(self._nodes[1], jobs, {attempt: commands.names_of(job.nodes) for attempt, job in running.items()})
+
+    def _with_others(self, nodes: str, jobs: Sequence[queue.BatchJob]) -> list[NodeRecord]:
+        if self._hides_jobs is None:
+            self._hides_jobs = others.hides_jobs(commands.run(["scontrol", "show", "config"]))
+        is_contested = self._hides_jobs or others.is_contested(jobs, nodes, self._partition, self._is_ours)
+        own = commands.nodes_of(nodes, self._pool, partition=self._partition)
+        return others.without(own, self._others.see(nodes, jobs), is_contested=is_contested)
+
+    def _is_ours(self, attempt: str) -> bool:
+        return bool(self._members(attempt))
 
     def _nodes_now(self) -> list[NodeRecord]:
         return commands.nodes_of(commands.run(commands.NODES), self._pool, partition=self._partition)
 
     @staticmethod
-    def _jobs() -> dict[str, commands.BatchJob]:
-        return commands.jobs_of(commands.run(commands.JOBS))
+    def _jobs() -> dict[str, queue.BatchJob]:
+        return queue.by_attempt(queue.read_jobs(commands.run(queue.JOBS)))

@@ -7,16 +7,19 @@ no more free than what others have.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines.slurm import commands
 from drivetrain.compute.engines.slurm.amounts import Amount, amount_of
+from drivetrain.compute.engines.slurm.queue import BatchJob
 from drivetrain.compute.policy.values import CORES, MILLI
 
 _MIB = 1 << 20
 _NOTHING = Amount()
+_FOR_NODES = ("Resources", "Priority", "Nodes required")
+"""What Slurm gives as the reason begins so where a job waits for nodes, and not for a date or a person."""
 
 
 def given_of(text: str) -> dict[str, Amount]:
@@ -33,9 +36,10 @@ def given_of(text: str) -> dict[str, Amount]:
 
 
 class Others:
-    """What others have, by node: the less of two looks, as a job of ours may end between two questions of one look.
+    """What others have, by node, as far as two looks agree: jobs begin and end between the questions of one look.
 
-    A job of ours that Slurm is still ending at the next look has what nobody here can give, as others' jobs do.
+    A job of ours that began since the last look is none of ours yet, and one that Slurm is still ending at the next
+    look is none any more: what it has nobody here can give.
 
     Args:
       is_ours: whether an attempt is of this server. One that is stays so while Slurm has it.
@@ -47,39 +51,39 @@ class Others:
         self._ending: set[str] = set()
         self._before: Mapping[str, Amount] | None = None
 
-    def see(self, nodes: str, jobs: str) -> dict[str, Amount]:
-        """Of what is given what is not ours. Args: nodes, jobs: what `NODES` and `JOBS` print."""
-        held = _held(jobs)
-        self._ours = {attempt for attempt, *_ in held if attempt in self._ours or self._is_ours(attempt)}
-        stuck, self._ending = self._ending, {attempt for attempt, state, *_ in held if state == "COMPLETING"}
-        left = given_of(nodes)
-        for attempt, _, node, amount in held:
-            if attempt in self._ours and not (attempt in stuck and attempt in self._ending):
-                left[node] = _of_each(left.get(node, _NOTHING), amount, lambda all_, own: max(0, all_ - own))
-        before = left if self._before is None else self._before
+    def see(self, nodes: str, jobs: Iterable[BatchJob]) -> dict[str, Amount]:
+        """Of what is given what is not ours. Args: nodes: what `NODES` prints."""
+        left, before = given_of(nodes), self._before
+        for job in self._kept([job for job in jobs if job.nodes and job.attempt]):
+            amount = amount_of(job.comment)
+            for node in commands.names_of(job.nodes):
+                left[node] = _NOTHING if amount is None else _less(left.get(node, _NOTHING), amount)
         self._before = left
-        return {node: _of_each(amount, before.get(node, _NOTHING), min) for node, amount in left.items()}
+        return left if before is None else {node: _least(left[node], before.get(node, _NOTHING)) for node in left}
 
-    def wait(self, jobs: str, partition: str) -> bool:
-        """Whether others' jobs wait for nodes of a partition, of any where none is named. Args: jobs: as of `see`."""
-        for line in jobs.splitlines():
-            _, comment, state, _, why, asked = [*line.split("|"), "", "", "", "", ""][:6]
-            is_for_nodes = state == "PENDING" and why in ("Resources", "Priority")
-            if is_for_nodes and commands.is_of(asked, partition):
-                attempt = commands.attempt_of(comment)
-                if not (attempt and self._is_ours(attempt)):
-                    return True
-        return False
+    def _kept(self, held: Collection[BatchJob]) -> list[BatchJob]:
+        """Jobs that are ours at both looks."""
+        ours = {job.attempt for job in held if job.attempt in self._ours or self._is_ours(job.attempt)}
+        ending = {job.attempt for job in held if job.state == "COMPLETING"}
+        kept = ours if self._before is None else ours & self._ours
+        kept -= ending & self._ending
+        self._ours, self._ending = ours, ending
+        return [job for job in held if job.attempt in kept]
 
 
-def _held(jobs: str) -> list[tuple[str, str, str, Amount]]:
-    """Attempt, state, node and amount of what our kind of jobs has, those that are just ending among them."""
-    found = []
-    for line in jobs.splitlines():
-        _, comment, state, nodes = [*line.split("|"), "", "", ""][:4]
-        if nodes and (attempt := commands.attempt_of(comment)):
-            found += [(attempt, state, node, amount_of(comment)) for node in commands.names_of(nodes)]
-    return found
+def is_contested(jobs: Iterable[BatchJob], nodes: str, partition: str, is_ours: Callable[[str], bool]) -> bool:
+    """Whether others' jobs wait for nodes of a partition, or of another that has some of them."""
+    known = [set(found[1].split(",")) for found in re.finditer(r"\bPartitions=(\S+)", nodes)]
+    asked = set().union(*(names for names in known if commands.is_of(",".join(names), partition)))
+    waiting = [job for job in jobs if job.is_pending and job.reason.startswith(_FOR_NODES)]
+    theirs = [job for job in waiting if not (job.attempt and is_ours(job.attempt))]
+    return any(not asked.isdisjoint(job.partitions.split(",")) for job in theirs)
+
+
+def hides_jobs(config: str) -> bool:
+    """Whether a site shows nobody the jobs of others, who may wait unseen. Args: config: of Slurm, as it prints it."""
+    found = re.search(r"^PrivateData\s*=\s*(\S+)", config, re.MULTILINE)
+    return found is not None and bool({"jobs", "all"} & set(found[1].split(",")))
 
 
 def without(nodes: Iterable[NodeRecord], others: Mapping[str, Amount], *, is_contested: bool) -> list[NodeRecord]:
@@ -97,6 +101,10 @@ def without(nodes: Iterable[NodeRecord], others: Mapping[str, Amount], *, is_con
     ]
 
 
-def _of_each(one: Amount, other: Amount, choose: Callable[[float, float], float]) -> Amount:
-    milli, cpus, memory_bytes = (choose(a, b) for a, b in zip(one, other, strict=True))
-    return Amount(int(milli), cpus, int(memory_bytes))
+def _less(one: Amount, other: Amount) -> Amount:
+    milli, memory_bytes = max(0, one.milli - other.milli), max(0, one.memory_bytes - other.memory_bytes)
+    return Amount(milli, max(0.0, one.cpus - other.cpus), memory_bytes)
+
+
+def _least(one: Amount, other: Amount) -> Amount:
+    return Amount(min(one.milli, other.milli), min(one.cpus, other.cpus), min(one.memory_bytes, other.memory_bytes))
