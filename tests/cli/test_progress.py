@@ -54,7 +54,7 @@ class SlowClient:
     """Of a server that answers when all that can be said until then has been said; the job's description at once."""
 
     def job(self, _: str) -> dict[str, Any]:
-        return {"id": "job-1", "state": "waiting", "reason": "2 are before it"}
+        return {"id": "job-1", "team": "maps", "state": "waiting", "reason": "2 are before it"}
 
     def ask(self, *_: object) -> dict[str, Any]:
         for thread in threading.enumerate():
