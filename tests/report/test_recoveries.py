@@ -39,9 +39,10 @@ def test_a_recovery_is_one_line_with_every_phase() -> None:
 def test_a_recovery_that_failed_again_and_one_after_no_failure_say_so() -> None:
     again = dataclasses.replace(RECOVERY, met_ns=None, restored_ns=None, restored_from="nothing", stepped_ns=None)
     assert "left 20.0 ms, failed again before a step" in recoveries_text([again])
-    assert "no rank had failed: " in recoveries_text(
-        [dataclasses.replace(RECOVERY, failed=(), step=None, last_ns=None, noticed_ns=None)]
-    )
+    unasked = dataclasses.replace(RECOVERY, failed=(), step=None, last_ns=None, noticed_ns=None)
+    assert "no rank had failed: " in recoveries_text([unasked])
+    by_hand = dataclasses.replace(unasked, left_ns=None, met_ns=None, restored_ns=None, num_stayed=0)
+    assert recoveries_text([by_hand]) == "attempt 1, no rank had failed: 0 processes stayed, 0 steps redone"
 
 
 def test_a_long_run_shows_its_last_recoveries_and_how_many_there_were() -> None:

@@ -73,7 +73,8 @@ def _phases_text(recovery: Recovery) -> str:
     elif recovery.duration_ns is not None:
         parts.append(f"next step after {duration_text(recovery.duration_ns)}")
     stayed = count_text(recovery.num_stayed, "process", "processes")
-    return f"{', '.join(parts)}; {stayed} stayed, {count_text(recovery.num_redone, 'step')} redone"
+    kept = f"{stayed} stayed, {count_text(recovery.num_redone, 'step')} redone"
+    return "; ".join(filter(None, (", ".join(parts), kept)))
 
 
 def _lasted(recovery: Recovery) -> dict[str, int]:
