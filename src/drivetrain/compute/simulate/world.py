@@ -120,11 +120,15 @@ class World:
         self._runs_s = runs_s or {}
         self._front = front
         self._behind, self._most_waiting = deque(behind), most_waiting
-        for budget in snapshot.budgets:
-            self._at(ends_s(budget.per, now_s), "budget anew", budget.team)
-        for waits in snapshot.waiting:
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """Those whom the snapshot has, and when budgets begin anew."""
+        for budget in self._given.budgets:
+            self._at(ends_s(budget.per, self.now_s), "budget anew", budget.team)
+        for waits in self._given.waiting:
             self._add(waits, self._runs_s.get(waits.job, _expected_s(waits.run_time)))
-        for runs in snapshot.running:
+        for runs in self._given.running:
             self._resume(runs, self._runs_s.get(runs.job, _expected_s(runs.run_time)))
 
     @property

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from drivetrain.compute.engines.protocol import StartRequest
 from drivetrain.compute.policy.values import MILLI
 
-_MIB = 1 << 20
+MIB = 1 << 20
+"""Slurm's unit of memory."""
 _WORDS = re.compile(r" milli=([0-9]{1,9}) cpus=([0-9]{1,9}(?:\.[0-9]{1,6})?) memory=([0-9]{1,18})\b")
 
 
@@ -33,7 +34,7 @@ class Amount(NamedTuple):
     @property
     def memory_mib(self) -> int:
         """Whole ones."""
-        return -(-self.memory_bytes // _MIB)
+        return -(-self.memory_bytes // MIB)
 
 
 def asked_of(request: StartRequest) -> Amount:

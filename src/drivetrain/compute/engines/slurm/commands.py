@@ -11,14 +11,13 @@ from functools import lru_cache
 from drivetrain.compute.agent.main import BEGIN
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines.protocol import CannotStartError, StartRequest
-from drivetrain.compute.engines.slurm.amounts import asked_of
+from drivetrain.compute.engines.slurm.amounts import MIB, asked_of
 from drivetrain.compute.engines.slurm.queue import COMMENT
 from drivetrain.compute.engines.surroundings import surroundings
 from drivetrain.compute.policy.values import CORES
 from drivetrain.core.errors import StoreError
 
 _TIMEOUT_S = 20.0
-_MIB = 1 << 20
 _GRES = re.compile(r"gpu(?::(\(null\)|[A-Za-z0-9_.-]+))?:([0-9]+)")
 _DOWN = ("DOWN", "FAIL", "NO_RESPOND", "NOT_RESPONDING", "POWERED_DOWN", "POWERING_DOWN", "UNKNOWN", "REBOOT")
 _DRAINING = ("DRAIN", "DRAINING", "DRAINED", "MAINT", "RESERVED")
@@ -161,7 +160,7 @@ def nodes_of(text: str, pool: str, *, partition: str) -> list[NodeRecord]:
                 gpu=kind,
                 num_gpus=num_cores if kind == CORES else num_gpus,
                 cpus=num_cores,
-                memory_bytes=(int(fields.get("RealMemory") or 0) - int(fields.get("MemSpecLimit") or 0)) * _MIB,
+                memory_bytes=(int(fields.get("RealMemory") or 0) - int(fields.get("MemSpecLimit") or 0)) * MIB,
                 rack=fields.get("ActiveFeatures", "").partition(",")[0].replace("(null)", ""),
                 state=state,
                 evidence=evidence,

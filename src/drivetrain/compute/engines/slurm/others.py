@@ -12,11 +12,10 @@ from dataclasses import replace
 
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.engines.slurm import commands
-from drivetrain.compute.engines.slurm.amounts import Amount, amount_of
+from drivetrain.compute.engines.slurm.amounts import MIB, Amount, amount_of
 from drivetrain.compute.engines.slurm.queue import BatchJob
 from drivetrain.compute.policy.values import CORES, MILLI
 
-_MIB = 1 << 20
 _NOTHING = Amount()
 _FOR_NODES = ("Resources", "Priority", "Nodes required")
 """What Slurm gives as the reason begins so where a job waits for nodes, and not for a date or a person."""
@@ -28,7 +27,7 @@ def given_of(text: str) -> dict[str, Amount]:
     for line in text.splitlines():
         fields = dict(re.findall(r"(\w+)=(\S*)", line))
         if "NodeName" in fields:
-            cores, memory_bytes = int(fields.get("CPUAlloc") or 0), int(fields.get("AllocMem") or 0) * _MIB
+            cores, memory_bytes = int(fields.get("CPUAlloc") or 0), int(fields.get("AllocMem") or 0) * MIB
             kind, _ = commands.devices_of(fields.get("Gres", ""))
             devices = cores if kind == CORES else commands.devices_of(fields.get("GresUsed", ""))[1]
             found[fields["NodeName"]] = Amount(devices * MILLI, cores, memory_bytes)
