@@ -50,12 +50,17 @@ def copy(tmp_path: Path) -> Path:
 @pytest.mark.timeout(1100)
 @pytest.mark.parametrize(("planted", "answer", "code"), [("", "PASS", 0), (SLOWER, "FAIL", 4)], ids=["same", "slower"])
 def test_a_slowdown_of_5_percent_fails_and_none_passes(copy: Path, planted: str, answer: str, code: int) -> None:
-    """By CPU time in turns, so also beside other work; 3 % is asked for, as such work costs some precision."""
+    """By CPU time in turns, so also beside other work: that costs precision, so 3 % is asked for, and more runs where
+    20 do not tell, as the gate says itself."""
     with (copy / "src" / "drivetrain" / "ledger" / "accounting.py").open("a") as file:
         file.write(planted)
     drivetrain = (sys.executable, "-m", "drivetrain", "bench")
-    done = run(copy, *drivetrain, "run", "benchmarks/account.py", "--against", "HEAD")
-    assert done.returncode == 0, done.stderr
-    verdict = run(copy, *drivetrain, "gate", "--size", "3", "--json")
-    found = json.loads(verdict.stdout)
+    for num_samples in (20, 40, 80):
+        words = ("run", "benchmarks/account.py", "--against", "HEAD", "--samples", str(num_samples))
+        done = run(copy, *drivetrain, *words)
+        assert done.returncode == 0, done.stderr
+        verdict = run(copy, *drivetrain, "gate", "--size", "3", "--json")
+        found = json.loads(verdict.stdout)
+        if found["answer"] != "INSUFFICIENT":
+            break
     assert (found["answer"], verdict.returncode) == (answer, code), found
