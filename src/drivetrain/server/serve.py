@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -30,12 +31,14 @@ from drivetrain.server.foresee import Foresight
 from drivetrain.server.http import make_app
 from drivetrain.server.http.patience import PatientProtocol
 from drivetrain.server.http.state import Server
+from drivetrain.server.http.together import Together
 from drivetrain.server.idle import ending_when_idle
 from drivetrain.server.kept_home import keep_home, refuse_another_home
 from drivetrain.server.kept_pools import keep_pools, kept_config
 from drivetrain.server.keys import server_key
 from drivetrain.server.own_token import keeping_token, see_to_token
 from drivetrain.server.pools import ServerConfig, engine_of, unknown_partitions
+from drivetrain.server.services.describing import described
 from drivetrain.server.steady import SteadyClock
 from drivetrain.server.sweeping import sweeping
 from drivetrain.server.worker import Worker
@@ -131,7 +134,8 @@ def _serve_once(
             on_note=on_note,
         )
         foresight = Foresight(database)
-        app = make_app(Server(database, folder, key, CodeShelf(folder), worker.wake, foresight, identity, clock))
+        told = Together(partial(described, database))
+        app = make_app(Server(database, folder, key, CodeShelf(folder), worker.wake, foresight, told, identity, clock))
         running = uvicorn.Server(_settings(spec, app))
         see_to_token(database, folder, clock())
         spare_collector()

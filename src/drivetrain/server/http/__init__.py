@@ -4,6 +4,7 @@ app.py      the application, and what all routes share
 state.py    what all routes share of one server
 who.py      who asks
 answers.py  what routes answer
+together.py questions that come at once share the way to the database
 bodies.py   what people's requests carry
 limits.py   how much anybody may ask
 patience.py how long anybody may take to ask it

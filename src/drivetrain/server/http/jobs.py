@@ -16,18 +16,15 @@ from drivetrain.compute.controller.states import JobRecord, JobState
 from drivetrain.compute.job import job_of
 from drivetrain.server.database import Records, reading
 from drivetrain.server.http import answers
-from drivetrain.server.http.answers import answer
+from drivetrain.server.http.answers import answer, encoded
 from drivetrain.server.http.bodies import Body
 from drivetrain.server.http.who import allow, doing, person_of, server_of, write_refused
 from drivetrain.server.services import arrays, jobs, logs
 from drivetrain.server.services.people import Person
-from drivetrain.server.services.restarts import restarts
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 Who = Annotated[Person, Depends(person_of)]
 _LONGEST_WAIT_S = 20.0
-_MOST_LOOKED_AT = 10
-"""Of tasks that failed: what they printed last."""
 _LOOK_S, _LONGEST_LOOK_S = 0.02, 0.5
 
 
@@ -98,33 +95,9 @@ def list_jobs(
 
 
 @router.get("/{name}", response_model=answers.Described)
-def describe(request: Request, who: Who, name: str) -> Response:  # noqa: ARG001
+async def describe(request: Request, who: Who, name: str) -> Response:  # noqa: ARG001
     """A job with its attempts and events."""
-    with reading(server_of(request).database) as connection:
-        job = jobs.find(connection, name)
-        records = Records(connection)
-        attempts = records.attempts_of(job.id)
-        events = [
-            answers.Event(at_ns=at_ns, kind=kind, subject=subject, data=data)
-            for _, at_ns, kind, subject, data in records.events(subjects=[job.id, *(each.id for each in attempts)])
-        ]
-        tasks = arrays.standing(connection, job.id) if job.job.array else None
-        failed = arrays.failed(connection, job.id) if job.job.array else []
-        num_again = arrays.num_again(connection, job.id) if job.job.array else 0
-        runs = {worker.id: worker.run for worker in records.family([job.id])} if failed else {}
-    for number, failure in enumerate(failed[:_MOST_LOOKED_AT]):
-        if run := runs.get(failure.worker):
-            failed[number] = replace(failure, said=logs.last_line(run, failure.task))
-    found = {
-        "attempts": attempts,
-        "events": events,
-        "tasks": tasks,
-        "failed_tasks": failed,
-        "num_tasks_again": num_again,
-        "deadline_s": None if job.job.deadline_s is None else job.submitted_s + job.job.deadline_s,
-        "restarts": restarts(job.run, attempts) if attempts else [],
-    }
-    return answer(msgspec.to_builtins(job) | found)
+    return encoded(await server_of(request).descriptions.ask(name))
 
 
 @router.post("/{name}/stop", status_code=202, response_model=JobRecord)

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from drivetrain.compute.snapshot import CodeShelf
 from drivetrain.server.foresee import Foresight
+from drivetrain.server.http.together import Together
 from drivetrain.server.services.agents import AgentDesk
 from drivetrain.server.services.fitting import Fitting
 from drivetrain.server.services.fleet import FleetMemory
@@ -28,6 +29,7 @@ class Server:
       shelf: the code that jobs travel with.
       wake: tells the controller that there is something to do.
       foresight: plays forward what is now.
+      descriptions: of jobs, by a name of theirs.
       identity: what it says who it is, so that nobody tells a token to another one at its port.
       clock: of the server.
       desk, bearers, fitting, past: what this process remembers of agents, of tokens, of what there is, and was.
@@ -39,6 +41,7 @@ class Server:
     shelf: CodeShelf
     wake: Callable[[], None]
     foresight: Foresight
+    descriptions: Together[str, bytes]
     identity: str = ""
     clock: SteadyClock = field(default_factory=SteadyClock)
     desk: AgentDesk = field(default_factory=AgentDesk)
