@@ -385,3 +385,40 @@ def test_who_is_within_its_quota_is_before_who_would_borrow_whatever_its_priorit
     decisions = plan(fleet(node("n1"), node("n2"), quotas=quotas, waiting=waits), NOW_S)
     assert isinstance(of(decisions, "own"), Start)
     assert isinstance(of(decisions, "more"), Wait)
+
+
+def test_places_that_have_to_be_awaited_are_taken_where_no_others_do_in_any_pool() -> None:
+    taken = [
+        node("n1", awaited_gpus=8),
+        node("n2", awaited_gpus=4),
+        node("n3", awaited_cpus=60.0, cpus=64, free_cpus=64),
+    ]
+    other = node("o1", pool="b")
+
+    def where(*waits: Waiting, nodes: list[Node]) -> dict[str, list[str]]:
+        snapshot = Snapshot(tuple(nodes), (Pool("a", price_per_gpu_h=1), Pool("b", price_per_gpu_h=2)), waiting=waits)
+        return {d.job: [share.node for share in d.shares] for d in plan(snapshot, NOW_S) if isinstance(d, Start)}
+
+    assert where(job("half", gpus=4), nodes=taken) == {"half": ["n2"]}
+    assert where(job("whole"), nodes=[*taken[:2], node("n4")]) == {"whole": ["n4"]}
+    assert where(job("first"), job("second"), nodes=[*taken[:2], other]) == {"first": ["o1"], "second": ["n1"]}
+    assert where(job("gang", nodes=2), nodes=[*taken[:2], node("n4"), other]) == {"gang": ["n4", "n1"]}
+    busy_cores = Request(1, 1, 8 * MILLI, cpus=8)
+    assert where(job("cores", request=busy_cores), nodes=[taken[2], replace(other, cpus=8, free_cpus=8)]) == {
+        "cores": ["o1"]
+    }
+    assert where(job("cores", request=busy_cores), nodes=[taken[2]]) == {"cores": ["n3"]}
+
+
+def test_members_on_one_node_have_what_need_not_be_awaited_together() -> None:
+    request = Request(2, 2, 4 * MILLI, topology="node")
+    nodes = (node("n1", awaited_gpus=2), node("n2"))
+    (start,) = plan(Snapshot(nodes, (Pool("a"),), waiting=(job("w", request=request),)), NOW_S)
+    assert isinstance(start, Start)
+    assert {share.node for share in start.shares} == {"n2"}
+
+
+def test_a_job_grows_onto_nothing_that_has_to_be_awaited() -> None:
+    snapshot = busy(node("n1"), running=(job("e", most=2, hours=10),), changes={"speed_by_nodes": {1: 1.0, 2: 1.9}})
+    assert not plan(replace(snapshot, nodes=(*snapshot.nodes, node("n2", awaited_gpus=8))), NOW_S)
+    assert isinstance(of(plan(replace(snapshot, nodes=(*snapshot.nodes, node("n2"))), NOW_S), "e"), Resize)

@@ -75,7 +75,8 @@ class NodeRecord:
 def with_what_is_free(records: Collection[NodeRecord], attempts: Iterable[AttemptRecord]) -> tuple[Node, ...]:
     """Nodes as a policy sees them: what living attempts have is not free, nor what others do.
 
-    It is where further ones wait for it in the engine's own line: who never stands there would never have it.
+    Where further ones wait for that in the engine's own line it is free and awaited: who never stands there would never
+    have it.
     """
     others = [record for record in records if record.has_others and not record.is_contested]
     nodes = {record.name: _whole(record) for record in records}
@@ -112,6 +113,7 @@ def _without(node: Node, record: NodeRecord) -> Node:
 
 
 def _whole(record: NodeRecord) -> Node:
+    awaited = record if record.is_contested else NodeRecord(name=record.name, pool=record.pool)
     return Node(
         name=record.name,
         pool=record.pool,
@@ -124,4 +126,7 @@ def _whole(record: NodeRecord) -> Node:
         rack=record.rack,
         fabric=record.fabric,
         state=record.state,
+        awaited_gpus=awaited.others_gpus,
+        awaited_cpus=awaited.others_cpus,
+        awaited_memory_bytes=awaited.others_memory_bytes,
     )

@@ -36,6 +36,7 @@ class Fleet:
       by_fill, by_part: the nodes by `fill` and `part`.
       cpus, memory: free; float64.
       up: whether the node takes new work.
+      is_awaited: whether of any node something is free that jobs of nobody here still have.
       hold_s: from when on something of the node is awaited; infinite where nothing is.
       groups: topology -> a number for what the node shares, int32; -1 where it is unknown.
     """
@@ -52,6 +53,10 @@ class Fleet:
         self.cpus: Numbers = np.array([node.free_cpus for node in nodes], np.float64)
         self.memory: Numbers = np.array([node.free_memory_bytes for node in nodes], np.float64)
         self.up: Mask = np.array([node.state == "up" for node in nodes], np.bool_)
+        self._awaited_whole: Whole = np.array([node.awaited_gpus for node in nodes], np.int32)
+        self._awaited_cpus: Numbers = np.array([node.awaited_cpus for node in nodes], np.float64)
+        self._awaited_memory: Numbers = np.array([node.awaited_memory_bytes for node in nodes], np.float64)
+        self.is_awaited = bool(self._awaited_whole.any() or self._awaited_cpus.any() or self._awaited_memory.any())
         self.groups = {
             "rack": _numbered([node.rack for node in nodes]),
             "fabric": _numbered([node.fabric for node in nodes]),
@@ -114,8 +119,12 @@ class Fleet:
         self._held_memory.fill(0.0)
         self._unheld_whole[:], self._unheld_part[:] = self.whole, self.part
 
-    def feasible(self, request: Request, end_s: float) -> Mask:
-        """Which nodes have room for one member that ends at `end_s`: bool, one a node."""
+    def feasible(self, request: Request, end_s: float, *, at_once: bool = False) -> Mask:
+        """Which nodes have room for one member that ends at `end_s`: bool, one a node.
+
+        Args:
+          at_once: in what need not be awaited.
+        """
         whole, part, cpus, memory = self.whole, self.part, self.cpus, self.memory
         if self._held:
             late = self.hold_s < end_s
@@ -124,6 +133,9 @@ class Fleet:
                 np.where(late, cpus - self._held_cpus, cpus),
                 np.where(late, memory - self._held_memory, memory),
             )
+        if at_once:
+            whole, cpus = whole - self._awaited_whole, cpus - self._awaited_cpus
+            memory = memory - self._awaited_memory
         found = self.up & (cpus >= request.cpus)
         if request.memory_bytes:
             found &= memory >= request.memory_bytes
@@ -158,13 +170,16 @@ class Fleet:
             return bool(whole[at] * MILLI >= request.gpu_milli)
         return not request.gpu_milli or bool(whole[at] or part[at] >= request.gpu_milli)
 
-    def unheld(self, at: int, end_s: float) -> list[int]:
-        """Milli of each device of a node that one that ends at `end_s` may have."""
+    def unheld(self, at: int, end_s: float, *, at_once: bool = False) -> list[int]:
+        """Milli of each device of a node that one that ends at `end_s` may have; `at_once`: without those awaited."""
         free = self.free_milli[at]
         held = self._held.get(at)
-        if not held or self.hold_s[at] >= end_s:
-            return free
-        return [0 if device in held else milli for device, milli in enumerate(free)]
+        if held and self.hold_s[at] < end_s:
+            free = [0 if device in held else milli for device, milli in enumerate(free)]
+        if at_once and (num := int(self._awaited_whole[at])):
+            whole = [device for device, milli in enumerate(free) if milli == MILLI]
+            free = [0 if device in whole[-num:] else milli for device, milli in enumerate(free)]
+        return free
 
     def _move(self, shares: Iterable[Share], sign: int) -> None:
         for share in shares:

@@ -41,7 +41,7 @@ def _more(state: State, turn: Round, job: Running, pool: str, *, fresh: bool) ->
     size = job.request.max_nodes if fresh else choose_size(job, job.request.max_nodes, state.now_s)
     while size > num:
         if turn.may_grow(job, pool, size - num):
-            more = place_gang(state.fleets[pool], job.request, num=size - num, beside=job.shares)
+            more = place_gang(state.fleets[pool], job.request, num=size - num, beside=job.shares, may_await=False)
             if more is not None:
                 return more
         size = size - 1 if fresh else choose_size(job, size - 1, state.now_s)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from drivetrain.compute.policy.fleet import Fleet, Mask, Whole
@@ -17,30 +18,50 @@ _FAR = np.int32(np.iinfo(np.int32).max)
 
 
 def place_gang(
-    fleet: Fleet, request: Request, *, end_s: float = math.inf, num: int | None = None, beside: Sequence[Share] = ()
+    fleet: Fleet,
+    request: Request,
+    *,
+    end_s: float = math.inf,
+    num: int | None = None,
+    beside: Sequence[Share] = (),
+    may_await: bool = True,
 ) -> tuple[Share, ...] | None:
-    """Places for so many members, or None where they do not fit.
+    """Places for so many members, or None where they do not fit; none that has to be awaited where others would do.
 
     Args:
       end_s: when the gang will have ended: what is held from a later time on is free for it.
       num: members; the fewest that the request takes by default.
       beside: what the gang has already: on other nodes, and near them where it must be.
+      may_await: whether any of them may be one that has to be awaited.
     """
     num = num or request.min_nodes
-    if num == 1 and not beside:
+    if fleet.is_awaited:
+        shares = _placed(fleet, request, end_s, num, beside, at_once=True)
+        if shares is not None or not may_await:
+            return shares
+    elif num == 1 and not beside:
         try:
             at = _tightest(fleet, request, end_s)
             return None if at is None else (share_on(fleet, at, request, end_s),)
         except LookupError:
             pass
-    room = fleet.feasible(request, end_s)
+    return _placed(fleet, request, end_s, num, beside, at_once=False)
+
+
+def _placed(
+    fleet: Fleet, request: Request, end_s: float, num: int, beside: Sequence[Share], *, at_once: bool
+) -> tuple[Share, ...] | None:
+    room = fleet.feasible(request, end_s, at_once=at_once)
     if beside:
         room &= _beside(fleet, request, beside)
     if request.topology == "node" and num > 1:
-        shares = _on_one_node(fleet, request, room, end_s, num)
+        shares = _on_one_node(fleet, request, room, end_s, num, at_once=at_once)
         if shares or request.topology_required:
             return shares
-    chosen = _choose(fleet, request, room, num)
+    cost = preference(fleet, request)
+    if fleet.is_awaited and not at_once:  # the fewer that have to be awaited, the sooner all are there
+        cost = np.where(fleet.feasible(request, end_s, at_once=True), cost, cost // 2 + _FAR // 2)
+    chosen = _choose(fleet, request, room, cost, num)
     if chosen is None:
         return None
     return tuple(share_on(fleet, int(at), request, end_s) for at in chosen)
@@ -109,8 +130,7 @@ def _beside(fleet: Fleet, request: Request, shares: Sequence[Share]) -> Mask:
     return others
 
 
-def _choose(fleet: Fleet, request: Request, room: Mask, num: int) -> Whole | None:
-    cost = preference(fleet, request)
+def _choose(fleet: Fleet, request: Request, room: Mask, cost: Whole, num: int) -> Whole | None:
     if num == 1:
         at = int(np.where(room, cost, _FAR).argmin())
         return np.array([at], np.int32) if room[at] else None
@@ -143,12 +163,14 @@ def _near(candidates: Whole, cost: Whole, groups: Whole, num: int, *, required: 
     return candidates[order[:num]]
 
 
-def _on_one_node(fleet: Fleet, request: Request, room: Mask, end_s: float, num: int) -> tuple[Share, ...] | None:
-    candidates = np.flatnonzero(
-        room & (fleet.cpus >= num * request.cpus) & (fleet.memory >= num * request.memory_bytes)
-    )
+def _on_one_node(
+    fleet: Fleet, request: Request, room: Mask, end_s: float, num: int, *, at_once: bool
+) -> tuple[Share, ...] | None:
+    together = replace(request, cpus=num * request.cpus, memory_bytes=num * request.memory_bytes)
+    candidates = np.flatnonzero(room & fleet.feasible(together, end_s, at_once=at_once))
     for at in candidates[np.argsort(preference(fleet, request)[candidates], kind="stable")]:
-        found = list(_members(fleet.unheld(int(at), end_s), request, num, fleet.worth))
+        free = fleet.unheld(int(at), end_s, at_once=at_once)
+        found = list(_members(free, request, num, fleet.worth))
         if len(found) == num:
             name = fleet.names[at]
             return tuple(Share(name, milli, request.cpus, request.memory_bytes) for milli in found)

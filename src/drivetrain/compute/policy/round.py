@@ -58,7 +58,7 @@ class Round:
         self._soon_s = state.now_s
         self._later: list[_Later] = []
         self._headed: set[object] = set()
-        self._too_long: dict[tuple[str, int], float] = {}
+        self._too_long: dict[tuple[str, int, bool], float] = {}
         self._not_soon: set[tuple[str, int]] = set()
         self._in_vain: dict[tuple[str, int, int, tuple[str, ...]], float] = {}
         self._no_way: set[tuple[str, int, int, str]] = set()
@@ -85,13 +85,9 @@ class Round:
         if alike in self._in_vain and job.end_s >= self._in_vain[alike] and job.job.deadline_s is None:
             self._wait(job, job.pools[0], position)
             return
-        for at, pool in enumerate(job.pools):
-            if at and self._can_wait_for(job, job.pools[:at]):
-                break
-            shares = self._places(job, pool)
-            if shares is not None:
-                self._start(job, pool, shares)
-                return
+        awaited = [pool for pool in job.pools if self._state.fleets[pool].is_awaited]
+        if self._starts(job, job.pools, may_await=False) or self._starts(job, awaited, may_await=True):
+            return
         for pool in job.pools:
             if self._gets_what_leaves(job, pool, position) or self._gets_room(job, pool, position):
                 return
@@ -128,11 +124,22 @@ class Round:
         books = (self._state.book, self._soon_book, *(later.book for later in self._later))
         return all(_allows(book, job.team, pool, need) for book in books)
 
-    def _places(self, job: InLine, pool: str) -> tuple[Share, ...] | None:
-        key = (pool, job.shape)
+    def _starts(self, job: InLine, pools: Sequence[str], *, may_await: bool) -> bool:
+        """Start it in the first of these pools that has places, unless a cheaper one should have some in time."""
+        for at, pool in enumerate(pools):
+            if at and self._can_wait_for(job, pools[:at]):
+                break
+            shares = self._places(job, pool, may_await=may_await)
+            if shares is not None:
+                self._start(job, pool, shares)
+                return True
+        return False
+
+    def _places(self, job: InLine, pool: str, *, may_await: bool) -> tuple[Share, ...] | None:
+        key = (pool, job.shape, may_await)
         if (key in self._too_long and job.end_s >= self._too_long[key]) or not self._has_quota(job, pool):
             return None
-        shares = place_gang(self._state.fleets[pool], job.job.request, end_s=job.end_s)
+        shares = place_gang(self._state.fleets[pool], job.job.request, end_s=job.end_s, may_await=may_await)
         if shares is None:
             self._too_long[key] = job.end_s
         return shares

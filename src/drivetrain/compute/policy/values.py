@@ -31,6 +31,8 @@ class Node(Struct, frozen=True, gc=False):
       memory_bytes, free_memory_bytes: as it says.
       rack, fabric: names of what it shares with others; empty where unknown.
       state: `up`, `draining` (no new work), `cordoned` (no new work: it failed) or `down`.
+      awaited_gpus, awaited_cpus, awaited_memory_bytes: of what is free, what others than jobs of here still have; who
+        is placed there waits until they leave.
     """
 
     name: str
@@ -44,6 +46,9 @@ class Node(Struct, frozen=True, gc=False):
     rack: str = ""
     fabric: str = ""
     state: str = "up"
+    awaited_gpus: int = 0
+    awaited_cpus: float = 0
+    awaited_memory_bytes: int = 0
 
     @property
     def num_gpus(self) -> int:
