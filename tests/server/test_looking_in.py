@@ -120,6 +120,21 @@ def test_ranks_that_were_started_again_within_an_attempt_are_told_and_stand_betw
     alone = said("logs", "--rank", "0", job)
     assert alone.stdout.splitlines() == ["begin 0", "begin 1", "begin 2"], "programs read what the rank printed"
     assert alone.stderr.count("--- started again at ") == 2
+    assert said("logs", "--tail", "5", job).stdout == "[0] begin 2\n", "what its last attempt printed"
+
+
+def test_the_last_lines_of_each_rank_and_what_comes_after_them_are_shown_alone(server: ServerProcess) -> None:
+    client = server.client()
+    job = submit(client, "sh", "-c", "for n in 1 2 3 4 5; do echo $n; done; printf 6", nodes=2)
+    wait_for_state(client, job, "succeeded")
+    for options in ((), ("-f",)):
+        shown = said("logs", "--tail", "2", *options, job)
+        assert sorted(shown.stdout.splitlines()) == ["[0] 5", "[0] 6", "[1] 5", "[1] 6"]
+    assert said("logs", "--tail", "0", job).stdout == ""
+    assert said("logs", "--tail", "900000", "--rank", "1", job).stdout.split() == list("123456")
+    array = submit(client, "true", array="0-3")
+    with pytest.raises(UsageError, match="--tail is of ranks"):
+        said("logs", "--tail", "3", array)
 
 
 @pytest.mark.parametrize(

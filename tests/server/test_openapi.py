@@ -55,6 +55,7 @@ def test_each_request_of_people_refuses_keys_that_it_does_not_have(server: Serve
         ("/api/audit", list[answers.Audited]),
         ("/api/jobs", list[JobRecord]),
         ("/api/jobs/latest", answers.Described),
+        ("/api/jobs/latest/logs/last?num=3", answers.LastLines),
         ("/api/nodes", list[answers.NodeNow]),
         ("/api/settings/pool", list[Pool]),
         ("/api/top", answers.Account),

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
 @click.option("--rank", type=click.IntRange(min=0), help="Of one rank alone.")
 @click.option("--task", type=click.IntRange(min=0), help="Of one task of an array alone.")
+@click.option("--tail", type=click.IntRange(0, 1_000_000), metavar="N", help="From the last N lines of each rank on.")
 @click.pass_context
-def command(context: click.Context, job: str, follow: bool, rank: int | None, task: int | None) -> None:
+def command(
+    context: click.Context, job: str, follow: bool, rank: int | None, task: int | None, tail: int | None
+) -> None:
     """Show what JOB's ranks print: an id, the beginning of one, or `latest`. Of an array, what its tasks print.
 
     With -f it waits, too, for a server that is away, as the job goes on.
@@ -33,11 +36,13 @@ def command(context: click.Context, job: str, follow: bool, rank: int | None, ta
     connected = connect()
     found = connected.job(job)
     _check_there(found, rank, task)
+    if tail is not None and found["job"]["array"]:
+        raise UsageError("--tail is of ranks, and this is an array", hint="--task N shows one task's output")
     job_id = found["id"]  # what `latest` means may change meanwhile
     lines = _Lines(is_plain=rank is not None, task=task)
     attempt: int | None = None
     client = PatientClient(connected, _away) if follow else connected
-    for piece in client.logs(job_id, rank=rank):
+    for piece in client.logs(job_id, rank=rank, last=tail):
         if attempt is not None and piece["attempt"] > attempt and "/" not in piece["file"]:
             for rest in lines.rest():
                 click.echo(rest)

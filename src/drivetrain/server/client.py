@@ -146,9 +146,15 @@ class Client:
         """Have a job save and leave."""
         return self.ask("POST", f"/api/jobs/{in_path('job', name)}/stop")  # type: ignore[no-any-return]
 
-    def logs(self, name: str, *, rank: int | None, follow: bool = False) -> Iterator[dict[str, Any]]:
-        """Pieces of what ranks print: file, attempt, rank, text; to the end of the job where they are followed."""
-        return pieces(self.ask, name, rank=rank, follow=follow)
+    def logs(
+        self, name: str, *, rank: int | None, follow: bool = False, last: int | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Pieces of what ranks print: file, attempt, rank, text; to the end of the job where they are followed.
+
+        Args:
+          last: from so many lines of each rank on that are there already; from the first by default.
+        """
+        return pieces(self.ask, name, rank=rank, follow=follow, last=last)
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """A request with JSON in and out."""
@@ -209,9 +215,13 @@ class Client:
             self.close()
 
 
-def pieces(ask: Callable[..., Any], name: str, *, rank: int | None, follow: bool) -> Iterator[dict[str, Any]]:
+def pieces(
+    ask: Callable[..., Any], name: str, *, rank: int | None, follow: bool, last: int | None = None
+) -> Iterator[dict[str, Any]]:
     """As `Client.logs`. Args: ask: sends a request with JSON in and out."""
     cursor: dict[str, int] = {}
+    if last is not None:
+        cursor = ask("GET", f"/api/jobs/{in_path('job', name)}/logs/last?num={last}")["cursor"]
     is_last = False
     while True:
         body = {"cursor": cursor, "rank": rank, "wait_s": 15.0 if follow else 0.0}

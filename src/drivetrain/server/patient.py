@@ -30,9 +30,9 @@ class PatientClient:
         """A job with its attempts and events."""
         return self.ask("GET", f"/api/jobs/{in_path('job', name)}")  # type: ignore[no-any-return]
 
-    def logs(self, name: str, *, rank: int | None) -> Iterator[dict[str, Any]]:
-        """Pieces of what ranks print, to the end of the job."""
-        return pieces(self.ask, name, rank=rank, follow=True)
+    def logs(self, name: str, *, rank: int | None, last: int | None = None) -> Iterator[dict[str, Any]]:
+        """Pieces of what ranks print, to the end of the job; as `Client.logs`."""
+        return pieces(self.ask, name, rank=rank, follow=True, last=last)
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """A request with JSON in and out.

@@ -135,6 +135,13 @@ class Printed(BaseModel):
     pieces: list[Piece]
 
 
+class LastLines(BaseModel):
+    """Where the last lines that ranks printed begin: of each file, so many bytes from its begin."""
+
+    job: str
+    cursor: dict[str, int]
+
+
 @dataclass(frozen=True, kw_only=True)
 class NodeNow(NodeRecord):
     """A node, what is free of each of its devices, and which attempts have the rest."""

@@ -25,6 +25,7 @@ from drivetrain.server.services.people import Person
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 Who = Annotated[Person, Depends(person_of)]
 _LONGEST_WAIT_S = 20.0
+_MOST_LINES = 1_000_000
 _LOOK_S, _LONGEST_LOOK_S = 0.02, 0.5
 
 
@@ -110,6 +111,14 @@ def stop(request: Request, who: Who, name: str) -> Response:
         jobs.stop(connection, who, job)
     server.wake()
     return answer(job, 202)
+
+
+@router.get("/{name}/logs/last", response_model=answers.LastLines)
+def last_lines(request: Request, who: Who, name: str, num: Annotated[int, Query(ge=0, le=_MOST_LINES)]) -> Response:  # noqa: ARG001
+    """Where the last lines begin that each rank printed in its last attempt; of an array, where all does."""
+    with reading(server_of(request).database) as connection:
+        job = jobs.find(connection, name)
+    return answer({"job": job.id, "cursor": {} if job.job.array else logs.before_last(job.run, num)})
 
 
 @router.post("/{name}/logs", response_model=answers.Printed)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from os import SEEK_END
+from pathlib import Path
 
 from drivetrain.compute.agent.tasks import TASK_MARK
 from drivetrain.store import run_folder
@@ -32,10 +34,8 @@ def pieces(run: str, cursor: Mapping[str, int], *, rank: int | None, most_bytes:
       cursor: by file, how far a reader is; bytes.
       rank: of one alone.
     """
-    matches = ((_LOG.fullmatch(path.name), path) for path in run_folder(run).logs.glob("*.log"))
-    found = [(int(match[1]), int(match[2]), path) for match, path in matches if match]
     parts, left = [], most_bytes
-    for attempt, of_rank, path in sorted(found):
+    for attempt, of_rank, path in _logs(run):
         begin = max(0, cursor.get(path.name, 0))
         if rank not in (None, of_rank) or left <= 0 or path.stat().st_size <= begin:
             continue
@@ -60,6 +60,30 @@ def pieces_of_workers(runs: Sequence[str], cursor: Mapping[str, int], *, rank: i
     return found
 
 
+def before_last(run: str, num_lines: int) -> dict[str, int]:
+    """A cursor past all but the last lines of each rank, of its last attempt; of very long lines the end alone."""
+    cursor: dict[str, int] = {}
+    last: dict[int, Path] = {}
+    for _, rank, path in _logs(run):
+        cursor[path.name] = path.stat().st_size
+        last[rank] = path
+    return cursor | {path.name: _begin_of_last(path, num_lines) for path in last.values()}
+
+
+def _begin_of_last(path: Path, num_lines: int) -> int:
+    with path.open("rb") as file:
+        size = file.seek(0, SEEK_END)
+        begin = max(0, size - MOST_BYTES)
+        file.seek(begin)
+        end = file.read(size - begin)
+    at = len(end) - end.endswith(b"\n")  # what the last end of line ends is a line itself
+    for _ in range(num_lines):
+        at = end.rfind(b"\n", 0, max(0, at))
+        if at < 0:
+            return begin
+    return begin + min(len(end), at + 1)
+
+
 def last_line(run: str, task: int) -> str:
     """What a worker's task printed last; empty where it printed nothing, or all too much has been printed since."""
     for path in sorted(run_folder(run).logs.glob("*.log")):
@@ -71,6 +95,12 @@ def last_line(run: str, task: int) -> str:
         if mark and said:
             return said[-1][:_MOST_LINE_CHARS]
     return ""
+
+
+def _logs(run: str) -> list[tuple[int, int, Path]]:
+    """Attempt, rank and file, in order."""
+    matches = ((_LOG.fullmatch(path.name), path) for path in run_folder(run).logs.glob("*.log"))
+    return sorted((int(match[1]), int(match[2]), path) for match, path in matches if match)
 
 
 def _whole_characters(data: bytes) -> bytes:
