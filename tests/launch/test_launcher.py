@@ -251,7 +251,8 @@ def test_the_nursery_killed_takes_its_ranks_and_a_new_one_goes_on(launch: Callab
 
 def test_progress_is_told_while_ranks_run(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(
-        RECORD + "import time\nrecorder.step_begin(3)\nrecorder.log(3, {'loss': 0.5})\n"
+        RECORD + "import time\nrecorder.step_begin(3)\nrecorder.step_end(3)\nrecorder.log(4, {'loss': 0.5})\n"
+        "recorder.step_begin(4)\n"
         "while not os.path.exists('seen'): time.sleep(0.01)\n"
     )
     seen = []

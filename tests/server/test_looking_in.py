@@ -201,4 +201,4 @@ def test_what_a_loop_with_checkpoints_of_its_own_has_saved_is_shown(server: Serv
     job = submit(client, "python", str(script))
     wait_for_state(client, job, "succeeded")
     (line,) = [line for line in said("describe", job).stdout.splitlines() if "attempt 0" in line]
-    assert "; saved at step 6" in line
+    assert "; reached step 9; saved at step 6" in line

@@ -87,7 +87,7 @@ class Trials:
         )
 
         def show(progress: Progress) -> None:
-            self._on_progress(f"{name}, step {(progress.step or 0) + 1}")
+            self._on_progress(f"{name}, step {0 if progress.step is None else progress.step + 1}")
 
         self._on_progress(name)
         outcome = Launcher(spec, folder, output=lambda *_: None, on_progress=show).run()

@@ -90,7 +90,7 @@ def _train(dataset: DataSet, steps: int, fault: str) -> RunFolder:
 
         def show(progress: Progress) -> None:
             scalars = " ".join(f"{name} {value:.3f}" for name, value in progress.scalars.items())
-            advance((progress.step or 0) + 1, f"attempt {progress.attempt} {scalars}")
+            advance(0 if progress.step is None else progress.step + 1, f"attempt {progress.attempt} {scalars}")
 
         launcher = Launcher(spec, run, output=lambda *_: None, on_progress=show, on_note=_say)
         outcome = launcher.run()

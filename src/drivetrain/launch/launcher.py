@@ -471,7 +471,7 @@ class Launcher:
     def _tell_progress(self) -> None:
         if self._on_progress is not None:
             attempt, watch = self._attempt, self._attempt.watch
-            num_alive, step, saved = len(self._nodes.process_states()), watch.furthest_step, watch.saved_step
+            num_alive, step, saved = len(self._nodes.process_states()), watch.done_step, watch.saved_step
             self._on_progress(Progress(attempt.number, step, watch.scalars, num_alive, attempt.num_ranks, saved))
 
     def _note(self, text: str) -> None:

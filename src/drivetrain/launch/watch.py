@@ -32,7 +32,7 @@ class Progress(Struct, frozen=True):
 
     Attributes:
       attempt: from 0.
-      step: the last step that any rank began; None when none was recorded yet.
+      step: the last step that any rank has done, or that was done where it went on; None where none is.
       scalars: the latest metrics that a rank logged, by name.
       num_alive: ranks that run.
       saved_step: how many steps the newest checkpoint covers, whoever wrote it and wherever it lies; None while the
@@ -198,6 +198,11 @@ class Watch:
     def furthest_step(self) -> int | None:
         """The last step that any rank began."""
         return max(self.steps.values(), default=None)
+
+    @property
+    def done_step(self) -> int | None:
+        """The last step that any rank has done, or that was done where it went on; None where none is."""
+        return max((step for step in self.finished.values() if step >= 0), default=None)
 
     def _take(self, number: int, rank: _Rank, event: Event) -> None:
         if event.kind == "step_begin":

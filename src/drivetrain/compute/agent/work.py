@@ -202,7 +202,7 @@ class Agent:
             self._saved_step = progress.saved_step
 
     def _how_far(self) -> tuple[int | None, int | None]:
-        """The step at hand, and what is saved: as ranks recorded it, wherever it lies; else as it lies in the run."""
+        """The last step done, and what is saved: as ranks recorded it, wherever it lies; else as it lies in the run."""
         if self._saved_step is not None or not self._run.checkpoints.is_dir():
             return self._step, self._saved_step
         from drivetrain.store import LocalShelf

@@ -119,8 +119,8 @@ class AttemptRecord:
       leave_by_s: when it is killed if it has not left.
       saved_s: when its last checkpoint was complete; progress_s: when it was last seen to get on.
       used_s: when it was last seen to use its devices, of a job that gives them up where it does not.
-      saved_step, step: of that checkpoint, and the furthest one seen.
-      first_step, first_step_s: the first one seen, and when; before it came what is not training.
+      saved_step, step: how many steps that checkpoint covers, and the furthest one that was done.
+      first_step, first_step_s: the first one that was seen done, and when; before it came what is not training.
       lost_s: device-seconds that a preemption cost.
       next_shares: what it was told to have instead, where it leaves for that.
     """
