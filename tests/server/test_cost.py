@@ -64,6 +64,10 @@ def test_an_array_costs_what_its_workers_do_and_the_beginning_of_an_id_will_do(s
     assert found["num_attempts"] >= 1
     assert {row["job"].rpartition("-")[0] for row in found["rows"]} == {array}
     assert sum(found["leaves_device_ms"].values()) > 0
+    other = submit(client, "true")
+    wait_for_state(client, other, "succeeded")
+    both = told("--by", "job", "--where", f"job={array}", "--where", f"job={other}")
+    assert {row["job"] for row in both["rows"]} == {other, *(row["job"] for row in found["rows"])}
 
 
 def test_whose_budget_comes_to_its_end_is_warned_where_they_look(server: ServerProcess) -> None:

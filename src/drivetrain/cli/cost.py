@@ -13,7 +13,9 @@ from drivetrain.core.units import NS_PER_S
 @click.command()
 @click.option("--by", default="team", show_default=True, help="pool, team, user or job; several with commas.")
 @click.option("--since", default="7d", show_default=True, help="How far back.")
-@click.option("--where", multiple=True, metavar="NAME=VALUE", help="Only this pool, team, user or job.")
+@click.option(
+    "--where", multiple=True, metavar="NAME=VALUE", help="Only this pool, team, user or job; may be repeated."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, whole milliseconds and millionths.")
 def command(by: str, since: str, where: tuple[str, ...], as_json: bool) -> None:
     """Show where capacity and money went; what rows say sums to the whole exactly."""

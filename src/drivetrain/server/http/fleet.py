@@ -148,20 +148,26 @@ def cost(
     since_s: Annotated[float, Query(ge=0, le=1e10)] = 7 * 86400.0,
     where: Annotated[list[str] | None, Query()] = None,
 ) -> dict[str, Any]:
-    """Device time and money of a window, as JSON and as text; an array's are those of its workers."""
+    """Device time and money of a window, as JSON and as text; an array's are those of its workers.
+
+    Of names of one kind it is either, of several kinds both.
+    """
     server = server_of(request)
-    chosen: dict[str, str | frozenset[str]] = dict(text.partition("=")[::2] for text in where or ())
+    chosen: dict[str, frozenset[str]] = {}
+    for what, _, name in (text.partition("=") for text in where or ()):
+        chosen[what] = chosen.get(what, frozenset()) | {name}
     names = tuple(filter(None, (name.strip() for name in by.split(","))))
     with reading(server.database) as connection:
         at_ns = moment_ns(connection, server.clock())
         since_ns = max(0, at_ns - int(since_s * NS_PER_S))
-        if chosen.get("job"):
-            chosen["job"] = job_and_workers(connection, str(chosen["job"]))
+        if "job" in chosen:
+            chosen["job"] = frozenset().union(*(job_and_workers(connection, name) for name in sorted(chosen["job"])))
         fleet = read_fleet(connection, at_ns, since_ns, {*names, *chosen}, server.past)
     found = statement(fleet, since_ns, fleet.read_at_ns, by=names, where=chosen)
     if not found.rows:
         with reading(server.database) as connection:
-            refuse_unknown(connection, {name: str(chosen[name]) for name in ("pool", "team", "user") if name in chosen})
+            for what in chosen.keys() & {"pool", "team", "user"}:
+                refuse_unknown(connection, what, sorted(chosen[what]))
     return {"json": statement_json(found), "text": cost_text(found)}
 
 

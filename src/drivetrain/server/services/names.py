@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
@@ -21,11 +21,11 @@ def job_and_workers(connection: Connection, name: str) -> frozenset[str]:
     return frozenset(each.id for each in Records(connection).family([job.id]))
 
 
-def refuse_unknown(connection: Connection, names: Mapping[str, str]) -> None:
-    """Args: names: of a pool, a team, a user. Raises: UsageError: none is called so, nor was whoever has a job."""
+def refuse_unknown(connection: Connection, what: str, names: Iterable[str]) -> None:
+    """Args: what: `pool`, `team` or `user`. Raises: UsageError: none is called so, nor was whoever has a job."""
     records = Records(connection)
-    for what, name in names.items():
-        known = _known(connection, records, what)
+    known = _known(connection, records, what)
+    for name in names:
         has_job = what != "pool" and records.jobs(**{what: name}, limit=1)
         if name not in known and not has_job:
             guess = nearest(name, sorted(known))
