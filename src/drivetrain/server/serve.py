@@ -39,6 +39,7 @@ from drivetrain.server.keys import server_key
 from drivetrain.server.own_token import keeping_token, see_to_token
 from drivetrain.server.pools import ServerConfig, engine_of, unknown_partitions
 from drivetrain.server.services.describing import described
+from drivetrain.server.services.following import printed
 from drivetrain.server.steady import SteadyClock
 from drivetrain.server.sweeping import sweeping
 from drivetrain.server.worker import Worker
@@ -134,8 +135,9 @@ def _serve_once(
             on_note=on_note,
         )
         foresight = Foresight(database)
-        told = Together(partial(described, database))
-        app = make_app(Server(database, folder, key, CodeShelf(folder), worker.wake, foresight, told, identity, clock))
+        shelf = CodeShelf(folder)
+        told, read = Together(partial(described, database)), Together(partial(printed, database))
+        app = make_app(Server(database, folder, key, shelf, worker.wake, foresight, told, read, identity, clock))
         running = uvicorn.Server(_settings(spec, app))
         see_to_token(database, folder, clock())
         spare_collector()

@@ -10,7 +10,6 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 from sqlalchemy.exc import IntegrityError
-from starlette.concurrency import run_in_threadpool
 
 from drivetrain.compute.controller.states import JobRecord, JobState
 from drivetrain.compute.job import job_of
@@ -20,6 +19,7 @@ from drivetrain.server.http.answers import answer, encoded
 from drivetrain.server.http.bodies import Body
 from drivetrain.server.http.who import allow, doing, person_of, server_of, write_refused
 from drivetrain.server.services import arrays, jobs, logs
+from drivetrain.server.services.following import Reader
 from drivetrain.server.services.people import Person
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
@@ -129,18 +129,10 @@ async def read_logs(request: Request, who: Who, name: str, cursor: Cursor) -> Re
     until_s = loop.time() + min(cursor.wait_s, _LONGEST_WAIT_S)
     pause_s = _LOOK_S
 
-    def look() -> tuple[JobRecord, list[logs.Piece]]:
-        with reading(server.database) as connection:
-            job = jobs.find(connection, name)
-            family = Records(connection).family([job.id]) if job.job.array else []
-        if job.job.array:
-            runs = [worker.run for worker in family if worker.parent]
-            return job, logs.pieces_of_workers(runs, cursor.cursor, rank=cursor.rank)
-        return job, logs.pieces(job.run, cursor.cursor, rank=cursor.rank)
-
+    reader = Reader(name, cursor.cursor, cursor.rank)
     while True:
-        job, pieces = await run_in_threadpool(look)
+        job, pieces = await server.printed.ask(reader)
         if pieces or job.state.is_final or loop.time() >= until_s:
             return answer({"job": job.id, "state": job.state, "reason": job.reason, "pieces": pieces})
         await asyncio.sleep(pause_s)
-        pause_s = min(_LONGEST_LOOK_S, pause_s * 1.1)  # many may wait for long
+        pause_s = min(_LONGEST_LOOK_S, pause_s * 1.3)  # many may wait for long

@@ -14,6 +14,7 @@ from drivetrain.server.http.together import Together
 from drivetrain.server.services.agents import AgentDesk
 from drivetrain.server.services.fitting import Fitting
 from drivetrain.server.services.fleet import FleetMemory
+from drivetrain.server.services.following import Printed, Reader
 from drivetrain.server.services.people import Bearers
 from drivetrain.server.steady import SteadyClock
 
@@ -30,6 +31,7 @@ class Server:
       wake: tells the controller that there is something to do.
       foresight: plays forward what is now.
       descriptions: of jobs, by a name of theirs.
+      printed: what jobs printed that readers of their logs have not seen.
       identity: what it says who it is, so that nobody tells a token to another one at its port.
       clock: of the server.
       desk, bearers, fitting, past: what this process remembers of agents, of tokens, of what there is, and was.
@@ -42,6 +44,7 @@ class Server:
     wake: Callable[[], None]
     foresight: Foresight
     descriptions: Together[str, bytes]
+    printed: Together[Reader, Printed]
     identity: str = ""
     clock: SteadyClock = field(default_factory=SteadyClock)
     desk: AgentDesk = field(default_factory=AgentDesk)

@@ -3,7 +3,8 @@
 people.py     users, teams, tokens, roles, and who may do what
 jobs.py       submit, list, stop; fitting.py whether any pool can ever give what a job asks for
 describing.py all that there is to tell of a job
-logs.py       what ranks printed, piece by piece; restarts.py when ranks were started again in place
+logs.py       what ranks printed, piece by piece; following.py what many readers have not seen of it
+restarts.py   when ranks were started again in place
 agents.py     what agents say
 snapshots.py  code, by content
 arrays.py     tasks of arrays: who has which
