@@ -527,6 +527,8 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         ),
         Row("200 clients asking for a job each second: 99th percentile", "submit/polling:p99_s", at_most(0.1)),
         Row("the same: median", "submit/polling:p50_s"),
+        Row("200 clients following logs, one more asking for a job: 99th percentile", "submit/following:p99_s"),
+        Row("the same: the server's CPU, of a core", "submit/following:server_cpu_pct"),
     ),
     "mfu": (
         Row(

@@ -5,7 +5,7 @@ submitted when the one before has ended. The server runs already; code is unchan
 Python's modules are compiled, as pip leaves them. Slurm has four nodes on this machine; beside it, `sbatch` alone with
 a script that has `srun` print a line, and with one that prints it itself. Idle memory is the server's resident size
 before the first job; the answers are those of 200 clients that ask for a job each second, for ten seconds: ten for each
-of twenty jobs.
+of twenty jobs. As many follow the logs of twenty jobs that print nothing, while one more asks for a job twenty times a second.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ NUM_MOMENTS = 16
 NUM_CLIENTS, NUM_ASKED_FOR, ASKING_S = 200, 20, 10.0
 _COMMAND = Path(__file__).resolve().parents[1] / "bin" / "drivetrain"  # as people have it; `-m` takes longer
 _PATIENCE_S = 30.0
+_BETWEEN_S = 0.05
 _SAME_START_S = 0.5
 _SERVER_TOML = '[[pools]]\nname = "local"\n'
 _SLURM_TOML = '[[pools]]\nname = "slurm"\nengine = "slurm"\npartition = "main"\n'
@@ -135,6 +136,43 @@ def bench_polling() -> dict[str, float]:
     return {"p50_s": times_s[len(times_s) // 2], "p99_s": times_s[int(len(times_s) * 0.99)]}
 
 
+def bench_following() -> dict[str, float]:
+    """How quickly the server answers, and what it costs it, while many wait for what jobs print."""
+    from drivetrain.server.client import Client
+
+    with _server(_SERVER_TOML, {}) as (home, _):
+        told = _told(home)
+        client = Client(told["url"], told["token"])
+        silent = {"job": {"command": ["sleep", "60"]}, "folder": str(home)}
+        jobs = [client.ask("POST", "/api/jobs", silent)["id"] for _ in range(NUM_ASKED_FOR)]
+        followers = [
+            threading.Thread(target=_follow, args=(told, jobs[number % NUM_ASKED_FOR])) for number in range(NUM_CLIENTS)
+        ]
+        for thread in followers:
+            thread.start()
+        times_s: list[float] = []
+        begun_s, cpu_s = time.monotonic(), _cpu_s(home)
+        while time.monotonic() < begun_s + ASKING_S:
+            asked_s = time.perf_counter()
+            client.job(jobs[0])
+            times_s.append(time.perf_counter() - asked_s)
+            time.sleep(_BETWEEN_S)
+        share_pct = 100 * (_cpu_s(home) - cpu_s) / (time.monotonic() - begun_s)
+        for job in jobs:
+            client.ask("POST", f"/api/jobs/{job}/stop")
+        for thread in followers:
+            thread.join()
+    times_s.sort()
+    return {"p99_s": times_s[int(len(times_s) * 0.99)], "server_cpu_pct": share_pct}
+
+
+def _follow(told: dict[str, str], job: str) -> None:
+    from drivetrain.server.client import Client
+
+    for _ in Client(told["url"], told["token"]).logs(job, rank=None, follow=True):
+        pass
+
+
 def _poll(told: dict[str, str], job: str, times_s: list[float], number: int) -> None:
     address = told["url"].removeprefix("http://")
     headers = {"Authorization": f"Bearer {told['token']}"}
@@ -223,6 +261,12 @@ def _resident_bytes(home: Path) -> int:
     pid = _told(home)["pid"]
     found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     return 1024 * int(found[1]) if found else 0
+
+
+def _cpu_s(home: Path) -> float:
+    """Of the server, since it began."""
+    fields = Path(f"/proc/{_told(home)['pid']}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _told(home: Path) -> dict[str, Any]:
