@@ -5,7 +5,8 @@ submitted when the one before has ended. The server runs already; code is unchan
 Python's modules are compiled, as pip leaves them. Slurm has four nodes on this machine; beside it, `sbatch` alone with
 a script that has `srun` print a line, and with one that prints it itself. Idle memory is the server's resident size
 before the first job; the answers are those of 200 clients that ask for a job each second, for ten seconds: ten for each
-of twenty jobs. As many follow the logs of twenty jobs that print nothing, while one more asks for a job twenty times a second.
+of twenty jobs. As many follow the logs of twenty jobs that print nothing, while one more asks for a job twenty times a
+second.
 """
 
 from __future__ import annotations
