@@ -69,13 +69,18 @@ def decode_manifest(data: bytes) -> Manifest:
         raise DataError(f"a snapshot of {len(manifest.entries)} files, expected at most {MOST_FILES}")
     seen: set[str] = set()
     paths = {entry.path for entry in manifest.entries}
+    folders: set[str] = set()
     for entry in manifest.entries:
         _check(entry)
         if entry.path in seen:
             raise DataError(f"snapshot: {entry.path!r} is there twice")
         seen.add(entry.path)
-        if paths & {str(parent) for parent in PurePosixPath(entry.path).parents}:
-            raise DataError(f"snapshot: {entry.path!r} lies behind a link or a file")
+        folder = entry.path.rpartition("/")[0]
+        while folder and folder not in folders:
+            if folder in paths:
+                raise DataError(f"snapshot: {entry.path!r} lies behind a link or a file")
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
     return manifest
 
 
