@@ -28,6 +28,7 @@ from drivetrain.ledger.fleet import (
     Wait,
     append_history,
     carried,
+    fleet_now,
     fleet_of,
     leaves_over_time,
     statement,
@@ -182,7 +183,7 @@ def brute(events: list[FleetEvent]) -> tuple[Counter[str], Counter[str], int]:
 
 @MANY
 @given(SEEDS)
-def test_each_attempt_is_in_the_leaf_that_the_rules_say_unit_by_unit(seed: int) -> None:
+def test_each_attempt_is_in_the_leaf_that_the_rules_say_of_the_pool_and_at_the_price_unit_by_unit(seed: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("drivetrain.ledger.fleet.explain.PATIENCE_NS", PATIENCE)
         explanations_agree(seed)
@@ -191,15 +192,15 @@ def test_each_attempt_is_in_the_leaf_that_the_rules_say_unit_by_unit(seed: int) 
 def explanations_agree(seed: int) -> None:
     fleet = fleet_of(history(seed), END)
     for attempt in fleet.attempts:
-        expected: Counter[str] = Counter()
+        expected: Counter[tuple[str, int, str]] = Counter()
         explanation = explained(attempt, END)
         for claim in attempt.claims:
             for holding in claim.holdings:
                 for now in range(holding.start_ns, holding.end_ns):
                     unit(expected, claim, holding, now, explanation)
-        found: Counter[str] = Counter()
-        for _, leaf, milli in explanation.parts(0, END):
-            found[leaf] += milli
+        found: Counter[tuple[str, int, str]] = Counter()
+        for (pool, price), leaf, milli in explanation.parts(0, END):
+            found[pool, price, leaf] += milli
         assert +found == +expected
 
 
@@ -207,7 +208,9 @@ def silence(attempt: Attempt, now: int) -> str:
     return "setup" if attempt.end_ns is None and now < attempt.start_ns + PATIENCE else "unknown"
 
 
-def unit(expected: Counter[str], claim: Claim, holding: Holding, now: int, explanation: Explanation) -> None:
+def unit(
+    expected: Counter[tuple[str, int, str]], claim: Claim, holding: Holding, now: int, explanation: Explanation
+) -> None:
     """Add what one claim held for one unit of time."""
     attempt, told = explanation.attempt, explanation.attempt.told
     ranks = {rank.rank: rank for rank in told.ranks} if told and any(rank.leaves for rank in told.ranks) else {}
@@ -218,7 +221,8 @@ def unit(expected: Counter[str], claim: Claim, holding: Holding, now: int, expla
     here = here or [nothing]
     for rank, milli in zip(here, divided(holding.milli, [rank.devices for rank in here]), strict=True):
         at = now - explanation.moved_ns
-        expected[leaf_of(rank, at, told, silence(attempt, now), is_down=holding.is_down)] += milli
+        leaf = leaf_of(rank, at, told, silence(attempt, now), is_down=holding.is_down)
+        expected[holding.pool, holding.price, leaf] += milli
 
 
 def leaf_of(rank: RankTold, now: int, told: Told | None, silent: str, *, is_down: bool) -> str:
@@ -254,6 +258,15 @@ def test_rows_by_pool_team_user_and_job_sum_to_the_whole(seed: int) -> None:
     assert sum(pool.capacity for pool in pools) == account.capacity
     teams = [statement(fleet, 5, 50, where={"team": team}).whole for team in ("", *TEAMS)]
     assert total(teams) == fields(account)
+
+
+@MANY
+@given(SEEDS, st.integers(0, END))
+def test_who_has_devices_now_is_shown_with_what_the_job_had_in_the_window(seed: int, since: int) -> None:
+    fleet = fleet_of(history(seed), END)
+    rows = statement(fleet, since, END, by=["job"]).rows
+    now = fleet_now(fleet, window_ns=END - since)
+    assert [job.account for job in now.jobs] == [rows.get((job.job,), FleetAccount(since, END)) for job in now.jobs]
 
 
 @MANY

@@ -18,6 +18,7 @@ from drivetrain.core.units import NS_PER_S
 from drivetrain.ledger.fleet.events import MILLI
 
 LEAVES: tuple[str, ...] = (*(leaf.value for leaf in Leaf), *(leaf.value for leaf in FreeLeaf))
+_FREE = frozenset(FreeLeaf)
 MONEY_PER_MICRO = MILLI * 3600 * NS_PER_S
 """What milli-ns times the price of a device-hour must be divided by to give millionths of the currency."""
 
@@ -57,12 +58,12 @@ class FleetAccount:
     @property
     def allocated(self) -> int:
         """Milli-ns that attempts held."""
-        return sum(self.leaves.get(leaf, 0) for leaf in Leaf)
+        return sum([milli_ns for leaf, milli_ns in self.leaves.items() if leaf not in _FREE])
 
     @property
     def free(self) -> int:
         """Milli-ns that nobody held."""
-        return sum(self.leaves.get(leaf, 0) for leaf in FreeLeaf)
+        return sum([milli_ns for leaf, milli_ns in self.leaves.items() if leaf in _FREE])
 
     @property
     def productive(self) -> int:

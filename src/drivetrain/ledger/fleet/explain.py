@@ -17,98 +17,138 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from operator import sub
+from operator import add
+
+import msgspec
 
 from drivetrain.core.leaves import Leaf
 from drivetrain.core.units import NS_PER_S
 from drivetrain.ledger.fleet.events import GAP, LETTERS, RankTold, Told
-from drivetrain.ledger.fleet.node import Claim, Holding
+from drivetrain.ledger.fleet.node import Claim
 from drivetrain.ledger.fleet.sweep import Attempt
 
 PATIENCE_NS = 600 * NS_PER_S
 """After which an attempt that has said nothing is not taken to be on its way any more."""
 
 _LEAVES = {letter: leaf for leaf, letter in LETTERS.items()}
+_DOWN = LETTERS[Leaf.DOWN]
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
+Terms = tuple[str, int]
+"""On which something is held: a pool, and the price of a device and an hour."""
+
+
+class Story(msgspec.Struct, frozen=True, gc=False):
     """One rank's time, each nanosecond in one leaf.
 
     Attributes:
       edges_ns: where its stretches begin and end, on the controller's clock; one more than there are stretches.
+      spans_ns: how long each of them is.
       letters: of their leaves.
       weight: devices that it says it held.
-      first: the leaf before all of them.
-      last: the leaf after all of them.
+      first: letter of the leaf before all of them.
+      last: letter of the leaf after all of them.
     """
 
     edges_ns: Sequence[int]
+    spans_ns: Sequence[int]
     letters: str
     weight: int
-    first: Leaf
-    last: Leaf
+    first: str
+    last: str
 
-    def spent_ns(self, start_ns: int, end_ns: int, *, is_down: bool) -> dict[Leaf, int]:
-        """How long it was in each leaf in a window that is not empty; what no record explains may be `down`."""
+    def add_to(self, spent_ns: dict[str, int], start_ns: int, end_ns: int, *, is_down: bool) -> None:
+        """How long it was in each leaf, by letter, in a window that is not empty.
+
+        Before and after its stretches it may be down; a gap between them stays one.
+        """
         edges_ns, letters = self.edges_ns, self.letters
-        spent: dict[Leaf, int] = defaultdict(int)
-        if start_ns < edges_ns[0]:
-            spent[Leaf.DOWN if is_down else self.first] += min(end_ns, edges_ns[0]) - start_ns
-        if end_ns > edges_ns[-1]:
-            spent[Leaf.DOWN if is_down else self.last] += end_ns - max(start_ns, edges_ns[-1])
-        from_ns, to_ns = max(start_ns, edges_ns[0]), min(end_ns, edges_ns[-1])
+        first_ns, last_ns = edges_ns[0], edges_ns[-1]
+        if start_ns < first_ns:
+            spent_ns[_DOWN if is_down else self.first] += min(end_ns, first_ns) - start_ns
+        if end_ns > last_ns:
+            spent_ns[_DOWN if is_down else self.last] += end_ns - max(start_ns, last_ns)
+        from_ns, to_ns = max(start_ns, first_ns), min(end_ns, last_ns)
         if from_ns >= to_ns:
-            return spent
+            return
         begin, end = bisect_right(edges_ns, from_ns) - 1, bisect_left(edges_ns, to_ns)
-        told: dict[str, int] = defaultdict(int)
-        spans_ns = map(sub, edges_ns[begin + 1 : end + 1], edges_ns[begin:end])
-        for letter, span_ns in zip(letters[begin:end], spans_ns, strict=True):
-            told[letter] += span_ns
-        told[letters[begin]] -= from_ns - edges_ns[begin]
-        told[letters[end - 1]] -= edges_ns[end] - to_ns
-        for letter, span_ns in told.items():
-            untold = letter == GAP and is_down
-            spent[Leaf.DOWN if untold else _LEAVES.get(letter, Leaf.UNKNOWN)] += span_ns
-        return spent
+        for letter, span_ns in zip(letters[begin:end], self.spans_ns[begin:end], strict=True):
+            spent_ns[letter] += span_ns
+        spent_ns[letters[begin]] -= from_ns - edges_ns[begin]
+        spent_ns[letters[end - 1]] -= edges_ns[end] - to_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What the same ranks held at the same time, of however many nodes: each story is then gone through once.
+
+    Attributes:
+      is_down: the nodes did not answer.
+      terms: on which they held it, each once.
+      stories: of the ranks, by the milli that each had on each of these terms.
+    """
+
+    start_ns: int
+    end_ns: int
+    is_down: bool
+    terms: Sequence[Terms]
+    stories: Mapping[tuple[int, ...], Sequence[Story]]
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """An attempt's ranks.
-
-    Attributes:
-      stories: of the ranks of each of its claims, at least one.
-      moved_ns: what the account's times were moved by.
-    """
+    """All that an attempt held, each part of it once, with its ranks. Attributes: moved_ns: of the account's times."""
 
     attempt: Attempt
-    stories: Sequence[Sequence[Story]]
+    held: Sequence[Together]
     moved_ns: int
 
-    def parts(self, start_ns: int, end_ns: int) -> Iterator[tuple[Holding, Leaf, int]]:
-        """(of which holding, leaf, milli-ns) in a window; together all that was held there."""
-        for claim, stories in zip(self.attempt.claims, self.stories, strict=True):
-            for holding in claim.holdings:
-                first_ns, last_ns = max(start_ns, holding.start_ns), min(end_ns, holding.end_ns)
-                if first_ns >= last_ns:
-                    continue
-                shares = divided(holding.milli, [story.weight for story in stories])
-                for story, milli in zip(stories, shares, strict=True):
-                    for leaf, span_ns in story.spent_ns(first_ns, last_ns, is_down=holding.is_down).items():
-                        yield holding, leaf, span_ns * milli
+    def parts(self, start_ns: int, end_ns: int) -> Iterator[tuple[Terms, Leaf, int]]:
+        """(on which terms, leaf, milli-ns) in a window; together all that was held there."""
+        for held in self.held:
+            first_ns, last_ns, is_down = max(start_ns, held.start_ns), min(end_ns, held.end_ns), held.is_down
+            if first_ns >= last_ns:
+                continue
+            for shares, stories in held.stories.items():
+                spent_ns: dict[str, int] = defaultdict(int)
+                for story in stories:
+                    story.add_to(spent_ns, first_ns, last_ns, is_down=is_down)
+                for letter, span_ns in spent_ns.items():
+                    untold = letter == GAP and is_down
+                    leaf = Leaf.DOWN if untold else _LEAVES.get(letter, Leaf.UNKNOWN)
+                    for terms, milli in zip(held.terms, shares, strict=True):
+                        yield terms, leaf, span_ns * milli
 
 
 def explained(attempt: Attempt, read_at_ns: int) -> Explanation:
     """Lay what was told of an attempt over what it held."""
     told, silent = attempt.told, _silence(attempt)
     if told is None or not any(rank.leaves for rank in told.ranks):
-        return Explanation(attempt, [[silent]] * len(attempt.claims), 0)
+        return Explanation(attempt, _held(attempt.claims, [[silent]] * len(attempt.claims)), 0)
     moved_ns = _move(told, attempt.start_ns, read_at_ns if attempt.end_ns is None else attempt.end_ns)
     stories = {rank.rank: _story(rank, moved_ns, silent, is_final=not told.is_running) for rank in told.ranks}
-    return Explanation(attempt, _by_claim(attempt.claims, stories, silent), moved_ns)
+    return Explanation(attempt, _held(attempt.claims, _by_claim(attempt.claims, stories, silent)), moved_ns)
+
+
+def _held(claims: Sequence[Claim], stories: Sequence[Sequence[Story]]) -> list[Together]:
+    """Args: stories: of the ranks of each claim, at least one; claims that name no ranks have one list of them."""
+    alike: dict[tuple[int, int, int, bool], tuple[Sequence[Story], dict[Terms, list[int]]]] = {}
+    for claim, ranks in zip(claims, stories, strict=True):
+        weights = [story.weight for story in ranks]
+        for holding in claim.holdings:
+            key = id(ranks), holding.start_ns, holding.end_ns, holding.is_down
+            _, by_terms = alike.setdefault(key, (ranks, {}))
+            terms, shares = (holding.pool, holding.price), divided(holding.milli, weights)
+            by_terms[terms] = list(map(add, by_terms[terms], shares)) if terms in by_terms else shares
+    found = []
+    for (_, start_ns, end_ns, is_down), (ranks, by_terms) in alike.items():
+        by_shares: dict[tuple[int, ...], list[Story]] = defaultdict(list)
+        for story, *shares in zip(ranks, *by_terms.values(), strict=True):
+            by_shares[tuple(shares)].append(story)
+        found.append(Together(start_ns, end_ns, is_down, tuple(by_terms), by_shares))
+    return found
 
 
 def divided(whole: int, weights: Sequence[int]) -> list[int]:
@@ -143,15 +183,16 @@ def _move(told: Told, start_ns: int, end_ns: int) -> int:
 def _silence(attempt: Attempt) -> Story:
     """Of a rank that said nothing."""
     first = Leaf.SETUP if attempt.end_ns is None else Leaf.UNKNOWN
-    return Story((attempt.start_ns + PATIENCE_NS,), "", 1, first, Leaf.UNKNOWN)
+    return Story((attempt.start_ns + PATIENCE_NS,), (), "", 1, LETTERS[first], LETTERS[Leaf.UNKNOWN])
 
 
 def _story(rank: RankTold, moved_ns: int, silent: Story, *, is_final: bool) -> Story:
     num = min(len(rank.spans_ns), len(rank.leaves))
     if not num:
-        return replace(silent, weight=rank.devices)
+        return msgspec.structs.replace(silent, weight=rank.devices)
     last = Leaf.UNKNOWN
     if is_final:
         last = Leaf.DOWN if rank.leaves[num - 1] == LETTERS[Leaf.DOWN] else Leaf.TEARDOWN
-    edges_ns = list(accumulate(rank.spans_ns[:num], initial=rank.start_ns + moved_ns))
-    return Story(edges_ns, rank.leaves[:num], rank.devices, Leaf.SETUP, last)
+    spans_ns = rank.spans_ns[:num]
+    edges_ns = list(accumulate(spans_ns, initial=rank.start_ns + moved_ns))
+    return Story(edges_ns, spans_ns, rank.leaves[:num], rank.devices, LETTERS[Leaf.SETUP], LETTERS[last])

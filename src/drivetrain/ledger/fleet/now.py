@@ -94,8 +94,9 @@ class FleetNow:
 def fleet_now(fleet: Fleet, *, window_ns: int = WINDOW_NS) -> FleetNow:
     """A fleet as it was when it was read, and its account of the window before."""
     now_ns, start_ns = fleet.read_at_ns, max(0, fleet.read_at_ns - window_ns)
-    by_pool, of_jobs = statements(fleet, start_ns, now_ns, [("pool",), ("job",)])
-    by_job = of_jobs.rows
+    running = sorted((attempt for attempt in fleet.attempts if attempt.end_ns is None), key=_largest)
+    of_these = {"job": frozenset(attempt.job for attempt in running)}
+    by_pool, of_jobs = statements(fleet, start_ns, now_ns, [(("pool",), {}), (("job",), of_these)])
     queue = sorted(queued for queued in fleet.queue if queued.is_waiting)
     nothing = FleetAccount(start_ns, now_ns)
     return FleetNow(
@@ -103,11 +104,7 @@ def fleet_now(fleet: Fleet, *, window_ns: int = WINDOW_NS) -> FleetNow:
         by_pool.whole,
         tuple(_pool(fleet, name, queue, by_pool.rows.get((name,), nothing)) for name in fleet.pools),
         tuple(_node(name, node) for name, node in fleet.nodes.items()),
-        tuple(
-            _job(attempt, by_job.get((attempt.job,), nothing))
-            for attempt in sorted(fleet.attempts, key=_largest)
-            if attempt.end_ns is None
-        ),
+        tuple(_job(attempt, of_jobs.rows.get((attempt.job,), nothing)) for attempt in running),
         tuple(WaitingNow(q.job, q.team, q.user, q.pool, q.milli, q.start_ns) for q in queue),
     )
 

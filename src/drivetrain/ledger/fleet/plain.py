@@ -5,10 +5,11 @@ Rounding keeps sums: leaves sum to capacity, and rows to the whole, in what is p
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from drivetrain.core.units import NS_PER_MS, NS_PER_S
-from drivetrain.ledger.fleet.account import LEAVES, MONEY_PER_MICRO, FleetAccount, Statement, nearest
+from drivetrain.ledger.fleet.account import MONEY_PER_MICRO, FleetAccount, Statement, nearest, stacked
 from drivetrain.ledger.fleet.events import MILLI
 from drivetrain.ledger.fleet.now import FleetNow, JobNow, NodeNow, PoolNow, WaitingNow
 
@@ -119,7 +120,11 @@ def _rounded(rows: list[Mapping[str, int]], unit: int) -> list[dict[str, int]]:
 
 
 def _sum(rows: list[dict[str, int]]) -> dict[str, int]:
-    return {leaf: total for leaf in LEAVES if (total := sum(row.get(leaf, 0) for row in rows))}
+    sums: dict[str, int] = defaultdict(int)
+    for row in rows:
+        for leaf, amount in row.items():
+            sums[leaf] += amount
+    return stacked(sums)
 
 
 def _pool_json(pool: PoolNow) -> dict[str, object]:

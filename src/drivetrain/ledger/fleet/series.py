@@ -47,6 +47,6 @@ def _add(
         return
     explanation = explained(attempt, read_at_ns)
     for index in range(first, past):
-        for holding, leaf, milli_ns in explanation.parts(edges_ns[index], edges_ns[index + 1]):
-            if pool in (None, holding.pool):
+        for (held, _), leaf, milli_ns in explanation.parts(edges_ns[index], edges_ns[index + 1]):
+            if pool in (None, held):
                 cells[index][leaf] += milli_ns

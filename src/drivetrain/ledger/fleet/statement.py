@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from drivetrain.core.errors import UsageError
 from drivetrain.core.leaves import FreeLeaf, Leaf
 from drivetrain.ledger.fleet.account import FleetAccount, Statement, stacked
-from drivetrain.ledger.fleet.explain import Explanation, explained
-from drivetrain.ledger.fleet.node import Holding
+from drivetrain.ledger.fleet.explain import Explanation, Terms, explained
 from drivetrain.ledger.fleet.settled import Held, Settled, SettledPool
 from drivetrain.ledger.fleet.sweep import Attempt, Fleet, Queued
 
@@ -35,29 +34,22 @@ def statement(
       where: what counts, of the same names. What nobody held belongs to no team, user or job.
     Raises: UsageError: an unknown name, a window that ends before it starts, or one that the fleet was not read for.
     """
-    return statements(fleet, start_ns, end_ns, [by], where=where)[0]
+    return statements(fleet, start_ns, end_ns, [(by, where or {})])[0]
 
 
 def statements(
-    fleet: Fleet,
-    start_ns: int,
-    end_ns: int,
-    bys: Sequence[Sequence[str]],
-    *,
-    where: Where | None = None,
+    fleet: Fleet, start_ns: int, end_ns: int, asked: Sequence[tuple[Sequence[str], Where]]
 ) -> list[Statement]:
-    """Several of one window, for little more than one: what attempts did is found out once."""
-    where = where or {}
-    names = {name for by in bys for name in by} | set(where)
-    _check(fleet, start_ns, end_ns, names)
+    """Several of one window, for little more than one: what attempts did is found out once. Args: asked: by, where."""
+    _check(fleet, start_ns, end_ns, {name for by, where in asked for name in (*by, *where)})
     end_ns = max(start_ns, min(end_ns, fleet.read_at_ns))
-    sheets = [_Sheet(start_ns, end_ns, tuple(by), where) for by in bys]
+    sheets = [_Sheet(start_ns, end_ns, tuple(by), where) for by, where in asked]
     for sheet in sheets:
         sheet.add_free(fleet)
     for attempt in fleet.attempts:
-        if sheets[0].has(attempt, fleet.read_at_ns):
+        if of_it := [sheet for sheet in sheets if sheet.has(attempt, fleet.read_at_ns)]:
             found = _found(attempt, start_ns, end_ns, fleet.read_at_ns)
-            for sheet in sheets:
+            for sheet in of_it:
                 sheet.add_attempt(attempt, found)
     for sheet in sheets:
         for settled in fleet.settled:
@@ -251,10 +243,10 @@ def settle(attempt: Attempt) -> Settled | None:
     explanation = explained(attempt, attempt.end_ns)
     held: dict[str, dict[int, dict[Leaf, int]]] = {}
     productive: dict[str, _Row] = {}
-    for holding, leaf, milli_ns in explanation.parts(attempt.start_ns, attempt.end_ns):
-        leaves = held.setdefault(holding.pool, {}).setdefault(holding.price, defaultdict(int))
+    for (pool, price), leaf, milli_ns in explanation.parts(attempt.start_ns, attempt.end_ns):
+        leaves = held.setdefault(pool, {}).setdefault(price, defaultdict(int))
         leaves[leaf] += milli_ns
-        productive.setdefault(holding.pool, _Row()).leaves[leaf] += milli_ns
+        productive.setdefault(pool, _Row()).leaves[leaf] += milli_ns
     ideals = _ideal(explanation, productive, attempt.start_ns)
     uncarried: dict[str, int] = defaultdict(int)
     for short in (short for claim in attempt.claims for short in claim.shortages):
@@ -300,14 +292,14 @@ def _found(attempt: Attempt, start_ns: int, end_ns: int, read_at_ns: int) -> dic
     return parts
 
 
-def _by_pool(parts: Iterable[tuple[Holding, Leaf, int]]) -> dict[str, _Row]:
+def _by_pool(parts: Iterable[tuple[Terms, Leaf, int]]) -> dict[str, _Row]:
     found: dict[str, _Row] = {}
-    for holding, leaf, milli_ns in parts:
-        row = found.get(holding.pool)
+    for (pool, price), leaf, milli_ns in parts:
+        row = found.get(pool)
         if row is None:
-            row = found[holding.pool] = _Row()
+            row = found[pool] = _Row()
         row.leaves[leaf] += milli_ns
-        row.money[leaf] += milli_ns * holding.price
+        row.money[leaf] += milli_ns * price
     return found
 
 
@@ -322,9 +314,9 @@ def _ideal(explanation: Explanation, parts: Mapping[str, _Row], start_ns: int) -
         return {}
     before: dict[str, int] = defaultdict(int)
     if explanation.attempt.start_ns < start_ns:
-        for holding, leaf, milli_ns in explanation.parts(explanation.attempt.start_ns, start_ns):
+        for (pool, _), leaf, milli_ns in explanation.parts(explanation.attempt.start_ns, start_ns):
             if leaf is Leaf.PRODUCTIVE:
-                before[holding.pool] += milli_ns
+                before[pool] += milli_ns
     return {
         pool: (before[pool] + part.leaves[Leaf.PRODUCTIVE]) * told.ideal_ns // told.productive_ns
         - before[pool] * told.ideal_ns // told.productive_ns
