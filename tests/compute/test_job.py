@@ -28,6 +28,10 @@ def test_a_part_of_an_accelerator_has_one_rank() -> None:
     assert (job(gpus=0.25).gpu_milli, job(gpus=0.25).num_ranks) == (250, 1)
 
 
+def test_a_team_may_be_called_as_a_user_is() -> None:
+    assert job(team="ana@site.org").team == "ana@site.org"
+
+
 def test_a_file_says_the_same_as_flags(tmp_path: Path) -> None:
     path = tmp_path / "job.toml"
     path.write_text('command = ["python", "train.py"]\nnodes = "2:4"\n[env]\nSEED = "1"\n')
@@ -42,7 +46,10 @@ def test_a_file_says_the_same_as_flags(tmp_path: Path) -> None:
         ({"nodes": "4:2"}, "the smaller number first"),
         ({"nodes": "many"}, "expected a number or a range"),
         ({"gpus": 1.5}, "whole ones, or a part of one"),
-        ({"gpus": -1}, "expected 0 or more"),
+        ({"gpus": -1}, "gpus is -1.0, expected 0 to 1,000,000"),
+        ({"ranks": 10**400}, "ranks is 10{39}, expected 0 to 1,000,000"),
+        ({"gpus": 0.0001}, "gpus is 0.0001, expected 0, or 0.001 or more"),
+        ({"team": "a b"}, "team 'a b': expected up to 63 letters"),
         ({"gpus": "eight"}, "gpus is a text, expected a number"),
         ({"memory": "much"}, "memory: 'much' is not a size"),
         ({"max_runtime": "6 fortnights"}, "max_runtime: .* is not a duration"),
@@ -50,15 +57,18 @@ def test_a_file_says_the_same_as_flags(tmp_path: Path) -> None:
         ({"topology": "planet"}, "expected one of any"),
         ({"array": "9-0"}, "has 0 tasks"),
         ({"array": "0-9999999"}, "expected 1 to 1000000"),
-        ({"pool": "a b"}, "expected letters, digits"),
+        ({"pool": "a b"}, "expected up to 63 letters, digits"),
         ({"name": "two\nlines"}, "without control characters"),
         ({"secrets": {"KEY": "hunter2"}}, "is no place of one"),
         ({"secrets": {"KEY": "file:"}}, "is no place of one"),
+        ({"secrets": {"KEY\n": "env:X"}}, r"secret 'KEY\\n' cannot be set"),
         ({"env": {"A=B": "1"}}, "variable 'A=B' cannot be set"),
         ({"env": {"A": "x" * (1 << 17)}}, "131071 in one word"),
         ({"command": ["x"] * (1 << 20) + ["y"]}, "may have 1048576 bytes"),
         ({"venv": "/a\0b"}, "is no path"),
         ({"name": "\ud800"}, "without control characters"),
+        ({"name": "red \x9b31m"}, "without control characters"),
+        ({"name": "\u202etxt.exe"}, "without control characters"),
         ({"nodes": "٣"}, "expected a number or a range"),
         ({"nodes": "1" * 5000}, "expected a number or a range"),
         ({"array": "0-9", "nodes": "1:1001"}, "up to 1000 workers"),

@@ -22,11 +22,15 @@ MOST_WORKERS = 1000
 MOST_COMMAND_BYTES, MOST_WORD_BYTES = 1 << 20, (1 << 17) - 1
 """Of a command with its variables, and of each word: Linux starts no program with more."""
 _MOST_PRIORITY = 1_000_000
+_MOST_OF_A_NODE = 1_000_000
 _LONGEST_S = 3650 * 86400.0
 _LAST_TASK = (1 << 31) - 2
 _MOST_DIGITS = 10
-_NAME = re.compile(r"[^\x00-\x1f\x7f]{0,200}")
+_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]{0,200}")
+"""None that a terminal obeys, and none that turns around what stands beside it."""
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_TEAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
+"""As users: who is in no team is one of their own."""
 _VARIABLE = re.compile(r"[!-<>-~]{1,200}")
 _TOPOLOGIES = ("any", "rack", "fabric", "node")
 _WAS_ACCEPTED = ContextVar("was_accepted", default=False)
@@ -112,7 +116,9 @@ class Job:
                 raise UsageError(f"{what} {path[:60]!r} is no path")
         for variable, source in self.secrets.items():
             kind, _, place = source.partition(":")
-            if not _VARIABLE.fullmatch(variable) or kind not in ("env", "file") or not place or not is_text(place):
+            if not _VARIABLE.fullmatch(variable):
+                raise UsageError(f"secret {variable[:40]!r} cannot be set: no variable can have that name")
+            if kind not in ("env", "file") or not place or not is_text(place):
                 raise UsageError(
                     f"secret {variable[:40]!r}: {source[:20]!r} is no place of one", hint="env:NAME or file:PATH"
                 )
@@ -283,9 +289,11 @@ def _check_launcher(command: Sequence[str]) -> None:
 def _check_names(job: Job) -> None:
     if not _NAME.fullmatch(job.name) or not is_text(job.name):
         raise UsageError(f"name {job.name[:40]!r}: expected up to 200 characters, without control characters")
-    for what, label in (("pool", job.pool), ("team", job.team), ("gpu", job.gpu)):
+    for what, label in (("pool", job.pool), ("gpu", job.gpu)):
         if label and not _LABEL.fullmatch(label):
-            raise UsageError(f"{what} {label[:70]!r}: expected letters, digits, '.', '_' and '-'")
+            raise UsageError(f"{what} {label[:70]!r}: expected up to 63 letters, digits, '.', '_' and '-'")
+    if job.team and not _TEAM.fullmatch(job.team):
+        raise UsageError(f"team {job.team[:70]!r}: expected up to 63 letters, digits, '.', '_', '@' and '-'")
     if job.topology not in _TOPOLOGIES:
         raise UsageError(f"topology is {job.topology[:40]!r}, expected one of {', '.join(_TOPOLOGIES)}")
 
@@ -293,8 +301,10 @@ def _check_names(job: Job) -> None:
 def _check_numbers(job: Job) -> None:
     counts = {"gpus": job.gpus, "cpus": job.cpus, "ranks": job.ranks, "retries": job.retries}
     for what, number in counts.items():
-        if not 0 <= number <= 1_000_000:
-            raise UsageError(f"{what} is {number}, expected 0 or more")
+        if not 0 <= number <= _MOST_OF_A_NODE:
+            raise UsageError(f"{what} is {str(number)[:40]}, expected 0 to {_MOST_OF_A_NODE:,}")
+    if 0 < job.gpus < 1 / MILLI_PER_GPU:
+        raise UsageError(f"gpus is {job.gpus:g}, expected 0, or {1 / MILLI_PER_GPU:g} or more")
     if job.gpus > 1 and job.gpus != int(job.gpus):
         raise UsageError(f"gpus is {job.gpus:g}, expected whole ones, or a part of one")
     if abs(job.priority_value) > _MOST_PRIORITY:
