@@ -39,6 +39,16 @@ def test_a_name_that_nothing_has_is_refused(what: str, options: tuple[str, ...])
     assert "unheard-of" in error.message
 
 
+def test_a_choice_without_a_name_is_refused() -> None:
+    error = cost("--where", "team").exception
+    assert isinstance(error, UsageError)
+    assert error.message == "'team' chooses nothing"
+
+
+def test_a_column_that_is_asked_for_twice_is_there_once() -> None:
+    assert told("--by", "pool,pool")["by"] == ["pool"]
+
+
 def test_the_nearest_name_is_named() -> None:
     error = cost("--where", "pool=locl").exception
     assert isinstance(error, UsageError)

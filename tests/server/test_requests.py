@@ -103,6 +103,22 @@ def test_a_job_that_no_pool_can_ever_give_is_refused_with_the_nearest_that_could
     assert array["state"] == "waiting"
 
 
+def test_a_job_that_its_team_s_quota_has_no_room_for_waits_and_is_told_to_wait(server: ServerProcess) -> None:
+    client = server.client()
+    wait_for(lambda: client.ask("GET", "/api/nodes"), "nodes")
+    quota = {"team": "narrow", "pool": "local", "nominal_milli": 1000, "cohort": "of-its-own"}
+    client.ask("PUT", "/api/settings/quota/narrow%40local", quota)
+    said = client.submit(Job(command=("true",), nodes=3, team="narrow", pool="local"), snapshot="", folder="/")
+    assert said["state"] == "waiting"
+    wait_for(lambda: "may use no more than 1 by its quota" in client.job(said["id"])["reason"], "why it waits")
+    client.ask("DELETE", "/api/settings/quota/narrow%40local")
+    wait_for_state(client, said["id"], "succeeded")
+    with pytest.raises(UsageError, match="there is no quota of narrow@local"):
+        client.ask("DELETE", "/api/settings/quota/narrow%40local")
+    with pytest.raises(UsageError, match=r"there is no quota of narrow$"):
+        client.ask("DELETE", "/api/settings/quota/narrow%40")
+
+
 def test_who_submits_what_can_never_be_hears_it_at_once(
     server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +130,8 @@ def test_who_submits_what_can_never_be_hears_it_at_once(
     wait_for(lambda: server.client().ask("GET", "/api/nodes"), "nodes")
     with pytest.raises(UsageError, match=r"is refused: pool local has 4 nodes .*; nearest that could be: 4 nodes"):
         CliRunner().invoke(drivetrain, ["submit", "--nodes", "5", "--", "true"], catch_exceptions=False)
+    with pytest.raises(UsageError, match=r"is refused: pool local has 4 nodes .*; nearest that could be: 4 nodes"):
+        CliRunner().invoke(drivetrain, ["resubmit", "latest"], catch_exceptions=False)
 
 
 def test_a_request_that_comes_again_makes_no_second_job(server: ServerProcess) -> None:
@@ -179,7 +197,7 @@ def test_a_member_takes_the_quota_of_their_own_teams_alone(server: ServerProcess
         ({"command": "true"}, "command is a text, expected a list"),
         ({"command": []}, "no command"),
         ({"command": ["a\0b"]}, "zero byte"),
-        ({"command": ["true"], "gpus": 1e9}, "expected 0 or more"),
+        ({"command": ["true"], "gpus": 1e9}, "expected 0 to 1,000,000"),
         ([], "valid dictionary"),
     ],
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 
@@ -12,6 +10,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print the new job as JSON.")
 def command(job: str, as_json: bool) -> None:
     """Run JOB again: the same command, the same code, a new run."""
+    from drivetrain.cli.submit_quickly import tell
     from drivetrain.server.client import connect
 
     client = connect()
@@ -21,4 +20,4 @@ def command(job: str, as_json: bool) -> None:
         "/api/jobs",
         {"job": before["job"], "snapshot": before["snapshot"], "folder": before["folder"]},
     )
-    click.echo(json.dumps(record) if as_json else record["id"])
+    tell(record, as_json=as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -110,7 +111,7 @@ def drop_setting(request: Request, who: Who, kind: str, name: str) -> None:
     with _changing(request, who, f"drop {kind}", name) as connection:
         records = Records(connection)
         if not records.drop_setting(kind, name):
-            raise HTTPException(404, f"there is no {kind} {name[:80]}")
+            raise HTTPException(404, f"there is no {kind} of {name[:80].removesuffix('@')}")
         records.tell("settings", kind, None)
     server_of(request).wake()
 
@@ -153,10 +154,8 @@ def cost(
     Of names of one kind it is either, of several kinds both.
     """
     server = server_of(request)
-    chosen: dict[str, frozenset[str]] = {}
-    for what, _, name in (text.partition("=") for text in where or ()):
-        chosen[what] = chosen.get(what, frozenset()) | {name}
-    names = tuple(filter(None, (name.strip() for name in by.split(","))))
+    chosen = _chosen(where or ())
+    names = tuple(dict.fromkeys(filter(None, (name.strip() for name in by.split(",")))))
     with reading(server.database) as connection:
         at_ns = moment_ns(connection, server.clock())
         since_ns = max(0, at_ns - int(since_s * NS_PER_S))
@@ -169,6 +168,16 @@ def cost(
             for what in chosen.keys() & {"pool", "team", "user"}:
                 refuse_unknown(connection, what, sorted(chosen[what]))
     return {"json": statement_json(found), "text": cost_text(found)}
+
+
+def _chosen(where: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Names by their kind. Raises: UsageError: one is no NAME=VALUE."""
+    chosen: dict[str, frozenset[str]] = {}
+    for what, equals, name in (text.partition("=") for text in where):
+        if not equals:
+            raise UsageError(f"'{what[:80]}' chooses nothing", hint="NAME=VALUE, such as team=perception")
+        chosen[what] = chosen.get(what, frozenset()) | {name}
+    return chosen
 
 
 def _changing(request: Request, who: Person, action: str, name: str) -> AbstractContextManager[Connection]:

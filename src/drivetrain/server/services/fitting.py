@@ -13,7 +13,7 @@ from drivetrain.compute.controller.states import JobRecord
 from drivetrain.compute.controller.told import request_of, waiting_of
 from drivetrain.compute.policy.possible import Possible
 from drivetrain.compute.policy.quota import Book
-from drivetrain.compute.policy.values import CORES, Pool, Quota, Waiting
+from drivetrain.compute.policy.values import CORES, Pool, Waiting
 from drivetrain.server.database import Records, reading
 
 _KEPT_S = 60.0
@@ -46,14 +46,14 @@ class Fitting:
 
 
 def _read(database: Engine) -> _Known:
+    """As the policy looks: a quota refuses no job, since it may change."""
     with reading(database) as connection:
         records = Records(connection)
         nodes = records.settings("node", NodeRecord)
         pools = [pool.name for pool in records.settings("pool", Pool)]
-        book = Book(records.settings("quota", Quota))
     ours = [node for node in nodes if node.pool in pools]
     has_cores = any(node.gpu == CORES for node in ours)
-    return _Known(time.monotonic(), Possible(with_what_is_free(ours, ()), pools, book), has_cores)
+    return _Known(time.monotonic(), Possible(with_what_is_free(ours, ()), pools, Book(())), has_cores)
 
 
 def _asked(known: _Known, record: JobRecord) -> Waiting:

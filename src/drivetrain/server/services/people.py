@@ -54,7 +54,7 @@ def set_user(connection: Connection, name: str, role: Role, teams: tuple[str, ..
     """Write a user, new or not. Raises: UsageError: a name cannot be one."""
     for word in (name, *teams):
         if not _NAME.fullmatch(word):
-            raise UsageError(f"{word[:70]!r} is no name: expected letters, digits, '.', '_', '@' and '-'")
+            raise UsageError(f"{word[:70]!r} is no name: expected up to 63 letters, digits, '.', '_', '@' and '-'")
     users, members = tables.users, tables.members
     if len(teams) > len(set(teams)):
         raise UsageError(f"a team is named twice: {', '.join(teams)}")

@@ -61,10 +61,10 @@ def _named(record: T, expected: str, name: str) -> T:
 def _check_labels(where: str, names: Mapping[str, str]) -> None:
     for what, name in names.items():
         if not _LABEL.fullmatch(name):
-            raise UsageError(f"{where}: {what} {name[:70]!r}: expected letters, digits, '.', '_', '@' and '-'")
+            raise UsageError(f"{where}: {what} {name[:70]!r}: expected up to 63 letters, digits, '.', '_', '@' and '-'")
 
 
 def _check_amounts(where: str, amounts: Mapping[str, int]) -> None:
     for what, amount in amounts.items():
         if not 0 <= amount <= _MOST:
-            raise UsageError(f"{where}: {what} is {amount}, expected 0 or more")
+            raise UsageError(f"{where}: {what} is {str(amount)[:40]}, expected 0 to {_MOST:,}")
