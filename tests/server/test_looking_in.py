@@ -12,7 +12,9 @@ from tests.server_process import ServerProcess, wait_for, wait_for_state
 
 from drivetrain.cli.describe import deadline_words
 from drivetrain.cli.group import drivetrain
+from drivetrain.core.clock import utc_text
 from drivetrain.core.errors import UsageError
+from drivetrain.core.units import NS_PER_S
 from drivetrain.server.client import Client
 
 SCRIPT = 'echo begin $DRIVETRAIN_TASK; if [ $DRIVETRAIN_TASK = 2 ]; then printf "gone wrong"; exit 3; fi'
@@ -47,6 +49,18 @@ def test_an_array_that_failed_names_its_tasks_and_what_they_said(server: ServerP
     assert said("logs", "--task", "2", array).stdout == "begin 2\ngone wrong\n"
     (row,) = [line for line in said("jobs").stdout.splitlines() if array in line]
     assert "failed 1 of 10" in row
+
+
+def test_a_job_that_runs_shows_since_when_and_for_how_long_it_may(server: ServerProcess) -> None:
+    client = server.client()
+    job = submit(client, "sleep", "600", max_runtime="6h")
+    wait_for(lambda: [a for a in client.job(job)["attempts"] if a["state"] == "running"], "its start")
+    shown = said("describe", job).stdout
+    assert "; priority normal; at most 6h\n" in shown
+    began = utc_text(int(client.job(job)["attempts"][0]["started_s"] * NS_PER_S))
+    assert f"running on local-0 of pool local since {began}\n" in shown
+    client.stop(job)
+    wait_for_state(client, job, "stopped")
 
 
 def test_an_array_that_runs_shows_how_far_it_is(server: ServerProcess) -> None:

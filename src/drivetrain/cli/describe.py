@@ -105,7 +105,7 @@ def _tasks(job: dict[str, Any]) -> list[str]:
 
 
 def _asked(asked: dict[str, Any]) -> str:
-    """Its size, where and how urgently."""
+    """Its size, where, how urgently and for how long."""
     nodes = str(asked["nodes"])
     words = ["1 node" if nodes == "1" else f"{nodes} nodes"]
     for what, unit in (("gpus", "GPU"), ("cpus", "core"), ("ranks", "rank")):
@@ -115,7 +115,8 @@ def _asked(asked: dict[str, Any]) -> str:
     words += [asked["memory"]] if asked["memory"] else []
     size = words[0] + (f" of {', '.join(words[1:])} each" if words[1:] else "")
     preemptible = ", preemptible" if asked["preemptible"] else ""
-    return f"{size}; pool {asked['pool'] or 'any'}; priority {asked['priority']}{preemptible}"
+    most = f"; at most {asked['max_runtime']}" if asked["max_runtime"] else ""
+    return f"{size}; pool {asked['pool'] or 'any'}; priority {asked['priority']}{preemptible}{most}"
 
 
 def _attempt(attempt: dict[str, Any], after: dict[str, Any] | None, of_job: str) -> str:
@@ -123,6 +124,8 @@ def _attempt(attempt: dict[str, Any], after: dict[str, Any] | None, of_job: str)
     pool = f" of pool {attempt['pool']}" if attempt["pool"] else ""
     name = f" as {attempt['known_as']}" if attempt["known_as"] else ""
     words = [f"{attempt['state']} on {_nodes(attempt)}{pool}{name}"]
+    if attempt["started_s"] and not attempt["ended_s"]:
+        words[0] += f" since {utc_text(int(attempt['started_s'] * NS_PER_S))}"
     if attempt["started_s"] and attempt["ended_s"]:
         over_s = attempt["ran_until_s"] or attempt["ended_s"]
         words.append(f"took {duration_text(int((over_s - attempt['started_s']) * NS_PER_S))}")
