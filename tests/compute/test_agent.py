@@ -42,6 +42,11 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "job-1.1"
 
 
+def test_agents_that_run_while_their_server_is_upgraded_are_told_all_that_they_read() -> None:
+    read = "attempt job run pool name server token home nodes least_nodes ranks command"
+    assert {*read.split()} <= {*Assignment.__struct_fields__}, "without one of these they find no newer server"
+
+
 def test_an_attempt_begins_when_the_one_before_has_left(told: Path) -> None:
     run = create_run(["true"], 1, run_id="run-1")
     assignment = read_assignment(told)

@@ -28,7 +28,7 @@ def test_migrations_make_what_the_tables_are(url: str) -> None:
         with engine.begin() as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             assert compare_metadata(context, metadata) == []
-            assert context.get_current_revision() == "0004"
+            assert context.get_current_revision() == "0005"
         engine.dispose()
 
 
@@ -37,7 +37,7 @@ def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
-    with pytest.raises(StoreError, match=r"is of another version: its tables are of version 9999, and .* knows 0004"):
+    with pytest.raises(StoreError, match=r"is of another version: its tables are of version 9999, and .* knows 0005"):
         open_database(url)
 
 
