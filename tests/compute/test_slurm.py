@@ -305,6 +305,28 @@ def test_why_a_node_is_out_is_told_in_all_its_words() -> None:
     assert (node.state, node.evidence) == ("draining", "a bad fan")
 
 
+@pytest.mark.parametrize(
+    ("state", "is_now", "is_asleep"),
+    [
+        ("IDLE+CLOUD+POWERED_DOWN", "up", True),
+        ("IDLE+CLOUD+NOT_RESPONDING+POWERING_UP", "up", False),
+        ("ALLOCATED+CLOUD+NOT_RESPONDING+POWERING_UP", "up", False),
+        ("IDLE+CLOUD+POWERING_DOWN", "draining", False),
+        ("MIXED+CLOUD+POWER_DOWN", "draining", False),
+        ("DOWN+CLOUD+POWERED_DOWN", "down", False),
+        ("IDLE+DRAIN+CLOUD+POWERED_DOWN", "draining", False),
+        ("IDLE+CLOUD", "up", False),
+        ("IDLE+NOT_RESPONDING", "down", False),
+        ("IDLE*", "down", False),
+    ],
+)
+def test_a_node_that_slurm_powers_up_for_jobs_takes_them_while_it_is_powered_down(
+    state: str, is_now: str, is_asleep: bool
+) -> None:
+    [node] = commands.nodes_of(f"NodeName=n1 State={state} CPUTot=2 RealMemory=1", "slurm", partition="")
+    assert (node.state, node.is_asleep) == (is_now, is_asleep)
+
+
 def test_a_member_is_over_once_slurm_has_taken_its_node_from_the_job_though_the_node_is_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -170,6 +170,20 @@ def test_where_others_wait_in_the_engine_s_own_line_a_job_stands_there_too(contr
     assert (controller.state(job), controller.capacity()) == (JobState.STARTING, 1)
 
 
+def test_a_node_that_is_asleep_gets_what_no_other_has_room_for_and_is_capacity_while_somebody_has_it(
+    controller: Controller,
+) -> None:
+    asleep, awake = NODES
+    controller.engine.machines = (replace(asleep, is_asleep=True), awake)
+    for node, capacity in ((awake, 8), (asleep, 16)):
+        job = controller.submit("job", gpus=8)
+        controller.worker.turn()
+        with reading(controller.database) as connection:
+            (attempt,) = Records(connection).attempts_of(job)
+        assert [share.node for share in attempt.shares] == [node.name]
+        assert controller.capacity() == capacity
+
+
 def test_what_has_not_begun_has_not_run_for_its_longest_time(controller: Controller) -> None:
     job = controller.submit("job", max_runtime="10m", idle_after="5m")
     controller.worker.turn()

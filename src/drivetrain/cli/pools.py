@@ -75,6 +75,8 @@ def _pools(nodes: list[dict[str, Any]], prices: dict[str, dict[str, Any]]) -> li
 
 def _free(node: dict[str, Any]) -> str:
     free = f"{sum(node['free_milli']) / MILLI:g} of {node['num_gpus']}"
+    if node["is_asleep"]:
+        return f"{free}, asleep"
     return f"{free}, {node['others_gpus']} others'" if node["others_gpus"] else free
 
 

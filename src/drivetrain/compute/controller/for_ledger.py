@@ -23,6 +23,8 @@ def fleet_events(
         return [PriceEvent(at_ns, pool.name, pool.price_per_gpu_h) for pool in _kept(data, Settings).pools]
     if kind == "node":
         node = _kept(data, NodeRecord)
+        if node.is_asleep:  # only what somebody has of it counts
+            return [NodeEvent(at_ns, node.name, node.pool, "up", node.num_gpus, node.gpu, others=node.num_gpus)]
         cpu_milli = max(0, round(MILLI * (node.cpus - node.others_cpus)))
         memory_bytes = max(0, node.memory_bytes - node.others_memory_bytes)
         there = (node.num_gpus, node.gpu, cpu_milli, memory_bytes)

@@ -24,6 +24,7 @@ class NodeRecord:
       back_as, back_why: state and evidence that were set here and are again once its engine has it up; empty for `up`.
       others_gpus, others_cpus, others_memory_bytes: what its engine has given to jobs that are not ours.
       is_contested: whether further ones wait for such nodes in a line of the engine's own.
+      is_asleep: whether it is powered down until somebody is placed there; no capacity, and free, meanwhile.
     """
 
     name: str
@@ -43,6 +44,7 @@ class NodeRecord:
     others_cpus: float = 0
     others_memory_bytes: int = 0
     is_contested: bool = False
+    is_asleep: bool = False
 
     @property
     def has_others(self) -> bool:
@@ -76,7 +78,7 @@ def with_what_is_free(records: Collection[NodeRecord], attempts: Iterable[Attemp
     """Nodes as a policy sees them: what living attempts have is not free, nor what others do.
 
     Where further ones wait for that in the engine's own line it is free and awaited: who never stands there would never
-    have it.
+    have it. So is all of a node that is asleep, which wakes for nobody else.
     """
     others = [record for record in records if record.has_others and not record.is_contested]
     nodes = {record.name: _whole(record) for record in records}
@@ -113,7 +115,11 @@ def _without(node: Node, record: NodeRecord) -> Node:
 
 
 def _whole(record: NodeRecord) -> Node:
-    awaited = record if record.is_contested else NodeRecord(name=record.name, pool=record.pool)
+    awaited = (0, 0.0, 0)
+    if record.is_asleep:
+        awaited = record.num_gpus, record.cpus, record.memory_bytes
+    elif record.is_contested:
+        awaited = record.others_gpus, record.others_cpus, record.others_memory_bytes
     return Node(
         name=record.name,
         pool=record.pool,
@@ -126,7 +132,7 @@ def _whole(record: NodeRecord) -> Node:
         rack=record.rack,
         fabric=record.fabric,
         state=record.state,
-        awaited_gpus=awaited.others_gpus,
-        awaited_cpus=awaited.others_cpus,
-        awaited_memory_bytes=awaited.others_memory_bytes,
+        awaited_gpus=awaited[0],
+        awaited_cpus=awaited[1],
+        awaited_memory_bytes=awaited[2],
     )

@@ -31,8 +31,8 @@ class Node(Struct, frozen=True, gc=False):
       memory_bytes, free_memory_bytes: as it says.
       rack, fabric: names of what it shares with others; empty where unknown.
       state: `up`, `draining` (no new work), `cordoned` (no new work: it failed) or `down`.
-      awaited_gpus, awaited_cpus, awaited_memory_bytes: of what is free, what others than jobs of here still have; who
-        is placed there waits until they leave.
+      awaited_gpus, awaited_cpus, awaited_memory_bytes: of what is free, what others than jobs of here still have, or
+        what is still powered down: who is placed there waits for it.
     """
 
     name: str

@@ -19,8 +19,12 @@ from drivetrain.core.errors import StoreError
 
 _TIMEOUT_S = 20.0
 _GRES = re.compile(r"gpu(?::(\(null\)|[A-Za-z0-9_.-]+))?:([0-9]+)")
-_DOWN = ("DOWN", "FAIL", "NO_RESPOND", "NOT_RESPONDING", "POWERED_DOWN", "POWERING_DOWN", "UNKNOWN", "REBOOT")
-_DRAINING = ("DRAIN", "DRAINING", "DRAINED", "MAINT", "RESERVED")
+_DOWN = ("DOWN", "FAIL", "UNKNOWN", "REBOOT")
+_SILENT = ("NO_RESPOND", "NOT_RESPONDING")
+_DRAINING = ("DRAIN", "DRAINING", "DRAINED", "MAINT", "RESERVED", "POWERING_DOWN", "POWER_DOWN")
+_ASLEEP = "POWERED_DOWN"
+_NOT_YET = (_ASLEEP, "POWERING_UP", "POWER_UP")
+"""Such a node says nothing, and Slurm gives it to jobs: it wakes for them."""
 _REASON = re.compile(r" Reason=(.*?)(?: \[[^\[\] ]+@[^\[\] ]+\]|$)")
 """Of a node: words of an operator or of Slurm, and then who said them when."""
 _NEVER = re.compile(r"[Ii]nvalid |[Rr]equested node configuration is not available|not permitted|[Pp]ermission denied")
@@ -164,6 +168,7 @@ def nodes_of(text: str, pool: str, *, partition: str) -> list[NodeRecord]:
                 rack=fields.get("ActiveFeatures", "").partition(",")[0].replace("(null)", ""),
                 state=state,
                 evidence=evidence,
+                is_asleep=_ASLEEP in _parts(fields.get("State", "")) and state == "up",
             )
         )
     return found
@@ -182,12 +187,16 @@ def devices_of(gres: str) -> tuple[str, int]:
 
 def state_of(words: str, reason: str) -> tuple[str, str]:
     """Slurm's state of a node -> ours, and why."""
-    parts = set(re.split(r"[+*~#!%$@^-]", words.upper())) | ({"NOT_RESPONDING"} if "*" in words else set())
-    if parts & set(_DOWN):
+    parts = _parts(words)
+    if parts & set(_DOWN) or (parts & set(_SILENT) and not parts & set(_NOT_YET)):
         return "down", reason or words
     if parts & set(_DRAINING):
         return "draining", reason or words
     return "up", ""
+
+
+def _parts(words: str) -> set[str]:
+    return set(re.split(r"[+*~#!%$@^-]", words.upper())) | ({"NOT_RESPONDING"} if "*" in words else set())
 
 
 @lru_cache(_MOST_LISTS)
