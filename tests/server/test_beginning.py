@@ -16,6 +16,18 @@ def test_a_job_whose_python_is_not_there_fails_at_once_and_says_so(server: Serve
     client = server.client()
     told = wait_for_state(client, submit(client, "true", venv="/nonexistent"), "failed")
     assert "there is no python to start at /nonexistent/bin/python" in told["reason"]
+
+
+def test_a_job_whose_python_no_try_can_start_fails_at_once(server: ServerProcess, tmp_path: Path) -> None:
+    client = server.client()
+    python = tmp_path / "no-program" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("neither a script nor a program")
+    python.chmod(0o755)
+    for venv, why in ((str(python.parents[1]), "Exec format error"), ("/" + "x" * 300, "File name too long")):
+        told = wait_for_state(client, submit(client, "true", venv=venv, pool="local"), "failed")
+        assert why in told["reason"]
+        assert told["num_attempts"] == 1
     assert len(told["attempts"]) == 1
 
 

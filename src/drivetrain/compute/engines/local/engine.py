@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -24,6 +25,16 @@ from drivetrain.core.errors import StoreError
 
 WARM = (sys.executable, *BEGIN)
 """Agents that a fork can be."""
+_NO_PROGRAM = (
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EACCES,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOEXEC,
+)
+"""What another try would not change."""
 
 
 class Forked:
@@ -101,12 +112,11 @@ class LocalEngine:
             try:
                 with claim.with_suffix(".log").open("ab") as output:
                     self._children[request.attempt, member] = self._agent(request, member, env, output.fileno())
-            except (FileNotFoundError, NotADirectoryError, PermissionError) as exc:
-                if exc.filename != request.agent[0]:
-                    raise StoreError(f"cannot start an agent for {request.attempt}: {exc}") from exc
-                raise CannotStartError(f"there is no python to start at {exc.filename}: {exc.strerror}") from exc
             except OSError as exc:
-                raise StoreError(f"cannot start an agent for {request.attempt}: {exc.strerror}") from exc
+                if exc.filename != request.agent[0] or exc.errno not in _NO_PROGRAM:
+                    raise StoreError(f"cannot start an agent for {request.attempt}: {exc}") from exc
+                where = f"{exc.filename[:200]}: {exc.strerror}"
+                raise CannotStartError(f"there is no python to start at {where}") from exc
 
     def _agent(self, request: StartRequest, member: int, env: Mapping[str, str], output: int) -> Child:
         """A fork of one that is warm, where it may be one; else a process of its own, which finds it has been made."""
