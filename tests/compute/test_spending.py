@@ -48,6 +48,17 @@ def test_what_was_held_since_the_month_began_counts(is_asked_before: bool) -> No
     assert later.spent == 0
 
 
+def test_what_was_paid_in_a_pool_that_is_gone_was_spent() -> None:
+    budgets, had = (Budget("maps", 10**12),), attempt(MONTH_S, MONTH_S + HOUR_S)
+    spent = []
+    for past in ({}, {"p": ((0.0, 3_600_000),)}):
+        book = SpendBook((), budgets, past)
+        book.add("maps", had)
+        (counted,) = book.counted(budgets, [("maps", had)], MONTH_S + HOUR_S)
+        spent.append(counted.spent)
+    assert spent == [0, 4 * 3_600_000]
+
+
 def test_a_team_is_warned_once_and_stopped_once_its_budget_is_spent() -> None:
     node = NodeRecord(name="n", pool="p", gpu="H100", num_gpus=2, cpus=8)
     world = World((), (), (node,), Settings((POOL,), (), (Budget("maps", 20_000_000),)))

@@ -12,6 +12,8 @@ from drivetrain.compute.policy.values import MILLI, Budget, Pool
 Prices = Sequence[tuple[float, int]]
 """From when on, in seconds since the epoch, which price of a device and an hour, in millionths; the first always."""
 _NO_PAST: Mapping[str, Prices] = {}
+_NO_PRICE: Prices = ((0.0, 0),)
+"""Of a pool of which nothing is known any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,13 @@ class SpendBook:
 
     Args:
       pools: with their present prices.
-      past: since when each pool had which price, in order; the last is the present one.
+      past: since when each pool had which price, in order; the last is the present one. Also of pools that are gone:
+        what was paid there was spent.
     """
 
     def __init__(self, pools: Iterable[Pool], budgets: Iterable[Budget], past: Mapping[str, Prices] = _NO_PAST) -> None:
-        self._prices = {pool.name: past.get(pool.name) or ((0.0, pool.price_per_gpu_h),) for pool in pools}
+        present: dict[str, Prices] = {pool.name: ((0.0, pool.price_per_gpu_h),) for pool in pools}
+        self._prices = present | {pool: prices for pool, prices in past.items() if prices}
         self._ended: dict[str, list[_Paid]] = {budget.team: [] for budget in budgets}
         self._sums: dict[tuple[str, float], float] = {}
 
@@ -75,7 +79,7 @@ class SpendBook:
     def _paid(self, attempt: AttemptRecord, end_s: float) -> Iterator[_Paid]:
         """What it had, in parts of one price each."""
         devices = sum(milli for share in attempt.shares for _, milli in share.milli) / MILLI or len(attempt.shares)
-        prices = self._prices.get(attempt.pool, ())
+        prices = self._prices.get(attempt.pool, _NO_PRICE)
         ends = [at_s for at_s, _ in prices[1:]] + [end_s]
         part_s = attempt.placed_s
         for (_, price), until_s in zip(prices, ends, strict=True):
