@@ -20,16 +20,24 @@ _MOST_LOOKED_AT = 10
 
 
 def described(database: Engine, names: Sequence[str]) -> dict[str, bytes | Exception]:
-    """Each of these jobs with its attempts and events, as JSON (`http.answers.Described`); UsageError where none is."""
-    found: dict[str, dict[str, Any]] = {}
-    wrong: dict[str, bytes | Exception] = {}
+    """Each of these jobs with its attempts and events, as JSON (`http.answers.Described`); UsageError where none is.
+
+    What is wrong with one of them, such as with its files, is its alone.
+    """
+    kept: dict[str, dict[str, Any]] = {}
+    found: dict[str, bytes | Exception] = {}
     with reading(database) as connection:
         for name in names:
             try:
-                found[name] = _kept(connection, jobs.find(connection, name))
-            except UsageError as exc:
-                wrong[name] = exc
-    return {name: msgspec.json.encode(_with_files(told)) for name, told in found.items()} | wrong
+                kept[name] = _kept(connection, jobs.find(connection, name))
+            except (UsageError, msgspec.DecodeError) as exc:
+                found[name] = exc
+    for name, told in kept.items():
+        try:
+            found[name] = msgspec.json.encode(_with_files(told))
+        except Exception as exc:  # noqa: BLE001 - whoever asked is told
+            found[name] = exc
+    return found
 
 
 def _kept(connection: Connection, job: JobRecord) -> dict[str, Any]:

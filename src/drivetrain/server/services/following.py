@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
 from sqlalchemy import Engine
 
 from drivetrain.compute.controller.states import JobRecord
@@ -37,20 +38,26 @@ class Printed(NamedTuple):
 
 
 def printed(database: Engine, readers: Sequence[Reader]) -> dict[Reader, Printed | Exception]:
-    """For each of these; UsageError where there is no such job. Its state is of a moment before its files are read."""
+    """For each of these; UsageError where there is no such job. Its state is of a moment before its files are read.
+
+    What is wrong with one of them, such as with its files, is its alone.
+    """
     found: dict[Reader, Printed | Exception] = {}
-    known: dict[str, tuple[JobRecord, list[str]] | UsageError] = {}
+    known: dict[str, tuple[JobRecord, list[str]] | Exception] = {}
     with reading(database) as connection:
         for name in {reader.job for reader in readers}:
             try:
                 job = jobs.find(connection, name)
                 family = Records(connection).family([job.id]) if job.job.array else []
                 known[name] = job, [worker.run for worker in family if worker.parent]
-            except UsageError as exc:
+            except (UsageError, msgspec.DecodeError) as exc:
                 known[name] = exc
     for reader in readers:
         told = known[reader.job]
-        found[reader] = told if isinstance(told, UsageError) else Printed(told[0], _pieces(*told, reader))
+        try:
+            found[reader] = told if isinstance(told, Exception) else Printed(told[0], _pieces(*told, reader))
+        except Exception as exc:  # noqa: BLE001 - whoever asked is told
+            found[reader] = exc
     return found
 
 

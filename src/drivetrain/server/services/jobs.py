@@ -20,7 +20,7 @@ from drivetrain.server.database import Records
 from drivetrain.server.services import arrays, snapshots
 from drivetrain.server.services.people import Person, audit
 
-_LEAST_BEGIN = 4
+_LEAST_BEGIN, _LONGEST_NAME = 4, 100
 _NUM_WORKERS = 16
 
 
@@ -101,7 +101,9 @@ def workers_of(record: JobRecord, new_run: Callable[[], str]) -> list[JobRecord]
 def find(connection: Connection, name: str) -> JobRecord:
     """By id or the beginning of one, or `latest`. Raises: UsageError: none, or several."""
     records = Records(connection)
-    if name == "latest":
+    if len(name) > _LONGEST_NAME or not is_text(name):  # a database may refuse to look for it, whoever asks with it
+        found = []
+    elif name == "latest":
         found = [newest] if (newest := records.newest_job()) is not None else []
     elif (exact := records.job(name)) is not None:
         return exact
@@ -113,7 +115,7 @@ def find(connection: Connection, name: str) -> JobRecord:
         return found[0]
     if found:
         raise UsageError(f"several jobs begin with {name}", hint="more letters, please")
-    raise UsageError(f"there is no job {name}", hint="drivetrain jobs lists them")
+    raise UsageError(f"there is no job {name[:_LONGEST_NAME]}", hint="drivetrain jobs lists them")
 
 
 def stop(connection: Connection, who: Person, job: JobRecord) -> None:
