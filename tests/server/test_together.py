@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from drivetrain.core.errors import UsageError
-from drivetrain.server.http.together import Together
+from drivetrain.server.http.together import _MOST_LOOKS, Together
 
 
 class Looks:
@@ -19,11 +19,13 @@ class Looks:
         self.asked: list[list[int]] = []
         self.may_end = threading.Event()
         self.has_begun = threading.Event()
+        self.num_begun = threading.Semaphore(0)
 
     def __call__(self, keys: Sequence[int]) -> Mapping[int, int | Exception]:
         self.asked.append(list(keys))
         if 0 in keys:
             self.has_begun.set()
+            self.num_begun.release()
             assert self.may_end.wait(30)
         if 99 in keys:
             raise OSError("the disk is gone")
@@ -91,3 +93,24 @@ def test_whoever_goes_away_takes_nobody_elses_answer_along() -> None:
     looks = Looks()
     together = Together(looks)
     assert asyncio.run(play()) == 0
+
+
+def test_who_asks_as_the_last_of_many_that_look_ends_is_answered_though_all_others_look_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("drivetrain.server.http.together._LONG_S", 0.001)
+
+    async def play() -> list[int]:
+        slow = []
+        for _ in range(_MOST_LOOKS - 1):
+            slow.append(asyncio.create_task(together.ask(0)))
+            await asyncio.to_thread(looks.num_begun.acquire, timeout=30)
+        try:
+            return [await together.ask(key) for key in (1, 2)]
+        finally:
+            looks.may_end.set()
+            await asyncio.gather(*slow)
+
+    looks = Looks()
+    together = Together(looks)
+    assert asyncio.run(asyncio.wait_for(play(), 30)) == [2, 4]

@@ -47,10 +47,10 @@ class Together(Generic[Key, Answer]):
         if self._waiting and self._next is None and len(self._lookers) < _MOST_LOOKS:
             self._next = asyncio.create_task(self._answer())
             self._lookers.add(self._next)
-            self._next.add_done_callback(self._lookers.discard)
 
     async def _answer(self) -> None:
         me = asyncio.current_task()
+        assert me is not None
         while self._waiting and self._next in (me, None):
             self._next = me
             asked = [self._waiting.popleft() for _ in range(min(_MOST_AT_ONCE, len(self._waiting)))]
@@ -63,6 +63,7 @@ class Together(Generic[Key, Answer]):
             relief.cancel()
             for key, answer in asked:
                 _settle(answer, found[key])
+        self._lookers.discard(me)  # here and not once it is done: by then somebody may have asked, and found too many
         if self._next is me:
             self._next = None
 
