@@ -410,6 +410,24 @@ def test_places_that_have_to_be_awaited_are_taken_where_no_others_do_in_any_pool
     assert where(job("cores", request=busy_cores), nodes=[taken[2]]) == {"cores": ["n3"]}
 
 
+def test_a_job_with_a_deadline_waits_for_the_cheaper_pool_also_where_something_of_the_other_is_awaited() -> None:
+    pools = (Pool("a", "reserved"), Pool("dear", "on-demand", 4_000_000))
+    snapshot = busy(node("n1"), running=(job("r", hours=1),), pools=pools)
+    nodes = (*snapshot.nodes, node("d1", pool="dear"), node("d2", pool="dear", awaited_gpus=8))
+    waits = (job("w", deadline_s=NOW_S + 10 * 3600),)
+    assert isinstance(of(plan(replace(snapshot, nodes=nodes, waiting=waits), NOW_S), "w"), Wait)
+
+
+def test_a_part_of_a_device_is_of_none_that_has_to_be_awaited_where_another_has_room() -> None:
+    of = ((1000, 1.0), (650, 2 / 3), (470, 1 / 2), (320, 1 / 3), (0, 0.0))
+    worth = tuple(next(value for least, value in of if milli >= least) for milli in range(MILLI + 1))
+    free = replace(node("n1", gpus=2), free_milli=(MILLI, 650))
+    for nodes, device in (((free,), 0), ((replace(free, awaited_gpus=1),), 1)):
+        (found,) = plan(Snapshot(nodes, (Pool("a"),), waiting=(job("w", 0.34),), slice_worth=worth), NOW_S)
+        assert isinstance(found, Start)
+        assert found.shares[0].milli == ((device, 340),)
+
+
 def test_members_on_one_node_have_what_need_not_be_awaited_together() -> None:
     request = Request(2, 2, 4 * MILLI, topology="node")
     nodes = (node("n1", awaited_gpus=2), node("n2"))

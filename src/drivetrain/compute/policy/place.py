@@ -64,7 +64,7 @@ def _placed(
     chosen = _choose(fleet, request, room, cost, num)
     if chosen is None:
         return None
-    return tuple(share_on(fleet, int(at), request, end_s) for at in chosen)
+    return tuple(share_on(fleet, int(at), request, end_s, at_once=at_once) for at in chosen)
 
 
 def fewest_nodes(request: Request) -> int:
@@ -72,9 +72,9 @@ def fewest_nodes(request: Request) -> int:
     return 1 if request.topology == "node" else request.min_nodes
 
 
-def share_on(fleet: Fleet, at: int, request: Request, end_s: float = math.inf) -> Share:
-    """What one member gets of a node that has room for it."""
-    milli = _devices(fleet.unheld(at, end_s), request.gpu_milli, fleet.worth)
+def share_on(fleet: Fleet, at: int, request: Request, end_s: float = math.inf, *, at_once: bool = False) -> Share:
+    """What one member gets of a node that has room for it; `at_once`: in what need not be awaited."""
+    milli = _devices(fleet.unheld(at, end_s, at_once=at_once), request.gpu_milli, fleet.worth)
     assert milli is not None
     return Share(fleet.names[at], milli, request.cpus, request.memory_bytes)
 

@@ -85,8 +85,7 @@ class Round:
         if alike in self._in_vain and job.end_s >= self._in_vain[alike] and job.job.deadline_s is None:
             self._wait(job, job.pools[0], position)
             return
-        awaited = [pool for pool in job.pools if self._state.fleets[pool].is_awaited]
-        if self._starts(job, job.pools, may_await=False) or self._starts(job, awaited, may_await=True):
+        if self._starts(job, may_await=False) or self._starts(job, may_await=True):
             return
         for pool in job.pools:
             if self._gets_what_leaves(job, pool, position) or self._gets_room(job, pool, position):
@@ -124,10 +123,12 @@ class Round:
         books = (self._state.book, self._soon_book, *(later.book for later in self._later))
         return all(_allows(book, job.team, pool, need) for book in books)
 
-    def _starts(self, job: InLine, pools: Sequence[str], *, may_await: bool) -> bool:
-        """Start it in the first of these pools that has places, unless a cheaper one should have some in time."""
-        for at, pool in enumerate(pools):
-            if at and self._can_wait_for(job, pools[:at]):
+    def _starts(self, job: InLine, *, may_await: bool) -> bool:
+        """Start it in the first pool that has places, unless a cheaper one should have some in time."""
+        for at, pool in enumerate(job.pools):
+            if may_await and not self._state.fleets[pool].is_awaited:
+                continue
+            if at and self._can_wait_for(job, job.pools[:at]):
                 break
             shares = self._places(job, pool, may_await=may_await)
             if shares is not None:
