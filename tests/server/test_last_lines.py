@@ -27,5 +27,13 @@ def test_so_many_lines_are_left_the_last_of_which_may_have_no_end(text: str, num
     assert left_of(text.encode(), num_lines).decode() == "".join(lines[-num_lines:] if num_lines else [])
 
 
+@pytest.mark.parametrize("end", ["", "begun"])
+def test_many_lines_are_all_left_though_one_answer_does_not_carry_them(end: str) -> None:
+    lines = [f"{number:0200}\n".encode() for number in range(4 * MOST_BYTES // 200)]
+    for num_lines in (1, 5000, 10_000, 15_000, len(lines), len(lines) + 1):
+        left = left_of(b"".join([*lines, end.encode()]), num_lines + bool(end))
+        assert left == b"".join([*lines[-num_lines:], end.encode()])
+
+
 def test_of_a_line_without_end_no_more_is_left_than_one_answer_carries() -> None:
     assert len(left_of(b"a" * (MOST_BYTES + 7), 3)) == MOST_BYTES

@@ -13,6 +13,7 @@ from drivetrain.store import run_folder
 
 MOST_BYTES = 1 << 20
 _MOST_LINE_CHARS = 300
+_LONG_LINE_BYTES = 1000
 _LOG = re.compile(r"attempt-([0-9]+)\.rank-([0-9]+)\.log")
 
 
@@ -71,17 +72,23 @@ def before_last(run: str, num_lines: int) -> dict[str, int]:
 
 
 def _begin_of_last(path: Path, num_lines: int) -> int:
+    """Read backwards, no further than where lines would be very long."""
     with path.open("rb") as file:
-        size = file.seek(0, SEEK_END)
-        begin = max(0, size - MOST_BYTES)
-        file.seek(begin)
-        end = file.read(size - begin)
-    at = len(end) - end.endswith(b"\n")  # what the last end of line ends is a line itself
-    for _ in range(num_lines):
-        at = end.rfind(b"\n", 0, max(0, at))
-        if at < 0:
-            return begin
-    return begin + min(len(end), at + 1)
+        begin = size = file.seek(0, SEEK_END)
+        least = max(0, size - max(MOST_BYTES, num_lines * _LONG_LINE_BYTES)) if num_lines else size
+        num_ends = num_lines
+        while begin > least:
+            end, begin = begin, max(least, begin - MOST_BYTES)
+            file.seek(begin)
+            block = file.read(end - begin)
+            num_ends += end == size and block.endswith(b"\n")  # what the last end of line ends is a line itself
+            found = block.count(b"\n")
+            if found >= num_ends:
+                for _ in range(num_ends):
+                    end = block.rfind(b"\n", 0, end)
+                return begin + end + 1
+            num_ends -= found
+    return begin
 
 
 def last_line(run: str, task: int) -> str:
