@@ -22,7 +22,7 @@ from drivetrain.server.database import open_database
 Answers = list[tuple[int, Any]]
 JOB = {"id": "job-1", "state": "succeeded", "user": "ana", "team": "maps", "submitted_s": 0.0, "reason": ""}
 ASKED = {"command": ["true"], "name": "", "nodes": 1, "gpus": 0, "cpus": 0, "ranks": 0, "memory": "", "pool": ""}
-MORE = {"priority": "normal", "preemptible": False}
+MORE = {"priority": "normal", "preemptible": False, "max_runtime": ""}
 
 
 @pytest.fixture

@@ -22,13 +22,7 @@ def fleet_events(
     if kind == "controller begins":  # which it does whenever settings change
         return [PriceEvent(at_ns, pool.name, pool.price_per_gpu_h) for pool in _kept(data, Settings).pools]
     if kind == "node":
-        node = _kept(data, NodeRecord)
-        if node.is_asleep:  # only what somebody has of it counts
-            return [NodeEvent(at_ns, node.name, node.pool, "up", node.num_gpus, node.gpu, others=node.num_gpus)]
-        cpu_milli = max(0, round(MILLI * (node.cpus - node.others_cpus)))
-        memory_bytes = max(0, node.memory_bytes - node.others_memory_bytes)
-        there = (node.num_gpus, node.gpu, cpu_milli, memory_bytes)
-        return [NodeEvent(at_ns, node.name, node.pool, node.state, *there, others=node.others_gpus)]  # type: ignore[arg-type]
+        return [_node(at_ns, _kept(data, NodeRecord))]
     if kind == "job waiting" and not data["is_array"]:
         wanted = {name: data[name] for name in ("user", "team", "nodes", "gpu", "pool")}
         cpu_milli, memory_bytes = round(MILLI * data.get("cpus", 0)), data.get("memory_bytes", 0)  # not in older ones
@@ -56,6 +50,15 @@ def fleet_events(
     if kind in ("job stopped", "job refused"):
         return [Leave(at_ns, subject)]
     return []
+
+
+def _node(at_ns: int, node: NodeRecord) -> NodeEvent:
+    devices, state = (node.num_gpus, node.gpu), node.state
+    if node.is_asleep:
+        return NodeEvent(at_ns, node.name, node.pool, state, *devices, others=node.num_gpus, is_asleep=True)  # type: ignore[arg-type]
+    cpu_milli = max(0, round(MILLI * (node.cpus - node.others_cpus)))
+    memory_bytes = max(0, node.memory_bytes - node.others_memory_bytes)
+    return NodeEvent(at_ns, node.name, node.pool, state, *devices, cpu_milli, memory_bytes, others=node.others_gpus)  # type: ignore[arg-type]
 
 
 def _kept(data: Any, kind: type[_Kept]) -> _Kept:

@@ -32,6 +32,7 @@ class NodeEvent(msgspec.Struct, frozen=True, tag_field="k", tag="node", omit_def
       gpu: which kind they are.
       cpu_milli, memory_bytes: for all that runs on it; None where nobody said, and then they bound nothing.
       others: how many devices are not ours for now, as somebody else's jobs have them: no capacity until they are back.
+      is_asleep: whether these are not there at all until somebody is given some of them.
     """
 
     t: Instant
@@ -44,6 +45,7 @@ class NodeEvent(msgspec.Struct, frozen=True, tag_field="k", tag="node", omit_def
     memory_bytes: Count | None = None
     broken: tuple[Devices, ...] = ()
     others: Devices = 0
+    is_asleep: bool = False
 
 
 class PriceEvent(msgspec.Struct, frozen=True, tag_field="k", tag="price", omit_defaults=True, gc=False):

@@ -41,7 +41,13 @@ class PoolNow:
 
 @dataclass(frozen=True, slots=True)
 class NodeNow:
-    """A node. Attributes: held: milli; jobs: who has them, the most first; others: devices that somebody else has."""
+    """A node.
+
+    Attributes:
+      held: milli.
+      jobs: who has them, the most first.
+      others: devices that somebody else has, or that are not there while the node is asleep.
+    """
 
     name: str
     pool: str
@@ -50,6 +56,7 @@ class NodeNow:
     held: int
     jobs: tuple[str, ...]
     others: int = 0
+    is_asleep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,7 @@ def _node(name: str, node: Node) -> NodeNow:
         held.total(),
         tuple(job for job, milli in held.most_common() if milli),
         node.others // MILLI,
+        node.event.is_asleep,
     )
 
 

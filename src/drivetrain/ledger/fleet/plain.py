@@ -147,6 +147,7 @@ def _node_json(node: NodeNow) -> dict[str, object]:
         "devices": node.devices,
         "held_devices": node.held / MILLI,
         "others_devices": node.others,
+        "is_asleep": node.is_asleep,
         "jobs": list(node.jobs),
     }
 

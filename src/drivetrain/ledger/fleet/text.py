@@ -176,7 +176,8 @@ def _pool_row(pool: PoolNow) -> Row:
 def _node_row(node: NodeNow) -> Row:
     jobs = ", ".join(node.jobs[:3]) + (f" and {len(node.jobs) - 3} more" if len(node.jobs) > 3 else "")
     held = f"{_devices(node.held)} of {node.devices - node.others}"
-    whose = f"{jobs}{'; ' if jobs else ''}{node.others} others'" if node.others else jobs
+    rest = "asleep" if node.is_asleep else f"{node.others} others'"
+    whose = f"{jobs}{'; ' if jobs else ''}{rest}" if node.others else jobs
     return node.name, node.pool, node.state, held, whose or "–"
 
 
