@@ -77,6 +77,8 @@ def test_an_array_costs_what_its_workers_do_and_the_beginning_of_an_id_will_do(s
     other = submit(client, "true")
     wait_for_state(client, other, "succeeded")
     both = told("--by", "job", "--where", f"job={array}", "--where", f"job={other}")
+    error = cost("--where", "pool=local", "--where", "pool=locl").exception
+    assert isinstance(error, UsageError), "which of several is none is not passed over"
     assert {row["job"] for row in both["rows"]} == {other, *(row["job"] for row in found["rows"])}
 
 

@@ -163,10 +163,14 @@ def cost(
             chosen["job"] = frozenset().union(*(job_and_workers(connection, name) for name in sorted(chosen["job"])))
         fleet = read_fleet(connection, at_ns, since_ns, {*names, *chosen}, server.past)
     found = statement(fleet, since_ns, fleet.read_at_ns, by=names, where=chosen)
-    if not found.rows:
-        with reading(server.database) as connection:
-            for what in chosen.keys() & {"pool", "team", "user"}:
-                refuse_unknown(connection, what, sorted(chosen[what]))
+    for what in chosen.keys() & {"pool", "team", "user"}:
+        for name in sorted(chosen[what]):
+            alone = (
+                found if len(chosen[what]) == 1 else statement(fleet, since_ns, fleet.read_at_ns, where={what: name})
+            )
+            if not alone.rows:
+                with reading(server.database) as connection:
+                    refuse_unknown(connection, what, name)
     return {"json": statement_json(found), "text": cost_text(found)}
 
 

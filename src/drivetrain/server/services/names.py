@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from sqlalchemy import Connection
 
 from drivetrain.compute.policy.values import Budget, Pool, Quota
@@ -21,16 +19,15 @@ def job_and_workers(connection: Connection, name: str) -> frozenset[str]:
     return frozenset(each.id for each in Records(connection).family([job.id]))
 
 
-def refuse_unknown(connection: Connection, what: str, names: Iterable[str]) -> None:
+def refuse_unknown(connection: Connection, what: str, name: str) -> None:
     """Args: what: `pool`, `team` or `user`. Raises: UsageError: none is called so, nor was whoever has a job."""
     records = Records(connection)
     known = _known(connection, records, what)
-    for name in names:
-        has_job = what != "pool" and records.jobs(**{what: name}, limit=1)
-        if name not in known and not has_job:
-            guess = nearest(name, sorted(known))
-            hint = f"did you mean {guess}?" if guess else f"drivetrain cost --by {what} lists them"
-            raise UsageError(f"there is no {what} {name[:80]!r}", hint=hint)
+    has_job = what != "pool" and records.jobs(**{what: name}, limit=1)
+    if name not in known and not has_job:
+        guess = nearest(name, sorted(known))
+        hint = f"did you mean {guess}?" if guess else f"drivetrain cost --by {what} lists them"
+        raise UsageError(f"there is no {what} {name[:80]!r}", hint=hint)
 
 
 def _known(connection: Connection, records: Records, what: str) -> set[str]:
