@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
 import pytest
 
 from drivetrain.core.errors import ConfigError
-from drivetrain.server.pools import ENGINES, read_config, unknown_partitions
+from drivetrain.server.pools import ENGINES, PoolConfig, read_config, unknown_partitions
 
 
 def config(folder: Path, *lines: str) -> Path:
@@ -57,3 +58,9 @@ def test_a_partition_that_slurm_has_not_is_said(tmp_path: Path, monkeypatch: pyt
     assert not list(unknown_partitions(read_config(config(tmp_path, *lines, 'partition = "main,debug"'))))
     (said,) = unknown_partitions(read_config(config(tmp_path, *lines, 'partition = "mian"')))
     assert said == "pool a: Slurm has no partition 'mian'; did you mean main?"
+
+
+def test_each_key_of_a_pool_is_in_the_guide() -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "cluster.md").read_text()
+    missing = [key.name for key in dataclasses.fields(PoolConfig) if f"\n| `{key.name}` | " not in guide]
+    assert not missing
