@@ -133,7 +133,7 @@ def _possible(snapshot: Snapshot) -> tuple[list[Refuse], dict[str, tuple[str, ..
     Quotas refuse nothing here: they change, and a job that waits then has it. Of a job that was accepted once, the
     last says why it waits though no pool can give it: that may be so as long as a server has other pools.
     """
-    possible = Possible(snapshot.nodes, [pool.name for pool in snapshot.pools], Book(()))
+    possible = Possible(snapshot.nodes, [pool.name for pool in snapshot.pools])
     refused: list[Refuse] = []
     pools: dict[str, tuple[str, ...]] = {}
     gone_since: dict[str, str] = {}

@@ -1,6 +1,7 @@
 """What pools can ever give: a request that none can is refused at once, with the nearest that one could.
 
-What counts is what nodes have, not what is free, and also of nodes that are down: they may come back.
+What counts is what nodes have, not what is free, and also of nodes that are down: they may come back. Quotas do not
+count, since they may change.
 """
 
 from __future__ import annotations
@@ -11,9 +12,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from drivetrain.compute.policy.quota import NO_LIMIT, Book
 from drivetrain.compute.policy.reasons import devices, gpus
-from drivetrain.compute.policy.state import amount_milli
 from drivetrain.compute.policy.values import CORES, MILLI, Node, Request, Waiting
 from drivetrain.core.config import nearest
 from drivetrain.core.units import bytes_text, count_text
@@ -40,8 +39,7 @@ class Shape(NamedTuple):
 class Possible:
     """Nodes of each pool, by their shapes."""
 
-    def __init__(self, nodes: Iterable[Node], pools: Iterable[str], book: Book) -> None:
-        self._book = book
+    def __init__(self, nodes: Iterable[Node], pools: Iterable[str]) -> None:
         self._shapes: dict[str, Counter[Shape]] = {pool: Counter() for pool in pools}
         self._groups: dict[tuple[str, str], dict[Shape, Counter[str]]] = {}
         found = Counter([_kind_of(node) for node in nodes])
@@ -53,7 +51,6 @@ class Possible:
                     of_pool.setdefault(shape, Counter())[group] += count
         self._all = sorted(self._shapes)
         self._known: dict[Request, tuple[str, ...]] = {}
-        self._mosts: dict[tuple[str, str], int] = {}
 
     def pools(self, job: Waiting) -> tuple[str, ...]:
         """Pools that could give this were they empty."""
@@ -61,18 +58,7 @@ class Possible:
         if request not in self._known:
             asked = self._asked(request)
             self._known[request] = tuple(p for p in asked if self._most_nodes(request, p) >= request.min_nodes)
-        need, found = amount_milli(request), self._known[request]
-        if not need or all(need <= self._most(job.team, pool) for pool in found):
-            return found
-        return tuple(pool for pool in found if need <= self._most(job.team, pool))
-
-    def _most(self, team: str, pool: str) -> int:
-        """What a team may use of a pool in all; one without a quota may borrow all, once it is lent."""
-        key = (team, pool)
-        if key not in self._mosts:
-            most = None if self._book.is_guest(team, pool) else self._book.most(team, pool)
-            self._mosts[key] = NO_LIMIT if most is None else most
-        return self._mosts[key]
+        return self._known[request]
 
     def _asked(self, request: Request) -> list[str]:
         if not request.pool:
@@ -100,27 +86,17 @@ class Possible:
             return f"no node of {where} has a GPU of kind {request.gpu!r}", nearest(request.gpu, kinds) or ", ".join(
                 kinds
             )
-        best = max((self._nearest(job, pool) for pool in asked), default=None, key=lambda found: found[0])
+        best = max((self._nearest(request, pool) for pool in asked), default=None, key=lambda found: found[0])
         if best is None or not best[0]:
             return f"no node of {where} can take {_member(request)}", self._largest(asked, request)
         return best[1], best[2]
 
-    def _nearest(self, job: Waiting, pool: str) -> tuple[int, str, str]:
+    def _nearest(self, request: Request, pool: str) -> tuple[int, str, str]:
         """How many members the nodes of a pool could give, why not all, and the nearest request in words."""
-        request = job.request
         nodes = self._most_nodes(request, pool)
-        most = self._most(job.team, pool)
-        by_quota = most // request.gpu_milli if request.gpu_milli else nodes
-        if by_quota >= min(nodes, request.min_nodes):
-            near = f" of one {request.topology}" if request.topology_required and request.topology != "any" else ""
-            why = f"pool {pool} has {count_text(nodes, 'node')}{near} that can take {_member(request)}"
-            return nodes, why, f"{count_text(nodes, 'node')} with {_member(request)} in pool {pool}"
-        needs = devices(amount_milli(request), request.gpu)
-        why = f"needs {needs} in pool {pool}, of which team {job.team} may never use"
-        nearest = f"{count_text(by_quota, 'node')} with {_member(request)} in pool {pool}"
-        if not by_quota:
-            nearest = f"{devices(most, request.gpu)} in pool {pool}" if most else ""
-        return nodes, f"{why} more than {gpus(most)}", nearest
+        near = f" of one {request.topology}" if request.topology_required and request.topology != "any" else ""
+        why = f"pool {pool} has {count_text(nodes, 'node')}{near} that can take {_member(request)}"
+        return nodes, why, f"{count_text(nodes, 'node')} with {_member(request)} in pool {pool}"
 
     def _most_nodes(self, request: Request, pool: str) -> int:
         """Members that the pool could give, of one group where that is required."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from drivetrain.compute.policy.place import place_gang
 from drivetrain.compute.policy.possible import Possible
-from drivetrain.compute.policy.quota import Book
 from drivetrain.compute.policy.state import State
 from drivetrain.compute.policy.values import Decision, Refuse, Snapshot, Start, Wait
 
@@ -12,7 +11,7 @@ from drivetrain.compute.policy.values import Decision, Refuse, Snapshot, Start, 
 def fifo(snapshot: Snapshot, now_s: float) -> list[Decision]:
     """Start jobs in the order in which they came, until one does not fit."""
     line = sorted(snapshot.waiting, key=lambda job: (job.submitted_s, job.job))
-    possible = Possible(snapshot.nodes, [pool.name for pool in snapshot.pools], Book(()))
+    possible = Possible(snapshot.nodes, [pool.name for pool in snapshot.pools])
     state = State(snapshot, line, now_s)
     found: list[Decision] = []
     is_blocked = False

@@ -12,7 +12,6 @@ from drivetrain.compute.controller.nodes import NodeRecord, with_what_is_free
 from drivetrain.compute.controller.states import JobRecord
 from drivetrain.compute.controller.told import request_of, waiting_of
 from drivetrain.compute.policy.possible import Possible
-from drivetrain.compute.policy.quota import Book
 from drivetrain.compute.policy.values import CORES, Pool, Waiting
 from drivetrain.server.database import Records, reading
 
@@ -53,7 +52,7 @@ def _read(database: Engine) -> _Known:
         pools = [pool.name for pool in records.settings("pool", Pool)]
     ours = [node for node in nodes if node.pool in pools]
     has_cores = any(node.gpu == CORES for node in ours)
-    return _Known(time.monotonic(), Possible(with_what_is_free(ours, ()), pools, Book(())), has_cores)
+    return _Known(time.monotonic(), Possible(with_what_is_free(ours, ()), pools), has_cores)
 
 
 def _asked(known: _Known, record: JobRecord) -> Waiting:
