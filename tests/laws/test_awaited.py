@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivetrain.compute.policy.fleet import Fleet
@@ -13,10 +13,10 @@ from drivetrain.compute.policy.values import MILLI, Node, Request, Share
 @st.composite
 def nodes(draw: st.DrawFn) -> list[Node]:
     found = []
-    for number in range(draw(st.integers(1, 5))):
-        free = tuple(draw(st.lists(st.sampled_from((0, 250, 500, MILLI)), min_size=1, max_size=4)))
-        awaited_gpus = draw(st.integers(0, free.count(MILLI)))
-        cpus, awaited_cpus = draw(st.integers(0, 8)), draw(st.integers(0, 8))
+    for number in range(draw(st.integers(3, 6))):
+        free = tuple(draw(st.lists(st.sampled_from((MILLI, 500, 0)), min_size=1, max_size=3)))
+        awaited_gpus = draw(st.sampled_from((0, free.count(MILLI), 1))) if MILLI in free else 0
+        cpus, awaited_cpus = draw(st.sampled_from((8, 8, 2))), draw(st.sampled_from((0, 0, 7)))
         found.append(
             Node(
                 f"n{number}",
@@ -35,8 +35,8 @@ def nodes(draw: st.DrawFn) -> list[Node]:
 requests = st.builds(
     Request,
     min_nodes=st.integers(1, 3),
-    gpu_milli=st.sampled_from((0, 250, 500, MILLI, 2 * MILLI)),
-    cpus=st.integers(0, 4),
+    gpu_milli=st.sampled_from((MILLI, 500, 2 * MILLI, 0)),
+    cpus=st.sampled_from((0, 2)),
 )
 
 
@@ -55,6 +55,7 @@ def where(found: tuple[Share, ...] | None) -> set[str]:
     return {share.node for share in found or ()}
 
 
+@settings(max_examples=500)
 @given(nodes(), requests)
 def test_a_gang_awaits_as_little_as_it_can_and_nothing_where_it_need_not(fleet: list[Node], request: Request) -> None:
     at_once = {node.name for node in fleet if has_at_once(node, request)}
