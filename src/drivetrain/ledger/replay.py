@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from drivetrain.core.leaves import PHASES, Leaf
 from drivetrain.ledger.events import Event
@@ -11,9 +12,8 @@ from drivetrain.ledger.events import Event
 _PHASES: Mapping[str, Leaf] = {str(leaf): leaf for leaf in PHASES}
 
 
-@dataclass(slots=True)
-class Step:
-    """One time that a rank took one step, or several recorded at once.
+class Step(msgspec.Struct, gc=False):
+    """One time that a rank took one step, or several recorded at once. A struct, as `Span`: a long run has millions.
 
     Attributes:
       begun: index of its `step_begin` among all events.
@@ -30,8 +30,7 @@ class Step:
     skipped: frozenset[int] = frozenset()
 
 
-@dataclass(slots=True)
-class Span:
+class Span(msgspec.Struct, gc=False):
     """A stretch of a rank's time: a leaf, or the own time of a step by its index in `RankReplay.steps`."""
 
     start_ns: int
@@ -102,11 +101,12 @@ class RankReplay:
 
     def _advance(self, to_ns: int) -> None:
         """Let time pass in the present state; none passes where the clocks of two hosts disagree."""
-        if self._at_ns is None:
+        at_ns = self._at_ns
+        if at_ns is None:
             self._at_ns = to_ns
-        elif to_ns > self._at_ns:
+        elif to_ns > at_ns:
             if self.is_allocated:
-                self._add(self._at_ns, to_ns, Leaf.HANG if self._is_hung else self._state())
+                self._add(at_ns, to_ns, Leaf.HANG if self._is_hung else self._state())
             self._at_ns = to_ns
         self._is_hung = False
 
@@ -118,11 +118,13 @@ class RankReplay:
         return Leaf.UNKNOWN if self._step is None else self._step
 
     def _add(self, start_ns: int, end_ns: int, what: Leaf | int) -> None:
-        last = self.spans[-1] if len(self.spans) > self._first_span_here else None
-        if last is not None and last.what == what and last.devices == self._devices:
-            last.end_ns = end_ns
-        else:
-            self.spans.append(Span(start_ns, end_ns, self._devices, what))
+        spans = self.spans
+        if len(spans) > self._first_span_here:
+            last = spans[-1]
+            if last.what == what and last.devices == self._devices:
+                last.end_ns = end_ns
+                return
+        spans.append(Span(start_ns, end_ns, self._devices, what))
 
     def _cut(self, at_ns: int) -> None:
         """Drop what lies past a moment, as far back as the devices became ours."""

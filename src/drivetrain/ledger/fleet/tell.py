@@ -98,7 +98,12 @@ def coarse(intervals: Sequence[Interval], most: int) -> list[Stretch]:
 
 
 def _cut(intervals: Iterable[Interval], since_ns: int, until_ns: int) -> list[Interval]:
-    cut = [Interval(i.rank, i.devices, max(i.start_ns, since_ns), min(i.end_ns, until_ns), i.leaf) for i in intervals]
+    cut = [
+        i
+        if since_ns <= i.start_ns and i.end_ns <= until_ns
+        else Interval(i.rank, i.devices, max(i.start_ns, since_ns), min(i.end_ns, until_ns), i.leaf)
+        for i in intervals
+    ]
     return [interval for interval in cut if interval.start_ns < interval.end_ns]
 
 
