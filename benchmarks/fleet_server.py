@@ -3,13 +3,17 @@
 The database is made once, in a process of its own, its books written up by the server's own code; what runs told of
 their attempts is made too, as no run has a folder here. Then one process asks, as a server is asked: its own CPU time,
 since the machine has other work, the first time and with what it remembers of that. SQLite.
+
+The second case has runs that go on, with journals (`running.py`): one folder of them, which all runs share.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,6 +23,7 @@ import msgspec
 from sqlalchemy import Connection, Engine
 
 from benchmarks.fleet import POOLS, WEEK_NS, week
+from benchmarks.running import STEP_NS, open_fleet, write_journals
 from drivetrain.compute.controller.nodes import NodeRecord
 from drivetrain.compute.controller.states import AttemptRecord, JobRecord
 from drivetrain.compute.job import Job
@@ -43,6 +48,7 @@ from drivetrain.ledger.fleet import (
 )
 from drivetrain.server.database import Records, open_database, reading
 from drivetrain.server.services import fleet as service
+from drivetrain.server.services import telling
 
 NUM_SAMPLES = 2
 LIMIT_S = 1200
@@ -73,6 +79,33 @@ def bench_books(num_nodes: int = 1000, num_attempts: int = 20_000) -> dict[str, 
     database.dispose()
     memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return found | {"resident_bytes": memory, "file_bytes": path.stat().st_size}
+
+
+def bench_running(num_jobs: int = 50, num_ranks: int = 8, num_steps: int = 2000) -> dict[str, float]:
+    """CPU time of `top` over jobs that train: the first time, at once again, and a minute later."""
+    home = Path(tempfile.mkdtemp(dir="."), "home").absolute()
+    os.environ["DRIVETRAIN_HOME"] = str(home)
+    began_ns, journals = time.time_ns() - num_steps * STEP_NS, home / "journals"
+    write_journals(journals, "run-0", num_ranks, num_steps)
+    for number in range(num_jobs):
+        folder = home / "runs" / f"run-{number}"
+        folder.mkdir(parents=True)
+        (folder / "journal").symlink_to(journals)
+    database = open_fleet(home / "running.sqlite", num_jobs, num_ranks, began_ns)
+    later_s = 0.0
+    memory = service.FleetMemory(runs=telling.Telling(clock=lambda: time.monotonic() + later_s))
+
+    def ask(connection: Connection) -> None:
+        at_ns = time.time_ns() + int(later_s * NS_PER_S)
+        now = fleet_now(service.read_fleet(connection, at_ns, at_ns - WINDOW_NS, ("pool", "job"), memory))
+        assert now.account.leaves["productive"] > 0.5 * now.account.allocated, "the runs' accounts were not read"
+        now_json(now), now_text(now)
+
+    found = {"first_s": _took_s(database, ask), "again_s": _took_s(database, ask)}
+    later_s = 60.0
+    found["minute_s"] = _took_s(database, ask)
+    database.dispose()
+    return found
 
 
 def _took_s(database: Engine, ask: Callable[[Connection], object]) -> float:
@@ -110,10 +143,10 @@ def make(path: Path, num_nodes: int, num_attempts: int) -> None:
         for begin in range(0, len(rows.events), _AT_ONCE):
             records.add_events(rows.events[begin : begin + _AT_ONCE])
 
-    def told_of(_: str, attempt: Attempt, *__: Any) -> Told | None:
+    def told_of(_: object, attempt: Attempt, *__: Any) -> Told | None:
         return told.get(f"{attempt.job}.{attempt.number}")
 
-    service._told = told_of
+    telling._told = told_of
     while service.close_page(database, WEEK_NS / NS_PER_S, service.FleetMemory()):
         pass
     database.dispose()

@@ -51,6 +51,7 @@ _BATCH = "index/first_batch[shuffle={}]:"
 _TRACE = "traces/breakdown[tool={}]:"
 _STEPS = "detection/steps[step={1},way={0}]:"
 _WEEK = "fleet/week[num_attempts=100000,num_nodes=1000]:"
+_TRAIN = "fleet_server/running[num_jobs=50,num_ranks=8,num_steps=2000]:"
 _BOOKS = "fleet_server/books[num_attempts=20000,num_nodes=1000]:"
 _DEMO = "demo/demo[drive={}]:"
 _BY_WINDOW = (
@@ -112,6 +113,9 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("`cost --since 7d --by user`", f"{_BOOKS}week_by_user_s"),
         Row("memory held by who asks", f"{_BOOKS}resident_bytes"),
         Row("the database", f"{_BOOKS}file_bytes"),
+        Row("`top` while 50 jobs train, journals of 8 ranks x 2,000 steps each: the first time", f"{_TRAIN}first_s"),
+        Row("the same, asked again at once", f"{_TRAIN}again_s", at_most(0.5)),
+        Row("the same, asked again a minute later", f"{_TRAIN}minute_s", at_most(4.0)),
     ),
     "step_overhead": (
         Row(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,8 +31,9 @@ from drivetrain.ledger.fleet import (
 from drivetrain.server.database import Records, open_database, reading
 from drivetrain.server.database.books import read_books
 from drivetrain.server.services import fleet as service
+from drivetrain.server.services import telling
 from drivetrain.server.services.fleet import FleetMemory, close_page, read_fleet
-from drivetrain.store import RunFolder, create_run
+from drivetrain.store import create_run
 
 
 def shown(fleet: Fleet) -> tuple[object, object]:
@@ -77,14 +78,14 @@ def test_what_is_remembered_of_past_jobs_changes_nothing_and_is_read_once(
 ) -> None:
     monkeypatch.setenv("DRIVETRAIN_HOME", str(tmp_path))
     database, memory, read = past(open_database(f"sqlite:///{tmp_path}/known.sqlite"), 4), FleetMemory(), list[str]()
-    account = ledger.account
+    account = telling._account
 
-    def counted(run: RunFolder) -> ledger.Account:
-        read.append(run.id)
-        return account(run)
+    def counted(run: str, clock: Callable[[], float]) -> tuple[ledger.Account | None, float]:
+        read.append(run)
+        return account(run, clock)
 
-    monkeypatch.setattr(service.ledger, "account", counted)
-    for later_s, num_read in ((0.0, 4), (60.0, 4), (500.0, 4), (3600.0, 2), (3660.0, 0), (7000.0, 0)):
+    monkeypatch.setattr(telling, "_account", counted)
+    for later_s, num_read in ((0.0, 4), (60.0, 0), (500.0, 2), (3600.0, 2), (3660.0, 0), (7000.0, 0)):
         with reading(database) as connection:
             at_ns = int((NOW_S + later_s) * NS_PER_S)
             anew = shown(read_fleet(connection, at_ns, at_ns - WINDOW_NS))
@@ -93,9 +94,20 @@ def test_what_is_remembered_of_past_jobs_changes_nothing_and_is_read_once(
         assert len(read) == num_read, later_s
 
 
-def made_up(run: str, attempt: Attempt, *_: object) -> Told:
+def test_what_things_cost_is_known_without_reading_any_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIVETRAIN_HOME", str(tmp_path))
+    database, at_ns = past(open_database(f"sqlite:///{tmp_path}/known.sqlite"), 4), int(NOW_S * NS_PER_S)
+    monkeypatch.setattr(telling, "_told", made_up)
+    with reading(database) as connection:
+        whole = read_fleet(connection, at_ns, 0, ("team",))
+        monkeypatch.setattr(telling, "_account", lambda *_: pytest.fail("a run is read"))
+        quickly = read_fleet(connection, at_ns, 0, ("team",), with_leaves=False)
+    assert statement(quickly, 0, at_ns).whole.leaves != statement(whole, 0, at_ns).whole.leaves
+    assert statement(quickly, 0, at_ns).whole.cost == statement(whole, 0, at_ns).whole.cost > 0
+
+
+def made_up(_: object, attempt: Attempt, *__: object) -> Told:
     """What a run may say of an attempt: half of its time productive, the other half lost or waiting for data."""
-    assert run == f"run-{int(attempt.job.removeprefix('job-'))}"
     half_ns = ((attempt.end_ns or attempt.start_ns) - attempt.start_ns) // 2
     ranks = tuple(RankTold(rank, 4, attempt.start_ns, (half_ns, half_ns), "pd" if rank else "lp") for rank in (0, 1))
     return Told(0, attempt.job, attempt.number, ranks, 8 * half_ns, 3 * half_ns)
@@ -117,7 +129,7 @@ def test_a_history_closed_page_by_page_says_the_same_and_is_read_no_more(
 ) -> None:
     past(database, 12)
     monkeypatch.setattr(service, "_ON_A_PAGE", 9)
-    monkeypatch.setattr(service, "_told", made_up)
+    monkeypatch.setattr(telling, "_told", made_up)
     now_s = NOW_S + 3600.0
     at_ns = int(now_s * NS_PER_S)
     windows = [0, *(at_ns - int(seconds * NS_PER_S) for seconds in (4310, 4000, 3900.5, 3700, 3600, 10))]
@@ -133,7 +145,8 @@ def test_a_history_closed_page_by_page_says_the_same_and_is_read_no_more(
         assert told() == whole
     assert num_pages > 5
     read = list[str]()
-    monkeypatch.setattr(service, "_told", lambda run, *_: read.append(run))
+    monkeypatch.setattr(telling, "_account", lambda run, clock: (read.append(run), clock()))
+    monkeypatch.setattr(telling, "_told", lambda *_: None)
     with reading(database) as connection:
         read_fleet(connection, at_ns)
     assert len(read) <= 2, "what was closed is read again"

@@ -23,6 +23,7 @@ what it held -> `statement` sums up a window, whole or by pool, team, user or jo
   plain.py     both as plain values for JSON
   carry.py     what a new file of history begins with, so that it stands by itself (pure)
   tell.py      a run's account -> what is told of an attempt (pure)
+  meanwhile.py the same as of another moment, until it is told anew (pure)
 """
 
 from drivetrain.ledger.fleet.account import FleetAccount, Statement
@@ -40,6 +41,7 @@ from drivetrain.ledger.fleet.events import (
 )
 from drivetrain.ledger.fleet.history import FleetFiles, FleetHistory, FleetSource, append_history
 from drivetrain.ledger.fleet.keeping import AttemptState, Page, SweepState, close, kept, restored
+from drivetrain.ledger.fleet.meanwhile import told_at
 from drivetrain.ledger.fleet.now import WINDOW_NS, FleetNow, fleet_now
 from drivetrain.ledger.fleet.past import Details, Past, Summary, summary_of, with_past
 from drivetrain.ledger.fleet.plain import now_json, statement_json
@@ -93,6 +95,7 @@ __all__ = [
     "statement",
     "statement_json",
     "summary_of",
+    "told_at",
     "told_of",
     "with_past",
 ]

@@ -80,7 +80,8 @@ def budgets(request: Request, who: Who) -> Response:  # noqa: ARG001
         listed = Records(connection).settings("budget", Budget)
         since_ns = {per: int(began_s(per, at_ns / NS_PER_S) * NS_PER_S) for per in {budget.per for budget in listed}}
         fleets = {
-            per: read_fleet(connection, at_ns, began_ns, ("team",), server.past) for per, began_ns in since_ns.items()
+            per: read_fleet(connection, at_ns, began_ns, ("team",), server.past, with_leaves=False)
+            for per, began_ns in since_ns.items()
         }
     return answer([_counted(budget, fleets[budget.per], since_ns[budget.per]) for budget in listed])
 

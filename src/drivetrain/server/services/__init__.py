@@ -9,7 +9,7 @@ agents.py     what agents say
 snapshots.py  code, by content
 arrays.py     tasks of arrays: who has which
 settings.py   quotas and budgets, checked as they are written
-fleet.py      where the capacity went
+fleet.py      where the capacity went; telling.py what runs tell of their attempts, read as seldom as may be
 estimates.py  what was told of waits, and how true it came
 history.py    all that ever happened
 """

@@ -6,15 +6,14 @@ for good goes onto the next page. A question about a window takes the pages that
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine
 
-from drivetrain import ledger
 from drivetrain.compute.controller.for_ledger import fleet_events
 from drivetrain.compute.policy.values import Pool
-from drivetrain.core.errors import LedgerError, StoreError
 from drivetrain.core.units import NS_PER_S
 from drivetrain.ledger.fleet import (
     BY,
@@ -22,42 +21,36 @@ from drivetrain.ledger.fleet import (
     Fleet,
     PriceEvent,
     Sweep,
-    Told,
     close,
     kept,
     restored,
     summary_of,
-    told_of,
     with_past,
 )
-from drivetrain.ledger.fleet.tell import MOST_STRETCHES
 from drivetrain.server.database import Records, reading
 from drivetrain.server.database.books import Books, newest_page, read_books, read_past, turn_page
-from drivetrain.store import run_folder
+from drivetrain.server.services.telling import Telling
 
 _AT_ONCE = 5000
 _ON_A_PAGE = 1000
 _OVER = ("job succeeded", "job failed", "job stopped")
 _KINDS = ("controller begins", "node", "job waiting", "job refused", "attempt placed", "attempt ended", *_OVER)
 _SETTLED_NS = 600 * NS_PER_S
-_SETTLED_STRETCHES = 512
-"""Of an attempt that is kept for ever."""
 _MOST_REMEMBERED = 4000
+_NOBODY = ("", "", "")
 
 
 @dataclass(slots=True)
 class FleetMemory:
-    """Of jobs that are over, what cannot change any more: read once. Attributes: jobs: (user, team, run) by id."""
+    """What need not be read for each question. Attributes: jobs: (user, team, run) by id; runs: what they tell."""
 
     jobs: dict[str, tuple[str, str, str]] = field(default_factory=dict)
-    told: dict[str, Told | None] = field(default_factory=dict)
+    runs: Telling = field(default_factory=Telling)
 
     def forget(self) -> None:
         """So that it does not grow for ever; who reads at this moment keeps what there was."""
         if len(self.jobs) > _MOST_REMEMBERED:
             self.jobs = {}
-        if len(self.told) > _MOST_REMEMBERED:
-            self.told = {}
 
 
 def moment_ns(connection: Connection, now_s: float) -> int:
@@ -71,6 +64,8 @@ def read_fleet(
     since_ns: int = 0,
     names: Collection[str] = BY,
     memory: FleetMemory | None = None,
+    *,
+    with_leaves: bool = True,
 ) -> Fleet:
     """The fleet up to now, with what each attempt did, for the window that begins at `since_ns`.
 
@@ -78,12 +73,14 @@ def read_fleet(
       at_ns: now, see `moment_ns`.
       names: by which the window is to be told apart, or chosen; without users and jobs it is quicker.
       memory: of earlier calls.
+      with_leaves: False where it does not matter what attempts did, as for what they cost: no run is read then.
     """
     opened = _Open(Records(connection), memory or FleetMemory())
     opened.read()
     past = read_past(connection, since_ns, opened.books.seq, names)
     fleet = with_past(opened.sweep, at_ns, past)
-    opened.tell(fleet.attempts[len(past.cut) :], at_ns)
+    if with_leaves:
+        opened.tell(fleet.attempts[len(past.cut) :], at_ns)
     return fleet
 
 
@@ -117,7 +114,7 @@ class _Open:
 
     def __init__(self, records: Records, memory: FleetMemory) -> None:
         memory.forget()
-        self.records, self._jobs, self._told = records, memory.jobs, memory.told
+        self.records, self._jobs, self._runs = records, memory.jobs, memory.runs
         self.books = read_books(records.connection)
         self.over_ns = dict(self.books.over_ns)
         if self.books.sweep is None:
@@ -145,42 +142,16 @@ class _Open:
         return has_ended and at_ns - self.over_ns.get(attempt.job, at_ns) > _SETTLED_NS
 
     def tell(self, attempts: Sequence[Attempt], at_ns: int) -> None:
-        """What runs' accounts say of them; of what is settled only as fine as it is kept for ever."""
+        """What runs' accounts say of them."""
         self._learn(attempt.job for attempt in attempts)
+        of_runs: dict[str, list[Attempt]] = defaultdict(list)
         for attempt in attempts:
-            self._tell(attempt, at_ns)
-
-    def _tell(self, attempt: Attempt, at_ns: int) -> None:
-        name, is_settled = f"{attempt.job}.{attempt.number}", self.is_settled(attempt, at_ns)
-        if name in self._told:
-            attempt.told = self._told[name]
-            return
-        run = self._jobs.get(attempt.job, ("", "", ""))[2]
-        attempt.told = _told(run, attempt, at_ns, _SETTLED_STRETCHES if is_settled else MOST_STRETCHES)
-        if is_settled:
-            self._told[name] = attempt.told
+            of_runs[self._jobs.get(attempt.job, _NOBODY)[2]].append(attempt)
+        self._runs.tell(of_runs, at_ns, lambda attempt: self.is_settled(attempt, at_ns))
 
     def _learn(self, jobs: Iterable[str]) -> None:
         if unknown := sorted({job for job in jobs if job not in self._jobs}):
             self._jobs |= self.records.whose(unknown)
 
     def _owner(self, job: str) -> tuple[str, str]:
-        return self._jobs.get(job, ("", "", ""))[:2]
-
-
-def _told(run: str, attempt: Attempt, at_ns: int, most_stretches: int) -> Told | None:
-    """What the run's account says of this attempt; nothing where it never began, or cannot be read."""
-    try:
-        account = ledger.account(run_folder(run))
-    except (StoreError, LedgerError, OSError):
-        return None
-    until_ns = at_ns if attempt.end_ns is None else attempt.end_ns
-    return told_of(
-        account,
-        attempt.job,
-        attempt.number,
-        at_ns=at_ns,
-        since_ns=attempt.start_ns,
-        until_ns=until_ns,
-        most_stretches=most_stretches,
-    )
+        return self._jobs.get(job, _NOBODY)[:2]
