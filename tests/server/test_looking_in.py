@@ -54,13 +54,14 @@ def test_an_array_that_failed_names_its_tasks_and_what_they_said(server: ServerP
 def test_a_job_that_runs_shows_since_when_and_for_how_long_it_may(server: ServerProcess) -> None:
     client = server.client()
     job = submit(client, "sleep", "600", max_runtime="6h")
-    wait_for(lambda: [a for a in client.job(job)["attempts"] if a["state"] == "running"], "its start")
+    (attempt,) = wait_for(lambda: [a for a in client.job(job)["attempts"] if a["state"] == "running"], "its start")
     shown = said("describe", job).stdout
-    assert "; priority normal; at most 6h\n" in shown
-    began = utc_text(int(client.job(job)["attempts"][0]["started_s"] * NS_PER_S))
-    assert f"running on local-0 of pool local since {began}\n" in shown
     client.stop(job)
     wait_for_state(client, job, "stopped")
+    assert "; priority normal; at most 6h\n" in shown
+    (share,) = attempt["shares"]
+    began = utc_text(int(attempt["started_s"] * NS_PER_S))
+    assert f"running on {share['node']} of pool local since {began}\n" in shown
 
 
 def test_an_array_that_runs_shows_how_far_it_is(server: ServerProcess) -> None:

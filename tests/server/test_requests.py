@@ -66,7 +66,7 @@ def test_a_gang_runs_on_several_nodes_and_one_rank_s_log_is_read(server: ServerP
     client = server.client()
     job = submit(client, "sh", "-c", "echo rank $RANK of $WORLD_SIZE", nodes=2, retries=0)
     assert printed(client, job, rank=1) == "rank 1 of 2\n"
-    assert [share["node"] for share in client.job(job)["attempts"][0]["shares"]] == ["local-0", "local-1"]
+    assert len({share["node"] for share in client.job(job)["attempts"][0]["shares"]}) == 2
 
 
 def test_a_job_that_fails_tells_its_exit_code_and_one_that_cannot_begin_why(server: ServerProcess) -> None:
